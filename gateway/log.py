@@ -1,0 +1,69 @@
+"""The vocabulary of the gateway's log. What has no parameter here cannot be logged: no secret, no content."""
+
+import structlog
+
+from gateway.replies import Reply
+
+_log = structlog.get_logger()
+
+
+def started(listener: str, address: str, port: int) -> None:
+    _log.info("listener-started", listener=listener, address=address, port=port)
+
+
+def draining(sessions: int) -> None:
+    _log.info("draining", sessions=sessions)
+
+
+def stopped(sessions: int) -> None:
+    _log.info("gateway-stopped", sessions_cut=sessions)
+
+
+def session_opened(session: str, listener: str, client_address: str) -> None:
+    _log.info("session-opened", session=session, listener=listener, client_address=client_address)
+
+
+def session_ended(session: str, messages: int, errors: int) -> None:
+    _log.info("session-ended", session=session, messages=messages, errors=errors)
+
+
+def connection_refused(listener: str, client_address: str, why: str) -> None:
+    _log.warning("connection-refused", listener=listener, client_address=client_address, why=why)
+
+
+def handshake_failed(listener: str, client_address: str, error: BaseException) -> None:
+    _log.info("handshake-failed", listener=listener, client_address=client_address, error=type(error).__name__)
+
+
+def login_answered(session: str, mechanism: str, reply: Reply, login: str) -> None:
+    """`login` only after success: before it may be a secret in the wrong field."""
+    _log.info("login-answered", session=session, mechanism=mechanism, code=reply.code, login=login)
+
+
+def message_relayed(session: str, submission: str, queue_id: str, recipients: int, message_bytes: int) -> None:
+    _log.info(
+        "message-relayed",
+        session=session,
+        submission=submission,
+        queue_id=queue_id,
+        recipients=recipients,
+        message_bytes=message_bytes,
+    )
+
+
+def message_refused(session: str, submission: str, reply: Reply, detail: str) -> None:
+    _log.warning("message-refused", session=session, submission=submission, reply=str(reply), detail=detail)
+
+
+def policy_failed(question: str, detail: str) -> None:
+    _log.error("policy-failed", question=question, detail=detail)
+
+
+def outcome_lost(reservation: str, outcome: str) -> None:
+    """Policy could not be told; it keeps the reservation counted."""
+    _log.error("outcome-lost", reservation=reservation, outcome=outcome)
+
+
+def failed(session: str, error: BaseException) -> None:
+    """An error of ours, with its traceback, which holds code and no values."""
+    _log.error("session-failed", session=session, exc_info=error)

@@ -1,0 +1,91 @@
+"""The questions to policy, over HTTP. Fails closed: no sensible answer in time is PolicyUnavailable, never a yes.
+
+A submission client keeps its message and tries again, so a short outage costs a delay.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self, TypeVar
+
+import aiohttp
+from pydantic import BaseModel, ValidationError
+
+from gateway import log
+from gateway.errors import PolicyUnavailable
+from policy.contract import LoginAnswer, LoginStep, MessageFacts, MessageVerdict, Outcome
+
+_ANSWER_LIMIT = 256 * 1024  # an identity with thousands of addresses fits; rubbish without end does not
+_REPORT_PAUSES_S = (0.0, 0.5, 2.0, 5.0, 10.0)
+
+Answer = TypeVar("Answer", bound=BaseModel)
+
+
+class PolicyClient:
+    """One HTTP session with connections kept open, for the life of the process."""
+
+    def __init__(self, url: str, token: str, timeout_s: float) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._http = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._http:
+            await self._http.close()
+
+    async def login(self, step: LoginStep) -> LoginAnswer:
+        return await self._ask("login", step, LoginAnswer)
+
+    async def judge(self, facts: MessageFacts) -> MessageVerdict:
+        return await self._ask("message", facts, MessageVerdict)
+
+    async def report(self, outcome: Outcome) -> None:
+        """Tell the outcome, trying again for some seconds; lost after that, and the reservation stays counted."""
+        for pause_s in _REPORT_PAUSES_S:
+            await asyncio.sleep(pause_s)
+            try:
+                await self._post("outcome", outcome)
+            except PolicyUnavailable:
+                continue
+            return
+        log.outcome_lost(outcome.reservation, outcome.outcome)
+
+    async def _ask(self, question: str, body: BaseModel, answer: type[Answer]) -> Answer:
+        octets = await self._post(question, body)
+        try:
+            return answer.model_validate_json(octets)
+        except ValidationError:
+            # Without the details: an answer that is no answer may hold anything.
+            log.policy_failed(question, "not an answer")
+            raise PolicyUnavailable("not an answer") from None
+
+    async def _post(self, question: str, body: BaseModel) -> bytes:
+        if self._http is None:
+            raise RuntimeError("used outside its context")
+        try:
+            async with self._http.post(f"{self._url}/v1/{question}", data=body.model_dump_json()) as response:
+                octets = b"".join([piece async for piece in _limited(response.content)])
+                if response.status not in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
+                    log.policy_failed(question, f"status {response.status}")
+                    raise PolicyUnavailable(f"status {response.status}")
+                return octets
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            log.policy_failed(question, type(error).__name__)
+            raise PolicyUnavailable(type(error).__name__) from error
+
+
+async def _limited(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    total = 0
+    async for piece in content.iter_any():
+        total += len(piece)
+        if total > _ANSWER_LIMIT:
+            raise aiohttp.ClientPayloadError("answer too long")
+        yield piece

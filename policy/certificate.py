@@ -1,0 +1,46 @@
+"""The self-signed certificate of the first start: ECDSA P-256, two years, for one name and localhost.
+
+It lets everything run over TLS from the first minute; clients have to be told to trust it. Replace the two files by
+a real certificate's: init never overwrites what is there.
+"""
+
+import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+LIFETIME = datetime.timedelta(days=730)
+
+
+def self_signed(hostname: str, now: float) -> tuple[bytes, bytes]:
+    """Certificate and private key as PEM. `now` is seconds since the epoch."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    start = datetime.datetime.fromtimestamp(now, datetime.UTC)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        # An hour back: the clock of a phone that is a little slow should not refuse it.
+        .not_valid_before(start - datetime.timedelta(hours=1))
+        .not_valid_after(start + LIFETIME)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(hostname), x509.DNSName("localhost")]), critical=False)
+        # A client that is given this file as its trust anchor (swaks, curl, msmtp) needs an issuer.
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return (
+        certificate.public_bytes(serialization.Encoding.PEM),
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+    )
+
+
+def fingerprint(certificate: bytes) -> str:
+    """SHA-256 of a PEM certificate, as browsers and openssl write it."""
+    digest = x509.load_pem_x509_certificate(certificate).fingerprint(hashes.SHA256())
+    return digest.hex(":").upper()

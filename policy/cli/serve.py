@@ -1,0 +1,112 @@
+"""`sallyport serve`: gateway and policy alone, as two child processes, in front of an MTA that exists already.
+
+The two stay two processes, as in the full stack: the gateway gets its token and the TLS key and nothing else.
+When one of them ends the other is ended, too, and so is the command.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from policy.settings import Settings
+from policy.setup import init
+from service.settings import load
+
+_STOP_WITHIN_S = 40.0  # the gateway drains for 30
+
+
+def serve(
+    relay: Annotated[str, typer.Option(help="The MTA that gets accepted messages, HOST:PORT.", show_default=False)],
+    data: Annotated[Path, typer.Option(help="Where identities, secrets and the certificate are kept.")] = Path(
+        "sallyport-data"
+    ),
+    hostname: Annotated[
+        str, typer.Option(help="The name in the greeting and the certificate.")
+    ] = "mail.sallyport.test",
+    domains: Annotated[
+        str, typer.Option(help="Comma list; the administrator is postmaster of the first.")
+    ] = "sallyport.test",
+    submission_port: Annotated[int, typer.Option(help="STARTTLS.", min=1, max=65535)] = 587,
+    submissions_port: Annotated[int, typer.Option(help="Implicit TLS.", min=1, max=65535)] = 465,
+    policy_port: Annotated[int, typer.Option(help="Between gateway and policy, on loopback.", min=1, max=65535)] = 7587,
+) -> None:
+    """Run gateway and policy in front of an existing MTA.
+
+    Example: sallyport serve --relay localhost:25 --data /var/lib/sallyport
+
+    The MTA must accept relaying from this machine. In a second terminal, with POLICY_STATE_DIR set to the data folder,
+    `sallyport first-login`, `sallyport identity add` and the other commands work on the same store.
+    """
+    data = data.absolute()
+    policy_environment = {
+        "POLICY_STATE_DIR": str(data),
+        "POLICY_PORT": str(policy_port),
+        "POLICY_HOSTNAME": hostname,
+        "POLICY_DOMAINS": domains,
+        "POLICY_GATEWAY_TOKEN_FILE": str(data / "gateway" / "policy.token"),
+        "POLICY_DOVECOT_TOKEN_FILE": str(data / "dovecot" / "policy.token"),
+        "POLICY_TLS_CERT": str(data / "tls" / "cert.pem"),
+        "POLICY_TLS_KEY": str(data / "tls" / "key.pem"),
+    }
+    gateway_environment = {
+        "GATEWAY_HOSTNAME": hostname,
+        "GATEWAY_SUBMISSION_PORT": str(submission_port),
+        "GATEWAY_SUBMISSIONS_PORT": str(submissions_port),
+        "GATEWAY_TLS_CERT": str(data / "tls" / "cert.pem"),
+        "GATEWAY_TLS_KEY": str(data / "tls" / "key.pem"),
+        "GATEWAY_POLICY_URL": f"http://127.0.0.1:{policy_port}",
+        "GATEWAY_POLICY_TOKEN_FILE": str(data / "gateway" / "policy.token"),
+        "GATEWAY_RELAY": relay,
+    }
+    os.environ.update(policy_environment)
+    init(load(Settings), time.time())
+    _check("gateway", gateway_environment)
+    sys.exit(_run({"policy": policy_environment, "gateway": gateway_environment}))
+
+
+def _check(service: str, environment: dict[str, str]) -> None:
+    """A wrong setting of a child is told before anything runs."""
+    done = subprocess.run([sys.executable, "-m", service, "--check"], env=_clean(environment), check=False)  # noqa: S603
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def _run(services: dict[str, dict[str, str]]) -> int:
+    """Start all, wait until one ends or we are told to stop, end the rest; the first bad exit code."""
+    stopping = threading.Event()
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    children = [
+        subprocess.Popen([sys.executable, "-m", service], env=_clean(environment))  # noqa: S603
+        for service, environment in services.items()
+    ]
+    while not stopping.wait(0.2) and all(child.poll() is None for child in children):
+        pass
+    asked = stopping.is_set()
+    for child in children:
+        child.terminate()
+    for child in children:
+        try:
+            child.wait(_STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            child.kill()
+    codes = [child.returncode for child in children]
+    return 0 if asked else next((code for code in codes if code > 0), 1)
+
+
+def _clean(environment: dict[str, str]) -> dict[str, str]:
+    """The environment without other services' settings: the gateway must not even learn where the database is."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("POLICY_", "GATEWAY_"))}
+    return kept | environment

@@ -1,0 +1,138 @@
+"""What gateway and policy say to each other: frozen values, one model for each question and answer.
+
+The gateway asks two questions over HTTP with JSON bodies and reports one outcome:
+
+    login    POST /v1/login     LoginStep    -> LoginAnswer     one step of a SASL exchange
+    message  POST /v1/message   MessageFacts -> MessageVerdict  everything about one finished transaction
+    outcome  POST /v1/outcome   Outcome      -> 204             what became of an accepted message
+
+A verdict carries a reason from a closed list and never a text: the gateway's table (gateway/replies.py) has the words.
+"""
+
+from base64 import b64decode, b64encode
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PositiveInt
+
+# Octets in memory, base64 in JSON. (pydantic's Base64Bytes would decode what is given in memory, too.)
+Octets = Annotated[
+    bytes,
+    BeforeValidator(lambda given: b64decode(given, validate=True) if isinstance(given, str) else given),
+    PlainSerializer(lambda octets: b64encode(octets).decode(), return_type=str, when_used="json"),
+]
+
+
+class Frozen(BaseModel):
+    """Unknown members are refused, so that two versions that disagree say so instead of guessing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Reason(StrEnum):
+    """Why a message was not accepted. The client sees the matching reply, not this."""
+
+    CREDENTIAL_REVOKED = "credential-revoked"
+    SENDER_NOT_OWNED = "sender-not-owned"
+    AUTHOR_NOT_OWNED = "author-not-owned"
+    AUTHOR_MISSING = "author-missing"
+    TOO_MANY_RECIPIENTS = "too-many-recipients"
+    BUDGET_TOO_SMALL = "budget-too-small"  # no waiting helps: the message alone costs more than the limit
+    BUDGET_SPENT = "budget-spent"
+
+
+class Action(StrEnum):
+    """What the gateway does with the message."""
+
+    ACCEPT = "accept"
+    DEFER = "defer"
+    REJECT = "reject"
+
+
+class LoginOutcome(StrEnum):
+    """How a SASL exchange goes on, RFC 4954 section 4."""
+
+    CHALLENGE = "challenge"
+    GRANTED = "granted"
+    REFUSED = "refused"
+    MALFORMED = "malformed"
+
+
+class LoginStep(Frozen):
+    """One step of a SASL exchange. All responses so far come along, so that policy keeps no state between steps."""
+
+    session: str
+    client_address: str
+    listener: str
+    mechanism: str
+    responses: tuple[Octets, ...]
+
+
+class Grants(Frozen):
+    """What a credential may do in this session. Addresses are canonical, see canonical_address."""
+
+    credential: int
+    login: str
+    identity: str
+    addresses: frozenset[str]
+    recipients_per_message: PositiveInt
+
+
+class LoginAnswer(Frozen):
+    """`challenge` is set for CHALLENGE, `grants` for GRANTED."""
+
+    outcome: LoginOutcome
+    challenge: Octets = b""
+    grants: Grants | None = None
+
+
+class MessageFacts(Frozen):
+    """All that the gateway knows of one finished transaction; never the content."""
+
+    submission: str
+    session: str
+    listener: str
+    client_address: str
+    client_name: str  # the EHLO argument: chosen by the client, so it proves nothing
+    credential: int
+    reverse_path: str  # empty is the null reverse-path, RFC 5321 section 4.5.5
+    recipients: tuple[str, ...]
+    authors: tuple[str, ...]  # every address of the From header field
+    message_bytes: int
+
+
+class MessageVerdict(Frozen):
+    """`reservation` is set for ACCEPT and must be reported back as an Outcome."""
+
+    action: Action
+    reason: Reason | None = None
+    reservation: str = ""
+
+
+class RelayOutcome(StrEnum):
+    """What became of the message at the next hop.
+
+    UNKNOWN means that the next hop may or may not have it: the connection was lost after the last octet and before
+    the reply (RFC 5321 section 4.5.3.2.6). Policy counts it as sent, because the recipients may have been reached.
+    """
+
+    RELAYED = "relayed"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class Outcome(Frozen):
+    """The end of a reservation."""
+
+    reservation: str
+    outcome: RelayOutcome
+    queue_id: str = ""
+
+
+def canonical_address(address: str) -> str:
+    """The one form in which addresses are stored and compared: letter case and a trailing dot do not matter.
+
+    RFC 5321 section 2.4 leaves the local part's case to the receiving domain; for ownership two spellings of one
+    address must never belong to two identities, so both parts are folded here. What is relayed keeps its case.
+    """
+    return address.casefold().rstrip(".")

@@ -1,0 +1,12 @@
+"""Alembic's entry: run the migrations on the connection that policy.store.database.migrate hands over."""
+
+from alembic import context
+
+from policy.store.models import Base
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=Base.metadata,
+    render_as_batch=True,  # SQLite changes a column by copying its table
+)
+context.run_migrations()

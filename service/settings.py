@@ -1,0 +1,67 @@
+"""Settings from the environment: read once, complete, frozen; a wrong one is told in a sentence.
+
+A service's settings are a class with a prefix, GATEWAY_ for example. A variable with the prefix that is no setting is
+refused, too: a misspelt limit would otherwise be a limit that is silently not there.
+"""
+
+import difflib
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings
+
+EXIT_BAD_SETTING = 2
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
+class SettingError(Exception):
+    """A setting that cannot be used; str(self) names it, says what is wrong with it and what to do."""
+
+    def __init__(self, name: str, problem: str, remedy: str) -> None:
+        super().__init__(f"{name}: {problem}; {remedy}")
+
+
+def load(kind: type[AnySettings], environment: Mapping[str, str] = os.environ) -> AnySettings:
+    """The settings of `kind`, or SettingError for the first that is wrong."""
+    prefix = kind.model_config.get("env_prefix", "")
+    names = {f"{prefix}{field}".upper() for field in kind.model_fields}
+    for name in sorted(environment):
+        if name.startswith(prefix) and name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            remedy = f"did you mean {near[0]}?" if near else "remove it"
+            raise SettingError(name, "there is no such setting", remedy)
+    try:
+        return kind()
+    except ValidationError as error:
+        raise _explained(error.errors()[0], prefix) from None
+
+
+def read_secret(name: str, path: Path) -> str:
+    """The one line of a secret file; `name` is the setting that holds the path."""
+    try:
+        secret = path.read_text().strip()
+    except OSError as error:
+        raise SettingError(name, f"{path} cannot be read ({error.strerror})", "check the path and its owner") from None
+    if not secret:
+        raise SettingError(name, f"{path} is empty", "remove it and let `sallyport init` make it anew")
+    return secret
+
+
+def stop(error: SettingError, service: str) -> NoReturn:
+    """End the process with the sentence and nothing else."""
+    print(f"{service}: {error}", file=sys.stderr)
+    sys.exit(EXIT_BAD_SETTING)
+
+
+def _explained(error: ErrorDetails, prefix: str) -> SettingError:
+    name = f"{prefix}{error['loc'][0]}".upper() if error["loc"] else prefix
+    if error["type"] == "missing":
+        return SettingError(name, "is not set", "set it in the environment")
+    problem = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
+    return SettingError(name, f"{error['input']!r} will not do", f"it {problem}" if "should" in problem else problem)

@@ -1,0 +1,285 @@
+"""Real parts for tests: policy, gateway, sink and Postfix as processes with ports and folders of their own.
+
+Every wait is on a condition with a deadline; every process is ended by its own handle.
+"""
+
+import json
+import os
+import shutil
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+ROOT = Path(__file__).parent.parent
+HOSTNAME = "mail.sallyport.test"
+
+Value = TypeVar("Value")
+
+
+def until(condition: Callable[[], Value], what: str, deadline_s: float = 20.0) -> Value:
+    """The first true value of `condition`; a failure that says what was waited for."""
+    end = time.monotonic() + deadline_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline_s} s: {what}")
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(port: int) -> bool:
+    """Whether somebody accepts connections on a loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass
+class Process:
+    """One service: command, environment, log file."""
+
+    command: list[str]
+    environment: dict[str, str]
+    log: Path
+    running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("POLICY_", "GATEWAY_"))}
+        with self.log.open("ab") as log:
+            self.running = subprocess.Popen(
+                self.command, env=clean | self.environment, stdout=log, stderr=log, cwd=ROOT, start_new_session=True
+            )
+        return self
+
+    def send(self, number: signal.Signals) -> None:
+        assert self.running
+        self.running.send_signal(number)
+
+    def ended(self, deadline_s: float = 20.0) -> int:
+        """Wait for the end; the exit code."""
+        assert self.running
+        return self.running.wait(deadline_s)
+
+    def stop(self) -> None:
+        if self.running and self.running.poll() is None:
+            self.running.send_signal(signal.SIGCONT)
+            self.running.kill()
+            self.running.wait()
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+
+@dataclass
+class Login:
+    """A credential that the command line made."""
+
+    login: str
+    secret: str
+
+
+@dataclass
+class Sallyport:
+    """Gateway and policy as processes, in front of a next hop on loopback."""
+
+    folder: Path
+    next_hop: int
+    policy_settings: dict[str, str] = field(default_factory=dict)
+    gateway_settings: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.policy_port, self.submission_port, self.submissions_port = free_port(), free_port(), free_port()
+        self.policy_environment = {
+            "POLICY_STATE_DIR": str(self.folder / "state"),
+            "POLICY_PORT": str(self.policy_port),
+            "POLICY_GATEWAY_TOKEN_FILE": str(self.folder / "gateway.token"),
+            "POLICY_DOVECOT_TOKEN_FILE": str(self.folder / "dovecot.token"),
+            "POLICY_TLS_CERT": str(self.folder / "cert.pem"),
+            "POLICY_TLS_KEY": str(self.folder / "key.pem"),
+        } | self.policy_settings
+        self.gateway_environment = {
+            "GATEWAY_BIND": "127.0.0.1",
+            "GATEWAY_SUBMISSION_PORT": str(self.submission_port),
+            "GATEWAY_SUBMISSIONS_PORT": str(self.submissions_port),
+            "GATEWAY_TLS_CERT": str(self.folder / "cert.pem"),
+            "GATEWAY_TLS_KEY": str(self.folder / "key.pem"),
+            "GATEWAY_POLICY_URL": f"http://127.0.0.1:{self.policy_port}",
+            "GATEWAY_POLICY_TOKEN_FILE": str(self.folder / "gateway.token"),
+            "GATEWAY_RELAY": f"127.0.0.1:{self.next_hop}",
+        } | self.gateway_settings
+        python = sys.executable
+        self.policy = Process([python, "-m", "policy"], self.policy_environment, self.folder / "policy.log")
+        self.gateway = Process([python, "-m", "gateway"], self.gateway_environment, self.folder / "gateway.log")
+
+    def start(self) -> Self:
+        self.cli("init")
+        self.start_policy()
+        self.start_gateway()
+        return self
+
+    def start_policy(self) -> None:
+        self.policy.start()
+        until(lambda: answers(self.policy_port), f"policy answers\n{self.policy.text()}")
+
+    def start_gateway(self) -> None:
+        self.gateway.start()
+        until(
+            lambda: answers(self.submission_port) and answers(self.submissions_port),
+            f"gateway answers\n{self.gateway.text()}",
+        )
+
+    def stop(self) -> None:
+        self.gateway.stop()
+        self.policy.stop()
+
+    def cli(self, *arguments: str) -> str:
+        """Run `sallyport`; what it printed."""
+        command = [sys.executable, "-c", "from policy.cli import main; main()", *arguments]
+        done = subprocess.run(
+            command, env=os.environ | self.policy_environment, capture_output=True, text=True, check=False, cwd=ROOT
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def new_login(self, name: str, *addresses: str) -> Login:
+        """A new identity with one credential."""
+        self.cli("identity", "add", name, *[part for one in addresses for part in ("--address", one)])
+        made = json.loads(self.cli("credential", "add", name, "--label", "test", "--json"))
+        return Login(made["login"], made["secret"])
+
+    def tls(self) -> ssl.SSLContext:
+        """Trusts exactly the certificate that init made, and checks the name."""
+        return ssl.create_default_context(cafile=str(self.folder / "cert.pem"))
+
+    def client(self, login: Login | None = None, *, implicit_tls: bool = False, timeout: float = 30) -> smtplib.SMTP:
+        """A connected client under TLS, logged in where a login is given."""
+        client: smtplib.SMTP
+        if implicit_tls:
+            client = smtplib.SMTP_SSL(
+                "localhost", self.submissions_port, "client.test", context=self.tls(), timeout=timeout
+            )
+        else:
+            client = smtplib.SMTP("localhost", self.submission_port, "client.test", timeout=timeout)
+            client.starttls(context=self.tls())
+        if login:
+            client.login(login.login, login.secret)
+        return client
+
+    def spent(self, name: str) -> int:
+        """What is counted on the recipients budget of an identity, in any window."""
+        from policy.store.database import open_database  # noqa: PLC0415 - only here the test looks into the store
+
+        engine = open_database(self.folder / "state" / "sallyport.db")
+        with engine.begin() as connection:
+            row = connection.exec_driver_sql("SELECT sum(cost) FROM charge WHERE key = ?", (f"recipients:{name}",))
+            spent = row.scalar() or 0
+        engine.dispose()
+        return int(spent)
+
+
+@dataclass
+class Sink:
+    """The mail sink as a process."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.smtp_port, self.http_port = free_port(), free_port()
+        environment = {
+            "SINK_BIND": "127.0.0.1",
+            "SINK_SMTP_PORT": str(self.smtp_port),
+            "SINK_HTTP_PORT": str(self.http_port),
+        }
+        self.process = Process([sys.executable, "-m", "sink"], environment, self.folder / "sink.log")
+
+    def start(self) -> Self:
+        self.process.start()
+        until(lambda: answers(self.smtp_port) and answers(self.http_port), f"sink answers\n{self.process.text()}")
+        return self
+
+    def stop(self) -> None:
+        self.process.stop()
+
+    def messages(self, query: str = "") -> list[dict[str, Any]]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/messages?{query}") as answer:
+            found: list[dict[str, Any]] = json.load(answer)
+            return found
+
+    def raw(self, number: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}/messages/{number}/raw") as answer:
+            octets: bytes = answer.read()
+            return octets
+
+
+@dataclass
+class Postfix:
+    """A private instance of the machine's own Postfix; needs root. `next_hop` is a loopback port of a sink."""
+
+    folder: Path
+    next_hop: int
+    queue: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self.queue = self.queue or self.folder / "queue"
+        self.environment = {
+            "POSTFIX_HOSTNAME": HOSTNAME,
+            "POSTFIX_DOMAINS": "sallyport.test",
+            "POSTFIX_LISTEN": f"127.0.0.1:{self.port}",
+            "POSTFIX_CLIENTS": "127.0.0.0/8",
+            "POSTFIX_LMTP": "inet:127.0.0.1:1",
+            "POSTFIX_NEXTHOP": f"[127.0.0.1]:{self.next_hop}",
+            "POSTFIX_MESSAGE_BYTES": "26214400",
+            "POSTFIX_QUEUE_DIR": str(self.queue),
+            "POSTFIX_DATA_DIR": str(self.folder / "data"),
+            "POSTFIX_LOG": str(self.folder / "postfix.log"),
+        }
+        self.config = self.folder / "config"
+        self.process = Process(
+            ["postfix", "-c", str(self.config), "start-fg"], self.environment, self.folder / "postfix.out"
+        )
+
+    def start(self) -> Self:
+        for parent in (self.folder, *self.folder.parents):
+            if parent in (Path("/"), Path("/tmp")):  # noqa: S108
+                break
+            parent.chmod(parent.stat().st_mode | 0o055)  # Postfix's daemons run as their own user
+        subprocess.run(
+            [str(ROOT / "postfix" / "render"), str(self.config)], env=os.environ | self.environment, check=True
+        )
+        self.process.start()
+        until(lambda: answers(self.port), f"Postfix answers\n{self.process.text()}")
+        return self
+
+    def stop(self) -> None:
+        if self.process.running and self.process.running.poll() is None:
+            subprocess.run(["postfix", "-c", str(self.config), "stop"], check=False, capture_output=True)
+            self.process.ended()
+
+    def log(self) -> str:
+        path = self.folder / "postfix.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    @staticmethod
+    def is_possible() -> bool:
+        return os.geteuid() == 0 and shutil.which("postfix") is not None

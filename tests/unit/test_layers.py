@@ -1,0 +1,98 @@
+"""The rules of the house that are about the code itself: who imports whom, and what stays pure."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PURE = [
+    *sorted((ROOT / "policy" / "engine").glob("*.py")),
+    ROOT / "policy" / "sasl.py",
+    ROOT / "policy" / "contract.py",
+    ROOT / "gateway" / "framing.py",
+    ROOT / "gateway" / "envelope.py",
+    ROOT / "gateway" / "facts.py",
+    ROOT / "gateway" / "replies.py",
+    ROOT / "sink" / "answers.py",
+]
+IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "structlog", "time"}
+
+
+def imports(path: Path) -> set[str]:
+    """The full names of the modules that a file imports."""
+    found = set[str]()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return found
+
+
+def files(package: str) -> Iterator[Path]:
+    yield from sorted((ROOT / package).rglob("*.py"))
+
+
+def test_gateway_imports_only_the_contract_of_policy() -> None:
+    """A gateway that was broken into finds no rule, no store and no key."""
+    for path in files("gateway"):
+        foreign = {name for name in imports(path) if name.split(".")[0] == "policy"}
+        assert all(name.startswith("policy.contract") for name in foreign), path
+
+
+def test_policy_imports_nothing_of_gateway() -> None:
+    """Policy must run where no gateway is."""
+    for path in files("policy"):
+        assert not {name for name in imports(path) if name.split(".")[0] in ("gateway", "sink")}, path
+
+
+@pytest.mark.parametrize("package", ["service", "sink"])
+def test_what_is_shared_knows_none_of_the_services(package: str) -> None:
+    """Settings and log lines are everybody's; the sink stands in for strangers."""
+    for path in files(package):
+        assert not {name for name in imports(path) if name.split(".")[0] in ("gateway", "policy")}, path
+
+
+@pytest.mark.parametrize("path", PURE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_decisions_are_pure(path: Path) -> None:
+    """No async, no clock, no file, no socket, no logger: time comes in as a number."""
+    assert not {name.split(".")[0] for name in imports(path)} & IMPURE
+    calls = [node.func.id for node in ast.walk(ast.parse(path.read_text())) if _is_named_call(node)]
+    assert "open" not in calls
+    assert not any(isinstance(node, ast.AsyncFunctionDef | ast.Await) for node in ast.walk(ast.parse(path.read_text())))
+
+
+def _is_named_call(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+@pytest.mark.parametrize("package", ["gateway", "policy", "service", "sink"])
+def test_every_module_says_what_it_is(package: str) -> None:
+    """A newcomer reads the first lines of a file to know whether to read on."""
+    for path in files(package):
+        assert ast.get_docstring(ast.parse(path.read_text())), path
+
+
+@pytest.mark.parametrize("package", ["gateway", "policy", "service", "sink"])
+def test_modules_and_functions_stay_small(package: str) -> None:
+    """500 lines and 60 lines are where a reader gives up."""
+    for path in files(package):
+        assert len(path.read_text().splitlines()) <= 500, path
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < 60, f"{path}: {node.name}"
+
+
+def test_the_clock_is_read_where_a_process_starts() -> None:
+    """A clock that is read anywhere else cannot be replaced by a test."""
+    readers = {
+        str(path.relative_to(ROOT))
+        for package in ("gateway", "policy")
+        for path in files(package)
+        if re.search(r"\btime\.(time|monotonic)\b|\bdatetime\.now\b", path.read_text())
+    }
+    commands = {"policy/cli/__init__.py", "policy/cli/store.py", "policy/cli/serve.py"}
+    assert readers == {"gateway/__main__.py", "policy/__main__.py"} | commands
