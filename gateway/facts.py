@@ -31,6 +31,7 @@ _ONCE = frozenset(
         b"references",
     )
 )
+SPACE = 0x20  # below it are the control characters
 _HOP_LIMIT = 100  # RFC 5321 section 6.3
 _registry = HeaderRegistry()
 
@@ -80,6 +81,8 @@ def _authors(bodies: Sequence[bytes]) -> tuple[str, ...] | None:
     try:
         header = _registry("from", bodies[0].decode().strip())
     except UnicodeDecodeError:
+        return None
+    if any(ord(character) < SPACE and character != "\t" for character in bodies[0].decode()):
         return None
     if not isinstance(header, AddressHeader) or not header.addresses:
         return None

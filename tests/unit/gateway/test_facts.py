@@ -24,6 +24,8 @@ CASES = [
     ("a name alone", b"From: Ada", replies.BAD_AUTHOR),
     ("address in clear beside another", b"From: evil@x.example <ada@example.org>", replies.BAD_AUTHOR),
     ("encoded at sign", b"From: =?utf-8?q?evil=40x.example?= <ada@example.org>", Content(("ada@example.org",))),
+    ("a control character", b"From: ada@example.org\x0bevil", replies.BAD_AUTHOR),
+    ("address from an encoded word", b"From: =?utf-8?q?evil=40x.example?=@example.org", replies.BAD_AUTHOR),
     ("Latin-1", b"From: Ad\xe4 <ada@example.org>", replies.BAD_AUTHOR),
     ("a hundred hops", b"Received: x\r\n" * 100 + b"From: ada@example.org", replies.LOOP),
     ("ninety-nine hops", b"Received: x\r\n" * 99 + b"From: ada@example.org", Content(("ada@example.org",))),
