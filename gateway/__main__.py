@@ -52,11 +52,14 @@ async def _serve(settings: Settings, context: ssl.SSLContext, token: str) -> Non
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        accepting = [asyncio.create_task(listener.accept()) for listener in _listeners(edge)]
+        listeners = _listeners(edge)
+        accepting = [asyncio.create_task(listener.accept()) for listener in listeners]
         await stopping.wait()
         for task in accepting:
             task.cancel()
         await asyncio.gather(*accepting, return_exceptions=True)
+        for listener in listeners:
+            listener.bound.close()  # or the kernel would go on accepting for nobody
         await edge.drain()
         relay.close()
 

@@ -180,7 +180,11 @@ class Sallyport:
             client = smtplib.SMTP("localhost", self.submission_port, "client.test", timeout=timeout)
             client.starttls(context=self.tls())
         if login:
-            client.login(login.login, login.secret)
+            try:
+                client.login(login.login, login.secret)
+            except smtplib.SMTPException:
+                client.close()
+                raise
         return client
 
     def spent(self, name: str) -> int:
