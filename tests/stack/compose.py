@@ -1,0 +1,88 @@
+"""A stack in containers for tests: a Compose project with a name and ports of its own, removed at the end."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from harness import ROOT, Login, free_port
+
+
+@dataclass
+class Compose:
+    """`test` adds the overlay with the mail sink."""
+
+    project: str
+    test: bool
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.submission_port, self.submissions_port, self.imaps_port = free_port(), free_port(), free_port()
+        self.sink_port = free_port()
+        self.environment = os.environ | {
+            "SALLYPORT_BIND": "127.0.0.1",
+            "SALLYPORT_SUBMISSION_PORT": str(self.submission_port),
+            "SALLYPORT_SUBMISSIONS_PORT": str(self.submissions_port),
+            "SALLYPORT_IMAPS_PORT": str(self.imaps_port),
+            "SALLYPORT_SINK_PORT": str(self.sink_port),
+        }
+        self.environment |= self.settings
+
+    def start(self) -> Self:
+        self.run("down", "--volumes", "--timeout", "1")
+        self.run("up", "--build", "--wait", "--quiet-pull")
+        return self
+
+    def stop(self) -> None:
+        self.run("down", "--volumes", "--timeout", "1")
+
+    def run(self, *arguments: str, check: bool = True) -> str:
+        """`docker compose ...`; what it printed."""
+        files = ["-f", "compose.yaml", *(["-f", "compose.test.yaml"] if self.test else [])]
+        command = ["docker", "compose", "-p", self.project, *files, *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
+        assert not check or done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+        return done.stdout
+
+    def container(self, service: str) -> str:
+        return self.run("ps", "--quiet", service).strip()
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        done = subprocess.run(
+            ["docker", "inspect", self.container(service)], capture_output=True, text=True, check=True
+        )
+        (found,) = json.loads(done.stdout)
+        assert isinstance(found, dict)
+        return found
+
+    def inside(self, service: str, *command: str, user: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a program of the image in a running container."""
+        options = ["--user", user] if user else []
+        return subprocess.run(
+            ["docker", "exec", *options, self.container(service), *command], capture_output=True, text=True, check=False
+        )
+
+    def in_network_of(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a program of this machine in the network namespace of a container; needs root."""
+        pid = str(self.inspect(service)["State"]["Pid"])
+        return subprocess.run(["nsenter", "-t", pid, "-n", *command], capture_output=True, text=True, check=False)
+
+    def cli(self, *arguments: str) -> str:
+        return self.run("exec", "-T", "policy", "sallyport", *arguments)
+
+    def new_login(self, name: str, address: str) -> Login:
+        self.cli("identity", "add", name, "--address", address)
+        made = json.loads(self.cli("credential", "add", name, "--label", "test", "--json"))
+        return Login(made["login"], made["secret"])
+
+
+def engine_answers() -> bool:
+    """Whether a container engine with Compose is there."""
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        try:
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                return False
+        except FileNotFoundError:
+            return False
+    return True

@@ -1,0 +1,207 @@
+"""Who can reach whom, tried in the running containers of the production file, and what each container may do.
+
+The internet is played by a network namespace with one address of TEST-NET-2 (RFC 5737) and no route back to the
+containers' private networks, as the internet has none: what arrives there has been masqueraded.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from compose import Compose, engine_answers
+
+pytestmark = [
+    pytest.mark.containers,
+    pytest.mark.skipif(not engine_answers() or os.geteuid() != 0, reason="needs a container engine, and root"),
+]
+
+OUTSIDE, INSIDE = "198.51.100.1", "198.51.100.2"
+NAMESPACE = "sallyport-outside"
+PORTS = {"policy": 7587, "postfix": 10025, "dovecot": 2424}
+CAPABILITIES = {
+    "gateway": set(),
+    "policy": set(),
+    "dovecot": set(),
+    "postfix": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"},
+}
+SERVICES = sorted(CAPABILITIES)
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3)"
+LISTEN = """
+import socket
+with socket.create_server(("0.0.0.0", 25)) as listening:
+    print("ready", flush=True)
+    while True:
+        connection, peer = listening.accept()
+        connection.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Compose]:
+    """The production file, as `docker compose up` starts it."""
+    one = Compose("sallyport-isolation", test=False, settings={"SALLYPORT_BIND": "0.0.0.0"})
+    try:
+        yield one.start()
+    finally:
+        one.stop()
+
+
+@pytest.fixture(scope="module")
+def outside(stack: Compose) -> Iterator[str]:
+    """A host on the outside network that accepts connections on port 25; its address."""
+    subprocess.run(["ip", "netns", "del", NAMESPACE], capture_output=True, check=False)
+    for command in (
+        f"ip netns add {NAMESPACE}",
+        f"ip link add sally-out type veth peer name eth0 netns {NAMESPACE}",
+        f"ip addr add {INSIDE}/24 dev sally-out",
+        "ip link set sally-out up",
+        f"ip -n {NAMESPACE} addr add {OUTSIDE}/24 dev eth0",
+        f"ip -n {NAMESPACE} link set eth0 up",
+    ):
+        subprocess.run(command.split(), check=True)
+    # Not one packet is to leave this machine: the way to the address is the pair that was just made.
+    route = subprocess.run(["ip", "route", "get", OUTSIDE], capture_output=True, text=True, check=True).stdout
+    assert "dev sally-out" in route
+    listener = subprocess.Popen(
+        ["ip", "netns", "exec", NAMESPACE, sys.executable, "-c", LISTEN], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert listener.stdout
+        assert listener.stdout.readline() == "ready\n"
+        yield OUTSIDE
+    finally:
+        listener.kill()
+        listener.communicate()
+        subprocess.run(["ip", "netns", "del", NAMESPACE], check=True)
+
+
+def connects(stack: Compose, service: str, host: str, port: int) -> bool:
+    """Whether a TCP connection from the container's network namespace is established."""
+    return stack.in_network_of(service, sys.executable, "-c", CONNECT, host, str(port)).returncode == 0
+
+
+def connects_from_outside(host: str, port: int) -> bool:
+    command = ["ip", "netns", "exec", NAMESPACE, sys.executable, "-c", CONNECT, host, str(port)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_postfix_reaches_the_outside(stack: Compose, outside: str) -> None:
+    """The one door out works; without this the next test would show nothing."""
+    assert connects(stack, "postfix", outside, 25)
+
+
+@pytest.mark.parametrize("service", ["gateway", "dovecot", "policy"])
+def test_nobody_else_reaches_the_outside(stack: Compose, outside: str, service: str) -> None:
+    """A part that was broken into cannot send mail by itself, nor fetch anything."""
+    assert not connects(stack, service, outside, 25)
+
+
+@pytest.mark.parametrize("service", ["policy", "postfix"])
+def test_inner_services_publish_no_port(stack: Compose, service: str) -> None:
+    """Neither on the machine's addresses nor on any other."""
+    assert not stack.inspect(service)["HostConfig"]["PortBindings"]
+
+
+@pytest.mark.parametrize("service", sorted(PORTS))
+def test_inner_ports_are_closed_from_outside(stack: Compose, outside: str, service: str) -> None:
+    """Not even for a neighbour who sets a route to the container's own address through this machine."""
+    for network in stack.inspect(service)["NetworkSettings"]["Networks"].values():
+        address = network["IPAddress"]
+        subprocess.run(["ip", "-n", NAMESPACE, "route", "replace", f"{address}/32", "via", INSIDE], check=True)
+        try:
+            assert not connects_from_outside(address, PORTS[service]), address
+        finally:
+            subprocess.run(["ip", "-n", NAMESPACE, "route", "del", f"{address}/32"], check=True)
+
+
+def test_public_ports_are_open_from_outside(stack: Compose, outside: str) -> None:
+    """587, 465 and 993 answer; without this the previous test would show nothing."""
+    for port in (stack.submission_port, stack.submissions_port, stack.imaps_port):
+        assert connects_from_outside(INSIDE, port)
+
+
+def test_gateway_has_no_port_25(stack: Compose) -> None:
+    """Submission is not mail exchange: nothing listens on 25, in no container."""
+    for service in SERVICES:
+        assert not connects(stack, service, "127.0.0.1", 25), service
+    assert "25/tcp" not in stack.inspect("gateway")["NetworkSettings"]["Ports"]
+
+
+def test_postfix_listens_on_the_relay_network_alone(stack: Compose) -> None:
+    """Not on the network that leads out, nor on the one to Dovecot."""
+    networks = stack.inspect("postfix")["NetworkSettings"]["Networks"]
+    answering = [name for name, network in networks.items() if connects(stack, "postfix", network["IPAddress"], 10025)]
+    assert answering == ["sallyport-isolation_relay"]
+
+
+def test_gateway_reaches_what_it_needs_and_nothing_else(stack: Compose) -> None:
+    """Policy and Postfix, but not Dovecot's LMTP, where mail could be put into mailboxes unseen."""
+    assert connects(stack, "gateway", address_of(stack, "policy", "decisions"), 7587)
+    assert connects(stack, "gateway", address_of(stack, "postfix", "relay"), 10025)
+    assert not connects(stack, "gateway", address_of(stack, "dovecot", "pickup"), 2424)
+
+
+def test_dovecot_cannot_hand_mail_to_postfix(stack: Compose) -> None:
+    """A broken-into Dovecot is no way around the gateway."""
+    assert not connects(stack, "dovecot", address_of(stack, "postfix", "relay"), 10025)
+
+
+def test_gateway_holds_neither_database_nor_digest_key(stack: Compose) -> None:
+    """All files of the gateway's container, its volumes included; of secrets only its token and the TLS key."""
+    found = stack.inside("gateway", "find", "/", "-xdev", "-name", "*.db", "-o", "-name", "digest.key").stdout
+    assert not [line for line in found.splitlines() if "sallyport" in line or "digest" in line]
+    secrets = stack.inside("gateway", "find", "/secrets", "/tls", "-type", "f").stdout.split()
+    assert sorted(secrets) == ["/secrets/policy.token", "/tls/cert.pem", "/tls/key.pem"]
+    mounts = {mount["Name"] for mount in stack.inspect("gateway")["Mounts"] if mount["Type"] == "volume"}
+    assert mounts == {"sallyport-isolation_gateway-secrets", "sallyport-isolation_tls"}
+    assert sorted(stack.inside("gateway", "find", "/app/policy", "-name", "*.py").stdout.split()) == [
+        "/app/policy/__init__.py",
+        "/app/policy/contract.py",
+    ]
+
+
+def test_secrets_are_for_their_owner_alone(stack: Compose) -> None:
+    """Mode 0600, made at the first start."""
+    find = ["find", "/secrets", "/tls", "/var/lib/sallyport", "-type", "f", "-printf", "%f %m\\n"]
+    modes = dict(line.split() for line in stack.inside("policy", *find).stdout.splitlines())
+    for name in ("policy.token", "key.pem", "digest.key", "sallyport.db"):
+        assert modes[name] == "600", name
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_container_is_locked_down(stack: Compose, service: str) -> None:
+    """Read-only root, no new privileges, no capability that was not proven necessary, bounded memory and processes."""
+    found = stack.inspect(service)
+    host = found["HostConfig"]
+    assert host["ReadonlyRootfs"]
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    assert host["CapDrop"] == ["ALL"]
+    assert {name.removeprefix("CAP_") for name in host["CapAdd"] or []} == CAPABILITIES[service]
+    assert not host["Privileged"]
+    assert host["Memory"] > 0
+    assert host["PidsLimit"] > 0
+    assert found["Config"]["User"] == ("" if service == "postfix" else "10001:10001")
+    assert found["State"]["Health"]["Status"] == "healthy"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_root_file_system_cannot_be_written(stack: Compose, service: str) -> None:
+    """Not even by the user that the service runs as."""
+    assert stack.inside(service, "sh", "-c", "echo x > /usr/bin/x || echo x > /opt/x").returncode != 0
+
+
+def test_postfix_daemons_are_not_root(stack: Compose) -> None:
+    """master alone is: what talks to the network is the user postfix."""
+    command = ["docker", "top", stack.container("postfix"), "-eo", "pid,uid,comm"]
+    listing = subprocess.run(command, capture_output=True, text=True, check=True)
+    daemons = [line.split()[1:] for line in listing.stdout.splitlines()[1:]]
+    assert {name for uid, name in daemons if uid == "0"} <= {"docker-init", "tini", "entrypoint", "sh", "master"}
+    assert "qmgr" in {name for uid, name in daemons if uid != "0"}
+
+
+def address_of(stack: Compose, service: str, network: str) -> str:
+    address = stack.inspect(service)["NetworkSettings"]["Networks"][f"sallyport-isolation_{network}"]["IPAddress"]
+    assert isinstance(address, str)
+    return address
