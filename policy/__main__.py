@@ -3,6 +3,7 @@
 Exit code 2 with one sentence for a wrong setting; nothing is half started.
 """
 
+import logging
 import socket
 import sys
 import time
@@ -31,6 +32,8 @@ def main() -> None:
 
 def _run(settings: Settings) -> None:
     service_log.configure(settings.log_format)
+    # It would print the traceback of an error of ours with its text, which may hold what was asked; app.py logs it.
+    logging.getLogger("uvicorn.error").disabled = True
     engine = open_database(settings.database)
     brain = Brain(
         store=open_store(settings, engine),

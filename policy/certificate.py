@@ -14,9 +14,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 LIFETIME = datetime.timedelta(days=730)
 
 
-def self_signed(hostname: str, now: float) -> tuple[bytes, bytes]:
-    """Certificate and private key as PEM. `now` is seconds since the epoch."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def new_key() -> bytes:
+    """A private key as PEM."""
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def self_signed(hostname: str, key_pem: bytes, now: float) -> bytes:
+    """A certificate as PEM for a key of new_key. `now` is seconds since the epoch; ValueError for another key."""
+    key = serialization.load_pem_private_key(key_pem, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError("not an EC key")  # noqa: TRY004 - what the file holds is a value
     start = datetime.datetime.fromtimestamp(now, datetime.UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hostname[:64])])
     certificate = (
@@ -34,10 +43,7 @@ def self_signed(hostname: str, now: float) -> tuple[bytes, bytes]:
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return (
-        certificate.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-    )
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def fingerprint(certificate: bytes) -> str:

@@ -13,7 +13,7 @@ from base64 import b64decode, b64encode
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PositiveInt
 
 # Octets in memory, base64 in JSON. (pydantic's Base64Bytes would decode what is given in memory, too.)
 Octets = Annotated[
@@ -96,7 +96,7 @@ class MessageFacts(Frozen):
     client_name: str  # the EHLO argument: chosen by the client, so it proves nothing
     credential: int
     reverse_path: str  # empty is the null reverse-path, RFC 5321 section 4.5.5
-    recipients: tuple[str, ...]
+    recipients: Annotated[tuple[str, ...], Field(min_length=1)]
     authors: tuple[str, ...]  # every address of the From header field
     message_bytes: int
 

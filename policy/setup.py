@@ -3,13 +3,14 @@
 Secrets are files of mode 0600 that appear complete or not at all, so that a start which was cut off is simply repeated.
 """
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
 
 from sqlalchemy import Engine
 
-from policy.certificate import self_signed
+from policy.certificate import new_key, self_signed
 from policy.settings import Settings
 from policy.store.database import migrate, open_database
 from policy.store.identities import IdentityStore, StoreError, read_key
@@ -21,18 +22,15 @@ ADMINISTRATOR = "administrator"
 def init(settings: Settings, now: float) -> list[str]:
     """Make what is missing; the names of what was made. Safe to run before every start."""
     made = []
-    random_files = {
-        settings.digest_key_file: "digest key",
-        settings.gateway_token_file: "token of the gateway",
-        settings.dovecot_token_file: "token of Dovecot",
-    }
-    for path, what in random_files.items():
-        if _create("POLICY_STATE_DIR", path, secrets.token_hex(32).encode() + b"\n"):
+    random_files = (
+        ("POLICY_STATE_DIR", settings.digest_key_file, "digest key"),
+        ("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file, "token of the gateway"),
+        ("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file, "token of Dovecot"),
+    )
+    for setting, path, what in random_files:
+        if _create(setting, path, secrets.token_hex(32).encode() + b"\n"):
             made.append(what)
-    if not settings.tls_cert.exists() and not settings.tls_key.exists():
-        certificate, key = self_signed(settings.hostname, now)
-        _create("POLICY_TLS_KEY", settings.tls_key, key)
-        _create("POLICY_TLS_CERT", settings.tls_cert, certificate)
+    if _make_certificate(settings, now):
         made.append("self-signed certificate")
     engine = open_database(settings.database)
     migrate(engine)
@@ -66,25 +64,39 @@ def _administrator_is_new(store: IdentityStore, settings: Settings, now: float) 
     return True
 
 
+def _make_certificate(settings: Settings, now: float) -> bool:
+    """Key first, then the certificate of whatever key is there: a start that was cut off between them goes on here."""
+    if settings.tls_cert.exists():
+        return False
+    _create("POLICY_TLS_KEY", settings.tls_key, new_key())
+    try:
+        certificate = self_signed(settings.hostname, settings.tls_key.read_bytes(), now)
+    except (OSError, ValueError, TypeError):
+        raise SettingError(
+            "POLICY_TLS_CERT",
+            f"{settings.tls_cert} is missing and {settings.tls_key} is not the key of a self-signed one",
+            "put both files there, or remove the key, too",
+        ) from None
+    return _create("POLICY_TLS_CERT", settings.tls_cert, certificate)
+
+
 def _create(setting: str, path: Path, content: bytes) -> bool:
     """Write a file of mode 0600 unless it exists. The link makes it appear whole, and only once."""
-    if path.exists():
-        return False
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        if path.exists():
+            return False
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.link(draft, path)
-    except FileExistsError:
-        return False
+        with contextlib.suppress(FileExistsError):  # another process was faster
+            os.link(draft, path)
+        draft.unlink()
     except OSError as error:
         raise SettingError(
             setting, f"{path} cannot be written ({error.strerror})", "check the folder and its owner"
         ) from None
-    finally:
-        draft.unlink(missing_ok=True)
     return True

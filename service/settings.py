@@ -7,7 +7,6 @@ refused, too: a misspelt limit would otherwise be a limit that is silently not t
 import difflib
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -27,13 +26,13 @@ class SettingError(Exception):
         super().__init__(f"{name}: {problem}; {remedy}")
 
 
-def load(kind: type[AnySettings], environment: Mapping[str, str] = os.environ) -> AnySettings:
-    """The settings of `kind`, or SettingError for the first that is wrong."""
+def load(kind: type[AnySettings]) -> AnySettings:
+    """The settings of `kind` from the process's environment, or SettingError for the first that is wrong."""
     prefix = kind.model_config.get("env_prefix", "")
     names = {f"{prefix}{field}".upper() for field in kind.model_fields}
-    for name in sorted(environment):
-        if name.startswith(prefix) and name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
+    for name in sorted(os.environ):
+        if name.upper().startswith(prefix) and name.upper() not in names:
+            near = difflib.get_close_matches(name.upper(), names, n=1)
             remedy = f"did you mean {near[0]}?" if near else "remove it"
             raise SettingError(name, "there is no such setting", remedy)
     try:
@@ -48,6 +47,8 @@ def read_secret(name: str, path: Path) -> str:
         secret = path.read_text().strip()
     except OSError as error:
         raise SettingError(name, f"{path} cannot be read ({error.strerror})", "check the path and its owner") from None
+    except UnicodeDecodeError:
+        raise SettingError(name, f"{path} is not text", "remove it and let `sallyport init` make it anew") from None
     if not secret:
         raise SettingError(name, f"{path} is empty", "remove it and let `sallyport init` make it anew")
     return secret
@@ -63,5 +64,7 @@ def _explained(error: ErrorDetails, prefix: str) -> SettingError:
     name = f"{prefix}{error['loc'][0]}".upper() if error["loc"] else prefix
     if error["type"] == "missing":
         return SettingError(name, "is not set", "set it in the environment")
-    problem = error["msg"].removeprefix("Value error, ").replace("Input should", "should")
-    return SettingError(name, f"{error['input']!r} will not do", f"it {problem}" if "should" in problem else problem)
+    # pydantic says "Input should be ..." or "String should ...", our own validators "it should be ...".
+    wanted = error["msg"].removeprefix("Value error, ").partition("should")[2]
+    remedy = f"it should{wanted}" if wanted else error["msg"]
+    return SettingError(name, f"{error['input']!r} will not do", remedy)

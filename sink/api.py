@@ -93,7 +93,7 @@ class Api:
 
 def summary(message: Message) -> dict[str, Any]:
     return {
-        "id": message.id,
+        "id": str(message.id),
         "received_at": datetime.fromtimestamp(message.received_at, UTC).isoformat(timespec="milliseconds"),
         "envelope": {"mail_from": message.mail_from, "recipients": list(message.recipients)},
         "subject": message.subject,

@@ -68,7 +68,7 @@ class Intake:
 
     # A hook that answers fills in the envelope itself: aiosmtpd does it only for hooks that are not there.
 
-    async def handle_MAIL(
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if not _is_utf8(address):
@@ -77,7 +77,7 @@ class Intake:
         envelope.mail_options.extend(options)
         return "250 2.1.0 OK"
 
-    async def handle_RCPT(
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         reply = self._answer(envelope, address)
@@ -90,7 +90,9 @@ class Intake:
             log.recipient_refused(reply.code, reply.status)
         return str(reply)
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope
+    ) -> str:
         reverse_path = "" if envelope.mail_from == _NULL_PATH else envelope.mail_from or ""
         dropped = self._store.dropped
         message = self._store.add(

@@ -13,6 +13,7 @@ import time
 from typing import Annotated
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from policy.certificate import fingerprint
 from policy.cli import store
@@ -46,6 +47,10 @@ def main() -> None:
     except SettingError as error:
         print(f"sallyport: {error}", file=sys.stderr)
         sys.exit(EXIT_BAD_SETTING)
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or type(error).__name__)
+        print(f"sallyport: the database cannot be used ({reason}); is `sallyport init` done?", file=sys.stderr)
+        sys.exit(1)
 
 
 def _show_version(wanted: bool) -> None:

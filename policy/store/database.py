@@ -10,7 +10,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -19,9 +19,13 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 def open_database(path: Path, *, busy_timeout_s: float = 5.0) -> Engine:
     """The engine for the file at `path`, which need not exist yet; its folder must."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": busy_timeout_s})
+    engine = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": busy_timeout_s},
+        hide_parameters=True,  # an error must not carry into a log what was asked for
+    )
     event.listen(engine, "connect", _configure)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -32,6 +36,12 @@ def migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _begin(connection: Connection) -> None:
+    """Readers (AUTOCOMMIT) begin nothing: they see the last commit and wait for nobody."""
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -31,7 +31,7 @@ CASES = [
      Command("=?utf-8?q?evil=40x.y?=@example.org", {})),
     ("trailing dot", "FROM:<ada@example.org.>", FROM, BAD),
     ("space in the address", "FROM:<ada@example.org evil>", FROM, BAD),
-    ("bracket injection", "FROM:<ada@example.org> AUTH=<y", FROM, replies.BAD_PARAMETER),
+    ("a parameter stays one", "FROM:<a@b.cd> AUTH=<y", FROM, Command("a@b.cd", {"AUTH": "<y"})),
     ("not ASCII", "FROM:<ädä@example.org>", FROM, replies.ADDRESS_NOT_ASCII),
     ("unqualified domain", "TO:<ada@localhost>", TO, replies.DOMAIN_NOT_QUALIFIED),
     ("local part of 64", f"TO:<{'a' * 64}@example.org>", TO, Command(f"{'a' * 64}@example.org", {})),

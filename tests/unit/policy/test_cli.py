@@ -1,0 +1,309 @@
+"""`sallyport` as people and scripts call it: a process, its exit code, one JSON document or one sentence."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+from cryptography import x509
+from harness import ROOT
+from typer.testing import CliRunner
+
+from policy.cli import app, main
+from service import VERSION
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """`sallyport` on a store in a folder of its own."""
+
+    folder: Path
+
+    def __call__(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("POLICY_")}
+        return subprocess.run(
+            [sys.executable, "-c", "from policy.cli import main; main()", *arguments],
+            env=clean | self.environment | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "POLICY_STATE_DIR": str(self.folder / "state"),
+            "POLICY_GATEWAY_TOKEN_FILE": str(self.folder / "gateway.token"),
+            "POLICY_DOVECOT_TOKEN_FILE": str(self.folder / "dovecot.token"),
+            "POLICY_TLS_CERT": str(self.folder / "cert.pem"),
+            "POLICY_TLS_KEY": str(self.folder / "key.pem"),
+        }
+
+    def json(self, *arguments: str) -> Any:
+        """What a command prints with --json: one document on standard output."""
+        done = self(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def sallyport(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """One store for the tests of this module; each of them uses names of its own."""
+    command_line = CommandLine(tmp_path_factory.mktemp("cli"))
+    done = command_line("init")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("made: digest key, ")
+    return command_line
+
+
+InProcess = Callable[..., tuple[int | str | None, str, str]]
+
+
+@pytest.fixture
+def here(sallyport: CommandLine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
+    """The same without a process, which is quicker: for what ends before the store is opened."""
+
+    def run(*arguments: str, **settings: str) -> tuple[int | str | None, str, str]:
+        for name, value in (sallyport.environment | settings).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["sallyport", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, *capsys.readouterr()
+
+    return run
+
+
+def is_one_sentence(text: str) -> bool:
+    """One line that says who speaks; no traceback."""
+    return text.startswith("sallyport: ") and text.count("\n") == 1 and text.endswith("\n")
+
+
+def test_a_second_init_says_that_nothing_was_missing(sallyport: CommandLine) -> None:
+    """It is run before every start."""
+    done = sallyport("init")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "nothing was missing\n", "")
+
+
+def test_identity(sallyport: CommandLine) -> None:
+    """What `add` answers is what `list` shows."""
+    added = sallyport.json("identity", "add", "ada", "--address", "Ada@Example.org", "--address", "ada@sallyport.test")
+    assert added.keys() == {"name", "addresses", "created_at"}
+    assert (added["name"], added["addresses"]) == ("ada", ["ada@example.org", "ada@sallyport.test"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", added["created_at"])
+    assert added in sallyport.json("identity", "list")
+
+
+def test_address(sallyport: CommandLine) -> None:
+    """An address is added to those that there are."""
+    sallyport.json("identity", "add", "bob", "--address", "bob@sallyport.test")
+    added = sallyport.json("address", "add", "bob", "robert@sallyport.test")
+    assert added["addresses"] == ["bob@sallyport.test", "robert@sallyport.test"]
+
+
+def test_an_address_of_another_domain_is_noted(sallyport: CommandLine) -> None:
+    """People expect that an address they send as receives here, too; the note does not disturb a script."""
+    sallyport.json("identity", "add", "carol")
+    elsewhere = sallyport("address", "add", "carol", "carol@elsewhere.example", "--json")
+    assert json.loads(elsewhere.stdout)["addresses"] == ["carol@elsewhere.example"]
+    assert elsewhere.stderr.startswith("note: mail TO carol@elsewhere.example is delivered elsewhere")
+    sallyport.json("identity", "add", "carla")
+    assert sallyport("address", "add", "carla", "carla@sallyport.test").stderr == ""
+
+
+def test_credential(sallyport: CommandLine) -> None:
+    """The secret is in the answer to `add` and in no other; revoking leaves a row that says when."""
+    sallyport.json("identity", "add", "dora", "--address", "dora@sallyport.test")
+    made = sallyport.json("credential", "add", "dora", "--label", "laptop")
+    assert made.keys() == {"login", "secret", "identity", "label", "addresses"}
+    assert (made["identity"], made["label"], made["addresses"]) == ("dora", "laptop", ["dora@sallyport.test"])
+    (row,) = sallyport.json("credential", "list", "dora")
+    assert (row["login"], row["identity"], row["label"]) == (made["login"], "dora", "laptop")
+    assert (row["last_used_at"], row["revoked_at"]) == (None, None)
+    (revoked,) = sallyport.json("credential", "revoke", made["login"])
+    assert revoked == row | {"revoked_at": revoked["revoked_at"]}
+    assert revoked["revoked_at"]
+    everything = sallyport("credential", "list", "--json").stdout + sallyport("credential", "list").stdout
+    assert made["login"] in everything
+    assert made["secret"] not in everything
+
+
+def test_tables_for_people(sallyport: CommandLine) -> None:
+    """A pipe has no width: nothing that somebody wants to copy is cut, and nothing is taken for markup."""
+    sallyport.json("identity", "add", "erin", "--address", f"{'e' * 60}@sallyport.test")
+    made = sallyport.json("credential", "add", "erin", "--label", "[red]phone[/red]")
+    assert f"{'e' * 60}@sallyport.test" in sallyport("identity", "list").stdout
+    listed = sallyport("credential", "list", "erin").stdout
+    assert made["login"] in listed
+    assert "[red]phone[/red]" in listed
+
+
+def test_a_secret_for_people(sallyport: CommandLine) -> None:
+    """It comes with its login, the addresses, and the sentence that it is shown this once."""
+    sallyport.json("identity", "add", "frank", "--address", "frank@sallyport.test")
+    shown = sallyport("credential", "add", "frank", "--label", "laptop").stdout
+    assert re.match(r"login    \S+\nsecret   \S+\nsends as frank@sallyport.test\n", shown)
+    assert "shown this once" in shown
+
+
+def test_first_login_is_shown_once(sallyport: CommandLine) -> None:
+    """Whoever comes second is told that somebody was there before, and what to do."""
+    first = sallyport.json("first-login")
+    assert (first["identity"], first["addresses"]) == ("administrator", ["postmaster@sallyport.test"])
+    second = sallyport("first-login")
+    assert (second.returncode, second.stdout) == (1, "")
+    assert is_one_sentence(second.stderr)
+    assert "shown already" in second.stderr
+    assert "sallyport credential add administrator" in second.stderr
+    assert first["secret"] not in second.stderr
+
+
+def test_certificate(sallyport: CommandLine) -> None:
+    """The PEM can be put into a file, and the fingerprint is that of the file."""
+    pem = sallyport("certificate").stdout
+    assert pem == (sallyport.folder / "cert.pem").read_text()
+    fingerprint = sallyport("certificate", "--fingerprint").stdout.strip()
+    assert re.fullmatch(r"[0-9A-F]{2}(:[0-9A-F]{2}){31}", fingerprint)
+    assert x509.load_pem_x509_certificate(pem.encode())
+
+
+def test_version(sallyport: CommandLine) -> None:
+    """Asked for in every report of a fault."""
+    assert sallyport("--version").stdout == f"sallyport {VERSION}\n"
+
+
+REFUSED = [
+    # what it shows, arguments, a part of the sentence
+    ("a name that is none", ["identity", "add", "Not A Name"], "cannot be a name"),
+    ("a name that is taken", ["identity", "add", "administrator"], "'administrator' already"),
+    ("an address that is none", ["identity", "add", "gina", "--address", "nonsense"], "'nonsense' is not an address"),
+    ("an address that is taken", ["address", "add", "administrator", "postmaster@sallyport.test"], "belongs to"),
+    ("an address for nobody", ["address", "add", "nobody", "x@sallyport.test"], "no identity 'nobody'"),
+    ("a credential for nobody", ["credential", "add", "nobody", "--label", "x"], "no identity 'nobody'"),
+    ("an empty label", ["credential", "add", "administrator", "--label", ""], "a label is"),
+    ("credentials of nobody", ["credential", "list", "nobody", "--json"], "no identity 'nobody'"),
+    ("a login that is none", ["credential", "revoke", "nobody"], "no login 'nobody'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "part"), [c[1:] for c in REFUSED], ids=[c[0] for c in REFUSED])
+def test_what_cannot_be_done_is_a_sentence(sallyport: CommandLine, arguments: list[str], part: str) -> None:
+    """Exit code 1, nothing on standard output, one sentence on standard error."""
+    done = sallyport(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert is_one_sentence(done.stderr), done.stderr
+    assert part in done.stderr
+
+
+def test_a_second_revocation_is_a_sentence(sallyport: CommandLine) -> None:
+    """A script learns that nothing happened."""
+    sallyport.json("identity", "add", "hugo")
+    made = sallyport.json("credential", "add", "hugo", "--label", "x")
+    assert sallyport("credential", "revoke", made["login"]).returncode == 0
+    done = sallyport("credential", "revoke", made["login"])
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "was revoked already" in done.stderr
+
+
+WRONG_SETTINGS = [
+    # what it shows, arguments, setting, its value, a part of the sentence
+    ("no number", ["identity", "list"], "POLICY_RECIPIENTS_PER_HOUR", "many", "valid integer"),
+    ("a limit of nothing", ["init"], "POLICY_RECIPIENTS_PER_DAY", "0", "greater than 0"),
+    ("a port out of range", ["init"], "POLICY_PORT", "65536", "65535"),
+    ("no domain", ["init"], "POLICY_DOMAINS", "localhost", "domains such as example.org"),
+    ("no hostname", ["init"], "POLICY_HOSTNAME", "-mail", "POLICY_HOSTNAME"),
+    ("misspelt", ["identity", "list"], "POLICY_RECIPIENTS_PER_HUOR", "5", "did you mean POLICY_RECIPIENTS_PER_HOUR?"),
+    ("like none", ["first-login"], "POLICY_XYZZY_Q", "5", "remove it"),
+    ("no store there", ["identity", "list"], "POLICY_STATE_DIR", "/nonexistent", "run `sallyport init` first"),
+    ("no certificate there", ["certificate"], "POLICY_TLS_CERT", "/nonexistent", "no readable certificate"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "setting", "value", "part"), [c[1:] for c in WRONG_SETTINGS], ids=[c[0] for c in WRONG_SETTINGS]
+)
+def test_a_wrong_setting_is_a_sentence(
+    here: InProcess, arguments: list[str], setting: str, value: str, part: str
+) -> None:
+    """Exit code 2, and the sentence begins with the setting's name."""
+    code, printed, said = here(*arguments, **{setting: value})
+    assert (code, printed) == (2, "")
+    assert is_one_sentence(said), said
+    assert said.startswith(f"sallyport: {setting}: ")
+    assert part in said
+
+
+def test_a_store_that_was_never_made_is_a_sentence(sallyport: CommandLine) -> None:
+    """An empty file where the database should be is what a start that was cut off leaves."""
+    (sallyport.folder / "half").mkdir()
+    (sallyport.folder / "half" / "sallyport.db").touch()
+    (sallyport.folder / "half" / "digest.key").write_text("00" * 32)
+    done = sallyport("identity", "list", POLICY_STATE_DIR=str(sallyport.folder / "half"))
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert is_one_sentence(done.stderr), done.stderr
+
+
+WRONG_ARGUMENTS = [
+    # what it shows, arguments
+    ("an unknown command", ["identities"]),
+    ("an unknown option", ["identity", "list", "--xml"]),
+    ("a missing argument", ["identity", "add"]),
+    ("a missing option", ["credential", "add", "administrator"]),
+]
+
+
+@pytest.mark.parametrize("arguments", [c[1] for c in WRONG_ARGUMENTS], ids=[c[0] for c in WRONG_ARGUMENTS])
+def test_wrong_arguments_exit_2(here: InProcess, arguments: list[str]) -> None:
+    """As every command of the system does."""
+    code, printed, said = here(*arguments)
+    assert (code, printed) == (2, "")
+    assert "Usage: " in said
+    assert "Traceback" not in said
+
+
+def commands(node: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command and every group, with the words that lead to it."""
+    yield path, node
+    for name, child in sorted(getattr(node, "commands", {}).items()):
+        yield from commands(child, (*path, name))
+
+
+COMMANDS = list(commands(typer.main.get_command(app)))
+
+
+def test_the_list_of_commands() -> None:
+    """A command that was added without a test is noticed."""
+    assert {" ".join(path) for path, node in COMMANDS if not hasattr(node, "commands")} == {
+        "init",
+        "first-login",
+        "certificate",
+        "serve",
+        "identity add",
+        "identity list",
+        "address add",
+        "credential add",
+        "credential list",
+        "credential revoke",
+    }
+
+
+@pytest.mark.parametrize(("path", "node"), COMMANDS, ids=[" ".join(path) or "sallyport" for path, _ in COMMANDS])
+def test_every_command_explains_itself(path: tuple[str, ...], node: click.Command) -> None:
+    """Its purpose, and a text for each option and argument."""
+    shown = CliRunner().invoke(app, [*path, "--help"])
+    assert shown.exit_code == 0
+    assert "Usage: " in shown.output
+    assert node.help
+    assert node.help.strip()
+    without_text = [one.name for one in node.params if not getattr(one, "help", None)]
+    assert not without_text

@@ -1,0 +1,159 @@
+"""Each rule alone, all of them in their order, and what a message is charged with."""
+
+import pytest
+
+from policy.contract import Action, MessageFacts, Reason
+from policy.engine.charges import Charge, Window, charge_for, refusal_for
+from policy.engine.rules import (
+    ACCEPTED,
+    RULES,
+    Profile,
+    Rule,
+    Ruling,
+    Stage,
+    author_is_named,
+    author_is_owned,
+    credential_is_active,
+    decide,
+    recipients_are_few,
+    sender_is_owned,
+)
+
+OWN = frozenset({"ada@example.org", "countess@example.org"})
+FACTS = MessageFacts(
+    submission="m1",
+    session="s1",
+    listener="submission",
+    client_address="192.0.2.1",
+    client_name="laptop.example",
+    credential=1,
+    reverse_path="ada@example.org",
+    recipients=("bob@example.net",),
+    authors=("ada@example.org",),
+    message_bytes=100,
+)
+PROFILE = Profile(identity="ada", addresses=OWN, active=True, recipients_per_message=3)
+WINDOWS = (Window(10, 60.0), Window(20, 3600.0))
+
+
+def facts(**changed: object) -> MessageFacts:
+    """The facts of an ordinary message, but for what a test is about."""
+    return FACTS.model_copy(update=changed)
+
+
+def profile(*, addresses: frozenset[str] = OWN, active: bool = True, few: int = 3) -> Profile:
+    """The profile of an ordinary credential, but for what a test is about."""
+    return Profile(identity="ada", addresses=addresses, active=active, recipients_per_message=few)
+
+
+RULE_CASES = [
+    # what it shows, rule, facts, profile, expected
+    ("an active credential", credential_is_active, facts(), profile(), None),
+    ("a revoked credential", credential_is_active, facts(), profile(active=False), Reason.CREDENTIAL_REVOKED),
+    ("own reverse-path", sender_is_owned, facts(), profile(), None),
+    ("another own reverse-path", sender_is_owned, facts(reverse_path="countess@example.org"), profile(), None),
+    ("letter case is ignored", sender_is_owned, facts(reverse_path="ADA@Example.ORG"), profile(), None),
+    ("a trailing dot is ignored", sender_is_owned, facts(reverse_path="ada@example.org."), profile(), None),
+    ("null reverse-path", sender_is_owned, facts(reverse_path=""), profile(), None),
+    ("somebody else's", sender_is_owned, facts(reverse_path="bob@example.org"), profile(), Reason.SENDER_NOT_OWNED),
+    ("suffix is not ownership", sender_is_owned, facts(reverse_path="ada@example.org.evil.test"), profile(),
+     Reason.SENDER_NOT_OWNED),
+    ("prefix is not ownership", sender_is_owned, facts(reverse_path="x.ada@example.org"), profile(),
+     Reason.SENDER_NOT_OWNED),
+    ("a subaddress is another address", sender_is_owned, facts(reverse_path="ada+x@example.org"), profile(),
+     Reason.SENDER_NOT_OWNED),
+    ("who owns nothing sends as nobody", sender_is_owned, facts(), profile(addresses=frozenset()),
+     Reason.SENDER_NOT_OWNED),
+    ("one author", author_is_named, facts(), profile(), None),
+    ("no author", author_is_named, facts(authors=()), profile(), Reason.AUTHOR_MISSING),
+    ("own author", author_is_owned, facts(), profile(), None),
+    ("two own authors", author_is_owned, facts(authors=("ada@example.org", "COUNTESS@example.org")), profile(), None),
+    ("another's author", author_is_owned, facts(authors=("bob@example.org",)), profile(), Reason.AUTHOR_NOT_OWNED),
+    ("own author beside another's", author_is_owned, facts(authors=("ada@example.org", "bob@example.org")), profile(),
+     Reason.AUTHOR_NOT_OWNED),
+    ("another's beside own author", author_is_owned, facts(authors=("bob@example.org", "ada@example.org")), profile(),
+     Reason.AUTHOR_NOT_OWNED),
+    ("an author is never null", author_is_owned, facts(authors=("",)), profile(), Reason.AUTHOR_NOT_OWNED),
+    ("one recipient", recipients_are_few, facts(), profile(), None),
+    ("as many as allowed", recipients_are_few, facts(recipients=("b@x.test",) * 3), profile(), None),
+    ("one too many", recipients_are_few, facts(recipients=("b@x.test",) * 4), profile(), Reason.TOO_MANY_RECIPIENTS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked", "known", "expected"), [c[1:] for c in RULE_CASES], ids=[c[0] for c in RULE_CASES]
+)
+def test_rule(rule: Rule, asked: MessageFacts, known: Profile, expected: Reason | None) -> None:
+    """One row, one condition that holds or does not."""
+    assert rule(asked, known) is expected
+
+
+DECISIONS = [
+    # what it shows, facts, profile, expected
+    ("nothing against it", facts(), profile(), ACCEPTED),
+    ("revoked comes before all else", facts(reverse_path="bob@example.org", authors=()), profile(active=False),
+     Ruling(Action.REJECT, Reason.CREDENTIAL_REVOKED, "credential_is_active")),
+    ("reverse-path before author", facts(reverse_path="bob@example.org", authors=("bob@example.org",)), profile(),
+     Ruling(Action.REJECT, Reason.SENDER_NOT_OWNED, "sender_is_owned")),
+    ("author before recipients", facts(authors=("bob@example.org",), recipients=("b@x.test",) * 9), profile(),
+     Ruling(Action.REJECT, Reason.AUTHOR_NOT_OWNED, "author_is_owned")),
+    ("a missing author", facts(authors=()), profile(),
+     Ruling(Action.REJECT, Reason.AUTHOR_MISSING, "author_is_named")),
+    ("recipients last", facts(recipients=("b@x.test",) * 9), profile(),
+     Ruling(Action.REJECT, Reason.TOO_MANY_RECIPIENTS, "recipients_are_few")),
+    ("a read receipt has a null reverse-path", facts(reverse_path=""), profile(), ACCEPTED),
+    ("a null reverse-path hides no author", facts(reverse_path="", authors=("bob@example.org",)), profile(),
+     Ruling(Action.REJECT, Reason.AUTHOR_NOT_OWNED, "author_is_owned")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "known", "expected"), [c[1:] for c in DECISIONS], ids=[c[0] for c in DECISIONS])
+def test_decide(asked: MessageFacts, known: Profile, expected: Ruling) -> None:
+    """The first rule that does not hold decides, and the ruling says which it was."""
+    assert decide(Stage.MESSAGE, asked, known) == expected
+
+
+def test_every_stage_has_its_row() -> None:
+    """A stage without a row would be a KeyError in the middle of a session."""
+    assert set(RULES) == set(Stage)
+
+
+def test_every_rule_has_a_case_that_refuses() -> None:
+    """A rule that was added without a row above is noticed."""
+    refusing = {case[1] for case in RULE_CASES if case[4] is not None}
+    assert refusing == {rule for row in RULES.values() for rule in row}
+
+
+CHARGES = [
+    # what it shows, recipients, expected cost
+    ("one recipient", ("bob@example.net",), 1),
+    ("three recipients", ("bob@example.net", "eve@example.net", "joe@example.net"), 3),
+    ("a repetition is not cheaper", ("bob@example.net", "bob@example.net"), 2),
+]
+
+
+@pytest.mark.parametrize(("recipients", "cost"), [c[1:] for c in CHARGES], ids=[c[0] for c in CHARGES])
+def test_charge_for(recipients: tuple[str, ...], cost: int) -> None:
+    """Every accepted recipient counts, on the budget of the identity."""
+    asked = facts(recipients=recipients)
+    assert charge_for(asked, PROFILE, list(WINDOWS)) == Charge("recipients:ada", cost, WINDOWS)
+
+
+def test_a_second_device_is_no_second_budget() -> None:
+    """Two credentials of one identity are charged on the same key."""
+    first, second = facts(credential=1), facts(credential=2)
+    assert charge_for(first, PROFILE, WINDOWS) == charge_for(second, PROFILE, WINDOWS)
+
+
+REFUSALS = [
+    # what it shows, cost, expected
+    ("it fits when there is room again", 10, Ruling(Action.DEFER, Reason.BUDGET_SPENT, "budget")),
+    ("above the smallest limit", 11, Ruling(Action.REJECT, Reason.BUDGET_TOO_SMALL, "budget")),
+    ("above every limit", 21, Ruling(Action.REJECT, Reason.BUDGET_TOO_SMALL, "budget")),
+]
+
+
+@pytest.mark.parametrize(("cost", "expected"), [c[1:] for c in REFUSALS], ids=[c[0] for c in REFUSALS])
+def test_refusal_for(cost: int, expected: Ruling) -> None:
+    """Waiting is only asked for where waiting helps."""
+    assert refusal_for(Charge("recipients:ada", cost, WINDOWS)) == expected
