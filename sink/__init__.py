@@ -3,6 +3,7 @@
     __main__.py   settings, ports, signals
     service.py    both listeners of one sink: start, stop
     intake.py     SMTP: takes mail for every domain and speaks the answers
+    framing.py    where a message ends
     answers.py    pure: how a recipient answers, told by its local part
     store.py      the messages, in memory and bounded
     message.py    one message, and what can be read from its octets

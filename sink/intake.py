@@ -1,4 +1,4 @@
-"""The SMTP listener of the sink: aiosmtpd parses the commands, the hooks here answer.
+"""The SMTP listener of the sink: aiosmtpd parses the commands and keeps their order, the classes here answer.
 
 Mail for every domain is accepted; answers.py says which recipients are special. `sleep` is given from outside, so
 that a test of a slow recipient does not wait.
@@ -12,6 +12,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from sink import answers, log
 from sink.answers import Answer, Greylist
+from sink.framing import read_message
 from sink.store import Store
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -27,8 +28,7 @@ class Listener(SMTP):
     """One connection; in `open_connections` as long as it is open."""
 
     command_size_limit = _COMMAND_BYTES
-    # aiosmtpd's own 1001 makes it stop and start the socket every 2 KB. Legal lines pass either way.
-    line_length_limit = 64 * 1024
+    line_length_limit = 64 * 1024  # aiosmtpd's own 1001 makes it stop and start the socket every 2 KB
 
     def __init__(self, intake: "Intake", max_message_bytes: int, open_connections: set["Listener"]) -> None:
         super().__init__(
@@ -41,6 +41,8 @@ class Listener(SMTP):
         )
         # aiosmtpd shares this table among all connections and clears it for each new one.
         self.command_size_limits = defaultdict(lambda: _COMMAND_BYTES)
+        self._intake = intake
+        self._max_message_bytes = max_message_bytes
         self._open_connections = open_connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -50,6 +52,22 @@ class Listener(SMTP):
     def connection_lost(self, error: Exception | None) -> None:
         self._open_connections.discard(self)
         super().connection_lost(error)
+
+    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802 - aiosmtpd's name
+        envelope = self.envelope
+        if envelope is None or not envelope.rcpt_tos:
+            await self.push("503 5.5.1 No recipient has been accepted")
+            return
+        if arg:
+            await self.push("501 5.5.4 DATA takes no argument")
+            return
+        await self.push("354 End the message with a dot on a line of its own")
+        content = await read_message(self._reader, self._max_message_bytes)
+        reply = f"552 5.3.4 More than {self._max_message_bytes} bytes"
+        if content is not None:
+            reply = self._intake.keep(envelope.mail_from or "", envelope.rcpt_tos, content)
+        self.envelope = Envelope()
+        await self.push(reply)
 
     def cut(self) -> None:
         """End the connection, whatever it is doing."""
@@ -90,14 +108,11 @@ class Intake:
             log.recipient_refused(reply.code, reply.status)
         return str(reply)
 
-    async def handle_DATA(  # noqa: N802 - aiosmtpd's name
-        self, _server: SMTP, _session: Session, envelope: Envelope
-    ) -> str:
-        reverse_path = "" if envelope.mail_from == _NULL_PATH else envelope.mail_from or ""
+    def keep(self, mail_from: str, recipients: list[str], content: bytes) -> str:
+        """The message has come to its end; returns the reply."""
+        reverse_path = "" if mail_from == _NULL_PATH else mail_from
         dropped = self._store.dropped
-        message = self._store.add(
-            reverse_path, tuple(envelope.rcpt_tos), envelope.original_content or b"", self._clock()
-        )
+        message = self._store.add(reverse_path, tuple(recipients), content, self._clock())
         log.message_kept(message.id, len(message.recipients), len(message.raw))
         if self._store.dropped > dropped:
             log.messages_dropped(self._store.dropped - dropped, self._store.dropped)

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from compose import Compose, engine_answers
@@ -27,6 +28,8 @@ CAPABILITIES = {
     "postfix": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"},
 }
 SERVICES = sorted(CAPABILITIES)
+CAPABILITY_BITS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "SETGID": 6, "SETUID": 7}
+SQLITE_MAGIC = b"SQLite format 3\x00"
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3)"
 LISTEN = """
 import socket
@@ -136,6 +139,19 @@ def test_postfix_listens_on_the_relay_network_alone(stack: Compose) -> None:
     assert answering == ["sallyport-isolation_relay"]
 
 
+def test_lmtp_listens_on_the_pickup_network_alone(stack: Compose) -> None:
+    """LMTP asks nobody who he is, so that whoever shares another network with Dovecot must not reach it."""
+    networks = stack.inspect("dovecot")["NetworkSettings"]["Networks"]
+    answering = [name for name, network in networks.items() if connects(stack, "dovecot", network["IPAddress"], 2424)]
+    assert answering == ["sallyport-isolation_pickup"]
+
+
+@pytest.mark.parametrize("service", ["gateway", "dovecot", "policy"])
+def test_nobody_else_asks_resolvers_outside(stack: Compose, service: str) -> None:
+    """A name looked up is a message to whoever answers for it; only the services' own names are looked up here."""
+    assert stack.inspect(service)["HostConfig"]["Dns"] == ["127.0.0.1"]
+
+
 def test_gateway_reaches_what_it_needs_and_nothing_else(stack: Compose) -> None:
     """Policy and Postfix, but not Dovecot's LMTP, where mail could be put into mailboxes unseen."""
     assert connects(stack, "gateway", address_of(stack, "policy", "decisions"), 7587)
@@ -160,6 +176,21 @@ def test_gateway_holds_neither_database_nor_digest_key(stack: Compose) -> None:
         "/app/policy/__init__.py",
         "/app/policy/contract.py",
     ]
+
+
+def test_gateway_holds_no_copy_of_policys_state(stack: Compose) -> None:
+    """By content, under whatever name and on whatever volume: no SQLite file, and no file of policy's state."""
+    state = root_of(stack, "policy") / "var/lib/sallyport"
+    secrets = {path.read_bytes() for path in state.rglob("*") if path.is_file() and path.stat().st_size}
+    assert len(secrets) > 1, "the database and the digest key"
+    sizes = {len(secret) for secret in secrets}
+    found = []
+    for path in files_of(root_of(stack, "gateway")):
+        with path.open("rb") as file:
+            is_database = file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
+        if is_database or (path.stat().st_size in sizes and path.read_bytes() in secrets):
+            found.append(path)
+    assert found == []
 
 
 def test_secrets_are_for_their_owner_alone(stack: Compose) -> None:
@@ -187,6 +218,16 @@ def test_container_is_locked_down(stack: Compose, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+def test_the_kernel_knows_of_the_lock_down(stack: Compose, service: str) -> None:
+    """What holds for the running process, whatever was asked for: capabilities, privileges, system call filter."""
+    process = Path("/proc") / str(stack.inspect(service)["State"]["Pid"])
+    status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines())
+    assert int(status["CapBnd"], 16) == sum(1 << CAPABILITY_BITS[name] for name in CAPABILITIES[service])
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert set(status["Uid"].split()) == ({"0"} if service == "postfix" else {"10001"})
+
+
+@pytest.mark.parametrize("service", SERVICES)
 def test_root_file_system_cannot_be_written(stack: Compose, service: str) -> None:
     """Not even by the user that the service runs as."""
     assert stack.inside(service, "sh", "-c", "echo x > /usr/bin/x || echo x > /opt/x").returncode != 0
@@ -205,3 +246,15 @@ def address_of(stack: Compose, service: str, network: str) -> str:
     address = stack.inspect(service)["NetworkSettings"]["Networks"][f"sallyport-isolation_{network}"]["IPAddress"]
     assert isinstance(address, str)
     return address
+
+
+def root_of(stack: Compose, service: str) -> Path:
+    """The whole file tree of a container, its volumes included, as this machine's root sees it."""
+    return Path("/proc") / str(stack.inspect(service)["State"]["Pid"]) / "root"
+
+
+def files_of(root: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(root):
+        if Path(folder) == root:
+            folders[:] = [name for name in folders if name not in {"proc", "sys", "dev"}]
+        yield from (path for name in names if (path := Path(folder, name)).is_file() and not path.is_symlink())

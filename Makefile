@@ -1,0 +1,42 @@
+# Everything that one does with a checkout. `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+CHECKED := gateway policy service sink stack tests
+# Versions are resolved once, in dev.txt; the files of the services take theirs from it.
+COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
+
+.PHONY: help up down destroy test lint types lock
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+up: ## bring everything up (TEST=1: the integration-test environment; WAY=containers|native)
+	@stack/up
+
+down: ## stop it and keep the data (TEST=1)
+	@stack/down
+
+destroy: ## stop it and remove the data, after a question (TEST=1, YES=1)
+	@stack/destroy
+
+lint: $(VENV)/complete ## ruff, and shellcheck where it is installed
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	@if command -v shellcheck >/dev/null; then shellcheck -x sallyport stack/up stack/down stack/destroy stack/native-inside; fi
+
+types: $(VENV)/complete ## mypy --strict
+	$(VENV)/bin/mypy
+
+test: lint types ## lint, types, then every test that this machine can run
+	$(VENV)/bin/pytest
+
+lock: $(VENV)/complete ## resolve the requirements anew: every version pinned, every file with its hash
+	$(VENV)/bin/python -m pip install --quiet uv
+	$(COMPILE) --upgrade --extra dev pyproject.toml --output-file requirements/dev.txt
+	$(COMPILE) --extra gateway --constraint requirements/dev.txt pyproject.toml --output-file requirements/gateway.txt
+	$(COMPILE) --extra policy --constraint requirements/dev.txt pyproject.toml --output-file requirements/policy.txt
+	$(COMPILE) --upgrade --allow-unsafe requirements/native.in --output-file requirements/native.txt
+
+$(VENV)/complete: requirements/dev.txt
+	stack/dev-venv "$(PYTHON)" $(VENV)

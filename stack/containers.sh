@@ -1,0 +1,83 @@
+# The container way: docker compose does the work, this file decides when and tells what happened. Sourced by bash.
+# The host needs nothing but the engine, Compose v2 and bash.
+# shellcheck shell=bash
+
+compose() {
+  local files=(-f compose.yaml)
+  if [ "$STACK" = test ]; then files+=(-f compose.test.yaml); fi
+  docker compose "${files[@]}" "$@"
+}
+
+containers_run() { [ -n "$(compose ps --quiet --status running policy 2>/dev/null)" ]; }
+containers_exist() { # containers, or the volumes that `down` keeps
+  local project
+  project=$(compose config 2>/dev/null | sed -n 's/^name: //p')
+  [ -n "$project" ] || return 1
+  [ -n "$(compose ps --all --quiet 2>/dev/null)$(docker volume ls --quiet --filter "label=com.docker.compose.project=$project")" ]
+}
+
+containers_up() {
+  refuse_taken_ports "$(containers_ports)"
+  local before
+  before=$(compose ps --services --status running)
+  if ! compose up --build --wait --remove-orphans; then
+    show_failed_containers
+    stop_new_containers "$before"
+    fail "the containers did not come up; what this run started has been taken down again."
+  fi
+  if ! greeting_comes "$(reachable_host "$SALLYPORT_BIND")" "$SALLYPORT_SUBMISSION_PORT" 30; then
+    compose logs --no-color --tail 20 gateway >&2
+    stop_new_containers "$before"
+    fail "the containers are healthy, but port $SALLYPORT_SUBMISSION_PORT of this machine does not answer with 220."
+  fi
+  if [ -n "$before" ]; then ALREADY_UP=1; fi
+}
+
+containers_ports() { # the public ports that this stack's containers hold now, in one line
+  compose ps --format '{{range .Publishers}}{{.PublishedPort}} {{end}}' 2>/dev/null | tr '\n' ' '
+}
+
+show_failed_containers() {
+  local service state health code
+  compose ps --all --format '{{.Service}}|{{.State}}|{{.Health}}|{{.ExitCode}}' | while IFS='|' read -r service state health code; do
+    case $state:$health:$code in
+      running::* | running:healthy:* | exited:*:0 | created:*) continue ;;
+    esac
+    complain "service $service is $state${health:+ and $health}; its last lines:"
+    compose logs --no-color --tail 20 "$service" >&2
+  done
+}
+
+stop_new_containers() { # BEFORE: the services that ran already stay as they are
+  local service new=()
+  if [ -z "$1" ]; then
+    compose down >/dev/null 2>&1
+    return
+  fi
+  for service in $(compose ps --all --services); do
+    grep -qx -e "$service" <<<"$1" || new+=("$service")
+  done
+  if [ ${#new[@]} -gt 0 ]; then compose rm --stop --force "${new[@]}" >/dev/null 2>&1; fi
+}
+
+greeting_comes() { # HOST PORT SECONDS -> does an SMTP 220 come before the deadline?
+  local line deadline=$((SECONDS + $3))
+  while [ $SECONDS -lt $deadline ]; do
+    if line=$( { exec 3<>"/dev/tcp/$1/$2" && read -r -t 5 line <&3 && printf '%s' "$line"; } 2>/dev/null); then
+      [[ $line != 220* ]] || return 0
+    fi
+    sleep 0.5
+  done
+  return 1
+}
+
+containers_down() { compose down --remove-orphans; }
+containers_destroy() { compose down --volumes --remove-orphans; }
+
+containers_cli() { # the command line inside the policy container; a terminal only where there is one
+  if [ -t 0 ] && [ -t 1 ]; then
+    compose exec policy sallyport "$@"
+  else
+    compose exec -T policy sallyport "$@"
+  fi
+}

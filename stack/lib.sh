@@ -1,0 +1,92 @@
+# What the scripts of this directory share. Sourced by bash; the caller stands in the checkout.
+#
+#   up, down, destroy    the three commands; each reads top to bottom
+#   lib.sh               (you are here) words to the reader, which stack, which way
+#   settings.sh          the settings: .env, environment, defaults, and what is wrong with them
+#   containers.sh        the container way
+#   native.sh            the plain-process way; native-host.sh and native-files.sh are its parts
+#   next-steps.sh        what `make up` prints at the end, in the same words for both ways
+#
+# There are two stacks, `main` and `test` (TEST=1, with the mail sink); each can run in two ways, `containers` and `native`.
+# shellcheck shell=bash
+
+say() { printf '%s\n' "$*"; }
+complain() { printf 'sallyport: %s\n' "$*" >&2; }
+fail() { complain "$*"; exit 1; }
+refuse() { complain "$*"; exit 2; } # bad input: nothing has been started
+
+choose_stack() { # sets STACK from TEST
+  case ${TEST:-} in
+    '' | 0) STACK=main ;;
+    1) STACK=test ;;
+    *) refuse "TEST is \"$TEST\", which is neither 1 nor empty; say TEST=1 for the integration-test environment." ;;
+  esac
+}
+
+test_suffix() { [ "$STACK" = main ] || printf '%s' "$1"; } # what names of the test stack have in addition
+
+engine_answers() { docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; }
+
+check_way() {
+  case ${WAY:-} in
+    '' | containers | native) ;;
+    *) refuse "WAY is \"$WAY\", which is neither containers nor native; leave it out to let the command find out." ;;
+  esac
+}
+
+choose_way() { # sets WAY: the one in which the stack runs already, containers where an engine answers, or plain processes
+  local running asked=${WAY:-}
+  check_way
+  if [ "$asked" = containers ] && ! engine_answers; then
+    refuse "WAY is containers, but no container engine with Compose v2 answers \`docker info\`; start one, or say WAY=native."
+  fi
+  running=$(WAY='' running_ways | head -n 1)
+  if [ -n "$asked" ] && [ "$asked" != "${running:-$asked}" ]; then
+    refuse "WAY is $asked, but the $STACK stack runs already in the other way ($running); leave WAY out, or run make down$(test_suffix ' TEST=1') first."
+  fi
+  WAY=${asked:-$running}
+  if [ -z "$WAY" ]; then
+    WAY=native
+    if engine_answers; then WAY=containers; fi
+  fi
+}
+
+running_ways() { # the ways in which $STACK runs now, one a line; WAY narrows the search
+  check_way
+  if [ "${WAY:-native}" = native ] && native_runs; then say native; fi
+  if [ "${WAY:-containers}" = containers ] && engine_answers && containers_run; then say containers; fi
+}
+
+existing_ways() { # the ways in which $STACK runs or has left data
+  check_way
+  if [ "${WAY:-native}" = native ] && native_exists; then say native; fi
+  if [ "${WAY:-containers}" = containers ] && engine_answers && containers_exist; then say containers; fi
+}
+
+confirm_destroy() {
+  [ "${YES:-}" != 1 ] || return 0
+  [ -t 0 ] || refuse "destroy removes every mailbox, login and setting of the $STACK stack and asks before it does; without a terminal say YES=1."
+  printf 'This removes every mailbox, login and log of the %s stack for good. Type "yes" to go on: ' "$STACK"
+  read -r answer || answer=
+  [ "$answer" = yes ] || fail "nothing was removed."
+}
+
+# --- ports -----------------------------------------------------------------------------------------------------------
+
+reachable_host() { # the address under which this machine reaches what is bound to $1
+  case $1 in 0.0.0.0) say 127.0.0.1 ;; ::) say ::1 ;; *) say "$1" ;; esac
+}
+
+port_is_taken() { # ADDRESS PORT -> is a socket already listening where this pair would have to be bound?
+  # The kernel's own table, because a bare machine has neither ss nor Python. Elsewhere nothing is known beforehand.
+  [ -r /proc/net/tcp ] || return 1
+  local hex_port own=any
+  hex_port=$(printf '%04X' "$2")
+  case $1 in
+    0.0.0.0 | *:*) ;;
+    *) own=$(printf '%s' "$1" | awk -F. '{ printf "%02X%02X%02X%02X", $4, $3, $2, $1 }') ;; # the table is little-endian
+  esac
+  cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk -v port="$hex_port" -v own="$own" '
+    $4 == "0A" { split($2, at, ":"); if (at[2] == port && (own == "any" || at[1] == own || at[1] ~ /^0+$/)) found = 1 }
+    END { exit !found }'
+}

@@ -1,0 +1,122 @@
+# What a machine must have for the plain-process way: packages, a Python, users or a user namespace. Sourced by bash.
+#
+# Root on Debian gets what is missing installed; everybody else gets one sentence with the exact command. Postfix's master
+# process must be root. Somebody who is not root is root inside a user namespace, where Debian's users are mapped.
+# shellcheck shell=bash disable=SC2034,SC2153
+
+PATH=$PATH:/usr/sbin:/sbin # where Debian keeps postfix and dovecot, and where only root looks by itself
+PACKAGES="postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-auth-lua"
+USER_NOTE="Sallyport (made by make up)" # tells the users that we made from those that were there
+SYSTEM_USERS="sallyport-policy sallyport-gateway sallyport-mail sallyport-sink"
+
+is_root() { [ "$(id -u)" = 0 ]; }
+
+prepare_host() { # everything that must be there before the first file is written; sets PYTHON
+  install_missing_packages
+  if is_root; then make_users; else require_namespace; fi
+  PYTHON=$(find_python) || fail "no Python >= 3.11 with venv that unprivileged users can execute was found; install python3 and python3-venv."
+}
+
+# --- packages ----------------------------------------------------------------------------------------------------------
+
+missing_packages() {
+  local package packages=$PACKAGES
+  if ! is_root; then packages="$packages uidmap"; fi
+  for package in $packages; do
+    [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || say "$package"
+  done
+  # Without uidmap nothing runs as another user yet, so that no Python can be tried.
+  if is_root && ! find_python >/dev/null; then say python3; say python3-venv; fi
+}
+
+install_missing_packages() {
+  if ! command -v dpkg-query >/dev/null; then
+    command -v postfix >/dev/null && command -v dovecot >/dev/null && return
+    fail "this machine is no Debian; install Postfix, Dovecot (imap, lmtp, auth-lua) and Python >= 3.11 with venv, or start a container engine."
+  fi
+  local missing
+  missing=$(missing_packages | tr '\n' ' ')
+  [ -n "$missing" ] || return 0
+  is_root || fail "these Debian packages are missing; let root run: apt-get install --no-install-recommends $missing"
+  say "installing: $missing"
+  # shellcheck disable=SC2086  # a list of names
+  apt_install $missing
+}
+
+apt_install() { # installs without starting a service, now or at the next boot: our instances are private ones
+  local package had_rule='' rule=/usr/sbin/policy-rc.d log
+  log=$(mktemp)
+  [ -e "$rule" ] && had_rule=1
+  [ -n "$had_rule" ] || { printf '#!/bin/sh\nexit 101\n' >"$rule" && chmod 755 "$rule"; }
+  if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"; } >"$log" 2>&1; then
+    [ -n "$had_rule" ] || rm -f "$rule"
+    tail -n 15 "$log" >&2
+    fail "apt-get could not install $*; its last lines stand above, all of them in $log."
+  fi
+  [ -n "$had_rule" ] || rm -f "$rule"
+  rm -f "$log"
+  for package in "$@"; do
+    case $package in
+      postfix | dovecot-core) systemctl disable --quiet "${package%-core}" >/dev/null 2>&1 || : ;; # no systemd, nothing to disable
+    esac
+  done
+}
+
+# --- users -------------------------------------------------------------------------------------------------------------
+
+make_users() {
+  local name
+  for name in $SYSTEM_USERS; do
+    id "$name" >/dev/null 2>&1 && continue
+    useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin --comment "$USER_NOTE" "$name"
+  done
+}
+
+remove_users() { # those that make_users made, unless the other stack still needs them
+  local name
+  if [ -e /var/lib/sallyport/.sallyport ] || [ -e /var/lib/sallyport-test/.sallyport ]; then return 0; fi
+  for name in $SYSTEM_USERS; do
+    [ "$(getent passwd "$name" | cut -d: -f5)" = "$USER_NOTE" ] || continue
+    userdel "$name" 2>/dev/null || complain "user $name is still in use and stays."
+  done
+}
+
+require_namespace() {
+  unshare --user --map-root-user --map-auto --mount true 2>/dev/null && return
+  local name
+  name=$(id -un)
+  grep -qs "^$name:" /etc/subuid || fail "Postfix needs more than one user and $name has no subordinate ids; let root run: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $name"
+  fail "this system does not let $name make a user namespace, which Postfix needs; run make up as root, or start a container engine."
+}
+
+# --- inside: where we are root and the run directory is $SEEN ------------------------------------------------------------
+
+inside() { # runs a command as root, or as root of a user namespace with the run directory mounted at $SEEN
+  # The mount is there because homes are closed to others, and Postfix's and Dovecot's users are others.
+  if is_root; then
+    "$@"
+  else
+    # shellcheck disable=SC2016
+    unshare --user --map-root-user --map-auto --mount \
+      bash -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' inside "$RUN" "$SEEN" "$@"
+  fi
+}
+
+find_python() { # prints a Python that users without privilege can execute; one below a closed home will not do
+  local candidate
+  for candidate in /usr/bin/python3 /usr/bin/python3.1[1-9] /usr/local/bin/python3; do
+    [ -x "$candidate" ] || continue
+    as_nobody "$candidate" -c 'import sys, ssl, sqlite3, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+    say "$candidate"
+    return
+  done
+  return 1
+}
+
+as_nobody() {
+  if is_root; then
+    setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+  else
+    unshare --user --map-root-user --map-auto setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+  fi
+}

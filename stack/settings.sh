@@ -1,0 +1,128 @@
+# The settings: read from .env and the environment, checked, completed with defaults. Sourced by bash.
+#
+# .env.example is the list of what exists: a key that does not stand there is unknown, and the value there is the default.
+# shellcheck shell=bash disable=SC2154
+
+PUBLIC_PORTS="SALLYPORT_SUBMISSION_PORT SALLYPORT_SUBMISSIONS_PORT SALLYPORT_IMAPS_PORT"
+
+known_keys() { sed -n 's/^#\{0,1\}\(SALLYPORT_[A-Z_]*\)=.*/\1/p' .env.example; }
+default_of() { sed -n "s/^#\{0,1\}$1=//p" .env.example; }
+is_known() { known_keys | grep -qx -e "$1"; }
+
+is_integer_within() { # VALUE LOW HIGH; at most ten digits, so that the shell's arithmetic holds
+  [[ $1 =~ ^(0|[1-9][0-9]{0,9})$ ]] && [ "$1" -ge "$2" ] && [ "$1" -le "$3" ]
+}
+
+is_hostname() { [[ ${#1} -le 253 && $1 =~ ^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$ ]]; }
+
+is_address() {
+  local part
+  [[ $1 == *:* && $1 =~ ^[0-9a-fA-F:.]+$ ]] && return
+  [[ $1 =~ ^[0-9]{1,3}(\.[0-9]{1,3}){3}$ ]] || return
+  for part in ${1//./ }; do is_integer_within "$part" 0 255 || return; done
+}
+
+is_domain_list() {
+  local domain
+  [[ $1 =~ ^[^,]+(,[^,]+)*$ ]] || return
+  for domain in ${1//,/ }; do is_hostname "$domain" || return; done
+}
+
+problem_of() { # KEY VALUE -> says what is wrong with the value; says nothing where it is plausible
+  case $1 in
+    *_PORT) is_integer_within "$2" 1 65535 || say "is not a port from 1 to 65535" ;;
+    *_BIND) is_address "$2" || say "is not an IP address" ;;
+    *_HOSTNAME) is_hostname "$2" || say "is not a full host name in lower case such as mail.example.org" ;;
+    *_DOMAINS) is_domain_list "$2" || say "is not a list of domains in lower case, separated by commas alone" ;;
+    *_MAX_MESSAGE_BYTES) is_integer_within "$2" 65536 1073741824 || say "is not a whole number of bytes from 65536 to 1073741824" ;;
+    *_RECIPIENTS_PER_HOUR) is_integer_within "$2" 1 1000000 || say "is not a whole number from 1 to 1000000" ;;
+    *_LOG_FORMAT) [[ $2 == text || $2 == json ]] || say "is neither text nor json" ;;
+  esac
+}
+
+refuse_bad_line() { # FILE NUMBER LINE SEEN -> refuses a line that is no setting, an unknown one or one set before
+  local where="$1 line $2" key=${3%%=*}
+  [[ $3 != *$'\r' ]] || refuse "$where ends in a carriage return; save the file with Unix line ends."
+  [[ $3 =~ ^[A-Za-z_][A-Za-z0-9_]*= ]] || refuse "$where is not of the form KEY=value; correct it, or put # before it."
+  is_known "$key" || refuse "$where sets $key, which is not a setting; .env.example lists those that there are."
+  [[ " $4 " != *" $key "* ]] || refuse "$where sets $key a second time; keep one of the two lines."
+}
+
+read_env_file() { # FILE -> sets the variable FROM_FILE_<key> for each line, or refuses
+  local line number=0 seen='' key value problem
+  while IFS= read -r line || [ -n "$line" ]; do
+    number=$((number + 1))
+    [[ $line =~ ^[[:space:]]*(#.*)?$ ]] && continue
+    refuse_bad_line "$1" "$number" "$line" "$seen"
+    key=${line%%=*} value=${line#*=}
+    [ -n "$value" ] || refuse "$1 line $number: $key is empty; give it a value, or remove the line for the default."
+    problem=$(problem_of "$key" "$value")
+    [ -z "$problem" ] || refuse "$1 line $number: $key is \"$value\", which $problem; correct it, or remove the line for the default."
+    seen="$seen $key"
+    printf -v "FROM_FILE_$key" '%s' "$value"
+  done <"$1"
+}
+
+take_environment() { # a variable of the environment wins over .env, and is checked in the same way
+  local key problem
+  for key in $(known_keys); do
+    [ -n "${!key:-}" ] || continue
+    problem=$(problem_of "$key" "${!key}")
+    [ -z "$problem" ] || refuse "$key of the environment is \"${!key}\", which $problem; correct it, or unset it for the default."
+    printf -v "FROM_FILE_$key" '%s' "${!key}"
+  done
+}
+
+fill_in_defaults() { # exports every setting
+  local key from_file
+  for key in $(known_keys); do
+    from_file="FROM_FILE_$key"
+    export "$key=${!from_file:-$(default_for_way "$key")}"
+  done
+}
+
+default_for_way() { # KEY -> its default; a plain process of somebody who is not root gets ports that need no privilege
+  case $WAY:$(id -u):$1 in
+    containers:* | native:0:*) default_of "$1" ;;
+    *:SALLYPORT_SINK_PORT) default_of "$1" ;;
+    *_PORT) say $((1000 + $(default_of "$1"))) ;;
+    *) default_of "$1" ;;
+  esac
+}
+
+refuse_same_port_twice() {
+  local key other
+  for key in $PUBLIC_PORTS SALLYPORT_SINK_PORT; do
+    for other in $PUBLIC_PORTS SALLYPORT_SINK_PORT; do
+      [ "$key" != "$other" ] || break
+      [ "${!key}" != "${!other}" ] || refuse "$key is ${!key}, which $other is already; give each a port of its own."
+    done
+  done
+}
+
+load_settings() { # [FILE]; exports every setting, or refuses with one sentence
+  if [ -e "${1:-.env}" ]; then
+    [ -f "${1:-.env}" ] && [ -r "${1:-.env}" ] || refuse "${1:-.env} cannot be read; make it a file that you may read, or remove it."
+    read_env_file "${1:-.env}"
+  fi
+  take_environment
+  fill_in_defaults
+  refuse_same_port_twice
+}
+
+# --- the public ports against what the machine already runs -------------------------------------------------------------
+
+public_binds() { # lines "KEY ADDRESS PORT" of every port that the stack opens to others
+  local key
+  for key in $PUBLIC_PORTS; do say "$key $SALLYPORT_BIND ${!key}"; done
+  [ "$STACK" = main ] || say "SALLYPORT_SINK_PORT $SALLYPORT_SINK_BIND $SALLYPORT_SINK_PORT"
+}
+
+refuse_taken_ports() { # OWN... -> refuses where somebody other than this stack (whose ports are OWN) listens already
+  local key address port
+  while read -r key address port; do
+    [[ " $* " != *" $port "* ]] || continue
+    port_is_taken "$address" "$port" || continue
+    refuse "port $port of $key is already in use on this machine; set $key to a free port in .env, or stop the program that holds it."
+  done < <(public_binds)
+}

@@ -1,0 +1,31 @@
+"""How the tests of stack/ run its scripts: in the checkout, with an environment that holds no setting of the tester's."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[3]
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run a script of the checkout; keyword arguments are variables of its environment."""
+
+    def run_script(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "SALLYPORT_RUN_DIR": str(tmp_path / "run")}
+        return subprocess.run(
+            [str(CHECKOUT / command[0]), *map(str, command[1:])],
+            env=environment | variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run_script

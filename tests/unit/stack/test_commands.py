@@ -1,0 +1,80 @@
+"""The commands where there is nothing to do or nothing that may be done: a clear sentence, and nothing is touched."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+
+
+def test_the_command_line_says_when_no_stack_is_up(run: Run) -> None:
+    done = run("sallyport", "identity", "list", WAY="native")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("sallyport: no stack is up; start it with `make up`")
+
+
+@pytest.mark.parametrize("arguments", [("--test", "identity", "list"), ("identity", "list")])
+def test_the_test_stack_can_be_asked_for(run: Run, arguments: tuple[str, ...]) -> None:
+    done = run("sallyport", *arguments, WAY="native", SALLYPORT_STACK="test")
+    assert done.returncode == 1
+    assert "no stack is up" in done.stderr
+
+
+def test_an_unknown_stack_is_refused(run: Run) -> None:
+    done = run("sallyport", "identity", "list", SALLYPORT_STACK="prod")
+    assert done.returncode == 2
+    assert 'SALLYPORT_STACK is "prod"' in done.stderr
+
+
+@pytest.mark.parametrize("test", ["", "1"])
+def test_down_and_destroy_are_harmless_when_nothing_runs(run: Run, tmp_path: Path, test: str) -> None:
+    for command in ("stack/down", "stack/destroy"):
+        done = run(command, WAY="native", TEST=test)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "othing" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_destroy_does_not_go_ahead_without_an_answer(run: Run, tmp_path: Path) -> None:
+    kept = tmp_path / "run" / ".sallyport"
+    kept.parent.mkdir()
+    kept.write_text("")
+    done = run("stack/destroy", WAY="native")
+    assert done.returncode == 2
+    assert "YES=1" in done.stderr
+    assert kept.exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"WAY": "podman"}, 'WAY is "podman"'),
+        ({"TEST": "yes"}, 'TEST is "yes"'),
+        ({"WAY": "native", "SALLYPORT_RUN_DIR": "relative"}, 'SALLYPORT_RUN_DIR is "relative"'),
+        ({"WAY": "native", "SALLYPORT_RUN_DIR": "/tmp/with blank"}, "SALLYPORT_RUN_DIR is"),
+    ],
+)
+def test_up_refuses_what_it_does_not_know(run: Run, variables: dict[str, str], named: str) -> None:
+    done = run("stack/up", **variables)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert named in done.stderr
+
+
+def test_up_names_the_setting_of_a_port_that_is_in_use(run: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = str(held.getsockname()[1])
+        done = run("stack/up", WAY="native", SALLYPORT_BIND="127.0.0.1", SALLYPORT_IMAPS_PORT=port)
+    assert done.returncode == 2
+    assert f"port {port} of SALLYPORT_IMAPS_PORT is already in use" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_up_leaves_a_folder_alone_that_is_not_its_own(run: Run, tmp_path: Path) -> None:
+    foreign = tmp_path / "run" / "thesis.tex"
+    foreign.parent.mkdir()
+    foreign.write_text("precious")
+    done = run("stack/up", WAY="native")
+    assert done.returncode == 2
+    assert "SALLYPORT_RUN_DIR" in done.stderr
+    assert [file.name for file in foreign.parent.iterdir()] == ["thesis.tex"]

@@ -1,0 +1,124 @@
+"""What `make up` says about .env before it starts anything: one sentence that names setting, problem and remedy; exit 2."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from .conftest import CHECKOUT, Run
+
+GOOD = {
+    "nothing": "",
+    "comments and empty lines": "# a comment\n\n   \n  # another\n",
+    "no newline at the end": "SALLYPORT_HOSTNAME=mail.example.org",
+    "several domains": "SALLYPORT_DOMAINS=example.org,example.net\n",
+    "an IPv6 address": "SALLYPORT_BIND=::1\n",
+    "the lowest and the highest port": "SALLYPORT_SUBMISSION_PORT=1\nSALLYPORT_IMAPS_PORT=65535\n",
+    "ports that change places": "SALLYPORT_SUBMISSION_PORT=465\nSALLYPORT_SUBMISSIONS_PORT=587\n",
+    "JSON lines": "SALLYPORT_LOG_FORMAT=json\n",
+}
+
+# content, what the sentence must name
+BAD = {
+    "no assignment": ("SALLYPORT_HOSTNAME\n", "line 1 is not of the form KEY=value"),
+    "a blank around the equals sign": ("SALLYPORT_HOSTNAME = a.test\n", "line 1 is not of the form KEY=value"),
+    "export": ("export SALLYPORT_HOSTNAME=a.test\n", "line 1 is not of the form KEY=value"),
+    "indented": (" SALLYPORT_HOSTNAME=a.test\n", "line 1 is not of the form KEY=value"),
+    "a misspelt key": (
+        "# first\nSALLYPORT_HOSTNAMES=a.test\n",
+        "line 2 sets SALLYPORT_HOSTNAMES, which is not a setting",
+    ),
+    "a key that is a pattern": ("S.*=1\n", "line 1 is not of the form KEY=value"),
+    "somebody else's key": ("PATH=/tmp\n", "line 1 sets PATH, which is not a setting"),
+    "the same key twice": (
+        "SALLYPORT_IMAPS_PORT=1993\nSALLYPORT_IMAPS_PORT=2993\n",
+        "line 2 sets SALLYPORT_IMAPS_PORT a second time",
+    ),
+    "empty": ("SALLYPORT_DOMAINS=\n", "line 1: SALLYPORT_DOMAINS is empty"),
+    "Windows line ends": ("SALLYPORT_BIND=::1\r\n", "line 1 ends in a carriage return"),
+    "quotes": ('SALLYPORT_HOSTNAME="a.test"\n', "SALLYPORT_HOSTNAME is"),
+    "port 0": ("SALLYPORT_IMAPS_PORT=0\n", 'SALLYPORT_IMAPS_PORT is "0", which is not a port'),
+    "port 65536": ("SALLYPORT_IMAPS_PORT=65536\n", 'SALLYPORT_IMAPS_PORT is "65536", which is not a port'),
+    "an octal port": ("SALLYPORT_IMAPS_PORT=0993\n", 'SALLYPORT_IMAPS_PORT is "0993", which is not a port'),
+    "a port of many digits": ("SALLYPORT_SINK_PORT=99999999999999999999\n", "SALLYPORT_SINK_PORT is"),
+    "a negative port": ("SALLYPORT_SUBMISSION_PORT=-1\n", "SALLYPORT_SUBMISSION_PORT is"),
+    "a word for a port": ("SALLYPORT_SUBMISSIONS_PORT=smtps\n", "SALLYPORT_SUBMISSIONS_PORT is"),
+    "a port twice": (
+        "SALLYPORT_SUBMISSION_PORT=2525\nSALLYPORT_IMAPS_PORT=2525\n",
+        "SALLYPORT_IMAPS_PORT is 2525, which SALLYPORT_SUBMISSION_PORT is already",
+    ),
+    "the sink's port twice": (
+        "SALLYPORT_IMAPS_PORT=8025\n",
+        "SALLYPORT_SINK_PORT is 8025, which SALLYPORT_IMAPS_PORT is",
+    ),
+    "a host name with a blank": ("SALLYPORT_HOSTNAME=mail server.test\n", "SALLYPORT_HOSTNAME is"),
+    "a host name in capitals": ("SALLYPORT_HOSTNAME=Mail.test\n", "SALLYPORT_HOSTNAME is"),
+    "a host name of one label": ("SALLYPORT_HOSTNAME=mail\n", "SALLYPORT_HOSTNAME is"),
+    "a command for a host name": ("SALLYPORT_HOSTNAME=$(id).test\n", "SALLYPORT_HOSTNAME is"),
+    "a comma too many": ("SALLYPORT_DOMAINS=a.test,,b.test\n", "SALLYPORT_DOMAINS is"),
+    "a comma at the end": ("SALLYPORT_DOMAINS=a.test,\n", "SALLYPORT_DOMAINS is"),
+    "blanks between domains": ("SALLYPORT_DOMAINS=a.test, b.test\n", "SALLYPORT_DOMAINS is"),
+    "an address for a domain": ("SALLYPORT_DOMAINS=ada@a.test\n", "SALLYPORT_DOMAINS is"),
+    "a name to bind to": ("SALLYPORT_BIND=localhost\n", "SALLYPORT_BIND is"),
+    "an octet of 256": ("SALLYPORT_BIND=127.0.0.256\n", "SALLYPORT_BIND is"),
+    "three octets": ("SALLYPORT_BIND=127.0.1\n", "SALLYPORT_BIND is"),
+    "bytes with a unit": ("SALLYPORT_MAX_MESSAGE_BYTES=25M\n", "SALLYPORT_MAX_MESSAGE_BYTES is"),
+    "too few bytes": ("SALLYPORT_MAX_MESSAGE_BYTES=1000\n", "SALLYPORT_MAX_MESSAGE_BYTES is"),
+    "no recipients": ("SALLYPORT_RECIPIENTS_PER_HOUR=0\n", "SALLYPORT_RECIPIENTS_PER_HOUR is"),
+    "half a recipient": ("SALLYPORT_RECIPIENTS_PER_HOUR=0.5\n", "SALLYPORT_RECIPIENTS_PER_HOUR is"),
+    "a log format": ("SALLYPORT_LOG_FORMAT=xml\n", 'SALLYPORT_LOG_FORMAT is "xml", which is neither text nor json'),
+}
+
+
+@pytest.mark.parametrize("content", GOOD.values(), ids=GOOD)
+def test_a_good_file_is_taken_in_silence(run: Run, tmp_path: Path, content: str) -> None:
+    file = tmp_path / "settings"
+    file.write_bytes(content.encode())
+    done = run("stack/up", "--check-env", file)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(("content", "named"), BAD.values(), ids=BAD)
+def test_a_bad_file_is_refused_in_one_sentence(run: Run, tmp_path: Path, content: str, named: str) -> None:
+    file = tmp_path / "settings"
+    file.write_bytes(content.encode())
+    done = run("stack/up", "--check-env", file)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert named in done.stderr
+    assert re.fullmatch(r"sallyport: [^\n]+; [^\n]+\.\n", done.stderr), "one line: the problem; the remedy."
+
+
+def test_every_default_of_the_example_is_good(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text(re.sub(r"(?m)^#(?=SALLYPORT_)", "", (CHECKOUT / ".env.example").read_text()))
+    assert run("stack/up", "--check-env", file).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"SALLYPORT_IMAPS_PORT": "imaps"}, "SALLYPORT_IMAPS_PORT of the environment"),
+        ({"SALLYPORT_LOG_FORMAT": "xml"}, "SALLYPORT_LOG_FORMAT of the environment"),
+        ({"SALLYPORT_IMAPS_PORT": "1587", "SALLYPORT_SUBMISSION_PORT": "1587"}, "give each a port of its own"),
+    ],
+)
+def test_the_environment_is_checked_in_the_same_way(
+    run: Run, tmp_path: Path, variables: dict[str, str], named: str
+) -> None:
+    file = tmp_path / "settings"
+    file.write_text("")
+    done = run("stack/up", "--check-env", file, **variables)
+    assert done.returncode == 2
+    assert named in done.stderr
+
+
+def test_the_environment_wins_over_the_file(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "settings"
+    file.write_text("SALLYPORT_SUBMISSION_PORT=2525\nSALLYPORT_IMAPS_PORT=2525\n")
+    assert run("stack/up", "--check-env", file, SALLYPORT_IMAPS_PORT="2993").returncode == 0
+
+
+def test_a_file_that_is_not_there_is_named(run: Run, tmp_path: Path) -> None:
+    done = run("stack/up", "--check-env", tmp_path / "none")
+    assert done.returncode == 2
+    assert str(tmp_path / "none") in done.stderr
