@@ -265,7 +265,7 @@ class Postfix:
 
     def start(self) -> Self:
         for parent in (self.folder, *self.folder.parents):
-            if parent in (Path("/"), Path("/tmp")):  # noqa: S108
+            if parent in (Path("/"), Path("/tmp")):
                 break
             parent.chmod(parent.stat().st_mode | 0o055)  # Postfix's daemons run as their own user
         subprocess.run(

@@ -1,15 +1,11 @@
-"""How the tests of stack/ run its scripts: in the checkout, with an environment that holds no setting of the tester's."""
+"""How the tests of stack/ run its scripts: in the checkout, with an environment without the tester's settings."""
 
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-CHECKOUT = Path(__file__).parents[3]
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
+from stack_scripts import CHECKOUT, Run
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
-
-from .conftest import Run
+from stack_scripts import Run
 
 
 def test_the_command_line_says_when_no_stack_is_up(run: Run) -> None:

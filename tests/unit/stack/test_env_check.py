@@ -1,11 +1,10 @@
-"""What `make up` says about .env before it starts anything: one sentence that names setting, problem and remedy; exit 2."""
+"""What `make up` says about .env before it starts anything: a sentence with setting, problem and remedy; exit 2."""
 
 import re
 from pathlib import Path
 
 import pytest
-
-from .conftest import CHECKOUT, Run
+from stack_scripts import CHECKOUT, Run
 
 GOOD = {
     "nothing": "",
