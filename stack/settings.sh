@@ -24,7 +24,7 @@ is_address() {
 
 is_domain_list() {
   local domain
-  [[ $1 =~ ^[^,]+(,[^,]+)*$ ]] || return
+  [[ $1 =~ ^[^,[:space:]]+(,[^,[:space:]]+)*$ ]] || return
   for domain in ${1//,/ }; do is_hostname "$domain" || return; done
 }
 
