@@ -11,7 +11,7 @@ Port = Annotated[int, Field(gt=0, le=65535)]
 
 
 class Settings(BaseSettings):
-    """Each is documented in docs/integration-testing.md."""
+    """Each is documented in docs/settings.md; a test holds the two together."""
 
     model_config = SettingsConfigDict(env_prefix="SINK_", frozen=True, extra="ignore")
 

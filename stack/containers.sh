@@ -78,6 +78,7 @@ containers_cli() { # the command line inside the policy container; a terminal on
   if [ -t 0 ] && [ -t 1 ]; then
     compose exec policy sallyport "$@"
   else
-    compose exec -T policy sallyport "$@"
+    # No command reads its input, and the engine's client would swallow what was pasted or piped behind it.
+    compose exec -T policy sallyport "$@" </dev/null
   fi
 }

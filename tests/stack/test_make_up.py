@@ -212,7 +212,7 @@ def test_the_printed_lines_work_as_they_are(up: Up) -> None:
 
 def run_script(script: str, folder: str, up: Up, *, check: bool = True) -> str:
     done = subprocess.run(
-        ["bash", "-euc", script], cwd=folder, env=up.environment, capture_output=True, text=True, check=False
+        ["bash", "-eu"], input=script, cwd=folder, env=up.environment, capture_output=True, text=True, check=False
     )
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done.stdout
