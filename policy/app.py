@@ -115,8 +115,9 @@ def _add_dovecot_routes(app: FastAPI, brain: Brain) -> None:
 
     @app.post("/v1/dovecot/login", dependencies=allowed, response_class=PlainTextResponse)
     def dovecot_login(
-        login: Annotated[str, Form()],
-        secret: Annotated[str, Form()],
+        # Empty is what a client may send; it is a wrong secret like any other, and no fault of ours.
+        login: Annotated[str, Form()] = "",
+        secret: Annotated[str, Form()] = "",
         client_address: Annotated[str, Form()] = "",
         protocol: Annotated[str, Form()] = "",
         session_id: Annotated[str, Form()] = "",

@@ -326,7 +326,8 @@ DOVECOT_LOGINS = [
     ("unknown login", "nobody", "SECRET", 403, None),
     ("name for login", "ada", "SECRET", 403, None),
     ("address for login", "ada@example.org", "SECRET", 403, None),
-    ("no secret", "LOGIN", None, 422, None),
+    ("no secret", "LOGIN", None, 403, None),
+    ("empty secret", "LOGIN", "", 403, None),
 ]
 
 
