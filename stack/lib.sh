@@ -71,6 +71,10 @@ confirm_destroy() {
   [ "$answer" = yes ] || fail "nothing was removed."
 }
 
+is_supervisord() { # ID; by its command line, since in a container that nobody tidies a dead process keeps its id
+  { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null | grep -q supervisord
+}
+
 # --- ports -----------------------------------------------------------------------------------------------------------
 
 reachable_host() { # the address under which this machine reaches what is bound to $1

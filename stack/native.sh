@@ -118,12 +118,12 @@ choose_inner_ports() { # exports them: those of the last start, or the usual one
 
 # --- state -------------------------------------------------------------------------------------------------------------
 
-native_runs() { # does our supervisord live? Its lock file would survive a crash, its socket answers only when it is there
+native_runs() { # does our supervisord live? Its socket and its pid file would survive a crash
   set_native_paths
   [ -S "$RUN/supervisor.sock" ] || return 1
   local id
   id=$(cat "$RUN/supervisord.pid" 2>/dev/null) || return 1
-  tr '\0' ' ' <"/proc/$id/cmdline" 2>/dev/null | grep -q supervisor
+  is_supervisord "$id"
 }
 
 native_fingerprint() { # of all that a running stack was made from

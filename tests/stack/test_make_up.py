@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from compose import engine_answers
-from harness import ROOT, free_port, until
+from harness import ROOT, answers, free_port, until
 
 FRIEND = "friend@elsewhere.example"
 WAYS = [
@@ -170,9 +170,17 @@ def by_msmtp(up: Up, subject: str, *, implicit_tls: bool) -> None:
     run(command, letter(up.address, subject))
 
 
+def swaks_knows_tls() -> bool:
+    """swaks comes without its TLS module where recommended packages are left out."""
+    if not shutil.which("swaks"):
+        return False
+    supports = subprocess.run(["swaks", "--support"], capture_output=True, text=True, check=False).stdout
+    return "TLS supported" in supports
+
+
 def run(command: list[str], text: str = "") -> None:
-    if not shutil.which(command[0]):
-        pytest.skip(f"{command[0]} is not installed here")
+    if not shutil.which(command[0]) or (command[0] == "swaks" and not swaks_knows_tls()):
+        pytest.skip(f"{command[0]} is not installed here, or without TLS")
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -199,8 +207,8 @@ def test_the_printed_lines_work_as_they_are(up: Up) -> None:
         if re.match(r"  (\./sallyport .*certificate|swaks|printf|curl)", line)
     ]
     assert len(lines) == 4
-    if not shutil.which("swaks"):
-        pytest.skip("swaks is not installed here")
+    if not swaks_knows_tls():
+        pytest.skip("swaks is not installed here, or without TLS")
     with tempfile.TemporaryDirectory() as folder:
         script = "\n".join(lines).replace("./sallyport", str(ROOT / "sallyport"))
         last = lines[-1]
@@ -275,7 +283,6 @@ def test_up_twice_is_harmless_and_down_keeps_the_data(up: Up) -> None:
     assert up.secret not in again.stdout
     down = up.make("down")
     assert down.returncode == 0, down.stderr
-    with pytest.raises(OSError, match="refused"):
-        smtplib.SMTP("localhost", up.port("SUBMISSION"))
+    assert not answers(up.port("SUBMISSION"))
     assert up.make("up").returncode == 0
     assert up.mailbox(subject)
