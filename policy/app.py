@@ -1,120 +1,132 @@
-"""HTTP in: each question read, the clock read once, store and engine asked, the answer out.
+"""HTTP in, answer out; what is asked and answered is brain.py.
 
-    gateway   POST /v1/login, /v1/message, /v1/outcome       policy/contract.py has the bodies
+    gateway   POST /v1/login, /v1/message, /v1/outcomes      policy/contract.py has the bodies
     dovecot   POST /v1/dovecot/login, /v1/dovecot/mailbox    forms in, the mailbox's name out
     anybody   GET  /health/live, /health/ready
 
-Each of the two has its own token and may ask only its own questions. The routes are plain functions: FastAPI runs them
-in threads, where waiting for the disk holds nobody up. An error of ours is a 500 without a text; both askers take that
-for "not now" and never for "no".
+Each of the two has its own token and may ask only its own questions. The gateway's three come for every message, so
+they are answered before FastAPI is reached, which would cost more than the answer. An error of ours is a 500 without a
+text; both askers take that for "not now" and never for "no".
 """
 
 import hmac
-import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from http import HTTPStatus
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Form, Header, HTTPException, Request, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, ValidationError
+from starlette.types import Receive, Scope, Send
 
-from policy import log, sasl
-from policy.budgets import Budgets
-from policy.contract import (
-    Action,
-    LoginAnswer,
-    LoginOutcome,
-    LoginStep,
-    MessageFacts,
-    MessageVerdict,
-    Outcome,
-    Reason,
-    RelayOutcome,
-)
-from policy.engine.charges import Window, charge_for, refusal_for
-from policy.engine.rules import Ruling, Stage, decide
-from policy.store.identities import IdentityStore
+from policy import log
+from policy.brain import Brain
+from policy.contract import LoginStep, MessageFacts, Outcomes
+
+_BODY_LIMIT = 4 * 1024 * 1024  # a thousand recipients of the longest kind are a quarter of it
+_JSON = (b"content-type", b"application/json")
+_INTERNAL_ERROR = b'{"error":"internal"}'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Brain:
-    """What the routes work on, made once at the start."""
+class Tokens:
+    """Who may ask."""
 
-    store: IdentityStore
-    budgets: Budgets
-    recipient_windows: tuple[Window, ...]
-    clock: Callable[[], float]
-    gateway_token: str
-    dovecot_token: str
+    gateway: str
+    dovecot: str
 
 
-def make_app(brain: Brain) -> FastAPI:
-    app = FastAPI(title="Sallyport policy", openapi_url=None)
-    _add_gateway_routes(app, brain)
-    _add_dovecot_routes(app, brain)
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the body of a question must be, and who answers."""
+
+    kind: type[BaseModel]
+    answer: Callable[[Any], Awaitable[BaseModel | None]]
+
+
+class App:
+    """The ASGI application: the gateway's questions here, everything else in `others`."""
+
+    def __init__(self, brain: Brain, tokens: Tokens) -> None:
+        self._others = _make_others(brain, tokens)
+        self._token = f"Bearer {tokens.gateway}".encode()
+        self._questions: Mapping[str, Question] = {
+            "/v1/login": Question(LoginStep, brain.login),
+            "/v1/message": Question(MessageFacts, brain.judge),
+            "/v1/outcomes": Question(Outcomes, brain.end),
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        question = self._questions.get(scope["path"]) if scope["type"] == "http" else None
+        if not question or scope["method"] != "POST":
+            await self._others(scope, receive, send)
+            return
+        try:
+            status, body = await self._answered(question, scope, receive)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the asker hears "not now"
+            log.question_failed(scope["path"], error)
+            status, body = HTTPStatus.INTERNAL_SERVER_ERROR, _INTERNAL_ERROR
+        length = (b"content-length", str(len(body)).encode())
+        await send({"type": "http.response.start", "status": status, "headers": [_JSON, length] if body else []})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answered(self, question: Question, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        if not hmac.compare_digest(given, self._token):
+            return HTTPStatus.UNAUTHORIZED, b'{"error":"token"}'
+        body = await _body(receive)
+        if body is None:
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b'{"error":"length"}'
+        try:
+            asked = question.kind.model_validate_json(body)
+        except ValidationError as error:
+            # Where it is wrong, and not what was there: it may be a SASL response.
+            log.question_refused(scope["path"], error.error_count(), str(error.errors(include_input=False)[0]["loc"]))
+            return HTTPStatus.UNPROCESSABLE_ENTITY, b'{"error":"not a question"}'
+        answer = await question.answer(asked)
+        if answer is None:
+            return HTTPStatus.NO_CONTENT, b""
+        return HTTPStatus.OK, answer.model_dump_json().encode()
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None where it has no reasonable end."""
+    pieces, length, more = list[bytes](), 0, True
+    while more:
+        message = await receive()
+        pieces.append(message.get("body", b""))
+        length += len(pieces[-1])
+        more = message.get("more_body", False)
+        if length > _BODY_LIMIT:
+            return None
+    return b"".join(pieces)
+
+
+def _make_others(brain: Brain, tokens: Tokens) -> FastAPI:
+    @asynccontextmanager
+    async def whole_life(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await brain.writer.close()
+
+    app = FastAPI(title="Sallyport policy", openapi_url=None, lifespan=whole_life)
+    _add_dovecot_routes(app, brain, tokens.dovecot)
     _add_health_routes(app, brain)
 
     @app.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> Response:
         log.question_failed(request.url.path, error)
-        return JSONResponse({"error": "internal"}, status_code=500)
+        return Response(_INTERNAL_ERROR, 500, media_type="application/json")
 
     return app
 
 
-def _add_gateway_routes(app: FastAPI, brain: Brain) -> None:
-    allowed = [Depends(_holder_of(brain.gateway_token))]
-
-    @app.post("/v1/login", dependencies=allowed)
-    def login(step: LoginStep) -> LoginAnswer:
-        said = sasl.next_step(step.mechanism, step.responses)
-        if isinstance(said, sasl.Challenge):
-            return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=said.octets)
-        if isinstance(said, sasl.Malformed):
-            return LoginAnswer(outcome=LoginOutcome.MALFORMED)
-        grants = brain.store.verify(said.login, said.secret, brain.clock())
-        if grants is None:
-            log.login_refused(step.session, step.client_address, step.mechanism)
-            return LoginAnswer(outcome=LoginOutcome.REFUSED)
-        log.login_granted(step.session, step.client_address, grants.login, grants.identity)
-        return LoginAnswer(outcome=LoginOutcome.GRANTED, grants=grants)
-
-    @app.post("/v1/message", dependencies=allowed)
-    def message(facts: MessageFacts) -> MessageVerdict:
-        return judge(brain, facts)
-
-    @app.post("/v1/outcome", dependencies=allowed, status_code=204)
-    def outcome(report: Outcome) -> None:
-        if report.outcome is RelayOutcome.FAILED:
-            known = brain.budgets.release(report.reservation)
-        else:
-            known = brain.budgets.commit(report.reservation)
-        log.message_ended(report, known)
-
-
-def judge(brain: Brain, facts: MessageFacts) -> MessageVerdict:
-    """Rules first, then the budget: what a rule refuses costs nothing."""
-    profile = brain.store.profile(facts.credential)
-    if profile is None:
-        ruling, identity = Ruling(Action.REJECT, Reason.CREDENTIAL_REVOKED, "credential_is_known"), ""
-    else:
-        ruling, identity = decide(Stage.MESSAGE, facts, profile), profile.identity
-    reservation = ""
-    if profile and ruling.action is Action.ACCEPT:
-        charge = charge_for(facts, profile, brain.recipient_windows)
-        reservation = secrets.token_hex(16)
-        if not brain.budgets.reserve(reservation, charge, brain.clock()):
-            ruling, reservation = refusal_for(charge), ""
-    verdict = MessageVerdict(action=ruling.action, reason=ruling.reason, reservation=reservation)
-    log.message_judged(facts, verdict, identity, ruling.rule)
-    return verdict
-
-
-def _add_dovecot_routes(app: FastAPI, brain: Brain) -> None:
-    allowed = [Depends(_holder_of(brain.dovecot_token))]
+def _add_dovecot_routes(app: FastAPI, brain: Brain, token: str) -> None:
+    allowed = [Depends(_holder_of(token))]
 
     @app.post("/v1/dovecot/login", dependencies=allowed, response_class=PlainTextResponse)
-    def dovecot_login(
+    async def dovecot_login(
         # Empty is what a client may send; it is a wrong secret like any other, and no fault of ours.
         login: Annotated[str, Form()] = "",
         secret: Annotated[str, Form()] = "",
@@ -122,16 +134,14 @@ def _add_dovecot_routes(app: FastAPI, brain: Brain) -> None:
         protocol: Annotated[str, Form()] = "",
         session_id: Annotated[str, Form()] = "",
     ) -> str:
-        grants = brain.store.verify(login, secret, brain.clock())
-        if grants is None:
-            log.login_refused(session_id, client_address, protocol)
+        found = brain.pick_up(login, secret, session_id, client_address, protocol)
+        if found is None:
             raise HTTPException(403)
-        log.login_granted(session_id, client_address, grants.login, grants.identity)
-        return grants.identity
+        return found
 
     @app.post("/v1/dovecot/mailbox", dependencies=allowed, response_class=PlainTextResponse)
-    def dovecot_mailbox(name: Annotated[str, Form()]) -> str:
-        found = brain.store.mailbox(name)
+    async def dovecot_mailbox(name: Annotated[str, Form()]) -> str:
+        found = brain.directory.mailbox(name)
         if found is None:
             raise HTTPException(404)
         return found
@@ -139,13 +149,13 @@ def _add_dovecot_routes(app: FastAPI, brain: Brain) -> None:
 
 def _add_health_routes(app: FastAPI, brain: Brain) -> None:
     @app.get("/health/live", response_class=PlainTextResponse)
-    def live() -> str:
+    async def live() -> str:
         return "live"
 
     @app.get("/health/ready", response_class=PlainTextResponse)
-    def ready() -> str:
+    async def ready() -> str:
         """Ready means that the store answers; a 500 says that it does not."""
-        brain.store.mailbox("administrator")
+        brain.directory.mailbox("administrator")
         return "ready"
 
 

@@ -1,10 +1,10 @@
 """What gateway and policy say to each other: frozen values, one model for each question and answer.
 
-The gateway asks two questions over HTTP with JSON bodies and reports one outcome:
+The gateway asks two questions over HTTP with JSON bodies and reports outcomes:
 
-    login    POST /v1/login     LoginStep    -> LoginAnswer     one step of a SASL exchange
-    message  POST /v1/message   MessageFacts -> MessageVerdict  everything about one finished transaction
-    outcome  POST /v1/outcome   Outcome      -> 204             what became of an accepted message
+    login     POST /v1/login      LoginStep    -> LoginAnswer     one step of a SASL exchange
+    message   POST /v1/message    MessageFacts -> MessageVerdict  everything about one finished transaction
+    outcomes  POST /v1/outcomes   Outcomes     -> 204             what became of accepted messages
 
 A verdict carries a reason from a closed list and never a text: the gateway's table (gateway/replies.py) has the words.
 """
@@ -14,6 +14,8 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PositiveInt
+
+OUTCOMES_LIMIT = 500  # in one report
 
 # Octets in memory, base64 in JSON. (pydantic's Base64Bytes would decode what is given in memory, too.)
 Octets = Annotated[
@@ -62,10 +64,15 @@ class LoginStep(Frozen):
     """One step of a SASL exchange. All responses so far come along, so that policy keeps no state between steps."""
 
     session: str
+    exchange: str  # random, new for each AUTH: what policy derives its nonce from
     client_address: str
     listener: str
     mechanism: str
     responses: tuple[Octets, ...]
+    # What the TLS session can be bound to, by the name of the channel binding: "tls-server-end-point" (RFC 5929), and
+    # under TLS 1.2 "tls-unique". Empty where nothing is known.
+    channel_bindings: dict[str, Octets] = Field(default_factory=dict)
+    certificate: str = ""  # SHA-256 of the verified client certificate's DER, hexadecimal; empty where there is none
 
 
 class Grants(Frozen):
@@ -127,6 +134,12 @@ class Outcome(Frozen):
     reservation: str
     outcome: RelayOutcome
     queue_id: str = ""
+
+
+class Outcomes(Frozen):
+    """Several at once: reports wait a moment for company, because nobody waits for them."""
+
+    outcomes: Annotated[tuple[Outcome, ...], Field(min_length=1, max_length=OUTCOMES_LIMIT)]
 
 
 def canonical_address(address: str) -> str:

@@ -11,13 +11,20 @@ def started(address: str, port: int) -> None:
     _log.info("policy-started", address=address, port=port)
 
 
-def login_granted(session: str, client_address: str, login: str, identity: str) -> None:
-    _log.info("login-granted", session=session, client_address=client_address, login=login, identity=identity)
+def login_granted(session: str, client_address: str, mechanism: str, login: str, identity: str) -> None:
+    _log.info(
+        "login-granted",
+        session=session,
+        client_address=client_address,
+        mechanism=mechanism,
+        login=login,
+        identity=identity,
+    )
 
 
-def login_refused(session: str, client_address: str, mechanism: str) -> None:
+def login_refused(session: str, client_address: str, mechanism: str, why: str) -> None:
     """Without the login that was tried: people type their secret into the wrong field."""
-    _log.warning("login-refused", session=session, client_address=client_address, mechanism=mechanism)
+    _log.warning("login-refused", session=session, client_address=client_address, mechanism=mechanism, why=why)
 
 
 def message_judged(facts: MessageFacts, verdict: MessageVerdict, identity: str, rule: str) -> None:
@@ -42,6 +49,11 @@ def message_ended(outcome: Outcome, known: bool) -> None:
         queue_id=outcome.queue_id,
         known=known,
     )
+
+
+def question_refused(path: str, faults: int, first: str) -> None:
+    """A question that is none; `first` is where its first fault is. Gateway and policy are of different versions."""
+    _log.error("question-refused", path=path, faults=faults, first=first)
 
 
 def question_failed(path: str, error: BaseException) -> None:

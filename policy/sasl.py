@@ -1,12 +1,23 @@
-"""SASL mechanisms, server side and pure: the responses so far in, what to say next out.
+"""SASL mechanisms, server side and pure: all responses so far in, what to say next out.
+
+    sasl.py   (you are here) the mechanisms as conversations, and the table of all of them
+    scram.py  the messages and the arithmetic of SCRAM
 
 The gateway relays the exchange (RFC 4954 section 4) and knows no mechanism. Each mechanism is a function in MECHANISMS;
-it gets all responses of the exchange and returns a Challenge, the Claim that the client makes, or Malformed.
-Whether a claim is true is not decided here: store/ has the credentials.
+it gets the step and returns a Challenge, a claim that the client makes, Refused, or Malformed. Whether a claim is true
+is not decided here: store/directory.py has the credentials. Malformed is for syntax alone (501); whatever a client may
+say and must not be granted is Refused, in the words in which a wrong secret is (535).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from policy import scram
+from policy.contract import LoginStep
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_PLUS = "SCRAM-SHA-256-PLUS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +28,26 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Malformed:
+    """The response is none that this mechanism allows: 501, not a wrong secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Well-formed, and refused whoever it is. `why` is for the log, never for the client."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The client has shown that it is `login`, and knows that we are who we say."""
+
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
+class SecretClaim:
     """The client says that it is `login` and proves it with `secret`."""
 
     login: str
@@ -25,51 +55,140 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Malformed:
-    """The response is none that this mechanism allows: 501, not a wrong secret."""
+class CertificateClaim:
+    """The client has shown the key of a certificate. `login` is empty where the certificate alone is to decide."""
+
+    fingerprint: str  # SHA-256, hexadecimal
+    login: str
 
 
-Step = Challenge | Claim | Malformed
+@dataclass(frozen=True, slots=True)
+class ScramClaim:
+    """The client says that it is `login`; with the keys of that login, `answer` goes on."""
+
+    login: str
+    first: scram.First
+    final: scram.Final | None = None
+    is_acknowledged: bool = False  # the client has seen our verifier and goes on
+
+    def answer(self, keys: scram.Keys, nonce: bytes) -> "Challenge | Proven | Refused":
+        """A login that nobody has is answered with keys that nobody has: the same steps, the same work."""
+        challenged = scram.challenge(self.first, keys, nonce)
+        if not self.final:
+            return Challenge(challenged)
+        verifier = scram.verifier(self.first, self.final, keys, challenged)
+        if self.final.nonce != self.first.nonce + nonce or verifier is None:
+            return Refused("no such login or wrong secret")
+        # RFC 4954 section 4: success carries no data, so the verifier is a challenge with an empty response.
+        return Proven(self.login) if self.is_acknowledged else Challenge(verifier)
 
 
-def plain(responses: Sequence[bytes]) -> Step:
+Step = Challenge | SecretClaim | CertificateClaim | ScramClaim | Refused | Malformed
+
+
+def plain(step: LoginStep) -> Step:
     """RFC 4616: [authzid] NUL authcid NUL passwd, in one response."""
-    if not responses:
+    if not step.responses:
         return Challenge(b"")
-    parts = responses[-1].split(b"\0")
-    if len(responses) > 1 or len(parts) != 3:  # noqa: PLR2004 - the three of RFC 4616 section 2
+    parts = step.responses[-1].split(b"\0")
+    if len(step.responses) > 1 or len(parts) != 3:  # noqa: PLR2004 - the three of RFC 4616 section 2
         return Malformed()
     authzid, authcid, secret = parts
-    # To act for somebody else is not offered; RFC 4616 section 2 lets authzid be empty or the same.
-    if authzid not in (b"", authcid):
-        return Malformed()
-    return _claim(authcid, secret)
+    return _as_itself(authzid, authcid) or _secret_claim(authcid, secret)
 
 
-def login(responses: Sequence[bytes]) -> Step:
+def login(step: LoginStep) -> Step:
     """LOGIN has no RFC (draft-murchison-sasl-login): two prompts, and clients compare their text."""
     prompts = (b"Username:", b"Password:")
-    if len(responses) < len(prompts):
-        return Challenge(prompts[len(responses)])
-    if len(responses) > len(prompts):
+    if len(step.responses) < len(prompts):
+        return Challenge(prompts[len(step.responses)])
+    if len(step.responses) > len(prompts):
         return Malformed()
-    return _claim(responses[0], responses[1])
+    return _secret_claim(step.responses[0], step.responses[1])
 
 
-def _claim(name: bytes, secret: bytes) -> Step:
+def external(step: LoginStep) -> Step:
+    """RFC 4422 appendix A: the certificate says who it is; an authzid, if there is one, must name the same login."""
+    if not step.responses:
+        return Challenge(b"")
+    authzid = _text(step.responses[0])
+    if len(step.responses) > 1 or authzid is None or not authzid.isprintable():
+        return Malformed()
+    if not step.certificate:
+        return Refused("no client certificate")
+    return CertificateClaim(step.certificate.lower(), authzid)
+
+
+def scram_sha_256(step: LoginStep) -> Step:
+    """RFC 5802 and RFC 7677, with and without channel binding."""
+    if not step.responses:
+        return Challenge(b"")
+    first = scram.read_first(step.responses[0])
+    if first is None or not first.login.isprintable():
+        return Malformed()
+    if refused := _first_is_refused(step, first):
+        return refused
+    if len(step.responses) == 1:
+        return ScramClaim(first.login, first)
+    final, acknowledged = scram.read_final(step.responses[1]), step.responses[2:]
+    if final is None or acknowledged not in ((), (b"",)):
+        return Malformed()
+    refused = _binding_is_refused(step, first, final)
+    return refused or ScramClaim(first.login, first, final, is_acknowledged=bool(acknowledged))
+
+
+def _first_is_refused(step: LoginStep, first: scram.First) -> Refused | None:
+    """RFC 5802 section 6: who could bind must bind, or somebody between could have taken the offer away."""
+    if first.has_mandatory:
+        return Refused("a mandatory extension")
+    if step.mechanism == _PLUS:
+        if first.binding not in step.channel_bindings:
+            return Refused("no such channel binding")
+    elif first.binding or (first.wants_binding and step.channel_bindings):
+        return Refused("channel binding was taken away")
+    if first.authzid not in ("", first.login):
+        return Refused("another authzid")
+    return None
+
+
+def _binding_is_refused(step: LoginStep, first: scram.First, final: scram.Final) -> Refused | None:
+    """The final message repeats the header and names the channel: ours, or somebody stands between."""
+    ours = step.channel_bindings[first.binding] if first.binding else b""
+    return None if final.channel == first.header + ours else Refused("another channel")
+
+
+def _as_itself(authzid: bytes, authcid: bytes) -> Refused | None:
+    """To act for somebody else is not offered; RFC 4616 section 2 lets authzid be empty or the same."""
+    return None if authzid in (b"", authcid) else Refused("another authzid")
+
+
+def _secret_claim(name: bytes, given: bytes) -> Step:
+    login, secret = _text(name), _text(given)
+    if not login or not secret or not login.isprintable():
+        return Malformed()
+    # RFC 4013 section 2.3 prohibits control characters; no secret of ours has one, whatever a digest makes of it.
+    if _CONTROL.search(secret):
+        return Refused("a control character in the secret")
+    return SecretClaim(login, secret)
+
+
+def _text(octets: bytes) -> str | None:
     try:
-        claim = Claim(name.decode(), secret.decode())
+        return octets.decode()
     except UnicodeDecodeError:
-        return Malformed()
-    if not claim.login or not claim.secret or not claim.login.isprintable():
-        return Malformed()
-    return claim
+        return None
 
 
-MECHANISMS: Mapping[str, Callable[[Sequence[bytes]], Step]] = {"PLAIN": plain, "LOGIN": login}
+MECHANISMS: Mapping[str, Callable[[LoginStep], Step]] = {
+    "PLAIN": plain,
+    "LOGIN": login,
+    "SCRAM-SHA-256": scram_sha_256,
+    _PLUS: scram_sha_256,
+    "EXTERNAL": external,
+}
 
 
-def next_step(mechanism: str, responses: Sequence[bytes]) -> Step:
-    """What to do after `responses`; a mechanism that is not in the table is Malformed."""
-    known = MECHANISMS.get(mechanism)
-    return known(responses) if known else Malformed()
+def next_step(step: LoginStep) -> Step:
+    """What to do after the responses so far; a mechanism that is not in the table is Malformed."""
+    known = MECHANISMS.get(step.mechanism)
+    return known(step) if known else Malformed()

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     recipients_per_10_minutes: PositiveInt = 100
     recipients_per_hour: PositiveInt = 200
     recipients_per_day: PositiveInt = 500
+    submissions_kept_days: PositiveInt = 30
     log_format: LogFormat = "text"
 
     @field_validator("domains", mode="before")

@@ -43,15 +43,19 @@ def init(settings: Settings, now: float) -> list[str]:
 
 def open_store(settings: Settings, engine: Engine) -> IdentityStore:
     """The identity store on an open database."""
+    return IdentityStore(engine, digest_key(settings))
+
+
+def digest_key(settings: Settings) -> bytes:
+    """The key without which no credential can be verified."""
     try:
-        key = read_key(settings.digest_key_file)
+        return read_key(settings.digest_key_file)
     except (OSError, ValueError):
         raise SettingError(
             "POLICY_STATE_DIR",
             f"{settings.digest_key_file} is not there or no key",
             "run `sallyport init`, or restore it",
         ) from None
-    return IdentityStore(engine, key, settings.recipients_per_message)
 
 
 def _administrator_is_new(store: IdentityStore, settings: Settings, now: float) -> bool:

@@ -12,7 +12,9 @@ from policy.engine.charges import Charge
 
 
 class Budgets(Protocol):
-    """What a back end offers. `now` is seconds since the epoch and comes from the caller."""
+    """What a back end offers, within a transaction that the caller has begun (store/writer.py) and that other writers
+    wait for. `now` is seconds since the epoch and comes from the caller.
+    """
 
     def reserve(self, reservation: str, charge: Charge, now: float) -> bool:
         """Take the charge if every window has room for all of it; False, and nothing taken, otherwise."""

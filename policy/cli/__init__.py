@@ -1,9 +1,10 @@
 """The command line `sallyport`.
 
-    __init__.py   (you are here) main, and the commands of the first start
-    store.py      identity, address, credential
-    serve.py      gateway and policy alone, in front of an MTA that exists already
-    output.py     tables for people, JSON for programs
+    __init__.py    (you are here) main, and the commands of the first start
+    store.py       identity, address, credential
+    submissions.py what became of messages
+    serve.py       gateway and policy alone, in front of an MTA that exists already
+    output.py      tables for people, JSON for programs
 
 Exit codes: 0 done, 1 it cannot be done (a sentence says why), 2 a wrong setting or wrong arguments.
 """
@@ -16,7 +17,7 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from policy.certificate import fingerprint
-from policy.cli import store
+from policy.cli import store, submissions
 from policy.cli.output import JSON, show_credential
 from policy.cli.serve import serve
 from policy.settings import Settings
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.add_typer(store.identity, name="identity")
 app.add_typer(store.address, name="address")
 app.add_typer(store.credential, name="credential")
+app.add_typer(submissions.submission, name="submission")
 app.command()(serve)
 
 

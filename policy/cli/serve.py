@@ -23,7 +23,7 @@ from service.settings import load
 _STOP_WITHIN_S = 40.0  # the gateway drains for 30
 
 
-def serve(
+def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     relay: Annotated[str, typer.Option(help="The MTA that gets accepted messages, HOST:PORT.", show_default=False)],
     data: Annotated[Path, typer.Option(help="Where identities, secrets and the certificate are kept.")] = Path(
         "sallyport-data"
@@ -37,6 +37,7 @@ def serve(
     submission_port: Annotated[int, typer.Option(help="STARTTLS.", min=1, max=65535)] = 587,
     submissions_port: Annotated[int, typer.Option(help="Implicit TLS.", min=1, max=65535)] = 465,
     policy_port: Annotated[int, typer.Option(help="Between gateway and policy, on loopback.", min=1, max=65535)] = 7587,
+    status_port: Annotated[int, typer.Option(help="Health and metrics, on loopback.", min=1, max=65535)] = 7588,
 ) -> None:
     """Run gateway and policy in front of an existing MTA.
 
@@ -65,9 +66,13 @@ def serve(
         "GATEWAY_POLICY_URL": f"http://127.0.0.1:{policy_port}",
         "GATEWAY_POLICY_TOKEN_FILE": str(data / "gateway" / "policy.token"),
         "GATEWAY_RELAY": relay,
+        "GATEWAY_STATUS_PORT": str(status_port),
     }
+    spool = data / "spool"
+    gateway_environment["GATEWAY_SPOOL_DIR"] = str(spool)
     os.environ.update(policy_environment)
     init(load(Settings), time.time())
+    spool.mkdir(mode=0o700, exist_ok=True)
     _check("gateway", gateway_environment)
     sys.exit(_run({"policy": policy_environment, "gateway": gateway_environment}))
 

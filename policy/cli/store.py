@@ -2,15 +2,25 @@
 
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import Engine
 
-from policy.cli.output import JSON, show_credential, show_credentials, show_identities, show_identity
+from policy.certificate import fingerprint
+from policy.cli.output import (
+    JSON,
+    show_certificate,
+    show_credential,
+    show_credentials,
+    show_identities,
+    show_identity,
+)
 from policy.settings import Settings
 from policy.setup import open_store
 from policy.store.database import open_database
-from policy.store.identities import Identity, IdentityStore
+from policy.store.identities import Identity, IdentityStore, StoreError
 from service.settings import SettingError, load
 
 identity = typer.Typer(help="Who may send: people, devices, applications.", no_args_is_help=True)
@@ -21,13 +31,18 @@ Name = Annotated[str, typer.Argument(help="The identity's name, which is its mai
 
 
 def open_identities() -> IdentityStore:
-    """The store that the settings name; it must have been made by `sallyport init`."""
+    """The identity store that the settings name."""
     settings = load(Settings)
+    return open_store(settings, open_existing(settings))
+
+
+def open_existing(settings: Settings) -> Engine:
+    """The database, which `sallyport init` must have made."""
     if not settings.database.exists():
         raise SettingError(
             "POLICY_STATE_DIR", f"there is no database in {settings.state_dir}", "run `sallyport init` first"
         )
-    return open_store(settings, open_database(settings.database))
+    return open_database(settings.database)
 
 
 def _tell_where_mail_goes(changed: Identity) -> None:
@@ -84,15 +99,31 @@ def address_add(
 def credential_add(
     name: Name,
     label: Annotated[str, typer.Option(help="The device, for example laptop.")],
+    certificate: Annotated[
+        Path | None,
+        typer.Option(help="A client certificate (PEM) that proves the login in place of a secret.", show_default=False),
+    ] = None,
     json: JSON = False,
 ) -> None:
-    """Make a login and a secret for one device. The secret is shown this once.
+    """Make a login for one device, with a secret that is shown this once, or with a certificate (AUTH EXTERNAL).
 
     Example: sallyport credential add ada --label laptop
     """
     identities = open_identities()
-    made = identities.add_credential(name, label, time.time())
-    show_credential(made, identities.identity(name).addresses, json)
+    if certificate:
+        added = identities.add_certificate(name, label, _fingerprint_of(certificate), time.time())
+        show_certificate(added, identities.identity(name).addresses, json)
+    else:
+        made = identities.add_credential(name, label, time.time())
+        show_credential(made, identities.identity(name).addresses, json)
+
+
+def _fingerprint_of(path: Path) -> str:
+    """As the gateway tells it: SHA-256 in lower case, without colons."""
+    try:
+        return fingerprint(path.read_bytes()).replace(":", "").lower()
+    except (OSError, ValueError):
+        raise StoreError(f"{path} is no readable certificate; it must be a PEM file") from None
 
 
 @credential.command("list")

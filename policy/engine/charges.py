@@ -19,6 +19,9 @@ class Window:
     seconds: float
 
 
+REFUSALS_KEPT = Window(1000, 24 * 3600.0)  # of one identity; thirty days of them are some megabytes
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """`cost` is to be taken from the budget `key`, in all of its windows or in none."""
@@ -31,6 +34,11 @@ class Charge:
 def charge_for(facts: MessageFacts, profile: Profile, windows: Sequence[Window]) -> Charge:
     """The recipients of the message, on the budget of the identity: a second device is no second budget."""
     return Charge(f"recipients:{profile.identity}", len(facts.recipients), tuple(windows))
+
+
+def charge_for_record(identity: str) -> Charge:
+    """A refused message costs a row in the store; beyond these it is in the log alone."""
+    return Charge(f"refusals:{identity}", 1, (REFUSALS_KEPT,))
 
 
 def refusal_for(charge: Charge) -> Ruling:

@@ -21,6 +21,7 @@ class Profile:
     """What is known of the credential that hands the message in."""
 
     identity: str
+    login: str
     addresses: frozenset[str]  # canonical
     active: bool
     recipients_per_message: int

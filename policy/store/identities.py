@@ -1,18 +1,17 @@
-"""Every question to the identity store and every change of it, one function each.
+"""Every change of the identity store, and its lists, one function each: what the administrator does.
 
-A change that cannot be made raises StoreError with a sentence for the administrator. Clients never see it.
+What the services ask is directory.py. A change that cannot be made raises StoreError with a sentence for the
+administrator. Clients never see it.
 """
 
-import hmac
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from policy.contract import Grants, canonical_address
-from policy.engine.rules import Profile
-from policy.store.handles import digest, new_login, new_secret
+from policy.contract import canonical_address
+from policy.store.handles import Kind, digest, new_login, new_scram_keys, new_secret, sealed
 from policy.store.models import Addresses, Credentials, Identities
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -21,7 +20,6 @@ _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 # RFC 5321 section 4.1.2 without quoted strings, which nobody has and many servers refuse; ASCII, as in the gateway.
 _ADDRESS = re.compile(rf"(?=.{{1,64}}@){_ATOM}(\.{_ATOM})*@(?=.{{4,253}}$){_LABEL}(\.{_LABEL})+")
 _KEY_BYTES = 32
-_LAST_USED_GRAIN_S = 60.0  # a login costs no disk write more often than this
 
 
 class StoreError(Exception):
@@ -38,6 +36,8 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class Credential:
     login: str
+    kind: Kind
+    certificate: str | None  # its fingerprint, where that is the kind
     identity: str
     label: str
     created_at: float
@@ -56,65 +56,12 @@ class NewCredential:
 
 
 class IdentityStore:
-    """All of it on one SQLite file. `key` is the digest key, `recipients_per_message` the grant of every credential."""
+    """All of it on one SQLite file. `key` is the digest key."""
 
-    def __init__(self, engine: Engine, key: bytes, recipients_per_message: int = 100) -> None:
+    def __init__(self, engine: Engine, key: bytes) -> None:
         self._engine = engine
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._key = key
-        self._recipients_per_message = recipients_per_message
-        self._nobodys_digest = digest(new_secret(), key)
-
-    # What the services ask
-
-    def verify(self, login: str, secret: str, now: float) -> Grants | None:
-        """The grants of the credential, or None. An unknown login costs the same work as a wrong secret."""
-        given = digest(secret, self._key)
-        row = Credentials.__table__.c
-        with self._reading.connect() as connection:
-            found = connection.execute(
-                select(row.id, row.login, row.digest, row.revoked_at, row.last_used_at, Identities.name)
-                .join(Identities, Identities.id == row.identity_id)
-                .where(row.login == login)
-            ).one_or_none()
-            right = hmac.compare_digest(found.digest if found else self._nobodys_digest, given)
-            if not found or not right or found.revoked_at is not None:
-                return None
-            addresses = _addresses_of(connection, found.name)
-        if found.last_used_at is None or now - found.last_used_at >= _LAST_USED_GRAIN_S:
-            with self._engine.begin() as connection:
-                connection.execute(update(Credentials).where(row.id == found.id).values(last_used_at=now))
-        return Grants(
-            credential=found.id,
-            login=found.login,
-            identity=found.name,
-            addresses=frozenset(addresses),
-            recipients_per_message=self._recipients_per_message,
-        )
-
-    def profile(self, credential: int) -> Profile | None:
-        """What the rules need to know of a credential, as it is now; None if there never was one."""
-        with self._reading.connect() as connection:
-            found = connection.execute(
-                select(Identities.name, Credentials.revoked_at)
-                .join(Identities, Identities.id == Credentials.identity_id)
-                .where(Credentials.id == credential)
-            ).one_or_none()
-            if not found:
-                return None
-            return Profile(
-                identity=found.name,
-                addresses=frozenset(_addresses_of(connection, found.name)),
-                active=found.revoked_at is None,
-                recipients_per_message=self._recipients_per_message,
-            )
-
-    def mailbox(self, name: str) -> str | None:
-        """The mailbox that an address belongs to, or that has this very name; None if there is none."""
-        with self._reading.connect() as connection:
-            owner = select(Identities.name).join(Addresses, Addresses.identity_id == Identities.id)
-            by_address = connection.scalar(owner.where(Addresses.address == canonical_address(name)))
-            return by_address or connection.scalar(select(Identities.name).where(Identities.name == name))
 
     # What the administrator changes
 
@@ -141,18 +88,28 @@ class IdentityStore:
 
     def add_credential(self, name: str, label: str, now: float) -> NewCredential:
         """A login and a secret for one device. The secret is in the answer and nowhere else."""
-        if not label or len(label) > 100 or not label.isprintable():  # noqa: PLR2004 - what a list can show
-            raise StoreError("a label is 1 to 100 printable characters, for example 'laptop'")
         secret = new_secret()
+        keys = sealed(new_scram_keys(secret), self._key)
+        kept = {
+            "digest": digest(secret, self._key),
+            "scram_salt": keys.salt,
+            "scram_stored_key": keys.stored_key,
+            "scram_server_key": keys.server_key,
+        }
         with self._engine.begin() as connection:
-            identity_id = _identity_id(connection, name)
-            login = _unused_login(connection)
-            connection.execute(
-                insert(Credentials).values(
-                    identity_id=identity_id, login=login, digest=digest(secret, self._key), label=label, created_at=now
-                )
-            )
+            login = _add_credential(connection, name, label, now, kind=Kind.SECRET, **kept)
         return NewCredential(login=login, secret=secret, identity=name, label=label)
+
+    def add_certificate(self, name: str, label: str, fingerprint: str, now: float) -> Credential:
+        """A login that the key of a client certificate proves. `fingerprint` is SHA-256, lower-case hexadecimal."""
+        with self._engine.begin() as connection:
+            taken = connection.scalar(select(Credentials.login).where(Credentials.certificate == fingerprint))
+            if taken:
+                raise StoreError(
+                    f"this certificate belongs to the login {taken!r} already, or did until it was revoked"
+                )
+            login = _add_credential(connection, name, label, now, kind=Kind.CERTIFICATE, certificate=fingerprint)
+        return self._credential(login)
 
     def revoke(self, login: str, now: float) -> Credential:
         """From now on the login is refused, and so is each further message of a session that it opened."""
@@ -167,7 +124,7 @@ class IdentityStore:
             raise StoreError(f"there is no login {login!r}; `sallyport credential list` shows all")
         if not done.rowcount:
             raise StoreError(f"the login {login!r} was revoked already")
-        return next(one for one in self.credentials() if one.login == login)
+        return self._credential(login)
 
     # What the administrator sees
 
@@ -186,7 +143,16 @@ class IdentityStore:
         """All credentials, revoked ones too, or those of one identity, oldest first."""
         row = Credentials
         wanted = (
-            select(row.login, Identities.name, row.label, row.created_at, row.last_used_at, row.revoked_at)
+            select(
+                row.login,
+                row.kind,
+                row.certificate,
+                Identities.name,
+                row.label,
+                row.created_at,
+                row.last_used_at,
+                row.revoked_at,
+            )
             .join(Identities, Identities.id == row.identity_id)
             .order_by(row.id)
         )
@@ -194,7 +160,10 @@ class IdentityStore:
             if name is not None:
                 _identity_id(connection, name)
                 wanted = wanted.where(Identities.name == name)
-            return [Credential(*found) for found in connection.execute(wanted)]
+            return [Credential(found[0], Kind(found[1]), *found[2:]) for found in connection.execute(wanted)]
+
+    def _credential(self, login: str) -> Credential:
+        return next(one for one in self.credentials() if one.login == login)
 
 
 def read_key(path: Path) -> bytes:
@@ -237,6 +206,17 @@ def _add_address(connection: Connection, name: str, given: str) -> None:
     if owner:
         raise StoreError(f"{address} belongs to {owner!r} already")
     connection.execute(insert(Addresses).values(address=address, identity_id=identity_id))
+
+
+def _add_credential(
+    connection: Connection, name: str, label: str, now: float, *, kind: Kind, **kept: bytes | str
+) -> str:
+    """Its login; `kept` is what proves it."""
+    if not label or len(label) > 100 or not label.isprintable():  # noqa: PLR2004 - what a list can show
+        raise StoreError("a label is 1 to 100 printable characters, for example 'laptop'")
+    row = {"identity_id": _identity_id(connection, name), "login": _unused_login(connection)}
+    connection.execute(insert(Credentials).values(**row, kind=kind, label=label, created_at=now, **kept))
+    return str(row["login"])
 
 
 def _unused_login(connection: Connection) -> str:

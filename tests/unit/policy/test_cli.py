@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from cryptography import x509
 from harness import ROOT
 from typer.testing import CliRunner
 
+from policy.certificate import new_key, self_signed
 from policy.cli import app, main
 from service import VERSION
 
@@ -137,6 +139,76 @@ def test_credential(sallyport: CommandLine) -> None:
     assert made["secret"] not in everything
 
 
+def test_a_certificate_for_a_login(sallyport: CommandLine) -> None:
+    """No secret: the login is proven by the key of the certificate, whose fingerprint is all that is kept."""
+    sallyport.json("identity", "add", "ivan", "--address", "ivan@sallyport.test")
+    pem = str(sallyport.folder / "cert.pem")
+    added = sallyport.json("credential", "add", "ivan", "--label", "server", "--certificate", pem)
+    fingerprint = sallyport("certificate", "--fingerprint").stdout.strip().replace(":", "").lower()
+    assert (added["kind"], added["certificate"], added["identity"]) == ("certificate", fingerprint, "ivan")
+    assert added["addresses"] == ["ivan@sallyport.test"]
+    assert "secret" not in added
+    (row,) = sallyport.json("credential", "list", "ivan")
+    assert row == {name: value for name, value in added.items() if name != "addresses"}
+    again = sallyport("credential", "add", "ivan", "--label", "server", "--certificate", pem)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert f"belongs to the login '{added['login']}'" in again.stderr
+
+
+def test_a_certificate_for_people(sallyport: CommandLine) -> None:
+    """What it is proven by stands where the secret stands otherwise."""
+    (sallyport.folder / "own.pem").write_bytes(self_signed("x.example.org", new_key(), 1_750_000_000.0))
+    sallyport.json("identity", "add", "judy")
+    shown = sallyport(
+        "credential", "add", "judy", "--label", "x", "--certificate", str(sallyport.folder / "own.pem")
+    ).stdout
+    assert re.fullmatch(r"login    \S+\nproof    the key of certificate [0-9a-f]{64}\nsends as no address yet\n", shown)
+
+
+SUBMISSION = {
+    "id": "3f9c0a7d52e14b68", "at": "2026-01-02T03:04:05Z", "session": "s1", "identity": "kate",
+    "login": "fosem-4k7q-talir", "listener": "submission", "client_address": "192.0.2.1",
+    "client_name": "laptop.example", "reverse_path": "", "recipients": 2, "message_bytes": 100,
+    "action": "accept", "reason": None, "outcome": "relayed", "queue_id": "4Q8kXz0Zg",
+}  # fmt: skip
+
+
+@pytest.fixture
+def kate(sallyport: CommandLine) -> None:
+    """An identity that has handed in three messages, the middle one of which was refused."""
+    if any(one["name"] == "kate" for one in sallyport.json("identity", "list")):
+        return
+    sallyport.json("identity", "add", "kate")
+    refused = {"id": "refused", "action": "defer", "reason": "budget-spent", "outcome": "", "queue_id": ""}
+    database = sqlite3.connect(sallyport.folder / "state" / "sallyport.db")
+    for number, changed in enumerate(({}, refused, {"id": "newest"})):
+        row = SUBMISSION | {"at": 1767323045.0 + number, "reason": ""} | changed
+        database.execute(
+            f"INSERT INTO submission ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})",  # noqa: S608
+            row,
+        )
+    database.commit()
+    database.close()
+
+
+def test_a_submission(sallyport: CommandLine, kate: None) -> None:
+    """All that is known of one id, for programs and for people."""
+    assert sallyport.json("submission", "show", "3f9c0a7d52e14b68") == SUBMISSION
+    shown = sallyport("submission", "show", "3f9c0a7d52e14b68").stdout
+    assert "identity       kate\n" in shown
+    assert "queue id       4Q8kXz0Zg\n" in shown
+    assert "reverse path\n" in shown
+
+
+def test_submissions(sallyport: CommandLine, kate: None) -> None:
+    """Newest first; a refused one says why."""
+    ids = [one["id"] for one in sallyport.json("submission", "list", "--identity", "kate")]
+    assert ids == ["newest", "refused", "3f9c0a7d52e14b68"]
+    assert [one["id"] for one in sallyport.json("submission", "list", "--limit", "1")] == ["newest"]
+    assert sallyport.json("submission", "list", "--identity", "administrator") == []
+    assert "budget-spent" in sallyport("submission", "list").stdout
+
+
 def test_tables_for_people(sallyport: CommandLine) -> None:
     """A pipe has no width: nothing that somebody wants to copy is cut, and nothing is taken for markup."""
     sallyport.json("identity", "add", "erin", "--address", f"{'e' * 60}@sallyport.test")
@@ -192,7 +264,13 @@ REFUSED = [
     ("an empty label", ["credential", "add", "administrator", "--label", ""], "a label is"),
     ("credentials of nobody", ["credential", "list", "nobody", "--json"], "no identity 'nobody'"),
     ("a login that is none", ["credential", "revoke", "nobody"], "no login 'nobody'"),
-]
+    ("a certificate that is not there", ["credential", "add", "administrator", "--label", "x", "--certificate", "none"],
+     "none is no readable certificate"),
+    ("a certificate that is none", ["credential", "add", "administrator", "--label", "x", "--certificate", "README.md"],
+     "README.md is no readable certificate"),
+    ("a submission that is none", ["submission", "show", "nothing"], "no submission 'nothing'; they are kept for 30"),
+    ("submissions of nobody", ["submission", "list", "--identity", "nobody"], "no identity 'nobody'"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("arguments", "part"), [c[1:] for c in REFUSED], ids=[c[0] for c in REFUSED])
@@ -294,6 +372,8 @@ def test_the_list_of_commands() -> None:
         "credential add",
         "credential list",
         "credential revoke",
+        "submission show",
+        "submission list",
     }
 
 

@@ -1,23 +1,18 @@
-"""The identity store on a real SQLite file: what it refuses to add, whom it lets in, what its file must not hold."""
+"""The identity store on a real SQLite file: what it refuses to add, and what its file must not hold.
+
+Whom the directory lets in: test_directory.py.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
 
-from policy.contract import Grants
-from policy.store.database import open_database
+from policy.store.handles import Kind
 from policy.store.identities import IdentityStore, NewCredential, StoreError
 
 T = 1_000_000.0  # any moment
-
-
-@pytest.fixture
-def ada(store: IdentityStore) -> NewCredential:
-    """The credential of ada's laptop."""
-    store.add_identity("ada", ("ada@example.org",), T)
-    return store.add_credential("ada", "laptop", T)
+FINGERPRINT = "ab" * 32
 
 
 NAMES = [
@@ -68,7 +63,6 @@ def test_an_identity_is_added_with_all_its_addresses_or_not_at_all(store: Identi
     with pytest.raises(StoreError, match="not an address"):
         store.add_identity("ada", ("ada@example.org", "nonsense"), T)
     assert store.identities() == []
-    assert store.mailbox("ada@example.org") is None
 
 
 ADDRESSES = [
@@ -179,62 +173,6 @@ def test_labels(store: IdentityStore, label: str, allowed: bool) -> None:
     assert len(store.credentials()) == allowed
 
 
-VERIFY = [
-    # what it shows, change of the login, change of the secret, granted
-    ("right", str, str, True),
-    ("without dashes", str, lambda secret: secret.replace("-", ""), True),
-    ("in capitals", str, str.upper, True),
-    ("with spaces", str, lambda secret: secret.replace("-", " "), True),
-    ("wrong secret", str, lambda secret: secret[:-1] + ("2" if secret[-1] != "2" else "3"), False),
-    ("half a secret", str, lambda secret: secret[:14], False),
-    ("the secret twice", str, lambda secret: secret * 2, False),
-    ("empty secret", str, lambda _: "", False),
-    ("a secret of dashes", str, lambda _: "----", False),
-    ("unknown login", lambda _: "fosem-4k7q-talir", str, False),
-    ("empty login", lambda _: "", str, False),
-    ("login in capitals", str.upper, str, False),
-    ("the identity's name is no login", lambda _: "ada", str, False),
-    ("the address is no login", lambda _: "ada@example.org", str, False),
-    ("a wildcard is no login", lambda _: "%", str, False),
-]
-
-
-@pytest.mark.parametrize(("login", "secret", "granted"), [c[1:] for c in VERIFY], ids=[c[0] for c in VERIFY])
-def test_verify(
-    store: IdentityStore, ada: NewCredential, login: Callable[[str], str], secret: Callable[[str], str], granted: bool
-) -> None:
-    """Only the credential's own login with its own secret; groups and letter case of the secret are for the eye."""
-    found = store.verify(login(ada.login), secret(ada.secret), T)
-    expected = Grants(
-        credential=1,
-        login=ada.login,
-        identity="ada",
-        addresses=frozenset({"ada@example.org"}),
-        recipients_per_message=50,
-    )
-    assert found == (expected if granted else None)
-
-
-def test_another_key_verifies_nothing(engine: Engine, ada: NewCredential) -> None:
-    """A copy of the database is worth nothing without the digest key."""
-    assert IdentityStore(engine, bytes(32)).verify(ada.login, ada.secret, T) is None
-
-
-def test_a_secret_opens_one_login_only(store: IdentityStore, ada: NewCredential) -> None:
-    """Two devices of one identity are told apart."""
-    phone = store.add_credential("ada", "phone", T)
-    assert store.verify(phone.login, ada.secret, T) is None
-    assert store.verify(phone.login, phone.secret, T)
-
-
-def test_a_revoked_credential_is_refused_and_the_others_go_on(store: IdentityStore, ada: NewCredential) -> None:
-    """What is revoked is one device."""
-    phone = store.add_credential("ada", "phone", T)
-    assert store.revoke(ada.login, T + 5).revoked_at == T + 5
-    assert store.verify(ada.login, ada.secret, T + 6) is None
-    assert store.verify(phone.login, phone.secret, T + 6)
-
-
 def test_revoking_twice_says_so(store: IdentityStore, ada: NewCredential) -> None:
     """The first moment stays; it may be evidence."""
     store.revoke(ada.login, T + 5)
@@ -248,7 +186,33 @@ def test_revoking_an_unknown_login_says_so(store: IdentityStore, ada: NewCredent
     for unknown in ("nobody", "ada", "%"):
         with pytest.raises(StoreError, match=f"no login '{unknown}'"):
             store.revoke(unknown, T)
-    assert store.verify(ada.login, ada.secret, T)
+    assert [one.revoked_at for one in store.credentials()] == [None]
+
+
+def test_a_certificate(store: IdentityStore, ada: NewCredential) -> None:
+    """A login like any other, without a secret; the fingerprint is public."""
+    added = store.add_certificate("ada", "server", FINGERPRINT, T + 1)
+    assert (added.kind, added.certificate, added.identity, added.label) == (
+        Kind.CERTIFICATE,
+        FINGERPRINT,
+        "ada",
+        "server",
+    )
+    assert [(one.kind, one.certificate) for one in store.credentials()] == [
+        (Kind.SECRET, None),
+        (Kind.CERTIFICATE, FINGERPRINT),
+    ]
+    assert added.login != ada.login
+
+
+def test_a_certificate_proves_one_login(store: IdentityStore, ada: NewCredential) -> None:
+    """Also after it was revoked: a key that was lost must not come back by mistake."""
+    added = store.add_certificate("ada", "server", FINGERPRINT, T)
+    with pytest.raises(StoreError, match=f"belongs to the login '{added.login}'"):
+        store.add_certificate("ada", "server", FINGERPRINT, T)
+    store.revoke(added.login, T)
+    with pytest.raises(StoreError, match="until it was revoked"):
+        store.add_certificate("ada", "server", FINGERPRINT, T)
 
 
 def test_logins_and_secrets_have_their_form(store: IdentityStore) -> None:
@@ -259,71 +223,6 @@ def test_logins_and_secrets_have_their_form(store: IdentityStore) -> None:
     assert len({one.login for one in made}) == len({one.secret for one in made}) == 30
     assert {len(one.secret.replace("-", "")) for one in made} == {27}
     assert not [one for one in made if one.secret in repr(one)]
-
-
-def test_last_use_is_noted_once_a_minute(store: IdentityStore, ada: NewCredential) -> None:
-    """A login every second must not be a disk write every second."""
-    seen = []
-    for now in (T, T + 59, T + 60, T + 61):
-        assert store.verify(ada.login, ada.secret, now)
-        seen.append(store.credentials()[0].last_used_at)
-    assert seen == [T, T, T + 60, T + 60]
-
-
-def test_a_refused_login_is_no_use(store: IdentityStore, ada: NewCredential) -> None:
-    """Somebody who guesses must not make a credential look alive."""
-    store.verify(ada.login, "wrong", T)
-    assert store.credentials()[0].last_used_at is None
-
-
-def test_profile_is_as_of_now(store: IdentityStore, ada: NewCredential) -> None:
-    """Addresses that are added and credentials that are revoked count in sessions that are open."""
-    grants = store.verify(ada.login, ada.secret, T)
-    assert grants
-    before = store.profile(grants.credential)
-    assert before
-    assert (before.identity, before.active, before.recipients_per_message) == ("ada", True, 50)
-    assert before.addresses == {"ada@example.org"}
-    store.add_address("ada", "countess@example.org")
-    store.revoke(ada.login, T)
-    after = store.profile(grants.credential)
-    assert after
-    assert (after.active, after.addresses) == (False, {"ada@example.org", "countess@example.org"})
-
-
-@pytest.mark.parametrize("credential", [0, -1, 2, 10**9])
-def test_an_unknown_credential_has_no_profile(store: IdentityStore, ada: NewCredential, credential: int) -> None:
-    """Nothing is made up for it."""
-    assert store.profile(credential) is None
-
-
-MAILBOXES = [
-    # what it shows, name that is asked for, expected
-    ("an address", "ada@example.org", "ada"),
-    ("another address", "countess@example.org", "ada"),
-    ("letter case of an address", "ADA@Example.org", "ada"),
-    ("the very name", "ada", "ada"),
-    ("an identity without address", "bob", "bob"),
-    ("a name in other letters is another", "ADA", None),
-    ("an unknown address", "bob@example.org", None),
-    ("an unknown name", "eve", None),
-    ("a subaddress is Dovecot's to cut off", "ada+list@example.org", None),
-    ("a wildcard", "%", None),
-    ("empty", "", None),
-]
-
-
-@pytest.mark.parametrize(("name", "expected"), [c[1:] for c in MAILBOXES], ids=[c[0] for c in MAILBOXES])
-def test_mailbox(store: IdentityStore, name: str, expected: str | None) -> None:
-    """Where mail to an address goes, and which mailboxes there are."""
-    store.add_identity("ada", ("ada@example.org", "countess@example.org"), T)
-    store.add_identity("bob", (), T)
-    assert store.mailbox(name) == expected
-
-
-def test_a_login_is_no_mailbox(store: IdentityStore, ada: NewCredential) -> None:
-    """Whoever sees a mailbox's name learns no login, and the other way round."""
-    assert store.mailbox(ada.login) is None
 
 
 def test_lists(store: IdentityStore, ada: NewCredential) -> None:
@@ -344,7 +243,6 @@ def test_lists(store: IdentityStore, ada: NewCredential) -> None:
 
 def test_the_file_holds_no_secret(database: Path, store: IdentityStore, key: bytes, ada: NewCredential) -> None:
     """Neither the secret nor the key it is digested with, in no form in which it is typed, nor in the log of writes."""
-    assert store.verify(ada.login, ada.secret, T)
     files = [path for path in database.parent.iterdir() if path.name.startswith(database.name)]
     assert {path.name.removeprefix(database.name) for path in files} >= {"", "-wal"}
     octets = b"".join(path.read_bytes() for path in files)
@@ -352,18 +250,3 @@ def test_the_file_holds_no_secret(database: Path, store: IdentityStore, key: byt
     for form in (ada.secret, ada.secret.replace("-", ""), ada.secret.upper(), key.hex()):
         assert form.encode() not in octets
     assert key not in octets
-
-
-def test_readers_go_on_while_one_writes(database: Path, key: bytes, ada: NewCredential) -> None:
-    """A login must not wait for a command, a backup or a budget that holds the write lock: WAL is there for that."""
-    writing, reading = open_database(database), open_database(database, busy_timeout_s=0.05)
-    store = IdentityStore(reading, key)
-    try:
-        with writing.begin() as connection:
-            connection.exec_driver_sql("UPDATE identity SET created_at = created_at")
-            assert store.profile(1)
-            assert store.mailbox("ada@example.org") == "ada"
-            assert store.verify(ada.login, "wrong", T) is None
-    finally:
-        reading.dispose()
-        writing.dispose()

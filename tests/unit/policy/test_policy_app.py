@@ -1,5 +1,6 @@
 """The HTTP service on a real store and real budgets: who may ask, each answer, and what the log must not hold."""
 
+import json
 import sqlite3
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Iterator
@@ -9,46 +10,26 @@ from typing import Any
 import httpx
 import pytest
 from harness import Sallyport
+from scram_client import ScramClient
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
-from policy.app import Brain, make_app
-from policy.budgets.sqlite import SqliteBudgets
-from policy.contract import Grants, LoginAnswer, MessageVerdict
-from policy.engine.charges import Charge, Window
+from policy.app import App, Tokens
+from policy.brain import Brain
+from policy.contract import OUTCOMES_LIMIT, Grants, LoginAnswer, MessageVerdict
+from policy.engine.charges import Charge
 from policy.store.identities import IdentityStore, NewCredential
 
 T = 1_000_000.0  # any moment
-WINDOWS = (Window(5, 600.0), Window(8, 3600.0))
 GATEWAY, DOVECOT = "token-of-the-gateway", "token-of-dovecot"
 
 
 @pytest.fixture
-def ada(store: IdentityStore) -> NewCredential:
-    """The credential of ada's laptop."""
-    store.add_identity("ada", ("ada@example.org",), T)
-    return store.add_credential("ada", "laptop", T)
-
-
-@pytest.fixture
-def budgets(engine: Engine) -> SqliteBudgets:
-    """Nothing is spent yet."""
-    return SqliteBudgets(engine)
-
-
-@pytest.fixture
-async def asker(store: IdentityStore, budgets: SqliteBudgets) -> AsyncIterator[httpx.AsyncClient]:
+async def asker(brain: Brain) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody on the network, without a token. The clock stands at T."""
-    brain = Brain(
-        store=store,
-        budgets=budgets,
-        recipient_windows=WINDOWS,
-        clock=lambda: T,
-        gateway_token=GATEWAY,
-        dovecot_token=DOVECOT,
-    )
+    app = App(brain, Tokens(gateway=GATEWAY, dovecot=DOVECOT))
     # The server answers a 500 and goes on; so does this one, where the default would raise the error in the test.
-    network = httpx.ASGITransport(make_app(brain), raise_app_exceptions=False)
+    network = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=network, base_url="http://policy.test") as client:
         yield client
 
@@ -78,6 +59,7 @@ def step(mechanism: str, *responses: bytes) -> dict[str, Any]:
     """The body of one login step."""
     return {
         "session": "s1",
+        "exchange": "e1",
         "client_address": "192.0.2.1",
         "listener": "submission",
         "mechanism": mechanism,
@@ -101,9 +83,14 @@ def message(**changed: object) -> dict[str, Any]:
     } | changed
 
 
-def spent(budgets: SqliteBudgets) -> list[int]:
+def report(reservation: str, outcome: str) -> dict[str, Any]:
+    """The body of a report on one message."""
+    return {"outcomes": [{"reservation": reservation, "outcome": outcome}]}
+
+
+def spent(brain: Brain) -> list[int]:
     """What is counted on ada's budget."""
-    return budgets.spent(Charge("recipients:ada", 1, WINDOWS), T)
+    return brain.budgets.spent(Charge("recipients:ada", 1, brain.recipient_windows), T)
 
 
 async def judged(gateway: httpx.AsyncClient, **changed: object) -> MessageVerdict:
@@ -117,7 +104,7 @@ ROUTES = [
     # what it shows, path, body of a valid question, whose it is
     ("login", "/v1/login", {"json": step("PLAIN")}, GATEWAY),
     ("message", "/v1/message", {"json": message()}, GATEWAY),
-    ("outcome", "/v1/outcome", {"json": {"reservation": "r", "outcome": "relayed"}}, GATEWAY),
+    ("outcomes", "/v1/outcomes", {"json": report("r", "relayed")}, GATEWAY),
     ("Dovecot's login", "/v1/dovecot/login", {"data": {"login": "x", "secret": "y"}}, DOVECOT),
     ("mailbox", "/v1/dovecot/mailbox", {"data": {"name": "ada"}}, DOVECOT),
 ]
@@ -176,6 +163,9 @@ LOGINS = [
     ("LOGIN asks for the secret", "LOGIN", ["LOGIN"], "challenge", b"Password:"),
     ("LOGIN is granted", "LOGIN", ["LOGIN", "SECRET"], "granted", b""),
     ("LOGIN is refused", "LOGIN", ["LOGIN", "wrong"], "refused", b""),
+    ("EXTERNAL asks", "EXTERNAL", [], "challenge", b""),
+    ("EXTERNAL without a certificate is refused", "EXTERNAL", [""], "refused", b""),
+    ("SCRAM asks", "SCRAM-SHA-256", [], "challenge", b""),
     ("an unknown mechanism", "MAGIC", ["LOGIN", "SECRET"], "malformed", b""),
 ]
 
@@ -218,21 +208,21 @@ OUTCOMES = [
 
 @pytest.mark.parametrize(("outcome", "counted"), [c[1:] for c in OUTCOMES], ids=[c[0] for c in OUTCOMES])
 async def test_outcome(
-    gateway: httpx.AsyncClient, ada: NewCredential, budgets: SqliteBudgets, outcome: str, counted: int
+    gateway: httpx.AsyncClient, ada: NewCredential, brain: Brain, outcome: str, counted: int
 ) -> None:
     """An accepted message is counted at once; its outcome decides whether it stays counted, and decides once."""
     verdict = await judged(gateway, recipients=["bob@example.net", "eve@example.net"])
     assert (verdict.action, verdict.reason) == ("accept", None)
-    assert spent(budgets) == [2, 2]
-    for report in (outcome, "failed", "relayed"):
-        answer = await gateway.post("/v1/outcome", json={"reservation": verdict.reservation, "outcome": report})
+    assert spent(brain) == [2, 2]
+    for said in (outcome, "failed", "relayed"):
+        answer = await gateway.post("/v1/outcomes", json=report(verdict.reservation, said))
         assert (answer.status_code, answer.content) == (204, b"")
-        assert spent(budgets) == [counted, counted]
+        assert spent(brain) == [counted, counted]
 
 
 async def test_an_unknown_reservation_is_no_error(gateway: httpx.AsyncClient, events: list[Any]) -> None:
     """A report that comes twice, or late, must not be repeated for ever; the log says that it was not known."""
-    answer = await gateway.post("/v1/outcome", json={"reservation": "nobody's", "outcome": "failed"})
+    answer = await gateway.post("/v1/outcomes", json=report("nobody's", "failed"))
     assert answer.status_code == 204
     assert [(one["event"], one["known"]) for one in events] == [("message-ended", False)]
 
@@ -253,7 +243,7 @@ REFUSED = [
 async def test_a_refused_message_costs_nothing(
     gateway: httpx.AsyncClient,
     ada: NewCredential,
-    budgets: SqliteBudgets,
+    brain: Brain,
     events: list[Any],
     changed: dict[str, Any],
     reason: str,
@@ -262,17 +252,17 @@ async def test_a_refused_message_costs_nothing(
     """No reservation, nothing counted, and one line in the log that names the rule."""
     verdict = await judged(gateway, **changed)
     assert (verdict.action, verdict.reason, verdict.reservation) == ("reject", reason, "")
-    assert spent(budgets) == [0, 0]
+    assert spent(brain) == [0, 0]
     assert [(one["event"], one["reason"], one["rule"]) for one in events] == [("message-judged", reason, rule)]
 
 
-async def test_a_spent_budget_defers(gateway: httpx.AsyncClient, ada: NewCredential, budgets: SqliteBudgets) -> None:
+async def test_a_spent_budget_defers(gateway: httpx.AsyncClient, ada: NewCredential, brain: Brain) -> None:
     """What would fit later is asked to come later; a smaller message still fits now."""
     assert (await judged(gateway, recipients=["b@x.test"] * 4)).action == "accept"
     verdict = await judged(gateway, recipients=["b@x.test"] * 2)
     assert (verdict.action, verdict.reason, verdict.reservation) == ("defer", "budget-spent", "")
     assert (await judged(gateway)).action == "accept"
-    assert spent(budgets) == [5, 5]
+    assert spent(brain) == [5, 5]
 
 
 async def test_a_credential_that_is_revoked_in_a_session_is_rejected(
@@ -300,9 +290,15 @@ MALFORMED = [
     # what it shows, path, body
     ("an unknown member of login", "/v1/login", step("PLAIN") | {"tls": True}),
     ("an unknown member of message", "/v1/message", message(priority=1)),
-    ("an unknown member of outcome", "/v1/outcome", {"reservation": "r", "outcome": "failed", "why": "x"}),
-    ("a missing member", "/v1/outcome", {"outcome": "failed"}),
-    ("an outcome that is none", "/v1/outcome", {"reservation": "r", "outcome": "perhaps"}),
+    ("an unknown member of outcomes", "/v1/outcomes", report("r", "failed") | {"why": "x"}),
+    ("a missing member", "/v1/outcomes", {"outcomes": [{"outcome": "failed"}]}),
+    ("an outcome that is none", "/v1/outcomes", report("r", "perhaps")),
+    ("no outcome", "/v1/outcomes", {"outcomes": []}),
+    (
+        "more outcomes than a report may have",
+        "/v1/outcomes",
+        {"outcomes": [{"reservation": "r", "outcome": "failed"}] * (OUTCOMES_LIMIT + 1)},
+    ),
     ("a response that is no base64", "/v1/login", step("PLAIN") | {"responses": ["***"]}),
     ("text for a number", "/v1/message", message(credential="ada")),
     ("one recipient for a list", "/v1/message", message(recipients="bob@example.net")),
@@ -312,11 +308,68 @@ MALFORMED = [
 
 @pytest.mark.parametrize(("path", "body"), [c[1:] for c in MALFORMED], ids=[c[0] for c in MALFORMED])
 async def test_a_question_that_is_none_is_422(
-    gateway: httpx.AsyncClient, ada: NewCredential, budgets: SqliteBudgets, path: str, body: object
+    gateway: httpx.AsyncClient, ada: NewCredential, brain: Brain, path: str, body: object
 ) -> None:
     """Two versions that disagree say so instead of guessing, and nothing is counted."""
     assert (await gateway.post(path, json=body)).status_code == 422
-    assert spent(budgets) == [0, 0]
+    assert spent(brain) == [0, 0]
+
+
+async def test_a_question_that_is_none_is_answered_without_its_content(
+    gateway: httpx.AsyncClient, events: list[Any]
+) -> None:
+    """The log says where it is wrong and the answer not even that: what was there may be a secret."""
+    answer = await gateway.post("/v1/login", json=step("PLAIN", b"s3cret") | {"listener": 7, "session": None})
+    assert (answer.status_code, answer.json()) == (422, {"error": "not a question"})
+    assert [(one["event"], one["path"], one["faults"], one["first"]) for one in events] == [
+        ("question-refused", "/v1/login", 2, "('session',)")
+    ]
+
+
+NO_QUESTIONS = [
+    # what it shows, method, path, status
+    ("another method", "GET", "/v1/login", 404),
+    ("another path", "POST", "/v1/logins", 404),
+    ("a path below", "POST", "/v1/login/x", 404),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [c[1:] for c in NO_QUESTIONS], ids=[c[0] for c in NO_QUESTIONS])
+async def test_what_is_no_question_is_not_there(
+    gateway: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    """Nothing else is answered."""
+    assert (await gateway.request(method, path, json=step("PLAIN"))).status_code == status
+
+
+async def test_a_body_in_pieces(gateway: httpx.AsyncClient, ada: NewCredential) -> None:
+    """However the network cuts it."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for octet in json.dumps(message()).encode():
+            yield bytes([octet])
+
+    answer = await gateway.post("/v1/message", content=pieces())
+    assert answer.json()["action"] == "accept"
+
+
+async def test_a_body_without_end_is_413(gateway: httpx.AsyncClient, brain: Brain) -> None:
+    """What no question can need is not kept in memory."""
+    answer = await gateway.post("/v1/message", content=b" " * (4 * 1024 * 1024 + 1))
+    assert (answer.status_code, spent(brain)) == (413, [0, 0])
+
+
+async def test_outcomes_come_together(
+    gateway: httpx.AsyncClient, ada: NewCredential, brain: Brain, events: list[Any]
+) -> None:
+    """Each of a report is decided for itself, one that is not known among them."""
+    made = [(await judged(gateway)).reservation for _ in range(4)]
+    events.clear()
+    said = [*zip(made, ("relayed", "failed", "unknown", "failed"), strict=True), ("nobody's", "relayed")]
+    body = {"outcomes": [{"reservation": one, "outcome": outcome} for one, outcome in said]}
+    assert (await gateway.post("/v1/outcomes", json=body)).status_code == 204
+    assert spent(brain) == [2, 2]
+    assert [one["known"] for one in events] == [True] * 4 + [False]
 
 
 DOVECOT_LOGINS = [
@@ -409,9 +462,18 @@ async def test_no_secret_is_logged(
     await gateway.post("/v1/login", json=step("PLAIN", response) | {"unknown": 1})
     form = {"login": ada.secret, "secret": ada.secret}
     await gateway.post("/v1/dovecot/login", data=form, headers={"Authorization": f"Bearer {DOVECOT}"})
-    assert [one["event"] for one in events] == ["login-granted", *["login-refused"] * 3]
+    scram = ScramClient(ada.login, ada.secret)
+    challenge = (await gateway.post("/v1/login", json=step("SCRAM-SHA-256", scram.first()))).json()["challenge"]
+    proof = scram.final(b64decode(challenge))
+    await gateway.post("/v1/login", json=step("SCRAM-SHA-256", scram.first(), proof.replace(b"c=", b"c=AAAA", 1)))
+    assert [one["event"] for one in events] == [
+        "login-granted",
+        *["login-refused"] * 2,
+        "question-refused",
+        *["login-refused"] * 2,
+    ]
     logged = repr(events) + caplog.text
-    for form_of_it in (ada.secret, b64encode(response).decode(), GATEWAY, DOVECOT):
+    for form_of_it in (ada.secret, b64encode(response).decode(), proof.decode(), scram.nonce, GATEWAY, DOVECOT):
         assert form_of_it not in logged
 
 

@@ -32,7 +32,7 @@ FACTS = MessageFacts(
     authors=("ada@example.org",),
     message_bytes=100,
 )
-PROFILE = Profile(identity="ada", addresses=OWN, active=True, recipients_per_message=3)
+PROFILE = Profile(identity="ada", login="fosem-4k7q-talir", addresses=OWN, active=True, recipients_per_message=3)
 WINDOWS = (Window(10, 60.0), Window(20, 3600.0))
 
 
@@ -43,7 +43,9 @@ def facts(**changed: object) -> MessageFacts:
 
 def profile(*, addresses: frozenset[str] = OWN, active: bool = True, few: int = 3) -> Profile:
     """The profile of an ordinary credential, but for what a test is about."""
-    return Profile(identity="ada", addresses=addresses, active=active, recipients_per_message=few)
+    return Profile(
+        identity="ada", login="fosem-4k7q-talir", addresses=addresses, active=active, recipients_per_message=few
+    )
 
 
 RULE_CASES = [

@@ -1,19 +1,26 @@
 """The first start in a folder of its own: everything once, nothing twice, and a sentence where it cannot be done."""
 
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
+from sqlalchemy import Engine
 
+from policy.budgets.sqlite import SqliteBudgets
 from policy.certificate import fingerprint, new_key, self_signed
+from policy.engine.charges import Charge, Window
 from policy.settings import Settings
 from policy.setup import init, open_store
-from policy.store.database import migrate, open_database
+from policy.store.database import MIGRATIONS, kept_connection, migrate, open_database
+from policy.store.identities import IdentityStore
 from policy.store.models import Base
 from service.settings import SettingError
 
@@ -231,3 +238,58 @@ def test_migrating_twice_changes_nothing(database: Path) -> None:
     migrate(engine)
     engine.dispose()
     assert database.read_bytes() == before
+
+
+def turn(engine: Engine, how: Callable[[Config, str], None], revision: str) -> None:
+    """To a schema that is not the newest."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        how(config, revision)
+
+
+def test_what_was_there_before_a_migration_is_there_after_it(tmp_path: Path) -> None:
+    """A store of the first schema: its credentials go on, and its charges have the totals that budgets count with."""
+    engine = open_database(tmp_path / "sallyport.db")
+    turn(engine, command.upgrade, "0001")
+    with engine.begin() as connection:
+        for statement in (
+            "INSERT INTO identity VALUES (1, 'ada', 0)",
+            "INSERT INTO credential VALUES (1, 1, 'fosem-4k7q-talir', x'00', 'laptop', 1, NULL, 2)",
+            "INSERT INTO charge VALUES ('c', 'recipients:ada', 3, 20, 0), ('a', 'recipients:ada', 1, 10, 0)",
+            "INSERT INTO charge VALUES ('b', 'recipients:ada', 2, 10, 1), ('x', 'recipients:bob', 7, 15, 1)",
+        ):
+            connection.exec_driver_sql(statement)
+    migrate(engine)
+    kept = kept_connection(engine)
+    try:
+        (credential,) = IdentityStore(engine, bytes(32)).credentials()
+        assert (credential.login, credential.kind, credential.certificate) == ("fosem-4k7q-talir", "secret", None)
+        assert (credential.label, credential.revoked_at) == ("laptop", 2)
+        totals = kept.execute("SELECT reservation, total FROM charge ORDER BY key, at, total").fetchall()
+        assert totals == [("a", 1), ("b", 3), ("c", 6), ("x", 7)]
+        windows = (Window(100, 5.0), Window(100, 15.0))
+        budgets = SqliteBudgets(kept)
+        assert budgets.spent(Charge("recipients:ada", 1, windows), 21.0) == [3, 6]
+        assert budgets.release("b")
+        assert budgets.spent(Charge("recipients:ada", 1, windows), 21.0) == [3, 4]
+    finally:
+        kept.close()
+        engine.dispose()
+
+
+def test_a_migration_can_be_undone(tmp_path: Path) -> None:
+    """Back to the first schema and up again: for whoever has to go back to the version before."""
+    engine = open_database(tmp_path / "sallyport.db")
+    migrate(engine)
+    try:
+        store = IdentityStore(engine, bytes(32))
+        store.add_identity("ada", (), T)
+        kept = store.add_credential("ada", "laptop", T)
+        store.add_certificate("ada", "server", "ab" * 32, T)
+        turn(engine, command.downgrade, "0001")
+        migrate(engine)
+        assert [one.login for one in store.credentials()] == [kept.login]
+    finally:
+        engine.dispose()

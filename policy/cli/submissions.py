@@ -1,0 +1,53 @@
+"""`sallyport submission`: what the id in a message's Received field stands for, and what became of the message."""
+
+from typing import Annotated
+
+import typer
+
+from policy.cli.output import JSON, show_submission, show_submissions
+from policy.cli.store import open_existing
+from policy.settings import Settings
+from policy.setup import open_store
+from policy.store.identities import StoreError
+from policy.store.records import find_submission, newest_submissions
+from service.settings import load
+
+submission = typer.Typer(help="Who handed in a message, and what became of it.", no_args_is_help=True)
+
+
+@submission.command("show")
+def submission_show(
+    submission_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The id in its Received field and in the logs.", show_default=False)
+    ],
+    json: JSON = False,
+) -> None:
+    """Show one submission: whose it was, from where, and what became of it.
+
+    Example: sallyport submission show 3f9c0a7d52e14b68
+    """
+    settings = load(Settings)
+    found = find_submission(open_existing(settings), submission_id)
+    if not found:
+        raise StoreError(
+            f"there is no submission {submission_id!r}; they are kept for {settings.submissions_kept_days} days "
+            "(POLICY_SUBMISSIONS_KEPT_DAYS)"
+        )
+    show_submission(found, json)
+
+
+@submission.command("list")
+def submission_list(
+    identity: Annotated[str | None, typer.Option(help="Only this identity's.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=100_000)] = 20,
+    json: JSON = False,
+) -> None:
+    """List the newest submissions, refused ones too.
+
+    Example: sallyport submission list --identity ada
+    """
+    settings = load(Settings)
+    engine = open_existing(settings)
+    if identity is not None:
+        open_store(settings, engine).identity(identity)  # a misspelt name must not look like one that sent nothing
+    show_submissions(newest_submissions(engine, identity, limit), json)

@@ -1,0 +1,197 @@
+"""Whole SASL exchanges on a real store: who is granted what, and that a stranger cannot tell the refusals apart."""
+
+import hmac
+import re
+import sqlite3
+from collections.abc import Awaitable, Callable
+
+import pytest
+from scram_client import ScramClient
+from sqlalchemy import Engine
+
+from policy.brain import Brain
+from policy.contract import Grants, LoginAnswer, LoginStep
+from policy.store.database import kept_connection
+from policy.store.directory import Directory
+from policy.store.identities import IdentityStore, NewCredential
+
+T = 1_000_000.0  # any moment
+END_POINT = {"tls-server-end-point": b"\x01" * 32}
+FINGERPRINT = "ab" * 32
+
+Ask = Callable[[Brain, str, str], Awaitable[LoginAnswer]]
+
+
+async def asked(brain: Brain, mechanism: str, *responses: bytes, exchange: str = "e1", **tls: object) -> LoginAnswer:
+    """What policy answers to one step."""
+    facts = {"session": "s1", "exchange": exchange, "client_address": "192.0.2.1", "listener": "submission"}
+    return await brain.login(LoginStep.model_validate(facts | {"mechanism": mechanism, "responses": responses} | tls))
+
+
+async def scram(brain: Brain, login: str, secret: str, exchange: str = "e1") -> LoginAnswer:
+    """A whole exchange of SCRAM, to the answer that is no challenge."""
+    client = ScramClient(login, secret)
+    challenge = await asked(brain, "SCRAM-SHA-256", client.first(), exchange=exchange)
+    assert challenge.outcome == "challenge"
+    final = client.final(challenge.challenge)
+    verifier = await asked(brain, "SCRAM-SHA-256", client.first(), final, exchange=exchange)
+    if verifier.outcome != "challenge":
+        return verifier
+    assert client.believes(verifier.challenge)
+    return await asked(brain, "SCRAM-SHA-256", client.first(), final, b"", exchange=exchange)
+
+
+async def plain(brain: Brain, login: str, secret: str) -> LoginAnswer:
+    """The same for PLAIN."""
+    return await asked(brain, "PLAIN", f"\0{login}\0{secret}".encode())
+
+
+def grants_of(login: str, credential: int) -> Grants:
+    """What a credential of ada's is granted."""
+    addresses = frozenset({"ada@example.org"})
+    return Grants(credential=credential, login=login, identity="ada", addresses=addresses, recipients_per_message=50)
+
+
+async def test_scram(brain: Brain, ada: NewCredential) -> None:
+    """The secret as it is shown, and the grants are those that PLAIN gets."""
+    answer = await scram(brain, ada.login, ada.secret)
+    assert (answer.outcome, answer.grants, answer.challenge) == ("granted", grants_of(ada.login, 1), b"")
+    assert answer == await plain(brain, ada.login, ada.secret)
+
+
+async def test_scram_plus(brain: Brain, ada: NewCredential) -> None:
+    """Bound to the certificate that the gateway has shown."""
+    client = ScramClient(ada.login, ada.secret, header="p=tls-server-end-point,,", channel=b"\x01" * 32)
+    said = [client.first()]
+    challenge = await asked(brain, "SCRAM-SHA-256-PLUS", *said, channel_bindings=END_POINT)
+    said.append(client.final(challenge.challenge))
+    verifier = await asked(brain, "SCRAM-SHA-256-PLUS", *said, channel_bindings=END_POINT)
+    assert client.believes(verifier.challenge)
+    assert (await asked(brain, "SCRAM-SHA-256-PLUS", *said, b"", channel_bindings=END_POINT)).outcome == "granted"
+    elsewhere = {"tls-server-end-point": b"\x03" * 32}
+    assert (await asked(brain, "SCRAM-SHA-256-PLUS", *said, b"", channel_bindings=elsewhere)).outcome == "refused"
+
+
+async def test_a_recorded_exchange_cannot_be_replayed(brain: Brain, ada: NewCredential) -> None:
+    """A new exchange has a nonce of its own, and the old proof is none for it."""
+    client = ScramClient(ada.login, ada.secret)
+    challenge = await asked(brain, "SCRAM-SHA-256", client.first())
+    final = client.final(challenge.challenge)
+    assert (await asked(brain, "SCRAM-SHA-256", client.first(), final, b"")).outcome == "granted"
+    assert (await asked(brain, "SCRAM-SHA-256", client.first(), final, b"", exchange="e2")).outcome == "refused"
+
+
+async def test_a_credential_that_is_revoked_within_an_exchange_is_refused(
+    brain: Brain, store: IdentityStore, ada: NewCredential
+) -> None:
+    """The last step asks the store once more; the challenge does not change, so nothing is told."""
+    client = ScramClient(ada.login, ada.secret)
+    before = await asked(brain, "SCRAM-SHA-256", client.first())
+    final = client.final(before.challenge)
+    assert (await asked(brain, "SCRAM-SHA-256", client.first(), final)).outcome == "challenge"
+    store.revoke(ada.login, T)
+    assert (await asked(brain, "SCRAM-SHA-256", client.first(), final, b"")).outcome == "refused"
+    assert await asked(brain, "SCRAM-SHA-256", client.first()) == before
+
+
+async def test_an_unknown_login_has_a_salt_that_stays(brain: Brain, ada: NewCredential) -> None:
+    """A salt that changed with each try would tell that nobody has this login; two of them have two."""
+    salts = {}
+    for login in (ada.login, "fosem-4k7q-talir", "fosem-4k7q-talis"):
+        answers = [
+            await asked(brain, "SCRAM-SHA-256", ScramClient(login, "x").first(), exchange=exchange)
+            for exchange in ("e1", "e2")
+        ]
+        given = {re.sub(rb"^r=[^,]*", b"", one.challenge) for one in answers}
+        (salts[login],) = given
+    assert len(set(salts.values())) == 3
+    assert {re.sub(rb"s=[^,]{22}==", b"s=", one) for one in salts.values()} == {b",s=,i=4096"}
+
+
+async def test_external(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
+    """The certificate finds its login; naming another one, or having none, is refused."""
+    made = store.add_certificate("ada", "server", FINGERPRINT, T)
+    for authzid in (b"", made.login.encode()):
+        answer = await asked(brain, "EXTERNAL", authzid, certificate=FINGERPRINT)
+        assert (answer.outcome, answer.grants) == ("granted", grants_of(made.login, 2))
+    for authzid, certificate in ((ada.login.encode(), FINGERPRINT), (b"", "cd" * 32), (b"", "")):
+        answer = await asked(brain, "EXTERNAL", authzid, certificate=certificate)
+        assert (answer.outcome, answer.grants) == ("refused", None)
+    store.revoke(made.login, T)
+    assert (await asked(brain, "EXTERNAL", b"", certificate=FINGERPRINT)).outcome == "refused"
+
+
+@pytest.mark.parametrize("ask", [plain, scram])
+async def test_a_certificate_has_no_secret(brain: Brain, store: IdentityStore, ada: NewCredential, ask: Ask) -> None:
+    """Its login is proven by EXTERNAL and by nothing else."""
+    made = store.add_certificate("ada", "server", FINGERPRINT, T)
+    for secret in (ada.secret, FINGERPRINT, "x"):
+        answer = await ask(brain, made.login, secret)
+        assert answer.outcome == "refused"
+
+
+async def test_a_credential_from_before_scram(brain: Brain, engine: Engine, ada: NewCredential) -> None:
+    """Its secret is kept nowhere, so there are no keys: PLAIN goes on, SCRAM is refused as a wrong secret is."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE credential SET scram_salt = NULL, scram_stored_key = NULL, scram_server_key = NULL"
+        )
+    assert (await scram(brain, ada.login, ada.secret)).outcome == "refused"
+    assert (await plain(brain, ada.login, ada.secret)).outcome == "granted"
+
+
+async def test_the_keys_in_the_file_prove_nothing(engine: Engine, brain: Brain, ada: NewCredential) -> None:
+    """They are sealed with the digest key: with another one they are somebody else's."""
+    kept = kept_connection(engine)
+    (salt, stored, server) = kept.execute(
+        "SELECT scram_salt, scram_stored_key, scram_server_key FROM credential"
+    ).fetchall()[0]
+    keys = brain.directory.scram_keys(ada.login)
+    assert keys.salt == salt
+    assert stored not in (keys.stored_key, keys.server_key)
+    assert server not in (keys.stored_key, keys.server_key)
+    elsewhere = Directory(kept, bytes(32), 50)
+    assert elsewhere.scram_keys(ada.login).stored_key != keys.stored_key
+    kept.close()
+
+
+@pytest.fixture
+def work(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is asked of the database and of cryptography, in order, without the values."""
+    done: list[str] = []
+    connection = directory._connection
+    assert isinstance(connection, sqlite3.Connection)
+    connection.set_trace_callback(lambda sql: done.append(re.sub(r"'[^']*'", "?", sql)))
+    for name in ("digest", "compare_digest"):
+        real = getattr(hmac, name)
+
+        def counted(*given: object, real: Callable[..., object] = real, name: str = name) -> object:
+            done.append(f"{name} {[len(one) for one in given[:1] if isinstance(one, bytes)]}")
+            return real(*given)
+
+        monkeypatch.setattr(hmac, name, counted)
+    return done
+
+
+@pytest.mark.parametrize("ask", [plain, scram])
+async def test_who_is_refused_cannot_be_told_from_the_work(
+    brain: Brain, store: IdentityStore, ada: NewCredential, work: list[str], ask: Ask
+) -> None:
+    """Unknown, wrong, revoked, without secret: the same questions, the same cryptography, the same answer."""
+    phone = store.add_credential("ada", "phone", T)
+    store.revoke(phone.login, T)
+    certificate = store.add_certificate("ada", "server", FINGERPRINT, T)
+    seen = []
+    for login, secret in (
+        (ada.login, "wrong"),
+        ("fosem-4k7q-talir", ada.secret),
+        (phone.login, "wrong"),
+        (phone.login, phone.secret),
+        (certificate.login, "wrong"),
+    ):
+        work.clear()
+        answer = await ask(brain, login, secret)
+        seen.append((answer, list(work)))
+    assert seen[0][1]
+    assert seen[0][0] == LoginAnswer(outcome="refused")
+    assert [one for one in seen if one != seen[0]] == []

@@ -1,0 +1,201 @@
+"""Group commit: one transaction for all that wait, each asker answered after it, and nothing lost where one fails."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from structlog.testing import capture_logs
+
+from policy.budgets.sqlite import SqliteBudgets
+from policy.engine.charges import Charge, Window
+from policy.store import writer as module
+from policy.store.database import kept_connection, open_database
+from policy.store.writer import Writer
+
+T = 1_000_000.0  # any moment
+WANTED = Charge("recipients:ada", 1, (Window(7, 60.0),))
+
+
+@pytest.fixture
+def writing(database: Path) -> sqlite3.Connection:
+    """The connection of the writer, which closes it."""
+    return kept_connection(open_database(database, busy_timeout_s=0))
+
+
+@pytest.fixture
+async def writer(writing: sqlite3.Connection) -> AsyncIterator[Writer]:
+    """At rest."""
+    made = Writer(writing, patience_s=3600)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def add(writing: sqlite3.Connection) -> Callable[[str], Callable[[], str]]:
+    """A change that adds an identity, which fails where the name is there already; its value is the name."""
+
+    def change(name: str) -> Callable[[], str]:
+        def run() -> str:
+            writing.execute("INSERT INTO identity (name, created_at) VALUES (?, 0)", (name,))
+            return name
+
+        return run
+
+    return change
+
+
+def names(engine: Engine) -> list[str]:
+    """What another connection sees."""
+    with engine.connect() as connection:
+        return list(connection.exec_driver_sql("SELECT name FROM identity ORDER BY name").scalars())
+
+
+async def test_who_is_answered_is_on_disk(writer: Writer, engine: Engine, add: Any) -> None:
+    """And the answer is what the change returned."""
+    assert await writer.make(add("ada")) == "ada"
+    assert names(engine) == ["ada"]
+
+
+async def test_all_that_wait_are_one_transaction(writer: Writer, writing: sqlite3.Connection, add: Any) -> None:
+    """Fifty changes wait for the disk once, in the order in which they came."""
+    seen: list[str] = []
+    writing.set_trace_callback(seen.append)
+    expected = [f"n{number}" for number in range(50)]
+    assert await asyncio.gather(*[writer.make(add(name)) for name in expected]) == expected
+    assert [one for one in seen if not one.startswith("INSERT")] == ["BEGIN IMMEDIATE", "COMMIT"]
+    assert [name for one in seen for name in expected if f"'{name}'" in one] == expected
+
+
+async def test_what_is_not_urgent_goes_with_what_is(
+    writer: Writer, writing: sqlite3.Connection, engine: Engine, add: Any
+) -> None:
+    """A report on one message is on disk with the reservation of the next one, in one commit."""
+    seen: list[str] = []
+    writing.set_trace_callback(seen.append)
+    report = asyncio.ensure_future(writer.make(add("report"), is_urgent=False))
+    writer.make_later(add("use"))
+    await asyncio.sleep(0)
+    assert seen == []
+    assert await writer.make(add("message")) == "message"
+    assert await report == "report"
+    assert names(engine) == ["message", "report", "use"]
+    assert seen.count("COMMIT") == 1
+
+
+async def test_patience_ends(writing: sqlite3.Connection, engine: Engine, add: Any) -> None:
+    """Where nothing urgent comes it is made all the same."""
+    writer = Writer(writing, patience_s=0)
+    for name in ("ada", "bob"):
+        assert await writer.make(add(name), is_urgent=False) == name
+    assert names(engine) == ["ada", "bob"]
+    await writer.close()
+
+
+async def test_what_comes_during_a_commit_is_the_next_one(writer: Writer, engine: Engine, add: Any) -> None:
+    """Nothing waits for two commits, and nothing is forgotten when the writer comes to rest."""
+    for number in range(20):
+        first = asyncio.ensure_future(writer.make(add(f"a{number}")))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert await writer.make(add(f"b{number}")) == f"b{number}"
+        assert await first == f"a{number}"
+    assert len(names(engine)) == 40
+
+
+async def test_one_that_fails_fails_alone(writer: Writer, engine: Engine, add: Any) -> None:
+    """The others of its batch are made, and each asker hears about its own."""
+    await writer.make(add("there"))
+    asked = [writer.make(add(name)) for name in ("ada", "there", "bob")]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [answers[0], type(answers[1]), answers[2]] == ["ada", sqlite3.IntegrityError, "bob"]
+    assert names(engine) == ["ada", "bob", "there"]
+    assert await writer.make(add("later")) == "later"
+
+
+async def test_one_that_nobody_waits_for_is_logged_when_it_fails(writer: Writer, engine: Engine, add: Any) -> None:
+    """By class and place; nobody else hears of it."""
+    with capture_logs() as events:
+        writer.make_later(add("ada"))
+        writer.make_later(add("ada"))
+        await writer.make(add("bob"))
+        await asyncio.sleep(0)
+    assert names(engine) == ["ada", "bob"]
+    assert [(one["event"], one["error"]) for one in events] == [("question-failed", "IntegrityError")]
+
+
+async def test_an_asker_that_has_gone_disturbs_nobody(writer: Writer, engine: Engine, add: Any) -> None:
+    """What it asked for is made: a reservation may already have been seen by those behind it."""
+    gone = asyncio.ensure_future(writer.make(add("ada")))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await writer.make(add("bob")) == "bob"
+    assert names(engine) == ["ada", "bob"]
+
+
+async def test_closing_makes_what_waits(writing: sqlite3.Connection, engine: Engine, add: Any) -> None:
+    """An orderly end loses nothing that was asked for."""
+    writer = Writer(writing, patience_s=3600)
+    writer.make_later(add("ada"))
+    await writer.close()
+    assert names(engine) == ["ada"]
+
+
+async def test_it_waits_for_another_process_without_stopping_the_loop(writer: Writer, engine: Engine, add: Any) -> None:
+    """A command holds the write lock; other questions are answered meanwhile."""
+    with engine.begin():
+        made = asyncio.ensure_future(writer.make(add("ada")))
+        await asyncio.sleep(0)
+        for _ in range(5):
+            await asyncio.sleep(0)  # the loop turns
+        assert not made.done()
+    assert await made == "ada"
+
+
+async def test_a_disk_that_fails_is_told_and_forgotten(writer: Writer, engine: Engine, add: Any) -> None:
+    """Those who waited hear of it, and the next ones are served as soon as it is back."""
+    writer._connection.execute("PRAGMA query_only = ON")
+    answers = await asyncio.gather(*[writer.make(add(name)) for name in ("ada", "eve")], return_exceptions=True)
+    assert [type(one) for one in answers] == [sqlite3.OperationalError] * 2
+    writer._connection.execute("PRAGMA query_only = OFF")
+    assert await writer.make(add("bob")) == "bob"
+    assert names(engine) == ["bob"]
+
+
+async def test_it_does_not_wait_for_ever(
+    writer: Writer, engine: Engine, add: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that wait hear "not now" at once, and nothing is done later behind their backs."""
+    monkeypatch.setattr(module, "_LOCK_TRIES", 2)
+    with engine.begin():
+        answers = await asyncio.gather(*[writer.make(add(name)) for name in ("ada", "eve")], return_exceptions=True)
+    assert [type(one) for one in answers] == [TimeoutError, TimeoutError]
+    assert names(engine) == []
+    assert await writer.make(add("bob")) == "bob"
+
+
+async def test_sessions_in_parallel_never_overshoot(writer: Writer, writing: sqlite3.Connection) -> None:
+    """Fifty reservations in one commit: each sees those before it."""
+    budgets = SqliteBudgets(writing)
+    asked = [writer.make(partial(budgets.reserve, f"r{number}", WANTED, T)) for number in range(50)]
+    assert await asyncio.gather(*asked) == [True] * 7 + [False] * 43
+
+
+async def test_two_processes_never_overshoot(database: Path) -> None:
+    """Two writers on one file, as two policies have them: the limit is one."""
+    connections = [kept_connection(open_database(database, busy_timeout_s=0)) for _ in range(2)]
+    writers = [Writer(one) for one in connections]
+    budgets = [SqliteBudgets(one) for one in connections]
+
+    async def race(number: int) -> bool:
+        own = budgets[number % 2]
+        return await writers[number % 2].make(partial(own.reserve, f"r{number}", WANTED, T))
+
+    taken = [await asyncio.gather(*[race(4 * turn + one) for one in range(4)]) for turn in range(10)]
+    assert sum(map(sum, taken)) == 7
+    for one in writers:
+        await one.close()
