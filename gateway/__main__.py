@@ -1,45 +1,120 @@
-"""Run the gateway: settings, certificate, ports, and then serve until SIGTERM.
+"""Run the gateway: settings, certificates, ports, and then serve until SIGTERM.
 
     python -m gateway            serve
-    python -m gateway --check    only read settings and certificate
+    python -m gateway --check    only read settings and certificates
 
 Exit code 2 with one sentence for a wrong setting; nothing is half started. SIGTERM drains: no new sessions, open
-transactions end, exit 0 within GATEWAY_DRAIN_S.
+transactions end, exit 0 within GATEWAY_DRAIN_S. SIGHUP looks for new certificates at once.
 """
+
+import os
+from pathlib import Path
+
+# Before anything loads OpenSSL: Python has no call for a list of key exchange groups, so they stand in a file.
+os.environ["OPENSSL_CONF"] = str(Path(__file__).parent / "openssl.cnf")
 
 import asyncio
 import logging
 import signal
-import ssl
+import socket
 import sys
 import time
 
-from gateway import log
+from gateway import log, status, workers
+from gateway.caps import Caps
 from gateway.edge import Edge
-from gateway.listener import Caps, Listener, bind, tls_context
+from gateway.listener import Listener, bind
 from gateway.policy_client import PolicyClient
 from gateway.relay import Relay
-from gateway.settings import Settings
+from gateway.scoreboard import Scoreboard
+from gateway.settings import ListenerSettings, Settings
+from gateway.tls import Certificates
 from service import log as service_log
 from service.settings import SettingError, load, read_secret, stop
+
+_WARM_S = 2.0
+
+Bound = list[tuple[ListenerSettings, socket.socket]]
 
 
 def main() -> None:
     try:
         settings = load(Settings)
-        context = tls_context(str(settings.tls_cert), str(settings.tls_key))
+        _check_settings(settings)
+        certificates = Certificates(settings.tls_pairs, client_ca=settings.tls_client_ca, clock=time.time)
         token = read_secret("GATEWAY_POLICY_TOKEN_FILE", settings.policy_token_file)
         if sys.argv[1:] == ["--check"]:
             return
         service_log.configure(settings.log_format)
-        logging.getLogger("mail.log").disabled = True  # aiosmtpd's own log names peers and commands
-        asyncio.run(_serve(settings, context, token))
+        logging.getLogger("mail.log").disabled = True  # aiosmtpd's own log names peers
+        bound, status_bound = _bind(settings)
     except SettingError as error:
         stop(error, "gateway")
+    caps = Caps(settings.max_sessions, settings.max_sessions_per_address, settings.max_sessions_per_network)
+    scoreboard = Scoreboard(settings.workers)
+
+    def serve() -> None:
+        asyncio.run(_serve(settings, certificates, token, caps, scoreboard, bound, status_bound))
+
+    def close_ports() -> None:
+        for _, one in bound:
+            one.close()
+
+    sys.exit(workers.run(settings.workers, caps, scoreboard, serve, close_ports, settings.drain_s))
 
 
-async def _serve(settings: Settings, context: ssl.SSLContext, token: str) -> None:
-    policy = PolicyClient(str(settings.policy_url), token, settings.policy_timeout_s)
+def _check_settings(settings: Settings) -> None:
+    """What one setting alone cannot show."""
+    if len(settings.tls_cert) != len(settings.tls_key):
+        raise SettingError(
+            "GATEWAY_TLS_KEY",
+            f"{len(settings.tls_key)} keys for {len(settings.tls_cert)} certificates will not do",
+            "name as many files as in GATEWAY_TLS_CERT, in the same order",
+        )
+    if not settings.tls_client_ca and any(one.client_certificates != "no" for one in settings.all_listeners):
+        raise SettingError(
+            "GATEWAY_TLS_CLIENT_CA",
+            "is not set, and a listener asks for client certificates",
+            "name the file with the certificates that may have issued them",
+        )
+    if not os.access(settings.spool_dir, os.W_OK | os.X_OK) or not settings.spool_dir.is_dir():
+        raise SettingError(
+            "GATEWAY_SPOOL_DIR", f"{settings.spool_dir} is no folder that can be written to", "name another one"
+        )
+
+
+def _bind(settings: Settings) -> tuple[Bound, socket.socket]:
+    """All ports are bound before the first is served."""
+    shipped = {
+        "submission": "GATEWAY_SUBMISSION_PORT",
+        "submissions": "GATEWAY_SUBMISSIONS_PORT",
+        "travel-submission": "GATEWAY_TRAVEL_SUBMISSION_PORT",
+        "travel-submissions": "GATEWAY_TRAVEL_SUBMISSIONS_PORT",
+    }
+    bound: Bound = []
+    for listener in settings.all_listeners:
+        setting = "GATEWAY_LISTENERS" if settings.listeners else shipped[listener.name]
+        for one in bind(setting, listener.addresses, listener.port):
+            bound.append((listener, one))
+            log.started(listener.name, one.getsockname()[0], listener.port)
+    (status_bound,) = bind("GATEWAY_STATUS_PORT", (settings.status_bind,), settings.status_port)
+    return bound, status_bound
+
+
+async def _serve(
+    settings: Settings,
+    certificates: Certificates,
+    token: str,
+    caps: Caps,
+    scoreboard: Scoreboard,
+    bound: Bound,
+    status_bound: socket.socket,
+) -> None:
+    """One worker, until it is told to stop."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
     relay = Relay(
         settings.relay_host,
         settings.relay_port,
@@ -47,36 +122,34 @@ async def _serve(settings: Settings, context: ssl.SSLContext, token: str) -> Non
         settings.relay_connections,
         settings.relay_timeout_s,
     )
-    async with policy:
-        edge = Edge(settings=settings, tls_context=context, policy=policy, relay=relay, clock=time.time)
-        stopping = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        listeners = _listeners(edge)
-        accepting = [asyncio.create_task(listener.accept()) for listener in listeners]
+    async with PolicyClient(str(settings.policy_url), token, settings.policy_timeout_s) as policy:
+        edge = Edge(
+            settings=settings,
+            certificates=certificates,
+            caps=caps,
+            scoreboard=scoreboard,
+            policy=policy,
+            relay=relay,
+            clock=time.time,
+        )
+        loop.add_signal_handler(signal.SIGHUP, edge.reload)
+        edge.reload()
+        # What may be offered to clients is known in a moment; a next hop that is down does not keep us from answering.
+        await asyncio.wait({edge.in_background(relay.warm())}, timeout=_WARM_S)
+        reporting = await status.serve(edge, status_bound)
+        listening = [Listener(settings=listener, edge=edge, bound=one) for listener, one in bound]
+        accepting = [asyncio.create_task(listener.accept()) for listener in listening]
+        rounds = asyncio.create_task(edge.make_rounds())
         await stopping.wait()
         for task in accepting:
             task.cancel()
         await asyncio.gather(*accepting, return_exceptions=True)
-        for listener in listeners:
-            listener.bound.close()  # or the kernel would go on accepting for nobody
+        for _, one in bound:
+            one.close()  # or the kernel would go on accepting for nobody
         await edge.drain()
+        rounds.cancel()
         relay.close()
-
-
-def _listeners(edge: Edge) -> list[Listener]:
-    """All ports are bound before the first is served."""
-    settings = edge.settings
-    caps = Caps(settings.max_sessions, settings.max_sessions_per_network)
-    listeners = []
-    for name, setting, port, implicit_tls in (
-        ("submission", "GATEWAY_SUBMISSION_PORT", settings.submission_port, False),
-        ("submissions", "GATEWAY_SUBMISSIONS_PORT", settings.submissions_port, True),
-    ):
-        for bound in bind(setting, settings.bind, port):
-            listeners.append(Listener(name=name, edge=edge, caps=caps, bound=bound, implicit_tls=implicit_tls))
-            log.started(name, bound.getsockname()[0], port)
-    return listeners
+        await reporting.cleanup()
 
 
 if __name__ == "__main__":

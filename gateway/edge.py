@@ -1,36 +1,45 @@
-"""What all sessions of the process share, and the tasks that outlive the session that began them."""
+"""What all sessions of one worker share, the tasks that outlive the session that began them, and the regular rounds."""
 
 import asyncio
-import ssl
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from gateway import log
+from gateway.caps import Caps
 from gateway.policy_client import PolicyClient
 from gateway.relay import Relay
+from gateway.scoreboard import Scoreboard
 from gateway.settings import Settings
+from gateway.tls import Certificates
+
+_ROUND_S = 0.5
+_RELOAD_EVERY, _WARM_EVERY = 4, 10  # rounds
 
 Result = TypeVar("Result")
 
 
-class Drainable(Protocol):
-    """A session, as far as the process's end is concerned."""
+class Session(Protocol):
+    """A session, as far as the process that it runs in is concerned."""
 
     def drain(self) -> None: ...
     def cut(self) -> None: ...
+    def check(self, now: float) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
 class Edge:
-    """Made once at the start. `clock` gives seconds since the epoch."""
+    """Made once in each worker. `clock` gives seconds since the epoch."""
 
     settings: Settings
-    tls_context: ssl.SSLContext
+    certificates: Certificates
+    caps: Caps
+    scoreboard: Scoreboard
     policy: PolicyClient
     relay: Relay
     clock: Callable[[], float]
-    sessions: set[Drainable] = field(default_factory=set)
+    sessions: set[Session] = field(default_factory=set)
+    lag_s: float = 0.0  # how late the event loop was when it was last looked at
     _tasks: set[asyncio.Task[object]] = field(default_factory=set)
 
     def in_background(self, work: Coroutine[object, object, Result]) -> asyncio.Task[Result]:
@@ -40,15 +49,45 @@ class Edge:
         task.add_done_callback(self._tasks.discard)
         return task
 
+    async def make_rounds(self) -> None:
+        """Until cancelled: enforce deadlines, see how late we are, look for new certificates."""
+        loop = asyncio.get_running_loop()
+        rounds = 0
+        while True:
+            due = loop.time() + _ROUND_S
+            await asyncio.sleep(_ROUND_S)
+            now = loop.time()
+            self.lag_s = now - due
+            self.scoreboard.set("loop_lag_milliseconds", self.lag_s * 1000)
+            for session in tuple(self.sessions):
+                session.check(now)
+            rounds += 1
+            if rounds % _RELOAD_EVERY == 0:
+                self.reload()
+            if rounds % _WARM_EVERY == 0 and not self.relay.offers:
+                self.in_background(self.relay.warm())
+
+    def reload(self) -> None:
+        """Certificates that have changed on disk; a refusal is said once, and shown as long as it lasts."""
+        before = self.certificates.failure, self.certificates.generation
+        self.certificates.reload()
+        failure = self.certificates.failure
+        if failure and failure != before[0]:
+            log.certificate_refused(failure)
+        if self.certificates.generation != before[1]:
+            log.certificate_loaded(self.certificates.expires_at)
+        self.scoreboard.set("certificate_reload_failed", bool(failure))
+        self.scoreboard.set("certificate_expires_at_seconds", self.certificates.expires_at)
+
     async def drain(self) -> None:
         """No new commands: sessions end as soon as they have no transaction open, or are cut after `drain_s`."""
         log.draining(len(self.sessions))
         for session in tuple(self.sessions):
             session.drain()
         deadline = asyncio.get_running_loop().time() + self.settings.drain_s
-        # Each connection is a task here, and so is each report to policy, which the end of a session may begin.
         while self._tasks and (left := deadline - asyncio.get_running_loop().time()) > 0:
             await asyncio.wait(tuple(self._tasks), timeout=left)
         log.stopped(len(self.sessions))
         for session in tuple(self.sessions):
             session.cut()
+        await self.policy.flush()

@@ -1,39 +1,47 @@
-"""What policy is told of a message, pure: its octets in, the authors out, or the reply that refuses it.
+"""What policy is told of a message, and what its header section lacks, pure.
 
 The header section is read by a scanner of our own. Python's email parser stops at a line such as `X : y`, Postfix and
 mail clients do not, so a second From behind such a line would be seen by everybody but the judge. Here every line is a
-field, `name:` without a space, or the continuation of one; fields that RFC 5322 section 3.6 allows once occur once.
-What is ambiguous is refused, never repaired.
+field, `name:` without a space, or the continuation of one; fields that may stand once stand once. What is ambiguous is
+refused, never repaired. The content below the header section is not looked at.
+
+What a submission server owes to its client's message (RFC 6409 section 8) is added or taken away in one place,
+`completed`; every other octet stays as it is, because a signature may cover it.
+
+    head_of(start, is_whole=False)      the header section out of the first octets of a message
+    read(head, is_utf8=False)           Content, or the reply that refuses it
+    completed(head, content, ...)       with Date and Message-ID, without Bcc
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from email.errors import InvalidHeaderDefect, NonASCIILocalPartDefect
-from email.headerregistry import AddressHeader, HeaderRegistry
 
 from gateway import replies
+from gateway.mailboxes import addresses
 from gateway.replies import Reply
 
-_FIELD = re.compile(rb"([!-9;-~]+):(.*)", re.DOTALL)
+HEAD_LIMIT = 256 * 1024
+# Postfix drops without a word what a field has beyond its header_size_limit: the recipient would not see what we saw.
+_FIELD_LIMIT = 102_400
+_FIELDS_LIMIT = 1_000
+_HOP_LIMIT = 100  # RFC 5321 section 6.3
+
+# (Possessive groups would say it shorter, but Python 3.11.2, which is Debian 12's, gets them wrong.)
+# A continuation of blanks alone (obs-FWS, RFC 5322 section 4.2) looks like the end of the header section to some.
+_FIELD = re.compile(rb"([!-9;-~]++):([^\r\n]*+(?:\r\n[ \t]++[^ \t\r\n][^\r\n]*+)*)\r\n(?![ \t])")
+_BLIND_COPIES = re.compile(rb"^(?:resent-)?bcc:[^\r\n]*+(?:\r\n[ \t][^\r\n]*+)*\r\n", re.IGNORECASE | re.MULTILINE)
+# RFC 5322 section 3.6. Of two content types, too, one reader takes the first and another the last.
 _ONCE = frozenset(
     (
-        b"from",
-        b"sender",
-        b"reply-to",
-        b"to",
-        b"cc",
-        b"bcc",
-        b"date",
-        b"message-id",
-        b"subject",
-        b"in-reply-to",
-        b"references",
+        *(b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc", b"date", b"message-id", b"subject"),
+        *(b"in-reply-to", b"references", b"content-type", b"content-transfer-encoding"),
     )
 )
-SPACE = 0x20  # below it are the control characters
-_HOP_LIMIT = 100  # RFC 5321 section 6.3
-_registry = HeaderRegistry()
+_ALLOWED = bytes({*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)})
+# Line ends in Unicode: some readers split there.
+_OTHER_CONTROLS = re.compile("[\x80-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,51 +49,109 @@ class Content:
     """What the header section says. `authors` is empty without a From field: that is for policy to judge."""
 
     authors: tuple[str, ...]
+    senders: tuple[str, ...] = ()  # of Sender, Resent-From and Resent-Sender
+    has_date: bool = False
+    has_message_id: bool = False
+    has_bcc: bool = False
 
 
-def read(message: bytes) -> Content | Reply:
-    """The facts of a message, or why it cannot be read in one way only."""
-    fields = _fields(message)
-    if fields is None:
-        return replies.BAD_HEADER
-    names = [name for name, _ in fields]
-    if any(names.count(name) > 1 for name in _ONCE):
+def head_of(start: bytes | bytearray, *, is_whole: bool) -> bytes | Reply:
+    """The octets up to the empty line and with it; all of a message that has none (RFC 5322 section 3.5).
+
+    `start` is the first HEAD_LIMIT octets of a message or more, or the whole of it (is_whole).
+    """
+    if start.startswith(b"\r\n"):
+        return b"\r\n"
+    end = start.find(b"\r\n\r\n")
+    length = end + 4 if end >= 0 else len(start)
+    if length > HEAD_LIMIT or (end < 0 and not is_whole):
+        return replies.HEADER_TOO_LONG
+    return bytes(start[:length])
+
+
+def read(head: bytes, *, is_utf8: bool) -> Content | Reply:
+    """The facts of a message, or why it cannot be read in one way only; is_utf8: it was sent with SMTPUTF8."""
+    refusal = _refusal_of_octets(head, is_utf8=is_utf8)
+    if refusal:
+        return refusal
+    fields = _fields(head)
+    if isinstance(fields, Reply):
+        return fields
+    counts = Counter(name for name, _ in fields)
+    if any(counts[name] > 1 for name in _ONCE & counts.keys()):
         return replies.DUPLICATE_HEADER
-    if names.count(b"received") >= _HOP_LIMIT:
+    if counts[b"received"] >= _HOP_LIMIT:
         return replies.LOOP
-    authors = _authors([body for name, body in fields if name == b"from"])
-    return replies.BAD_AUTHOR if authors is None else Content(authors)
+    authors = _addresses((body for name, body in fields if name == b"from"), is_utf8=is_utf8)
+    if authors is None:
+        return replies.BAD_AUTHOR
+    senders = _senders(fields, is_utf8=is_utf8)
+    if senders is None:
+        return replies.BAD_SENDER_FIELD
+    return Content(
+        authors=authors,
+        senders=senders,
+        has_date=b"date" in counts,
+        has_message_id=b"message-id" in counts,
+        has_bcc=b"bcc" in counts or b"resent-bcc" in counts,
+    )
 
 
-def _fields(message: bytes) -> list[tuple[bytes, bytes]] | None:
-    """Names in lower case with their unfolded bodies; None where a line is neither a field nor a continuation."""
-    head = message.partition(b"\r\n\r\n")[0] if not message.startswith(b"\r\n") else b""
-    unfolded: list[bytes] = []
-    for line in head.removesuffix(b"\r\n").split(b"\r\n") if head else []:
-        if line[:1] in (b" ", b"\t"):
-            if not unfolded:
-                return None
-            unfolded[-1] += line
-        else:
-            unfolded.append(line)
-    matches = [_FIELD.fullmatch(line) for line in unfolded]
-    if not all(matches):
+def completed(head: bytes, content: Content, *, date: str, message_id: str) -> bytes:
+    """RFC 6409 sections 8.2 and 8.3: Date and Message-ID where missing. Bcc is for nobody's eyes (RFC 5322 3.6.3)."""
+    if content.has_bcc:
+        head = _BLIND_COPIES.sub(b"", head)
+    if not content.has_message_id:
+        head = f"Message-ID: {message_id}\r\n".encode("ascii") + head
+    if not content.has_date:
+        head = f"Date: {date}\r\n".encode("ascii") + head
+    return head
+
+
+def _refusal_of_octets(head: bytes, *, is_utf8: bool) -> Reply | None:
+    if head.translate(None, _ALLOWED):
+        return replies.BAD_HEADER
+    if head.isascii():
         return None
-    return [(match[1].lower(), match[2]) for match in matches if match]
-
-
-def _authors(bodies: Sequence[bytes]) -> tuple[str, ...] | None:
-    """Every address of the From field. Obsolete forms that people's clients write (`J. Doe <j@x>`) are let through."""
-    if not bodies:
-        return ()
+    if not is_utf8:
+        return replies.HEADER_NOT_ASCII
     try:
-        header = _registry("from", bodies[0].decode().strip())
+        return replies.BAD_HEADER if _OTHER_CONTROLS.search(head.decode()) else None
     except UnicodeDecodeError:
-        return None
-    if any(ord(character) < SPACE and character != "\t" for character in bodies[0].decode()):
-        return None
-    if not isinstance(header, AddressHeader) or not header.addresses:
-        return None
-    if any(isinstance(defect, InvalidHeaderDefect | NonASCIILocalPartDefect) for defect in header.defects):
-        return None
-    return tuple(address.addr_spec for address in header.addresses)
+        return replies.HEADER_NOT_ASCII
+
+
+def _fields(head: bytes) -> list[tuple[bytes, bytes]] | Reply:
+    """Names in lower case with their bodies, folded as they are."""
+    fields: list[tuple[bytes, bytes]] = []
+    position = 0
+    while match := _FIELD.match(head, position):
+        name, body = match.groups()
+        fields.append((name.lower(), body))
+        position = match.end()
+        if len(fields) > _FIELDS_LIMIT or len(body) > _FIELD_LIMIT:
+            return replies.HEADER_TOO_LONG
+    return fields if head[position:] in (b"", b"\r\n") else replies.BAD_HEADER
+
+
+def _addresses(bodies: Iterable[bytes], *, is_utf8: bool) -> tuple[str, ...] | None:
+    """All addresses of these fields, and of each at least one."""
+    found: tuple[str, ...] = ()
+    for body in bodies:
+        more = addresses(body.replace(b"\r\n", b"").decode(), is_utf8=is_utf8)
+        if more is None:
+            return None
+        found += more
+    return found
+
+
+def _senders(fields: list[tuple[bytes, bytes]], *, is_utf8: bool) -> tuple[str, ...] | None:
+    """Each Sender is one address (RFC 5322 section 3.6.2), a Resent-From may be several."""
+    found: tuple[str, ...] = ()
+    for name, body in fields:
+        if name in (b"sender", b"resent-sender", b"resent-from"):
+            more = _addresses([body], is_utf8=is_utf8)
+            if more is None or (len(more) > 1 and name != b"resent-from"):
+                return None
+            found += more
+    return found

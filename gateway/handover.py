@@ -3,19 +3,27 @@
 The client gets 250 only when the next hop has the message on disk; anything short of that is a refusal, mostly 4yz,
 and the client still has its message. This runs as a task of its own that nothing cancels: a reservation that was made
 is reported on, even where the client has gone.
+
+While policy decides, the next hop is told the envelope already: without content nothing is sent, and where policy
+refuses it is taken back. That saves the client one round trip to the next hop.
 """
 
+import asyncio
 import email.utils
 import secrets
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from gateway import facts as content
 from gateway import log, replies
 from gateway.edge import Edge
+from gateway.envelope import MailCommand
 from gateway.errors import PolicyUnavailable, RelayFailed
-from gateway.relay import Envelope
+from gateway.relay import Begun
+from gateway.relay_commands import Envelope, Recipient
 from gateway.replies import FOR_REASON, Reply
-from policy.contract import Action, MessageFacts, Outcome, RelayOutcome
+from gateway.spool import Spool
+from policy.contract import Action, MessageFacts, MessageVerdict, Outcome, RelayOutcome
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,71 +35,158 @@ class Transaction:
     client_address: str
     client_name: str
     credential: int
-    reverse_path: str
-    recipients: list[str] = field(default_factory=list)
+    tls: str  # version and cipher, for the trace field
+    command: MailCommand
+    recipients: list[Recipient] = field(default_factory=list)
 
 
-async def hand_over(edge: Edge, transaction: Transaction, message: bytes) -> Reply:
-    """The reply to the end of DATA. Raises nothing but errors of ours."""
+class Message:
+    """The content of a transaction as it was read. `lost` where the disk had no room for all of it."""
+
+    __slots__ = ("is_ascii", "lost", "spool")
+
+    def __init__(self, folder: Path) -> None:
+        self.spool = Spool(folder)
+        self.is_ascii = True
+        self.lost = False
+
+    def keep(self, octets: bytes) -> None:
+        """The next octets. What cannot be kept is read on all the same, or its lines would be taken for commands."""
+        if self.lost:
+            return
+        try:
+            self.spool.append(octets)
+        except OSError as error:
+            self.lost = True
+            self.spool.close()
+            log.spool_failed(error)
+
+    def close(self) -> None:
+        self.spool.close()
+
+
+async def hand_over(edge: Edge, transaction: Transaction, message: Message) -> Reply:
+    """The reply to the end of the message, which is closed afterwards. Raises nothing but errors of ours."""
     submission = secrets.token_hex(8)
-    read = content.read(message)
+    try:
+        handover = _prepared(edge, transaction, message, submission)
+        if isinstance(handover, Reply):
+            log.message_refused(transaction.session, submission, handover, "content")
+            return handover
+        return await _judged_and_relayed(edge, transaction, message.spool, handover)
+    finally:
+        message.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Handover:
+    """What goes to policy, and what goes to the next hop: `head` in place of the first `offset` octets of the spool."""
+
+    facts: MessageFacts
+    envelope: Envelope
+    head: bytes
+    offset: int
+
+
+def _prepared(edge: Edge, transaction: Transaction, message: Message, submission: str) -> _Handover | Reply:
+    if message.lost:
+        return replies.SPOOL_FULL
+    spool, command = message.spool, transaction.command
+    head = content.head_of(bytes(spool.start), is_whole=spool.file is None)
+    if isinstance(head, Reply):
+        return head
+    read = content.read(head, is_utf8=command.is_utf8)
     if isinstance(read, Reply):
-        log.message_refused(transaction.session, submission, read, "header section")
         return read
-    facts = _facts(transaction, submission, read, len(message))
-    try:
-        verdict = await edge.policy.judge(facts)
-    except PolicyUnavailable as error:
-        log.message_refused(transaction.session, submission, error.reply, str(error))
-        return error.reply
-    if verdict.action is not Action.ACCEPT:
-        reply = FOR_REASON[verdict.reason] if verdict.reason else replies.INTERNAL_ERROR
-        log.message_refused(transaction.session, submission, reply, verdict.reason or "")
-        return reply
-    return await _relay(edge, facts, _trace_field(edge, submission) + message, verdict.reservation)
-
-
-async def _relay(edge: Edge, facts: MessageFacts, message: bytes, reservation: str) -> Reply:
-    envelope = Envelope(
-        reverse_path=facts.reverse_path,
-        recipients=facts.recipients,
-        client_address=facts.client_address,
-        client_name=facts.client_name,
-        submission=facts.submission,
-        message_bytes=len(message),
-        is_eight_bit=not message.isascii(),
-    )
-    try:
-        queue_id = await edge.relay.relay(envelope, message)
-    except RelayFailed as error:
-        log.message_refused(facts.session, facts.submission, error.reply, str(error))
-        outcome = RelayOutcome.FAILED if error.is_certain else RelayOutcome.UNKNOWN
-        edge.in_background(edge.policy.report(Outcome(reservation=reservation, outcome=outcome)))
-        return error.reply
-    log.message_relayed(facts.session, facts.submission, queue_id, len(facts.recipients), facts.message_bytes)
-    relayed = Outcome(reservation=reservation, outcome=RelayOutcome.RELAYED, queue_id=queue_id)
-    edge.in_background(edge.policy.report(relayed))
-    return replies.accepted(facts.submission)
-
-
-def _facts(transaction: Transaction, submission: str, read: content.Content, message_bytes: int) -> MessageFacts:
-    return MessageFacts(
+    date = email.utils.formatdate(edge.clock())
+    completed = content.completed(head, read, date=date, message_id=f"<{submission}@{edge.settings.hostname}>")
+    completed = _trace_field(edge, transaction, submission, date) + completed
+    recipients = tuple(recipient.address for recipient in transaction.recipients)
+    facts = MessageFacts(
         submission=submission,
         session=transaction.session,
         listener=transaction.listener,
         client_address=transaction.client_address,
         client_name=transaction.client_name,
         credential=transaction.credential,
-        reverse_path=transaction.reverse_path,
-        recipients=tuple(transaction.recipients),
+        reverse_path=command.path,
+        recipients=recipients,
         authors=read.authors,
-        message_bytes=message_bytes,
+        message_bytes=len(spool),
     )
+    envelope = Envelope(
+        reverse_path=command.path,
+        recipients=tuple(transaction.recipients),
+        client_address=transaction.client_address,
+        client_name=transaction.client_name,
+        submission=submission,
+        message_bytes=len(completed) + len(spool) - len(head),
+        is_eight_bit=not message.is_ascii,
+        is_utf8=command.is_utf8,
+        ret=command.ret,
+        envid=command.envid,
+        require_tls=command.require_tls,
+    )
+    return _Handover(facts, envelope, completed, len(head))
 
 
-def _trace_field(edge: Edge, submission: str) -> bytes:
-    """RFC 5321 section 4.4, with ESMTPSA of RFC 3848; neither the client's address nor its login, but our id."""
-    date = email.utils.formatdate(edge.clock())
+async def _judged_and_relayed(edge: Edge, transaction: Transaction, spool: Spool, handover: _Handover) -> Reply:
+    session, submission = transaction.session, handover.facts.submission
+    begun = edge.in_background(edge.relay.begin(handover.envelope))
+    try:
+        verdict = await edge.policy.judge(handover.facts)
+    except PolicyUnavailable as error:
+        _take_back(edge, begun)
+        edge.scoreboard.count("policy_failures_total")
+        log.message_refused(session, submission, error.reply, str(error))
+        return error.reply
+    if verdict.action is not Action.ACCEPT:
+        _take_back(edge, begun)
+        reply = FOR_REASON[verdict.reason] if verdict.reason else replies.INTERNAL_ERROR
+        log.message_refused(session, submission, reply, verdict.reason or "")
+        return reply
+    return await _relayed(edge, spool, handover, verdict, begun)
+
+
+async def _relayed(
+    edge: Edge, spool: Spool, handover: _Handover, verdict: MessageVerdict, begun: asyncio.Task[Begun]
+) -> Reply:
+    facts, reservation = handover.facts, verdict.reservation
+    outcome = Outcome(reservation=reservation, outcome=RelayOutcome.UNKNOWN)
+    try:
+        queue_id = await edge.relay.send(await begun, handover.head, spool, handover.offset)
+        outcome = Outcome(reservation=reservation, outcome=RelayOutcome.RELAYED, queue_id=queue_id)
+    except RelayFailed as error:
+        edge.scoreboard.count("relay_failures_total")
+        log.message_refused(facts.session, facts.submission, error.reply, str(error))
+        if error.is_certain:
+            outcome = Outcome(reservation=reservation, outcome=RelayOutcome.FAILED)
+        return error.reply
+    finally:
+        edge.policy.report(outcome)
+    log.message_relayed(facts.session, facts.submission, queue_id, len(facts.recipients), facts.message_bytes)
+    edge.scoreboard.count("message_octets_total", by=facts.message_bytes)
+    edge.scoreboard.count("spooled_octets_total", by=spool.file_bytes)
+    return replies.accepted(facts.submission)
+
+
+def _take_back(edge: Edge, begun: asyncio.Task[Begun]) -> None:
+    """The envelope is not followed by a message. Nobody waits for that, nor for an error that no longer matters."""
+
+    def ended(task: asyncio.Task[Begun]) -> None:
+        if not task.cancelled() and not task.exception():
+            edge.relay.abandon(task.result())
+
+    begun.add_done_callback(ended)
+
+
+def _trace_field(edge: Edge, transaction: Transaction, submission: str, date: str) -> bytes:
+    """RFC 5321 section 4.4 with the protocols of RFC 3848 and RFC 6531; not the client's address nor its login.
+
+    Policy knows whose the id is: `sallyport submission show ID`.
+    """
+    protocol = "UTF8SMTPSA" if transaction.command.is_utf8 else "ESMTPSA"
     return (
-        f"Received: from submission by {edge.settings.hostname} with ESMTPSA\r\n\tid {submission}; {date}\r\n".encode()
-    )
+        f"Received: from submission by {edge.settings.hostname} with {protocol}\r\n"
+        f"\t({transaction.tls})\r\n\tid {submission}; {date}\r\n"
+    ).encode()

@@ -2,54 +2,36 @@
 
 An accept loop of our own, because asyncio.start_server shows a connection only after its TLS handshake: a flood of
 handshakes would be seen by no cap. Here a connection is counted from accept to its last octet.
+
+All workers accept from the same socket. With a socket for each (SO_REUSEPORT) the kernel would deal connections out by
+a hash: to a worker that is busy as well, and to one that has just died, whose waiting connections would be reset.
 """
 
 import asyncio
 import ipaddress
 import socket
-import ssl
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from gateway import log, replies
+from gateway import handshake, log, proxy, replies
+from gateway.conversation import TLS_GOODBYE_S
 from gateway.edge import Edge
-from gateway.session import TLS_GOODBYE_S, Session
+from gateway.replies import Reply
+from gateway.session import Session
+from gateway.settings import ListenerSettings
 from service.settings import SettingError
 
 _BACKLOG = 1024
-
-
-@dataclass(slots=True)
-class Caps:
-    """Connections that are open, in all and for each network; shared by all listeners. Bounded by `in_all`."""
-
-    in_all: int
-    per_network: int
-    _open: Counter[str] = field(default_factory=Counter)
-
-    def take(self, address: str) -> str | None:
-        """The network that was counted, or None where there is no room."""
-        network = network_of(address)
-        if self._open.total() >= self.in_all or self._open[network] >= self.per_network:
-            return None
-        self._open[network] += 1
-        return network
-
-    def give_back(self, network: str) -> None:
-        self._open[network] -= 1
-        if not self._open[network]:
-            del self._open[network]
+_PROXY_TIMEOUT_S = 5.0
+_NO_DESCRIPTOR_PAUSE_S = 0.05
 
 
 @dataclass(slots=True, kw_only=True)
 class Listener:
-    """One bound port with its TLS mode."""
+    """One bound address of one listener, in one worker."""
 
-    name: str
+    settings: ListenerSettings
     edge: Edge
-    caps: Caps
     bound: socket.socket
-    implicit_tls: bool
 
     async def accept(self) -> None:
         """Until cancelled."""
@@ -58,44 +40,89 @@ class Listener:
             try:
                 connection, peer = await loop.sock_accept(self.bound)
             except OSError as error:  # out of descriptors, or gone before it was accepted
-                log.connection_refused(self.name, "", type(error).__name__)
-                await asyncio.sleep(0.05)
+                log.connection_refused(self.settings.name, "", type(error).__name__)
+                await asyncio.sleep(_NO_DESCRIPTOR_PAUSE_S)
                 continue
-            address = _plain_address(peer[0])
-            network = self.caps.take(address)
-            if network is None:
-                self._turn_away(connection, address)
-            else:
-                self.edge.in_background(self._serve(connection, address, network))
+            self._admit(connection, _plain_address(peer[0]))
+            # While connections wait, sock_accept returns at once: let those who are in have their turn.
+            await asyncio.sleep(0)
 
-    async def _serve(self, connection: socket.socket, address: str, network: str) -> None:
+    def _admit(self, connection: socket.socket, address: str) -> None:
+        if self.edge.lag_s > self.edge.settings.shed_lag_s:
+            self._turn_away(connection, address, "shed", replies.TOO_BUSY)
+        elif not self.settings.proxy_from:
+            self._count_and_serve(connection, address)
+        elif self.settings.trusts(address):
+            self.edge.in_background(self._serve_proxied(connection, address))
+        else:
+            self._turn_away(connection, address, "untrusted-proxy", None)
+
+    def _count_and_serve(self, connection: socket.socket, address: str) -> None:
+        if self.settings.tls == "starttls" and _talks_first(connection):
+            self._turn_away(connection, address, "talked-first", replies.TALKED_EARLY)
+            return
+        slot = self.edge.caps.take(address)
+        if slot is None:
+            self._turn_away(connection, address, "capped", replies.TOO_MANY_CONNECTIONS)
+        else:
+            self.edge.scoreboard.count("connections_total", "accepted")
+            self.edge.in_background(self._serve(connection, address, slot))
+
+    async def _serve_proxied(self, connection: socket.socket, proxied_by: str) -> None:
+        """The PROXY header says who the client is; it is counted as that client's from then on."""
+        try:
+            async with asyncio.timeout(_PROXY_TIMEOUT_S):
+                header = await handshake.peek(connection, proxy.parse)
+            connection.recv(header.length)
+        except (OSError, proxy.NotProxy) as error:
+            log.connection_refused(self.settings.name, proxied_by, type(error).__name__)
+            connection.close()
+            return
+        # A health check of the proxy itself (LOCAL) has no other address than the proxy's.
+        self._count_and_serve(connection, header.source or proxied_by)
+
+    async def _serve(self, connection: socket.socket, address: str, slot: int) -> None:
         """One connection, to its end."""
         loop = asyncio.get_running_loop()
-        settings = self.edge.settings
+        timeout_s = self.edge.settings.handshake_timeout_s
         try:
+            tls = None
+            if self.settings.tls == "implicit":
+                tls = await handshake.choose(connection.dup(), self.edge, self.settings, timeout_s)
             _, session = await loop.connect_accepted_socket(
-                lambda: Session(self.edge, self.name, address, over_tls=self.implicit_tls),
+                lambda: Session(self.edge, self.settings, address, tls),
                 connection,
-                ssl=self.edge.tls_context if self.implicit_tls else None,
-                ssl_handshake_timeout=settings.handshake_timeout_s if self.implicit_tls else None,
-                ssl_shutdown_timeout=TLS_GOODBYE_S if self.implicit_tls else None,
+                ssl=tls.context if tls else None,
+                ssl_handshake_timeout=timeout_s if tls else None,
+                ssl_shutdown_timeout=TLS_GOODBYE_S if tls else None,
             )
             await session.ended
         except OSError as error:  # ssl.SSLError and ConnectionError are OSErrors
-            log.handshake_failed(self.name, address, error)
+            self.edge.scoreboard.count("handshakes_total", "failed")
+            log.handshake_failed(self.settings.name, address, error)
         finally:
             connection.close()
-            self.caps.give_back(network)
+            self.edge.caps.give_back(slot)
 
-    def _turn_away(self, connection: socket.socket, address: str) -> None:
-        log.connection_refused(self.name, address, "too many connections")
+    def _turn_away(self, connection: socket.socket, address: str, outcome: str, reply: Reply | None) -> None:
+        """Before TLS there is nobody to say it to in a way that he understands, but on the STARTTLS port."""
+        self.edge.scoreboard.count("connections_total", outcome)
+        log.connection_refused(self.settings.name, address, outcome)
         with connection:
             connection.setblocking(False)
-            if not self.implicit_tls:
+            if reply and self.settings.tls == "starttls":
                 try:
-                    connection.send(f"{replies.TOO_MANY_CONNECTIONS}\r\n".encode())
+                    connection.send(f"{reply}\r\n".encode())
                 except OSError:
                     return
+
+
+def _talks_first(connection: socket.socket) -> bool:
+    """In clear the server speaks first (RFC 5321 section 3.1); what is there already comes from no mail client."""
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:  # nothing is there, or nobody any more
+        return False
 
 
 def bind(setting: str, addresses: tuple[str, ...], port: int) -> list[socket.socket]:
@@ -106,7 +133,8 @@ def bind(setting: str, addresses: tuple[str, ...], port: int) -> list[socket.soc
         if family == socket.AF_INET6 and not socket.has_ipv6:
             continue
         try:
-            one = socket.socket(family, socket.SOCK_STREAM)
+            # With the protocol named, or asyncio does not set TCP_NODELAY: 40 ms for each session (Nagle, delayed ACK).
+            one = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         except OSError:
             continue  # a kernel without this family
         bound.append(one)
@@ -126,36 +154,6 @@ def bind(setting: str, addresses: tuple[str, ...], port: int) -> list[socket.soc
                 "choose another, or stop what holds it",
             ) from None
     return bound
-
-
-def tls_context(cert: str, key: str) -> ssl.SSLContext:
-    """TLS 1.2 and 1.3, AEAD with forward secrecy only: Mozilla's "intermediate" profile, RFC 9325."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
-    context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION | ssl.OP_CIPHER_SERVER_PREFERENCE
-    for name, path in (("GATEWAY_TLS_CERT", cert), ("GATEWAY_TLS_KEY", key)):
-        try:
-            with open(path, "rb"):  # noqa: PTH123 - only whether it can be read
-                pass
-        except OSError as error:
-            raise SettingError(
-                name, f"{path} cannot be read ({error.strerror})", "check the path and its owner"
-            ) from None
-    try:
-        context.load_cert_chain(cert, key)
-    except (ssl.SSLError, OSError) as error:
-        reason = getattr(error, "reason", None) or "no PEM"
-        raise SettingError(
-            "GATEWAY_TLS_CERT", f"{cert} and {key} are no certificate with its key ({reason})", "replace both files"
-        ) from None
-    return context
-
-
-def network_of(address: str) -> str:
-    """What a cap counts: an IPv4 address, or an IPv6 /64, which is one customer's."""
-    ip = ipaddress.ip_address(address)
-    return str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else str(ip)  # noqa: PLR2004
 
 
 def _plain_address(address: str) -> str:

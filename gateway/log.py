@@ -1,5 +1,7 @@
 """The vocabulary of the gateway's log. What has no parameter here cannot be logged: no secret, no content."""
 
+import datetime
+
 import structlog
 
 from gateway.replies import Reply
@@ -9,6 +11,29 @@ _log = structlog.get_logger()
 
 def started(listener: str, address: str, port: int) -> None:
     _log.info("listener-started", listener=listener, address=address, port=port)
+
+
+def worker_started(worker: int, process: int) -> None:
+    _log.info("worker-started", worker=worker, process=process)
+
+
+def worker_ended(worker: int, process: int, why: str, sessions: int) -> None:
+    """A worker that ended by itself; `sessions` went with it."""
+    _log.error("worker-ended", worker=worker, process=process, why=why, sessions=sessions)
+
+
+def certificate_loaded(expires_at: float) -> None:
+    expires = datetime.datetime.fromtimestamp(expires_at, datetime.UTC).isoformat(timespec="seconds")
+    _log.info("certificate-loaded", expires=expires)
+
+
+def certificate_refused(failure: str) -> None:
+    """What is on disk cannot be served; what was loaded before still is."""
+    _log.error("certificate-refused", failure=failure)
+
+
+def spool_failed(error: OSError) -> None:
+    _log.error("spool-failed", error=error.strerror)
 
 
 def draining(sessions: int) -> None:
@@ -62,6 +87,11 @@ def policy_failed(question: str, detail: str) -> None:
 def outcome_lost(reservation: str, outcome: str) -> None:
     """Policy could not be told; it keeps the reservation counted."""
     _log.error("outcome-lost", reservation=reservation, outcome=outcome)
+
+
+def next_hop_not_reached(detail: str) -> None:
+    """At the start; what it offers is learned with the first message then."""
+    _log.warning("next-hop-not-reached", detail=detail)
 
 
 def failed(session: str, error: BaseException) -> None:

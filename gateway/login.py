@@ -5,26 +5,34 @@ Mechanisms live in policy. What is here is the base64 around them, and the three
 
 import base64
 import binascii
+import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway import replies
 from gateway.errors import PolicyUnavailable
+from gateway.handshake import Secured
 from gateway.policy_client import PolicyClient
 from gateway.replies import Reply
 from policy.contract import LoginAnswer, LoginOutcome, LoginStep
 
-MECHANISMS = ("PLAIN", "LOGIN")
+_MECHANISMS = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
 AUTH_LINE_LIMIT = 12288 + 2  # RFC 4954 section 4, with CRLF
 
 
 @dataclass(frozen=True, slots=True)
 class LoginSource:
-    """Whose exchange it is."""
+    """Whose exchange it is, and what its TLS session proves."""
 
     session: str
     client_address: str
     listener: str
+    tls: Secured
+
+
+def mechanisms(certificate: str) -> tuple[str, ...]:
+    """What may be tried, strongest first. EXTERNAL is for those who have shown a certificate."""
+    return ("EXTERNAL", *_MECHANISMS) if certificate else _MECHANISMS
 
 
 async def exchange(
@@ -39,6 +47,7 @@ async def exchange(
     `initial` is the initial response, empty where there is none. `respond` sends a challenge and gives the client's
     line, None where that was too long.
     """
+    identifier = secrets.token_hex(16)
     responses: list[bytes] = []
     given = initial
     while True:
@@ -47,7 +56,7 @@ async def exchange(
             if response is None:
                 return replies.AUTH_CANCELLED if given == "*" else replies.BAD_AUTH_SYNTAX
             responses.append(response)
-        answer = await _ask(policy, source, mechanism, responses)
+        answer = await _ask(policy, source, identifier, mechanism, responses)
         if isinstance(answer, Reply) or answer.outcome is not LoginOutcome.CHALLENGE:
             return answer
         line = await respond(base64.b64encode(answer.challenge).decode())
@@ -59,14 +68,17 @@ async def exchange(
 
 
 async def _ask(
-    policy: PolicyClient, source: LoginSource, mechanism: str, responses: list[bytes]
+    policy: PolicyClient, source: LoginSource, identifier: str, mechanism: str, responses: list[bytes]
 ) -> LoginAnswer | Reply:
     step = LoginStep(
         session=source.session,
+        exchange=identifier,
         client_address=source.client_address,
         listener=source.listener,
         mechanism=mechanism,
         responses=tuple(responses),
+        channel_bindings=dict(source.tls.channel_bindings),
+        certificate=source.tls.certificate,
     )
     try:
         return await policy.login(step)

@@ -14,9 +14,19 @@ from pydantic import BaseModel, ValidationError
 
 from gateway import log
 from gateway.errors import PolicyUnavailable
-from policy.contract import LoginAnswer, LoginStep, MessageFacts, MessageVerdict, Outcome
+from policy.contract import (
+    OUTCOMES_LIMIT,
+    LoginAnswer,
+    LoginStep,
+    MessageFacts,
+    MessageVerdict,
+    Outcome,
+    Outcomes,
+)
 
 _ANSWER_LIMIT = 256 * 1024  # an identity with thousands of addresses fits; rubbish without end does not
+# Nobody waits for a report, so it waits for company: at 500 messages in a second, ten of them go in one question.
+_REPORT_DELAY_S = 0.02
 _REPORT_PAUSES_S = (0.0, 0.5, 2.0, 5.0, 10.0)
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -30,6 +40,8 @@ class PolicyClient:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._http: aiohttp.ClientSession | None = None
+        self._unreported: list[Outcome] = []
+        self._reporting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
@@ -47,16 +59,34 @@ class PolicyClient:
     async def judge(self, facts: MessageFacts) -> MessageVerdict:
         return await self._ask("message", facts, MessageVerdict)
 
-    async def report(self, outcome: Outcome) -> None:
-        """Tell the outcome, trying again for some seconds; lost after that, and the reservation stays counted."""
+    def report(self, outcome: Outcome) -> None:
+        """Tell the outcome soon, trying again for some seconds; lost after that, and the reservation stays counted."""
+        self._unreported.append(outcome)
+        if not self._reporting or self._reporting.done():
+            self._reporting = asyncio.get_running_loop().create_task(self._report())
+
+    async def flush(self) -> None:
+        """Until all is reported or lost."""
+        if self._reporting:
+            await self._reporting
+
+    async def _report(self) -> None:
+        await asyncio.sleep(_REPORT_DELAY_S)
+        while self._unreported:
+            batch, self._unreported = self._unreported[:OUTCOMES_LIMIT], self._unreported[OUTCOMES_LIMIT:]
+            if not await self._has_told(Outcomes(outcomes=tuple(batch))):
+                for outcome in batch:
+                    log.outcome_lost(outcome.reservation, outcome.outcome)
+
+    async def _has_told(self, outcomes: Outcomes) -> bool:
         for pause_s in _REPORT_PAUSES_S:
             await asyncio.sleep(pause_s)
             try:
-                await self._post("outcome", outcome)
+                await self._post("outcomes", outcomes)
             except PolicyUnavailable:
                 continue
-            return
-        log.outcome_lost(outcome.reservation, outcome.outcome)
+            return True
+        return False
 
     async def _ask(self, question: str, body: BaseModel, answer: type[Answer]) -> Answer:
         octets = await self._post(question, body)

@@ -1,13 +1,10 @@
 """One SMTP submission session, from greeting to QUIT.
 
-    listener.py   accepts the connection and makes one Session for it
-    session.py    (you are here) one method for each verb, in the order in which they come
-    login.py      the SASL exchange of AUTH
-    handover.py   a finished transaction: facts, verdict, relay, outcome
-
-The class is aiosmtpd's SMTP with its own command loop: aiosmtpd gives the stream protocol, the table of smtp_ methods
-and the life of the connection. Its loop accepts bare LF, its replies lack enhanced codes and may carry an exception's
-text, its AUTH lines end at 512 octets and its DATA reader costs up to 75 times the message in memory.
+    listener.py       accepts the connection and makes one Session for it
+    conversation.py   its octets: lines, replies, deadlines, TLS
+    session.py        (you are here) one method for each verb, in the order in which they come
+    login.py          the SASL exchange of AUTH
+    handover.py       a finished transaction: facts, verdict, relay, outcome
 
 Nothing here is a rule: what may be sent is policy's verdict, and the addresses checked at MAIL are the grants that
 policy gave at login.
@@ -15,295 +12,186 @@ policy gave at login.
 
 import asyncio
 import re
-import secrets
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 
-from aiosmtpd.smtp import SMTP
-
 from gateway import envelope as grammar
-from gateway import log, replies
-from gateway.edge import Edge
+from gateway import extensions, log, replies
+from gateway.conversation import Conversation, TooLong
+from gateway.envelope import Offers
 from gateway.errors import SessionOver, TransactionFailed
-from gateway.framing import Flaw, MessageReader
-from gateway.handover import Transaction, hand_over
-from gateway.login import AUTH_LINE_LIMIT, MECHANISMS, LoginSource, exchange
+from gateway.framing import ChunkReader, DataReader, Flaw
+from gateway.handover import Message, Transaction, hand_over
+from gateway.login import AUTH_LINE_LIMIT, LoginSource, exchange, mechanisms
+from gateway.relay_commands import Recipient
 from gateway.replies import Reply
 from policy.contract import Grants, LoginOutcome, canonical_address
 
-_BEFORE_TLS = frozenset(("EHLO", "NOOP", "RSET", "QUIT", "STARTTLS"))  # RFC 3207 section 4
-_LINE_LIMIT = 2048  # RFC 5321 section 4.5.3.1.4 asks for 512, the AUTH and SIZE parameters for 526 more
-_CHUNK = 64 * 1024
-TLS_GOODBYE_S = 2.0  # how long the client's own close_notify is waited for
+_BEFORE_TLS = frozenset(("EHLO", "NOOP", "QUIT", "STARTTLS"))  # RFC 3207 section 4
+_HTTP = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
+_AUTH = b"AUTH "
+_LINE_LIMIT = 2048  # RFC 5321 section 4.5.3.1.4 asks for 512; SIZE, AUTH, DSN and SMTPUTF8 add 526, 500, 500 and 10
 _NAME = re.compile(
     r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\]|\[IPv6:[0-9A-Fa-f:.]+\]", re.IGNORECASE
 )
+_CHUNK_ARGUMENT = re.compile(r"([0-9]{1,12})( LAST)?", re.IGNORECASE)
 _FOR_FLAW: Mapping[Flaw, Reply] = {
     Flaw.TOO_BIG: replies.MESSAGE_TOO_BIG,
     Flaw.BARE_CR_OR_LF: replies.BARE_CR_OR_LF,
     Flaw.NUL: replies.NUL_OCTET,
     Flaw.LINE_TOO_LONG: replies.MESSAGE_LINE_TOO_LONG,
+    Flaw.UNENDED: replies.MESSAGE_UNENDED,
+}
+_REPLY_TO_LOGIN: Mapping[LoginOutcome, Reply] = {
+    LoginOutcome.GRANTED: replies.LOGGED_IN,
+    LoginOutcome.REFUSED: replies.LOGIN_REFUSED,
+    LoginOutcome.MALFORMED: replies.BAD_AUTH_SYNTAX,
 }
 
-Verb = Callable[[str], Awaitable[Reply | None]]  # None: the method has answered by itself
 
-
-class Session(SMTP):
-    """One connection's state and verbs. `ended` is done when the connection is gone."""
-
-    line_length_limit = _CHUNK  # aiosmtpd's 1001 pauses the transport every 2 KB
-
-    def __init__(self, edge: Edge, listener: str, client_address: str, *, over_tls: bool) -> None:
-        super().__init__(
-            handler=None,
-            hostname=edge.settings.hostname,
-            timeout=edge.settings.session_timeout_s,
-            loop=asyncio.get_running_loop(),
-        )
-        # Shared by all sessions
-        self._edge = edge
-        # Of this session
-        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._id = secrets.token_hex(6)
-        self._listener = listener
-        self._client_address = client_address
-        self._over_tls = over_tls
-        self._received = bytearray()  # octets that were read and not yet understood
-        self._client_name = ""
-        self._grants: Grants | None = None
-        self._messages = self._errors = self._login_failures = 0
-        self._waiting = False  # for a command
-        self._draining = False
-        # Of this transaction
-        self._transaction: Transaction | None = None
-
-    # The life of the connection
-
-    def connection_lost(self, error: Exception | None) -> None:
-        super().connection_lost(error)
-        self._edge.sessions.discard(self)
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-    def eof_received(self) -> bool:
-        """The client has closed its half. aiosmtpd would cancel the command that runs; here it goes on."""
-        self._reader.feed_eof()
-        return False
-
-    def drain(self) -> None:
-        """End as soon as no transaction is open: at once where the client has nothing to wait for."""
-        self._draining = True
-        if self._waiting and not self._transaction and self._handler_coroutine:
-            self._handler_coroutine.cancel()
-
-    def cut(self) -> None:
-        """The time to drain is over."""
-        self._writer.transport.abort()
-
-    def _timeout_cb(self) -> None:
-        """aiosmtpd's one timer, which nothing restarts here: the deadline of the whole session."""
-        if self.transport:
-            self._writer.write(f"{replies.SESSION_TOO_LONG}\r\n".encode())
-            self.transport.close()
-
-    async def _handle_client(self) -> None:
-        self._edge.sessions.add(self)
-        log.session_opened(self._id, self._listener, self._client_address)
-        last: Reply | None = None
-        try:
-            await self._say(replies.greeting(self._edge.settings.hostname))
-            await self._converse()
-        except SessionOver as over:
-            last = over.reply
-        except asyncio.CancelledError:
-            if not self._draining or self.transport is None:
-                raise
-            last = replies.SHUTTING_DOWN
-        except ConnectionError:
-            pass
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the client learns nothing of it
-            log.failed(self._id, error)
-            last = replies.INTERNAL_ERROR
-        finally:
-            log.session_ended(self._id, self._messages, self._errors)
-            await self._part(last)
-
-    async def _part(self, last: Reply | None) -> None:
-        """Say the last line if there is still somebody, and close; TLS says close_notify first."""
-        if self.transport is None:
-            return
-        try:
-            if last:
-                await self._say(last)
-        except ConnectionError:
-            return
-        finally:
-            self._writer.close()
+class Session(Conversation):
+    """The verbs of one session and what they have to remember."""
 
     async def _converse(self) -> None:
+        # Of this session
+        self._client_name = ""
+        self._grants: Grants | None = None
+        self._messages = self._transactions = self._commands = self._errors = self._login_failures = 0
+        # Of this transaction
+        self._transaction: Transaction | None = None
+        self._chunks: tuple[ChunkReader, Message] | None = None
+
+        self._must_have_waited()
+        self._say(replies.greeting(self._edge.settings.hostname))
         while True:
             if self._draining and not self._transaction:
                 raise SessionOver(replies.SHUTTING_DOWN)
             line = await self._command_line()
-            reply = await self._answer(line) if isinstance(line, str) else line
+            reply = line if isinstance(line, Reply) else await self._answer(line)
             if reply is None:
                 continue
-            if reply.code >= 500:  # noqa: PLR2004 - RFC 5321 section 4.2.1: permanent
+            self._say(reply)
+            if reply.code >= 500:  # noqa: PLR2004 - RFC 5321 section 4.2.1
                 self._errors += 1
-                if self._errors >= self._edge.settings.max_errors:
-                    await self._say(reply)
-                    raise SessionOver(replies.TOO_MANY_ERRORS)
-            await self._say(reply)
+            if self._errors >= self._edge.settings.max_errors:
+                raise SessionOver(replies.TOO_MANY_ERRORS)
+
+    def _is_idle(self) -> bool:
+        return not self._transaction
+
+    def _end(self) -> None:
+        self._reset()
+        log.session_ended(self._id, self._messages, self._errors)
 
     async def _answer(self, line: str) -> Reply | None:
         """Find the verb's method and ask it; what is not allowed now is answered here."""
+        self._commands += 1
+        settings = self._edge.settings
+        if self._commands > (settings.max_commands if self._grants else settings.max_commands_before_login):
+            raise SessionOver(replies.TOO_MANY_COMMANDS)
         verb, _, argument = line.partition(" ")
         verb = verb.upper()
-        method: Verb | None = self._smtp_methods.get(verb)
-        if method is None or not verb.isascii():
+        if verb in _HTTP:  # a browser that was sent here, with somebody else's text in its request (ALPACA)
+            raise SessionOver(replies.NOT_HTTP)
+        method = _VERBS.get(verb)
+        if method is None:
             return replies.UNKNOWN_COMMAND
-        if not self._over_tls and verb not in _BEFORE_TLS:
+        if not self._tls and verb not in _BEFORE_TLS and verb != "BDAT":  # whose chunk has to be read, whatever we say
             return replies.TLS_FIRST
         try:
-            return await method(argument.strip())
+            return await method(self, argument.strip())
         except TransactionFailed as failed:
-            self._transaction = None
+            self._reset()
             return failed.reply
 
-    # Reading and writing
+    def _reset(self) -> None:
+        if self._chunks:
+            self._chunks[1].close()
+        self._transaction = self._chunks = None
 
-    async def _say(self, reply: Reply) -> None:
-        self._writer.write(f"{reply}\r\n".encode("ascii"))
-        await self._writer.drain()
-
-    async def _more(self, timeout_s: float) -> None:
-        try:
-            async with asyncio.timeout(timeout_s):
-                octets = await self._reader.read(_CHUNK)
-        except TimeoutError:
-            raise SessionOver(replies.TIMED_OUT) from None
-        if not octets:
-            raise SessionOver
-        self._received += octets
-
-    async def _line(self, limit: int) -> bytes | None:
-        """The next line with its end, or None where it was longer than `limit`; its octets are gone then."""
-        fits = True
-        while (end := self._received.find(b"\n")) < 0:
-            if len(self._received) > limit:
-                fits = False
-                self._received.clear()
-            await self._more(self._patience_s())
-        line = bytes(self._received[: end + 1])
-        del self._received[: end + 1]
-        return line if fits and len(line) <= limit else None
+    # Reading
 
     async def _command_line(self) -> str | Reply:
         """A command without its CRLF, or the reply to what is no command line."""
         self._waiting = True
-        line = await self._line(AUTH_LINE_LIMIT)
+        line = await self._line(AUTH_LINE_LIMIT, self._patience())
         self._waiting = False
-        if line is None:
+        if isinstance(line, TooLong):  # RFC 4954 section 4 has a reply of its own
+            return replies.AUTH_LINE_TOO_LONG if line.start.upper() == _AUTH else replies.LINE_TOO_LONG
+        if len(line) > _LINE_LIMIT and line[: len(_AUTH)].upper() != _AUTH:
             return replies.LINE_TOO_LONG
-        is_auth = line[:5].upper() == b"AUTH "
-        if len(line) > _LINE_LIMIT and not is_auth:
-            return replies.LINE_TOO_LONG
-        text = line[:-2].decode("ascii", errors="replace")
         # RFC 5321 section 2.3.8: only CRLF ends a line; what is not printable would end up in logs and headers.
-        if not line.endswith(b"\r\n") or not text.isprintable() or not text.isascii():
+        try:
+            text = line[:-2].decode()
+        except UnicodeDecodeError:
             return replies.BAD_LINE
-        return text
+        return text if line.endswith(b"\r\n") and text.isprintable() else replies.BAD_LINE
 
-    def _patience_s(self) -> float:
+    def _patience(self, timeout_s: float | None = None) -> float:
+        """When a wait for the client ends, on the loop's clock. Strangers have one span for everything until login."""
         settings = self._edge.settings
-        return settings.command_timeout_s if self._grants else min(settings.login_timeout_s, settings.command_timeout_s)
+        after = self.loop.time() + (timeout_s or settings.command_timeout_s)
+        return after if self._grants else min(after, self._opened_at + settings.login_timeout_s)
 
     # The verbs, in wire order
 
     async def smtp_EHLO(self, argument: str) -> Reply | None:
         if not _NAME.fullmatch(argument):
             return replies.BAD_NAME
-        self._client_name, self._transaction = argument, None
-        offers = ["PIPELINING", f"SIZE {self._edge.settings.max_message_bytes}", "8BITMIME"]
-        offers.append(f"AUTH {' '.join(MECHANISMS)}" if self._over_tls else "STARTTLS")
-        lines = [f"250-{self._edge.settings.hostname}", *(f"250-{one}" for one in offers), "250 ENHANCEDSTATUSCODES"]
-        self._writer.write("".join(f"{line}\r\n" for line in lines).encode())
-        await self._writer.drain()
+        self._must_have_waited()
+        self._client_name = argument
+        self._reset()
+        lines = extensions.lines(
+            self._offers(),
+            max_messages=self._edge.settings.max_messages,
+            max_recipients=self._recipients_limit,
+            mechanisms=self._mechanisms(),
+            is_under_tls=bool(self._tls),
+        )
+        self._say_lines([self._edge.settings.hostname, *lines])
         return None
 
     async def smtp_HELO(self, argument: str) -> Reply | None:
         if not _NAME.fullmatch(argument):
             return replies.BAD_NAME
-        self._client_name, self._transaction = argument, None
+        self._client_name = argument
+        self._reset()
         return Reply(250, "", self._edge.settings.hostname)
 
     async def smtp_STARTTLS(self, argument: str) -> Reply | None:
         if argument:
             return replies.NO_ARGUMENT
-        if self._over_tls:
+        if self._tls:
             return replies.TLS_ALREADY
         if not self._client_name:
             return replies.HELLO_FIRST
-        if self._received:  # sent before anybody could know that TLS would start: CVE-2011-0411
-            raise SessionOver(replies.TALKED_BEFORE_TLS)
-        await self._say(replies.READY_FOR_TLS)
-        await self._start_tls()
+        await self._start_tls(replies.READY_FOR_TLS)
         # RFC 3207 section 4.2: what was said before TLS was said by anybody.
-        self._client_name, self._transaction, self._over_tls = "", None, True
+        self._client_name = ""
         return None
-
-    async def _start_tls(self) -> None:
-        # What came in clear after our look at _received must not be read as if it had come under TLS (aiosmtpd drops
-        # it likewise). Before the handshake: what comes with its last flight is the client's EHLO.
-        self._reader._buffer.clear()  # type: ignore[attr-defined]  # noqa: SLF001
-        try:
-            transport = await self.loop.start_tls(
-                self._writer.transport,
-                self,
-                self._edge.tls_context,
-                server_side=True,
-                ssl_handshake_timeout=self._edge.settings.handshake_timeout_s,
-                ssl_shutdown_timeout=TLS_GOODBYE_S,
-            )
-        except OSError as error:
-            log.handshake_failed(self._listener, self._client_address, error)
-            raise SessionOver from None
-        # The stream's two ends have no public way to learn of their new transport.
-        self._reader._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001
-        self._writer._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001
-        self.transport = transport
-        self._over_ssl = True
 
     async def smtp_AUTH(self, argument: str) -> Reply | None:
         if not self._client_name:
             return replies.HELLO_FIRST
         if self._grants:
             return replies.LOGGED_IN_ALREADY
-        if self._transaction:
-            return replies.NOT_IN_TRANSACTION
         mechanism, _, initial = argument.partition(" ")
         mechanism = mechanism.upper()
-        if mechanism not in MECHANISMS:
+        if not self._tls or mechanism not in self._mechanisms():
             return replies.UNKNOWN_MECHANISM
-        source = LoginSource(self._id, self._client_address, self._listener)
-        outcome = await exchange(self._edge.policy, source, mechanism, initial, self._respond)
-        if isinstance(outcome, Reply):
-            return outcome
-        log.login_answered(
-            self._id, mechanism, _REPLY_TO_LOGIN[outcome.outcome], outcome.grants.login if outcome.grants else ""
-        )
-        if outcome.outcome is LoginOutcome.REFUSED:
+        source = LoginSource(self._id, self._client_address, self._listener.name, self._tls)
+        outcome = await exchange(self._edge.policy, source, mechanism, initial.strip(), self._respond)
+        reply = outcome if isinstance(outcome, Reply) else _REPLY_TO_LOGIN[outcome.outcome]
+        grants = None if isinstance(outcome, Reply) else outcome.grants
+        log.login_answered(self._id, mechanism, reply, grants.login if grants else "")
+        self._edge.scoreboard.count("logins_total", _counted_as_login(reply))
+        self._grants = grants
+        if reply is replies.LOGIN_REFUSED:
             self._login_failures += 1
             if self._login_failures >= self._edge.settings.max_login_failures:
-                await self._say(replies.LOGIN_REFUSED)
+                self._say(reply)
                 raise SessionOver(replies.TOO_MANY_ERRORS)
-        self._grants = outcome.grants
-        return _REPLY_TO_LOGIN[outcome.outcome]
-
-    async def _respond(self, challenge: str) -> bytes | None:
-        """The client's line after a challenge in base64; None where it was too long."""
-        self._writer.write(f"334 {challenge}\r\n".encode())  # with its space even where nothing follows
-        await self._writer.drain()
-        return await self._line(AUTH_LINE_LIMIT)
+        return reply
 
     async def smtp_MAIL(self, argument: str) -> Reply | None:
         if not self._client_name:
@@ -312,68 +200,78 @@ class Session(SMTP):
             return replies.LOGIN_FIRST
         if self._transaction:
             return replies.SENDER_ALREADY
-        command = grammar.parse(argument, "FROM")
+        if self._transactions >= self._edge.settings.max_messages:
+            return replies.TOO_MANY_MESSAGES
+        command = grammar.parse_mail(argument, self._offers())
         if isinstance(command, Reply):
             return command
-        refusal = grammar.mail_refusal(command, self._edge.settings.max_message_bytes)
-        if refusal:
-            return refusal
         if command.path and canonical_address(command.path) not in self._grants.addresses:
             return replies.SENDER_NOT_OWNED
+        self._transactions += 1
         self._transaction = Transaction(
             session=self._id,
-            listener=self._listener,
+            listener=self._listener.name,
             client_address=self._client_address,
             client_name=self._client_name,
             credential=self._grants.credential,
-            reverse_path=command.path,
+            tls=self._tls.version if self._tls else "",
+            command=command,
         )
         return replies.SENDER_TAKEN
 
     async def smtp_RCPT(self, argument: str) -> Reply | None:
         if not self._transaction or not self._grants:
             return replies.SENDER_FIRST if self._grants else replies.LOGIN_FIRST
-        command = grammar.parse(argument, "TO")
+        if self._chunks:
+            return replies.CHUNKS_BEGUN
+        command = grammar.parse_rcpt(argument, self._offers(), is_utf8=self._transaction.command.is_utf8)
         if isinstance(command, Reply):
             return command
-        if command.parameters:
-            return replies.UNKNOWN_PARAMETER
-        if len(self._transaction.recipients) >= self._grants.recipients_per_message:
+        if len(self._transaction.recipients) >= (self._recipients_limit or 0):
             return replies.TOO_MANY_RECIPIENTS
-        self._transaction.recipients.append(command.path)
+        self._transaction.recipients.append(Recipient(command.path, command.notify, command.original))
         return replies.RECIPIENT_TAKEN
 
     async def smtp_DATA(self, argument: str) -> Reply | None:
         if argument:
             return replies.NO_ARGUMENT
-        if not self._transaction:
-            return replies.SENDER_FIRST if self._grants else replies.LOGIN_FIRST
-        if not self._transaction.recipients:
-            return replies.RECIPIENT_FIRST
-        await self._say(replies.GO_ON)
-        reader = await self._message()
-        transaction, self._transaction = self._transaction, None
-        if reader.flaw:
-            return _FOR_FLAW[reader.flaw]
-        # Once policy has reserved, the transaction runs to its end, whether or not the client is still there.
-        reply = await asyncio.shield(self._edge.in_background(hand_over(self._edge, transaction, reader.message)))
-        self._messages += reply.is_positive
-        return reply
+        transaction = self._complete_envelope()
+        if isinstance(transaction, Reply):
+            return transaction
+        if self._chunks:
+            return replies.CHUNKS_BEGUN
+        self._must_have_waited()
+        self._say(replies.GO_ON)
+        reader, message = DataReader(self._message_limit), Message(self._edge.settings.spool_dir)
+        try:
+            await self._read_content(reader, message)
+        except BaseException:
+            message.close()
+            raise
+        return await self._hand_over(transaction, reader, message)
 
-    async def _message(self) -> MessageReader:
-        reader = MessageReader(self._edge.settings.max_message_bytes)
-        while True:
-            reader.feed(bytes(self._received))
-            self._received.clear()
-            if reader.ended:
-                self._received += reader.rest
-                return reader
-            await self._more(self._edge.settings.data_timeout_s)
+    async def smtp_BDAT(self, argument: str) -> Reply | None:
+        """RFC 3030 section 2: one chunk of exactly the length that is said; a refused one is read all the same."""
+        match = _CHUNK_ARGUMENT.fullmatch(argument)
+        if not match:  # what follows is content, and nobody knows how much of it
+            raise SessionOver(replies.BAD_CHUNK)
+        transaction = self._complete_envelope()
+        if isinstance(transaction, Reply):
+            discarding = ChunkReader(limit=0)
+            discarding.begin(int(match[1]), is_last=False)
+            await self._read_content(discarding, None)
+            return transaction
+        if not self._chunks:
+            self._chunks = ChunkReader(self._message_limit), Message(self._edge.settings.spool_dir)
+        reader, message = self._chunks
+        reader.begin(int(match[1]), is_last=bool(match[2]))
+        await self._read_content(reader, message)
+        return await self._hand_over(transaction, reader, message) if reader.ended else replies.CHUNK_TAKEN
 
     async def smtp_RSET(self, argument: str) -> Reply | None:
         if argument:
             return replies.NO_ARGUMENT
-        self._transaction = None
+        self._reset()
         return replies.DONE
 
     async def smtp_NOOP(self, _argument: str) -> Reply | None:
@@ -394,9 +292,82 @@ class Session(SMTP):
             return replies.NO_ARGUMENT
         raise SessionOver(replies.BYE)
 
+    # What several verbs need
 
-_REPLY_TO_LOGIN: Mapping[LoginOutcome, Reply] = {
-    LoginOutcome.GRANTED: replies.LOGGED_IN,
-    LoginOutcome.REFUSED: replies.LOGIN_REFUSED,
-    LoginOutcome.MALFORMED: replies.BAD_AUTH_SYNTAX,
+    async def _respond(self, challenge: str) -> bytes | None:
+        """The client's line after a challenge in base64; None where it was too long."""
+        self._must_have_waited()
+        self._replies += f"334 {challenge}\r\n".encode()  # with its space even where nothing follows
+        line = await self._line(AUTH_LINE_LIMIT, self._patience())
+        return None if isinstance(line, TooLong) else line
+
+    def _complete_envelope(self) -> Transaction | Reply:
+        """The transaction, ready for its content, or why it is not."""
+        if not self._tls:
+            return replies.TLS_FIRST
+        if not self._transaction:
+            return replies.SENDER_FIRST if self._grants else replies.LOGIN_FIRST
+        return self._transaction if self._transaction.recipients else replies.RECIPIENT_FIRST
+
+    async def _read_content(self, reader: DataReader | ChunkReader, message: Message | None) -> None:
+        """Feed `reader` until it has what it needs. A client that trickles is cut off as one that says nothing is."""
+        settings = self._edge.settings
+        started, octets = self.loop.time(), 0
+        piece = bytes(self._received)
+        self._received.clear()
+        while True:
+            octets += len(piece)
+            content = reader.feed(piece)
+            if message:
+                message.keep(content)
+            if reader.ended or (isinstance(reader, ChunkReader) and reader.chunk_ended):
+                self._received += reader.rest
+                return
+            slowest = started + settings.data_timeout_s + octets / settings.min_data_rate
+            piece = await self._piece(min(self._patience(settings.data_timeout_s), slowest))
+
+    async def _hand_over(self, transaction: Transaction, reader: DataReader | ChunkReader, message: Message) -> Reply:
+        """Once policy has reserved, the transaction runs to its end, whether or not the client is still there."""
+        self._transaction = self._chunks = None
+        if reader.flaw:
+            message.close()
+            reply = _FOR_FLAW[reader.flaw]
+            log.message_refused(self._id, "", reply, reader.flaw.value)
+        else:
+            message.is_ascii = reader.is_ascii
+            reply = await asyncio.shield(self._edge.in_background(hand_over(self._edge, transaction, message)))
+        self._edge.scoreboard.count("messages_total", _counted_as_message(reply))
+        self._messages += reply.is_positive
+        return reply
+
+    @property
+    def _message_limit(self) -> int:
+        return self._listener.max_message_bytes or self._edge.settings.max_message_bytes
+
+    @property
+    def _recipients_limit(self) -> int | None:
+        """None as long as nobody has logged in: it is the credential's."""
+        if not self._grants:
+            return None
+        return min(self._grants.recipients_per_message, self._listener.max_recipients or sys.maxsize)
+
+    def _offers(self) -> Offers:
+        return extensions.offers_for(self._edge.relay.offers, self._message_limit, is_under_tls=bool(self._tls))
+
+    def _mechanisms(self) -> tuple[str, ...]:
+        """What AUTH may name now; nothing before TLS, RFC 4954 section 4, and nothing a second time."""
+        return mechanisms(self._tls.certificate) if self._tls and not self._grants else ()
+
+
+def _counted_as_login(reply: Reply) -> str:
+    return {235: "granted", 535: "refused", 454: "unavailable"}.get(reply.code, "malformed")
+
+
+def _counted_as_message(reply: Reply) -> str:
+    return "relayed" if reply.is_positive else "deferred" if reply.code < 500 else "refused"  # noqa: PLR2004 - RFC 5321
+
+
+Verb = Callable[[Session, str], Awaitable[Reply | None]]  # None: the method has answered by itself
+_VERBS: Mapping[str, Verb] = {
+    name.removeprefix("smtp_"): method for name, method in vars(Session).items() if name.startswith("smtp_")
 }

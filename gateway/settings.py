@@ -1,14 +1,72 @@
 """The settings of the gateway: GATEWAY_... in the environment, read once in __main__, then passed down."""
 
+import ipaddress
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, HttpUrl, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    IPvAnyNetwork,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.log import LogFormat
 
 Port = Annotated[int, Field(gt=0, le=65535)]
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - the one part that faces the internet
+
+
+def _split(given: object) -> object:
+    """A comma list in the environment is a tuple here."""
+    if not isinstance(given, str):
+        return given
+    found = tuple(one.strip() for one in given.split(",") if one.strip())
+    if not found:
+        raise ValueError("it should be a list, separated by commas")
+    return found
+
+
+CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
+
+
+class ListenerSettings(BaseModel):
+    """One listener: a port on one or more addresses, with its TLS mode and who may talk on it.
+
+    `proxy_from`: with a network here the listener speaks the PROXY protocol, to these networks alone.
+    `client_certificates` needs GATEWAY_TLS_CLIENT_CA. Limits that are left out are the gateway's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    port: Port
+    tls: Literal["starttls", "implicit"]
+    addresses: Annotated[tuple[str, ...], Field(min_length=1)] = EVERYWHERE
+    gate: str = Field(default="default", pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")
+    client_certificates: Literal["no", "optional", "required"] = "no"
+    proxy_from: tuple[IPvAnyNetwork, ...] = ()
+    max_message_bytes: PositiveInt | None = None
+    max_recipients: PositiveInt | None = None
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_addresses(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for one in given:
+            ipaddress.ip_address(one)
+        return given
+
+    def trusts(self, address: str) -> bool:
+        """Whether a PROXY header from `address` is believed."""
+        return any(ipaddress.ip_address(address) in network for network in self.proxy_from)
 
 
 class Settings(BaseSettings):
@@ -17,41 +75,86 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, extra="forbid")
 
     hostname: str = Field(default="mail.sallyport.test", pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
-    bind: Annotated[tuple[str, ...], NoDecode] = ("0.0.0.0", "::")  # noqa: S104 - the one part that faces the internet
+    workers: PositiveInt = Field(default_factory=lambda: min(os.cpu_count() or 1, 4), le=64)
+
+    # Listeners: the shipped ones by their ports, or a list of one's own
+    bind: CommaList = EVERYWHERE
     submission_port: Port = 587
     submissions_port: Port = 465
-    tls_cert: Path
-    tls_key: Path
+    travel_submission_port: Port | None = None
+    travel_submissions_port: Port | None = None
+    listeners: tuple[ListenerSettings, ...] = ()
+    status_bind: str = "127.0.0.1"
+    status_port: Port = 7588
+
+    tls_cert: Paths
+    tls_key: Paths
+    tls_client_ca: Path | None = None
+
     policy_url: HttpUrl
     policy_token_file: Path
-    relay: str = Field(pattern=r"^[^\s:]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$")
-    relay_connections: PositiveInt = 20
-    relay_timeout_s: PositiveFloat = Field(
-        default=75, le=90
-    )  # with policy's below the 2 minutes of RFC 6409 section 5.3
     policy_timeout_s: PositiveFloat = Field(default=5, le=20)
-    max_message_bytes: PositiveInt = 25 * 1024 * 1024
-    max_sessions: PositiveInt = 1000
-    max_sessions_per_network: PositiveInt = 50  # of one IPv4 address or IPv6 /64; Postfix has the same default
+    relay: str = Field(pattern=r"^[^\s:]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$")
+    relay_connections: PositiveInt = 20  # of one worker
+    # With policy's below the 2 minutes of RFC 6409 section 5.3
+    relay_timeout_s: PositiveFloat = Field(default=75, le=90)
+    spool_dir: Path = Path("/tmp")  # noqa: S108 - files without a name, see spool.py
+
+    # Caps, over all workers
+    max_sessions: PositiveInt = Field(default=1000, le=50_000)
+    max_sessions_per_address: PositiveInt = 50  # one IPv4 address or IPv6 /64; Postfix has the same default
+    max_sessions_per_network: PositiveInt = 200  # one IPv4 /24 or IPv6 /48
+    shed_lag_s: PositiveFloat = 0.5  # how late a worker may be before it turns new connections away
+
+    # Deadlines
     handshake_timeout_s: PositiveFloat = 10
     login_timeout_s: PositiveFloat = 60  # from the greeting to a successful AUTH
     command_timeout_s: PositiveFloat = 300  # RFC 5321 section 4.5.3.2.7
     data_timeout_s: PositiveFloat = 180  # between two pieces of a message
+    min_data_rate: PositiveInt = 500  # octets in a second, after data_timeout_s; Postfix: smtpd_min_data_rate
     session_timeout_s: PositiveFloat = 3600
     drain_s: PositiveFloat = 30
+
+    # Budgets of one session
+    max_message_bytes: PositiveInt = 25 * 1024 * 1024
+    max_messages: PositiveInt = 1000
+    max_commands: PositiveInt = 20_000
+    max_commands_before_login: PositiveInt = 50
     max_errors: PositiveInt = 20
     max_login_failures: PositiveInt = 3
     log_format: LogFormat = "text"
 
-    @field_validator("bind", mode="before")
+    @property
+    def all_listeners(self) -> tuple[ListenerSettings, ...]:
+        """The list, or the shipped pair, and the travellers' pair where it has ports."""
+        if self.listeners:
+            return self.listeners
+        shipped = (
+            ("submission", self.submission_port, "starttls", "default"),
+            ("submissions", self.submissions_port, "implicit", "default"),
+            ("travel-submission", self.travel_submission_port, "starttls", "travel"),
+            ("travel-submissions", self.travel_submissions_port, "implicit", "travel"),
+        )
+        return tuple(
+            ListenerSettings.model_validate(
+                {"name": name, "port": port, "tls": tls, "gate": gate, "addresses": self.bind}
+            )
+            for name, port, tls, gate in shipped
+            if port
+        )
+
+    @field_validator("listeners")
     @classmethod
-    def _split(cls, given: object) -> object:
-        if not isinstance(given, str):
-            return given
-        addresses = tuple(one.strip() for one in given.split(",") if one.strip())
-        if not addresses:
-            raise ValueError("it should be IP addresses, separated by commas")
-        return addresses
+    def _have_names_of_their_own(cls, given: tuple[ListenerSettings, ...]) -> tuple[ListenerSettings, ...]:
+        names = [one.name for one in given]
+        if len(set(names)) < len(names):
+            raise ValueError("each listener should have a name of its own")
+        return given
+
+    @property
+    def tls_pairs(self) -> tuple[tuple[Path, Path], ...]:
+        """Each certificate with its key, in the order given: the first is the one without SNI."""
+        return tuple(zip(self.tls_cert, self.tls_key, strict=False))
 
     @property
     def relay_host(self) -> str:

@@ -101,7 +101,7 @@ native_public_ports() { # the ports that the running stack was started with, in 
 
 choose_inner_ports() { # exports them: those of the last start, or the usual ones, or the next that are free
   local pair key port lines='' taken=" $SALLYPORT_SUBMISSION_PORT $SALLYPORT_SUBMISSIONS_PORT $SALLYPORT_IMAPS_PORT $SALLYPORT_SINK_PORT "
-  for pair in POLICY:7587 RELAY:10025 LMTP:2424 SINK_SMTP:2525; do
+  for pair in POLICY:7587 STATUS:7588 RELAY:10025 LMTP:2424 SINK_SMTP:2525; do
     key=INNER_${pair%:*}_PORT
     port=$(sed -n "s/^$key=//p" "$RUN/ports" 2>/dev/null || :)
     port=${port:-${pair#*:}}

@@ -79,8 +79,8 @@ class Process:
 
     def stop(self) -> None:
         if self.running and self.running.poll() is None:
-            self.running.send_signal(signal.SIGCONT)
-            self.running.kill()
+            os.killpg(self.running.pid, signal.SIGCONT)
+            os.killpg(self.running.pid, signal.SIGKILL)  # with its workers, so that its ports are free at once
             self.running.wait()
 
     def text(self) -> str:
@@ -106,7 +106,8 @@ class Sallyport:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.policy_port, self.submission_port, self.submissions_port = free_port(), free_port(), free_port()
+        self.policy_port, self.status_port = free_port(), free_port()
+        self.submission_port, self.submissions_port = free_port(), free_port()
         self.policy_environment = {
             "POLICY_STATE_DIR": str(self.folder / "state"),
             "POLICY_PORT": str(self.policy_port),
@@ -119,6 +120,9 @@ class Sallyport:
             "GATEWAY_BIND": "127.0.0.1",
             "GATEWAY_SUBMISSION_PORT": str(self.submission_port),
             "GATEWAY_SUBMISSIONS_PORT": str(self.submissions_port),
+            "GATEWAY_STATUS_PORT": str(self.status_port),
+            "GATEWAY_WORKERS": "2",
+            "GATEWAY_SPOOL_DIR": str(self.folder),
             "GATEWAY_TLS_CERT": str(self.folder / "cert.pem"),
             "GATEWAY_TLS_KEY": str(self.folder / "key.pem"),
             "GATEWAY_POLICY_URL": f"http://127.0.0.1:{self.policy_port}",
@@ -142,9 +146,18 @@ class Sallyport:
     def start_gateway(self) -> None:
         self.gateway.start()
         until(
-            lambda: answers(self.submission_port) and answers(self.submissions_port),
+            lambda: answers(self.submission_port) and answers(self.submissions_port) and self.status("health/ready"),
             f"gateway answers\n{self.gateway.text()}",
         )
+
+    def status(self, path: str) -> str:
+        """What the gateway's status port says; empty as long as it says nothing."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}/{path}", timeout=5) as answer:
+                text: str = answer.read().decode()
+                return text
+        except OSError:
+            return ""
 
     def stop(self) -> None:
         self.gateway.stop()

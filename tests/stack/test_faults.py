@@ -93,9 +93,9 @@ def test_a_message_goes_all_the_way(stack: Sallyport, ada: Login, sink: Sink, ta
 
 
 def test_connections_to_postfix_are_used_again(stack: Sallyport, ada: Login, tap: Tap) -> None:
-    """Three messages in a row, one connection."""
-    assert [send(stack, ada)[0] for _ in range(3)] == [250, 250, 250]
-    assert bytes(tap.seen["to-next-hop"]).count(b"EHLO ") == 1
+    """Messages in a row need no more connections than there are workers."""
+    assert [send(stack, ada)[0] for _ in range(5)] == [250] * 5
+    assert bytes(tap.seen["to-next-hop"]).count(b"EHLO ") <= 2
 
 
 def test_postfix_down(tmp_path: Path, sink: Sink) -> None:
@@ -354,7 +354,7 @@ def test_parallel_sessions_cannot_overshoot(stack: Sallyport, ada: Login) -> Non
 
 def test_no_command_relays_without_login(stack: Sallyport, sink: Sink) -> None:
     """Every verb that could hand mail in, before TLS and under it, without AUTH."""
-    attempts = ["MAIL FROM:<ada@sallyport.test>", "RCPT TO:<open@elsewhere.example>", "DATA", "BDAT 5 LAST", "EXPN x",
+    attempts = ["MAIL FROM:<ada@sallyport.test>", "RCPT TO:<open@elsewhere.example>", "DATA", "BDAT 0 LAST", "EXPN x",
                 "XFORWARD ADDR=127.0.0.1", "XCLIENT LOGIN=ada", "ETRN x", "SEND FROM:<ada@sallyport.test>"]  # fmt: skip
     with smtplib.SMTP("localhost", stack.submission_port) as client:
         client.ehlo()

@@ -28,6 +28,7 @@ class Serve:
             "--submission-port": str(self.submission_port),
             "--submissions-port": str(self.submissions_port),
             "--policy-port": str(self.policy_port),
+            "--status-port": str(free_port()),
         }
         arguments = [word for option in options.items() for word in option]
         self.process = Process([*CLI, "serve", *arguments], {}, folder / "serve.log")

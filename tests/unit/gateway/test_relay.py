@@ -1,87 +1,22 @@
-"""The relay against next hops that behave in every way, on real sockets."""
+"""The relay against next hops that behave in every way, on real sockets: the pool, and what a client hears."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import socket
 
 import pytest
+from hops import HELLO, MESSAGE, Answer, Hop, answering, envelope, relay_to, relayed, spooled, take_all, turning
 
-from gateway import replies
+from gateway import log, replies
 from gateway.errors import RelayFailed
-from gateway.relay import Envelope, HopReply, Relay, reply_for
+from gateway.relay import Relay
 from gateway.replies import Reply
-
-MESSAGE = b"From: ada@example.org\r\n\r\n.dot\r\n"
-HELLO = ("250-hop", "250-PIPELINING", "250-SIZE", "250-8BITMIME", "250-XFORWARD ADDR HELO IDENT", "250 CHUNKING")
-
-
-def envelope(**changes: object) -> Envelope:
-    values: dict[str, object] = {
-        "reverse_path": "ada@example.org",
-        "recipients": ("bob@x.example", "carl@x.example"),
-        "client_address": "192.0.2.7",
-        "client_name": "client name",
-        "submission": "cafe",
-        "message_bytes": len(MESSAGE),
-        "is_eight_bit": False,
-    }
-    return Envelope(**(values | changes))  # type: ignore[arg-type]  # changed by name
-
-
-class Hop:
-    """A next hop that answers as `answer` says; None closes the connection."""
-
-    def __init__(self, hello: tuple[str, ...] = HELLO, answer: Callable[[str], str | None] | None = None) -> None:
-        self.hello = hello
-        self.answer = answer or self.take_all
-        self.lines: list[str] = []
-        self.messages: list[bytes] = []
-        self.connections = 0
-
-    @staticmethod
-    def take_all(line: str) -> str | None:
-        if line == "DATA":
-            return "354 go on"
-        return "250 2.0.0 Ok: queued as AB12" if line.startswith(("BDAT", ".")) else "250 2.0.0 Ok"
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        writer.write(b"220 hop\r\n")
-        try:
-            while line := (await reader.readline()).decode().rstrip("\r\n"):
-                self.lines.append(line)
-                if line.startswith("EHLO"):
-                    writer.write("".join(f"{one}\r\n" for one in self.hello).encode())
-                    continue
-                if line.startswith("BDAT"):
-                    self.messages.append(await reader.readexactly(int(line.split()[1])))
-                said = self.answer(line)
-                if said is None:
-                    break
-                writer.write(f"{said}\r\n".encode())
-                if line == "DATA" and said.startswith("354"):
-                    self.messages.append(await reader.readuntil(b"\r\n.\r\n"))
-                    writer.write(f"{self.answer('.')}\r\n".encode())
-        finally:
-            writer.close()
-
-
-@asynccontextmanager
-async def relay_to(hop: Hop, timeout_s: float = 5) -> AsyncIterator[Relay]:
-    server = await asyncio.start_server(hop.serve, "127.0.0.1", 0)
-    relay = Relay("127.0.0.1", server.sockets[0].getsockname()[1], "gateway.test", connections=2, timeout_s=timeout_s)
-    try:
-        yield relay
-    finally:
-        relay.close()
-        server.close()
 
 
 async def test_envelope_and_message_arrive_as_they_are() -> None:
     """XFORWARD in xtext, MAIL with its parameters, each RCPT, and the message by its length, dots and all."""
     hop = Hop()
     async with relay_to(hop) as relay:
-        assert await relay.relay(envelope(), MESSAGE) == "AB12"
+        assert await relayed(relay) == "AB12"
     assert hop.lines == [
         "EHLO gateway.test",
         "XFORWARD ADDR=192.0.2.7 HELO=client+20name IDENT=cafe",
@@ -93,38 +28,27 @@ async def test_envelope_and_message_arrive_as_they_are() -> None:
     assert hop.messages == [MESSAGE]
 
 
-async def test_without_chunking_dots_are_stuffed() -> None:
-    """RFC 5321 section 4.5.2; and without PIPELINING each command waits for its reply."""
+async def test_without_pipelining_each_command_waits() -> None:
+    """RFC 2920: where it is not offered, and the same for CHUNKING and all the others."""
     hop = Hop(hello=("250 hop",))
     async with relay_to(hop) as relay:
-        await relay.relay(envelope(), MESSAGE)
-    assert hop.messages == [b"From: ada@example.org\r\n\r\n..dot\r\n.\r\n"]
+        await relayed(relay)
     assert hop.lines[1:] == [
         "MAIL FROM:<ada@example.org>",
         "RCPT TO:<bob@x.example>",
         "RCPT TO:<carl@x.example>",
         "DATA",
     ]
+    assert hop.messages == [b"From: ada@example.org\r\n\r\n..dot\r\n.\r\n"]
 
 
-async def test_eight_bit_messages_are_declared_or_refused() -> None:
-    """RFC 6152: a next hop that does not offer 8BITMIME gets no eight-bit octet, and nothing is converted."""
-    hop = Hop()
-    async with relay_to(hop) as relay:
-        await relay.relay(envelope(is_eight_bit=True), MESSAGE)
-    assert hop.lines[2].endswith(" BODY=8BITMIME")
-    async with relay_to(Hop(hello=("250 hop",))) as relay:
-        with pytest.raises(RelayFailed) as failed:
-            await relay.relay(envelope(is_eight_bit=True), MESSAGE)
-    assert failed.value.reply is replies.RELAY_REFUSED
+async def test_a_next_hop_that_names_no_queue_id() -> None:
+    """Its text is its own affair."""
+    async with relay_to(Hop(answer=answering("BDAT", "250"))) as relay:
+        assert await relayed(relay) == ""
 
 
-async def test_an_ipv6_client_is_marked_as_such() -> None:
-    """Postfix's XFORWARD_README: IPv6 addresses carry a prefix."""
-    hop = Hop()
-    async with relay_to(hop) as relay:
-        await relay.relay(envelope(client_address="2001:db8::1"), MESSAGE)
-    assert "ADDR=IPV6:2001:db8::1 " in hop.lines[1]
+# The pool
 
 
 async def test_one_connection_serves_many_messages() -> None:
@@ -132,17 +56,166 @@ async def test_one_connection_serves_many_messages() -> None:
     hop = Hop()
     async with relay_to(hop) as relay:
         for _ in range(3):
-            await relay.relay(envelope(), MESSAGE)
+            await relayed(relay)
         assert hop.connections == 1
-        hop.answer = lambda line: None if hop.connections == 1 else Hop.take_all(line)
-        await relay.relay(envelope(), MESSAGE)
+        hop.answer = lambda line: None if hop.connections == 1 else take_all(line)
+        await relayed(relay)
     assert hop.connections == 2
     assert len(hop.messages) == 4
 
 
-def answering(verb: str, reply: str | None) -> Callable[[str], str | None]:
-    return lambda line: reply if line.startswith(verb) else Hop.take_all(line)
+async def test_what_was_idle_for_long_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next hop is about to close it; it gets a QUIT."""
+    hop = Hop()
+    async with relay_to(hop) as relay:
+        await relayed(relay)
+        monkeypatch.setattr("gateway.relay._IDLE_LIMIT_S", -1.0)
+        await relayed(relay)
+        await hop.heard("QUIT")
+    assert hop.connections == 2
 
+
+async def test_closing_says_goodbye() -> None:
+    """RFC 5321 section 4.1.1.10; Postfix logs a connection that was lost otherwise."""
+    hop = Hop()
+    async with relay_to(hop) as relay:
+        await relayed(relay)
+        relay.close()
+        await hop.heard("QUIT")
+
+
+async def test_small_writes_go_out_at_once() -> None:
+    """Without TCP_NODELAY two of them in a row cost 40 ms. asyncio sets it, and this holds it to that."""
+    async with relay_to(Hop()) as relay:
+        begun = await relay.begin(envelope())
+        assert begun.connection
+        connected = begun.connection._transport.get_extra_info("socket")
+        assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        relay.abandon(begun)
+
+
+async def test_more_messages_than_connections_wait_for_their_turn() -> None:
+    """None is lost, and none opens a connection too many."""
+    hop = Hop()
+    async with relay_to(hop, connections=2) as relay:
+        assert await asyncio.gather(*(relayed(relay) for _ in range(20))) == ["AB12"] * 20
+    assert hop.connections == 2
+
+
+async def test_who_waits_too_long_for_a_turn_hears_it() -> None:
+    """The time for one relay counts from the beginning, not from the first word to the next hop."""
+    hop = Hop(answer=answering("MAIL", ""))
+    async with relay_to(hop, connections=1, timeout_s=0.1) as relay:
+        outcomes = await asyncio.gather(relayed(relay), relayed(relay), return_exceptions=True)
+    assert all(isinstance(one, RelayFailed) and one.reply is replies.RELAY_UNAVAILABLE for one in outcomes)
+
+
+# What it offers
+
+
+async def test_offers_are_known_before_the_first_message() -> None:
+    """And the connection that was opened for it is used."""
+    hop = Hop()
+    async with relay_to(hop) as relay:
+        assert relay.offers == frozenset()
+        await relay.warm()
+        assert relay.offers == {"PIPELINING", "SIZE", "8BITMIME", "XFORWARD", "CHUNKING"}
+        await relayed(relay)
+    assert hop.connections == 1
+
+
+async def test_offers_follow_the_newest_connection() -> None:
+    """A next hop that was changed is asked anew with its next connection."""
+    hop = Hop(answer=answering("BDAT", None))
+    async with relay_to(hop) as relay:
+        await relay.warm()
+        hop.hello = ("250-hop", "250 dsn")
+        with pytest.raises(RelayFailed):
+            await relayed(relay)
+        await relay.warm()
+        assert relay.offers == {"DSN"}
+
+
+async def test_a_next_hop_that_is_not_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is no reason not to start: it is logged, and nothing is raised."""
+    said: list[str] = []
+    monkeypatch.setattr(log, "next_hop_not_reached", said.append)
+    relay = Relay("127.0.0.1", 1, "gateway.test", 1, 5)
+    await relay.warm()
+    async with relay_to(Hop(greeting="554 5.7.1 not you")) as refused:
+        await refused.warm()
+    assert "1" in said[0]
+    assert said[1] == "greeted with 554 5.7.1 not you"
+    assert relay.offers == frozenset()
+
+
+# Taken back
+
+
+@pytest.mark.parametrize("hello", [HELLO, ("250 hop",)], ids=["pipelining", "one by one"])
+async def test_what_policy_refuses_is_taken_back(hello: tuple[str, ...]) -> None:
+    """With the next envelope, so that nobody waits for it."""
+    hop = Hop(hello=hello)
+    async with relay_to(hop) as relay:
+        for _ in range(3):
+            relay.abandon(await relay.begin(envelope()))
+        assert await relayed(relay) == "AB12"
+        assert await relayed(relay) == "AB12"
+    assert hop.connections == 1
+    assert hop.lines.count("RSET") == 3
+    assert hop.messages[0].startswith(MESSAGE[:20])
+    mails = [number for number, line in enumerate(hop.lines) if line.startswith("MAIL")]
+    begins = [hop.lines[number - (hello is HELLO) - 1] for number in mails]
+    assert begins[1:4] == ["RSET"] * 3
+
+
+@pytest.mark.parametrize("said", ["421 4.3.2 bye", "503 5.5.1 no", None, "250-endless"])
+async def test_what_cannot_be_taken_back_is_closed(said: str | None) -> None:
+    """An envelope that lingered would get the next message."""
+    hop = Hop(answer=answering("RSET", said))
+    async with relay_to(hop) as relay:
+        relay.abandon(await relay.begin(envelope()))
+        if said == "250-endless":
+            hop.answer = lambda line: "250-endless\r\n500 x" if line == "RSET" else take_all(line)
+        assert await relayed(relay) == "AB12"
+    assert hop.connections == 2
+    assert len(hop.messages) == 1
+
+
+async def test_a_relay_ends_once() -> None:
+    """After `abandon` its connection is another's, and there is one slot for each connection."""
+    hop = Hop()
+    async with relay_to(hop, connections=1) as relay:
+        begun = await relay.begin(envelope())
+        relay.abandon(begun)
+        relay.abandon(begun)
+        with pytest.raises(RelayFailed) as failed:
+            await relay.send(begun, b"", spooled(MESSAGE))
+        assert failed.value.is_certain
+        first = await relay.begin(envelope())
+        second = asyncio.create_task(relay.begin(envelope()))
+        await asyncio.sleep(0)
+        assert not second.done()
+        relay.abandon(first)
+        relay.abandon(await second)
+    assert hop.messages == []
+
+
+async def test_what_is_forgotten_ends_by_itself() -> None:
+    """The slot comes back when the time is over, and the message cannot be sent any more."""
+    hop = Hop()
+    async with relay_to(hop, connections=1, timeout_s=0.1) as relay:
+        forgotten = await relay.begin(envelope())
+        await turning(lambda: forgotten.is_over)
+        with pytest.raises(RelayFailed) as failed:
+            await relay.send(forgotten, b"", spooled(MESSAGE))
+        assert failed.value.is_certain
+        relay.abandon(forgotten)
+        assert await relayed(relay) == "AB12"
+    assert hop.connections == 2
+
+
+# What the client hears
 
 CASES = [
     # what it shows, verb, what the next hop says to it, reply to the client, certain
@@ -159,7 +232,11 @@ CASES = [
     ("gone after the message", "BDAT", None, replies.RELAY_BROKE_OFF, False),
     ("no SMTP at RCPT", "RCPT", "hello there", replies.RELAY_UNAVAILABLE, True),
     ("no SMTP after the message", "BDAT", "hello there", replies.RELAY_BROKE_OFF, False),
+    ("a code that is none", "BDAT", "650 what", replies.RELAY_BROKE_OFF, False),
     ("endless reply line", "RCPT", "250 " + "x" * 10_000, replies.RELAY_UNAVAILABLE, True),
+    ("endless reply", "RCPT", "\r\n".join(["250-x"] * 200), replies.RELAY_UNAVAILABLE, True),
+    ("a reply too many to the message", "BDAT", "250 2.0.0 Ok\r\n250 2.0.0 Ok", replies.RELAY_BROKE_OFF, False),
+    ("half a reply too many", "BDAT", "250 2.0.0 Ok\r\n250-2.0.0", replies.RELAY_BROKE_OFF, False),
 ]
 
 
@@ -167,38 +244,181 @@ CASES = [
 async def test_what_the_client_hears(verb: str, said: str | None, reply: Reply, certain: bool) -> None:
     """Never the next hop's text; and whether the message may be out, for the budget."""
     hop = Hop(answer=answering(verb, said))
-    async with relay_to(hop) as relay:
+    async with relay_to(hop, connections=1) as relay:
         with pytest.raises(RelayFailed) as failed:
-            await relay.relay(envelope(), MESSAGE)
+            await relayed(relay)
         assert (failed.value.reply, failed.value.is_certain) == (reply, certain)
         # A connection that saw trouble is never used again.
-        hop.answer = Hop.take_all
-        assert await relay.relay(envelope(), MESSAGE) == "AB12"
+        hop.answer = take_all
+        assert await relayed(relay) == "AB12"
     assert hop.connections == 2
 
 
-@pytest.mark.parametrize(("silent_at", "certain"), [("MAIL", True), ("BDAT", False)])
-async def test_silence_ends_in_time(silent_at: str, certain: bool) -> None:
-    """No answer within the time for one relay."""
-    hop = Hop(answer=answering(silent_at, ""))
-    hop.answer = answering(silent_at, "250-and")  # a reply that never ends
-    async with relay_to(hop, timeout_s=0.2) as relay:
+DATA_CASES = [
+    # what it shows, line (. is the end of the message), what the next hop says to it, reply to the client, certain
+    ("DATA refused", "DATA", "554 5.5.1 no valid recipients", replies.RELAY_REFUSED, True),
+    ("DATA answered with 250", "DATA", "250 2.0.0 Ok", replies.RELAY_DEFERRED, True),
+    ("gone at DATA", "DATA", None, replies.RELAY_UNAVAILABLE, True),
+    ("message refused", ".", "552 5.3.4 too big", replies.RELAY_TOO_BIG, True),
+    ("gone after the message", ".", None, replies.RELAY_BROKE_OFF, False),
+    ("taken before it was sent", "DATA", "354 go on\r\n250 2.0.0 Ok", replies.RELAY_UNAVAILABLE, True),
+]
+
+
+@pytest.mark.parametrize(
+    ("verb", "said", "reply", "certain"), [c[1:] for c in DATA_CASES], ids=[c[0] for c in DATA_CASES]
+)
+async def test_what_the_client_hears_without_chunking(verb: str, said: str | None, reply: Reply, certain: bool) -> None:
+    """The same with DATA."""
+    hop = Hop(hello=(*HELLO[:-1], "250 SIZE"), answer=answering(verb, said))
+    async with relay_to(hop, connections=1) as relay:
         with pytest.raises(RelayFailed) as failed:
-            await relay.relay(envelope(), MESSAGE)
+            await relayed(relay)
+        assert (failed.value.reply, failed.value.is_certain) == (reply, certain)
+
+
+@pytest.mark.parametrize("greeting", ["554 5.7.1 not you", "421 4.3.2 bye", "SSH-2.0-x", "220 hop\r\n220 hop"])
+async def test_a_next_hop_that_does_not_greet_us(greeting: str) -> None:
+    """Whatever it says: its trouble with us, and the message stays the client's."""
+    async with relay_to(Hop(greeting=greeting)) as relay:
+        with pytest.raises(RelayFailed) as failed:
+            await relayed(relay)
+    assert (failed.value.reply, failed.value.is_certain) == (replies.RELAY_UNAVAILABLE, True)
+
+
+@pytest.mark.parametrize(("silent_at", "certain"), [("MAIL", True), ("BDAT", False)])
+@pytest.mark.parametrize("said", ["", "250-and"], ids=["nothing", "half a reply"])
+async def test_silence_ends_in_time(silent_at: str, certain: bool, said: str) -> None:
+    """No answer within the time for one relay."""
+    hop = Hop(answer=answering(silent_at, said))
+    async with relay_to(hop, timeout_s=0.2) as relay:
+        with pytest.raises(RelayFailed, match="TimeoutError") as failed:
+            await relayed(relay)
     assert failed.value.is_certain is certain
+
+
+async def test_silence_on_a_pooled_connection_is_not_tried_again() -> None:
+    """The time is over, whatever another connection might say."""
+    hop = Hop()
+    async with relay_to(hop, connections=1, timeout_s=0.2) as relay:
+        await relayed(relay)
+        hop.answer = answering("MAIL", "")
+        with pytest.raises(RelayFailed, match="TimeoutError"):
+            await relayed(relay)
+    assert hop.connections == 1
 
 
 async def test_nobody_listens() -> None:
     """Refused at once, and certain."""
     with pytest.raises(RelayFailed) as failed:
-        await Relay("127.0.0.1", 1, "gateway.test", connections=1, timeout_s=5).relay(envelope(), MESSAGE)
+        await relayed(Relay("127.0.0.1", 1, "gateway.test", 1, 5))
     assert (failed.value.reply, failed.value.is_certain) == (replies.RELAY_UNAVAILABLE, True)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("5.7.1 no", replies.RELAY_DEFERRED), ("no status", replies.RELAY_DEFERRED), ("5.1.2 no", replies.RELAY_REFUSED)],
-)
-def test_a_refusal_of_us_is_no_refusal_of_the_message(text: str, expected: Reply) -> None:
-    """5yz about the gateway itself, or about nobody knows what, leaves the message with the client."""
-    assert reply_for(HopReply(550, text)) is expected
+async def test_a_missing_extension_costs_no_slot() -> None:
+    """The message is refused, and the next one goes out."""
+    async with relay_to(Hop(), connections=1) as relay:
+        with pytest.raises(RelayFailed) as failed:
+            await relayed(relay, envelope(is_utf8=True))
+        assert failed.value.reply is replies.RELAY_NOT_UTF8
+        assert await relayed(relay) == "AB12"
+
+
+# Out of step
+
+
+def later(hop: Hop, said: bytes) -> None:
+    """The next hop speaks unasked on each of its connections."""
+    for writer in hop.open:
+        writer.write(said)
+
+
+@pytest.mark.parametrize("said", [b"250 2.0.0 Ok\r\n", b"421 4.4.2 timeout\r\n", b"2", b""], ids=repr)
+async def test_a_word_too_many_while_policy_decides(said: bytes) -> None:
+    """It would be read as the reply to the message, which would be lost: a 250 that nobody gave."""
+    hop = Hop()
+    async with relay_to(hop) as relay:
+        begun = await relay.begin(envelope())
+        later(hop, said) if said else [writer.close() for writer in hop.open]
+        connection = begun.connection
+        await turning(lambda: not (connection and connection.is_idle))
+        with pytest.raises(RelayFailed) as failed:
+            await relay.send(begun, b"", spooled(MESSAGE))
+        assert (failed.value.reply, failed.value.is_certain) == (replies.RELAY_UNAVAILABLE, True)
+        assert await relayed(relay) == "AB12"
+    assert hop.connections == 2
+    assert len(hop.messages) == 1
+
+
+@pytest.mark.parametrize("said", [b"250 2.0.0 Ok\r\n", b"421 4.4.2 timeout\r\n", b"2"], ids=repr)
+async def test_a_word_too_many_between_messages(said: bytes) -> None:
+    """Postfix says 421 before it closes what was idle for long."""
+    hop = Hop()
+    async with relay_to(hop) as relay:
+        await relayed(relay)
+        pooled = relay._free[0]
+        later(hop, said)
+        await turning(lambda: not pooled.is_idle)
+        assert await relayed(relay) == "AB12"
+    assert hop.connections == 2
+
+
+@pytest.mark.parametrize("verb", ["XFORWARD", "MAIL", "RCPT"])
+async def test_a_reply_too_many_to_the_envelope(verb: str) -> None:
+    """Nobody knows which belongs to what: none counts, and the message is not sent."""
+    hop = Hop(answer=answering(verb, "250 2.0.0 Ok\r\n250 2.0.0 Ok"))
+    async with relay_to(hop) as relay:
+        with pytest.raises(RelayFailed) as failed:
+            await relayed(relay)
+    assert (failed.value.reply, failed.value.is_certain) == (replies.RELAY_UNAVAILABLE, True)
+    assert hop.messages == []
+
+
+# Cancelled
+
+STEPS = ["EHLO", "XFORWARD", "MAIL", "RCPT", "DATA", "BDAT"]
+
+
+@pytest.mark.parametrize("verb", STEPS)
+@pytest.mark.parametrize("is_pooled", [False, True], ids=["fresh", "pooled"])
+async def test_cancelled_at_each_step(verb: str, is_pooled: bool) -> None:
+    """The connection is closed, the slot comes back, and the next message reads its own replies."""
+    if verb == "EHLO" and is_pooled:
+        pytest.skip("a pooled connection was greeted")
+    hello = HELLO if verb != "DATA" else (*HELLO[:-1], "250 SIZE")
+    silent: Answer = answering(verb, "")
+    hop = Hop(hello=hello, answer=silent)
+    async with relay_to(hop, connections=1) as relay:
+        if is_pooled:
+            hop.answer = take_all
+            await relayed(relay)
+            hop.lines.clear()
+            hop.messages.clear()
+            hop.answer = silent
+        if verb == "EHLO":
+            hop.hello = ("",)
+        task = asyncio.create_task(relayed(relay))
+        await hop.heard(verb)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        hop.hello, hop.answer = hello, take_all
+        before = hop.connections
+        assert await relayed(relay) == "AB12"
+        assert hop.connections == before + 1
+
+
+async def test_cancelled_while_it_waits_for_a_turn() -> None:
+    """Who waited behind it comes to its turn."""
+    hop = Hop(answer=answering("MAIL", ""))
+    async with relay_to(hop, connections=1) as relay:
+        first, second = asyncio.create_task(relayed(relay)), asyncio.create_task(relayed(relay))
+        await hop.heard("MAIL")
+        second.cancel()
+        hop.answer = take_all
+        third = asyncio.create_task(relayed(relay))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await third == "AB12"
+        assert first.cancelled()
+        assert second.cancelled()

@@ -1,0 +1,278 @@
+"""The octets of one session: lines in, replies out, deadlines, TLS. What the lines mean is session.py's concern.
+
+The class is aiosmtpd's SMTP with its own command loop. aiosmtpd gives the stream protocol, the start of a connection
+and its task. Its loop accepts bare LF, its replies lack enhanced codes and may carry an exception's text, its AUTH
+lines end at 512 octets, its DATA reader costs up to 75 times the message in memory, and its constructor inspects itself
+for 84 microseconds with each connection; it is not called.
+
+Pipelining (RFC 2920): replies wait until no whole line is left to be answered, and leave in one write. After EHLO, AUTH
+with a challenge, STARTTLS, DATA and before the greeting a client has to wait for us; one that does not is an injection
+(CVE-2011-0411) or a program that was not made for this port, and the session ends.
+
+Deadlines: every wait for the client sets `_expires_at`, and Edge.make_rounds looks at all sessions twice a second. A
+client that does not read is waited for as long as one that does not write.
+"""
+
+import asyncio
+import secrets
+from asyncio import sslproto
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiosmtpd.smtp import SMTP
+
+from gateway import handshake, log, replies
+from gateway.edge import Edge
+from gateway.errors import SessionOver
+from gateway.handshake import Secured
+from gateway.replies import Reply
+from gateway.settings import ListenerSettings
+from gateway.tls import Selected
+
+_CHUNK = 256 * 1024
+_REPLIES_AT_ONCE = 8 * 1024
+_UNREAD_LIMIT = 64 * 1024  # octets under TLS that wait for a session that is busy
+_VERB_OCTETS = 5
+_NEVER = float("inf")
+TLS_GOODBYE_S = 2.0  # how long the client's own close_notify is waited for
+
+# asyncio reads TLS through a zeroed buffer of 256 KiB for each connection. 16 KiB is one TLS record (RFC 8446 section
+# 5.1); measured: a quarter more sessions in a second. After the handshake all connections read through one buffer,
+# because what was read leaves it before the next connection is looked at.
+sslproto.SSLProtocol.max_size = 16 * 1024
+_SHARED_BUFFER = bytearray(_CHUNK)
+_SHARED_VIEW = memoryview(_SHARED_BUFFER)
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """A line that was longer than it may be; `start` has its verb."""
+
+    start: bytes
+
+
+class Conversation(SMTP):
+    """One connection. `ended` is done when it is gone."""
+
+    line_length_limit = _CHUNK // 2  # of the stream, which pauses at twice that; aiosmtpd's 1001 pauses every 2 KB
+
+    def __init__(self, edge: Edge, listener: ListenerSettings, client_address: str, selected: Selected | None) -> None:
+        loop = asyncio.get_running_loop()
+        self.loop = loop
+        asyncio.StreamReaderProtocol.__init__(
+            self, asyncio.StreamReader(limit=self.line_length_limit, loop=loop), self._cb_client_connected, loop=loop
+        )
+        # What aiosmtpd's constructor would have set and its connection_made reads
+        self.session = self.envelope = self._original_transport = None
+        self.transport: asyncio.Transport | None = None
+        self._handler_coroutine: asyncio.Task[None] | None = None
+        # Shared by all sessions
+        self._edge = edge
+        self._listener = listener
+        # Of this connection
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self._id = secrets.token_hex(6)
+        self._client_address = client_address
+        self._selected = selected  # where TLS comes before the greeting
+        self._tls: Secured | None = None
+        self._received = bytearray()  # octets that were read and not yet understood
+        self._replies = bytearray()  # replies that were given and not yet written
+        self._waiting = False  # for a command
+        self._draining = False
+        # Deadlines, on the loop's clock
+        self._opened_at = loop.time()
+        self._expires_at = self._unread_until = _NEVER
+        self._ends_at = self._opened_at + edge.settings.session_timeout_s
+
+    # The life of the connection
+
+    def _reset_timeout(self, duration: float | None = None) -> None:
+        """aiosmtpd's timer; ours are in check()."""
+
+    def connection_lost(self, error: Exception | None) -> None:
+        asyncio.StreamReaderProtocol.connection_lost(self, error)
+        self._edge.sessions.discard(self)
+        if self._handler_coroutine:
+            self._handler_coroutine.cancel()
+        self.transport = None
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def eof_received(self) -> bool:
+        """The client has closed its half. aiosmtpd would cancel the command that runs; here it goes on."""
+        self._reader.feed_eof()
+        return False
+
+    def drain(self) -> None:
+        """End as soon as no transaction is open: at once where the client has nothing to wait for."""
+        self._draining = True
+        if self._waiting and self._is_idle() and self._handler_coroutine:
+            self._handler_coroutine.cancel()
+
+    def cut(self) -> None:
+        """The time to drain is over."""
+        if self.transport:
+            self.transport.abort()
+
+    def check(self, now: float) -> None:
+        """Enforce the deadline of whatever is waited for; `now` is the loop's clock."""
+        if now >= self._unread_until:
+            self._edge.scoreboard.count("sessions_expired_total")
+            self.cut()
+        elif now >= self._expires_at:
+            self._edge.scoreboard.count("sessions_expired_total")
+            late = replies.SESSION_TOO_LONG if self._expires_at == self._ends_at else replies.TIMED_OUT
+            self._expires_at = _NEVER
+            self._reader.set_exception(SessionOver(late))
+
+    async def _handle_client(self) -> None:
+        self._edge.sessions.add(self)
+        log.session_opened(self._id, self._listener.name, self._client_address)
+        last: Reply | None = None
+        try:
+            if self._selected:
+                self._is_under_tls(self._selected)
+            await self._converse()
+        except SessionOver as over:
+            last = over.reply
+        except asyncio.CancelledError:
+            if not self._draining or self.transport is None:
+                raise
+            last = replies.SHUTTING_DOWN
+        except ConnectionError:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the client learns nothing of it
+            log.failed(self._id, error)
+            last = replies.INTERNAL_ERROR
+        finally:
+            self._end()
+            await self._part(last)
+
+    async def _part(self, last: Reply | None) -> None:
+        """Say the last line if there is still somebody, and close; TLS says close_notify first."""
+        if self.transport is None:
+            return
+        try:
+            if last:
+                self._say(last)
+            await self._flush()
+        except ConnectionError:
+            return
+        finally:
+            self._writer.close()
+
+    # For session.py to fill in
+
+    async def _converse(self) -> None:
+        raise NotImplementedError
+
+    def _is_idle(self) -> bool:
+        """No transaction is open."""
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        """Called once, whatever ended the session: give back what it holds."""
+        raise NotImplementedError
+
+    # Writing
+
+    def _say(self, reply: Reply) -> None:
+        self._replies += f"{reply}\r\n".encode("ascii")
+
+    def _say_lines(self, lines: Sequence[str]) -> None:
+        """A 250 of several lines, RFC 5321 section 4.2.1."""
+        self._replies += "".join(f"250-{line}\r\n" for line in lines[:-1]).encode()
+        self._replies += f"250 {lines[-1]}\r\n".encode()
+
+    async def _flush(self) -> None:
+        """Write what was said; wait where the client does not read."""
+        if self._replies:
+            self._writer.write(bytes(self._replies))
+            self._replies.clear()
+            self._unread_until = self.loop.time() + self._edge.settings.command_timeout_s
+            await self._writer.drain()
+            self._unread_until = _NEVER
+
+    # Reading
+
+    @property
+    def _has_unread(self) -> bool:
+        """Whether the client has sent more than was understood; the stream has no public way to tell."""
+        return bool(self._received or self._reader._buffer)  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def _must_have_waited(self) -> None:
+        """Called where a client has to wait for our reply: what came already was sent by somebody who did not."""
+        if self._has_unread:
+            raise SessionOver(replies.TALKED_EARLY)
+
+    async def _piece(self, expires_at: float) -> bytes:
+        """What comes next. `expires_at` is on the loop's clock; the end of the whole session comes before it."""
+        if self._replies:
+            await self._flush()
+        self._expires_at = min(expires_at, self._ends_at)
+        piece = await self._reader.read(_CHUNK)
+        self._expires_at = _NEVER
+        if not piece:
+            raise SessionOver
+        return piece
+
+    async def _line(self, limit: int, expires_at: float) -> bytes | TooLong:
+        """The next line with its end, unless it is longer than `limit`; its octets are gone then."""
+        too_long: TooLong | None = None
+        while (end := self._received.find(b"\n")) < 0:
+            if len(self._received) > limit:
+                too_long = too_long or TooLong(bytes(self._received[:_VERB_OCTETS]))
+                self._received.clear()
+            self._received += await self._piece(expires_at)
+        line = bytes(self._received[: end + 1])
+        del self._received[: end + 1]
+        if len(self._replies) > _REPLIES_AT_ONCE:
+            await self._flush()
+        if len(line) > limit:
+            too_long = too_long or TooLong(line[:_VERB_OCTETS])
+        return too_long or line
+
+    # TLS
+
+    async def _start_tls(self, ready: Reply) -> None:
+        """Say `ready` and shake hands. SessionOver where that fails, or where somebody did not wait for `ready`."""
+        if self.transport is None:
+            raise SessionOver
+        # From here on nothing is read but by the handshake: what comes in clear is taken for no command under TLS.
+        self.transport.pause_reading()
+        self._must_have_waited()
+        self._say(ready)
+        await self._flush()
+        settings = self._edge.settings
+        try:
+            selected = await handshake.choose(
+                self.transport.get_extra_info("socket").dup(), self._edge, self._listener, settings.handshake_timeout_s
+            )
+            transport = await self.loop.start_tls(
+                self.transport,
+                self,
+                selected.context,
+                server_side=True,
+                ssl_handshake_timeout=settings.handshake_timeout_s,
+                ssl_shutdown_timeout=TLS_GOODBYE_S,
+            )
+        except OSError as error:
+            self._edge.scoreboard.count("handshakes_total", "failed")
+            log.handshake_failed(self._listener.name, self._client_address, error)
+            raise SessionOver from None
+        # The stream's two ends have no public way to learn of their new transport.
+        self._reader._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001
+        self._writer._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001
+        self.transport = transport
+        self._over_ssl = True
+        self._is_under_tls(selected)
+
+    def _is_under_tls(self, selected: Selected) -> None:
+        """The handshake is done. Read through the one buffer from now on."""
+        self._edge.scoreboard.count("handshakes_total", "done")
+        transport: Any = self.transport  # asyncio's own class has no public name
+        self._tls = handshake.secured(transport, selected, self._listener)
+        protocol = transport._ssl_protocol  # noqa: SLF001 - see max_size above
+        protocol._ssl_buffer, protocol._ssl_buffer_view = _SHARED_BUFFER, _SHARED_VIEW  # noqa: SLF001
+        transport.set_read_buffer_limits(high=_UNREAD_LIMIT)

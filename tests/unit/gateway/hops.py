@@ -1,0 +1,137 @@
+"""Next hops for tests of the relay: servers on real sockets that answer as they are told."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from gateway.relay import Relay
+from gateway.relay_commands import Envelope, Recipient
+from gateway.spool import Spool
+
+MESSAGE = b"From: ada@example.org\r\n\r\n.dot\r\n"
+HEAD = 25  # octets of MESSAGE that handover would put before the rest, with changes of its own
+HELLO = ("250-hop", "250-PIPELINING", "250-SIZE", "250-8BITMIME", "250-XFORWARD ADDR HELO IDENT", "250 CHUNKING")
+
+Answer = Callable[[str], str | None]
+
+
+def envelope(**changes: object) -> Envelope:
+    values: dict[str, object] = {
+        "reverse_path": "ada@example.org",
+        "recipients": (Recipient("bob@x.example"), Recipient("carl@x.example")),
+        "client_address": "192.0.2.7",
+        "client_name": "client name",
+        "submission": "cafe",
+        "message_bytes": len(MESSAGE),
+        "is_eight_bit": False,
+    }
+    return Envelope(**(values | changes))  # type: ignore[arg-type]  # changed by name
+
+
+def spooled(octets: bytes) -> Spool:
+    spool = Spool(Path(tempfile.gettempdir()))
+    spool.append(octets)
+    return spool
+
+
+async def relayed(relay: Relay, told: Envelope | None = None, message: bytes = MESSAGE) -> str:
+    """Both steps, as handover takes them: the head apart, the rest from the spool."""
+    spool = spooled(message)
+    try:
+        begun = await relay.begin(told or envelope())
+        return await relay.send(begun, message[:HEAD], spool, HEAD)
+    finally:
+        spool.close()
+
+
+async def turning(condition: Callable[[], bool]) -> None:
+    """Until `condition` holds; each turn of the event loop is a chance for it."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0)
+
+
+def take_all(line: str) -> str | None:
+    if line == "DATA":
+        return "354 go on"
+    return "250 2.0.0 Ok: queued as AB12" if line.startswith(("BDAT", ".")) else "250 2.0.0 Ok"
+
+
+def answering(verb: str, reply: str | None) -> Answer:
+    return lambda line: reply if line.startswith(verb) else take_all(line)
+
+
+class Hop:
+    """A next hop that answers as `answer` says: None closes the connection, an empty text says nothing at all."""
+
+    def __init__(self, hello: tuple[str, ...] = HELLO, answer: Answer = take_all, greeting: str = "220 hop") -> None:
+        self.hello, self.answer, self.greeting = hello, answer, greeting
+        self.reads_messages = True
+        self.lines: list[str] = []
+        self.messages: list[bytes] = []
+        self.connections = 0
+        self.open: list[asyncio.StreamWriter] = []
+        self._heard = asyncio.Condition()
+
+    async def heard(self, verb: str) -> None:
+        """Until a line that begins so has come."""
+        async with self._heard:
+            await self._heard.wait_for(lambda: any(line.startswith(verb) for line in self.lines))
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open.append(writer)
+        try:
+            self._say(writer, self.greeting)
+            await self._converse(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            self.open.remove(writer)
+            writer.transport.abort() if not self.reads_messages else writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := (await reader.readline()).decode().rstrip("\r\n"):
+            async with self._heard:
+                self.lines.append(line)
+                self._heard.notify_all()
+            if line.startswith("EHLO"):
+                self._say(writer, "\r\n".join(self.hello))
+                continue
+            if line.startswith("BDAT") and self.reads_messages:
+                self.messages.append(await reader.readexactly(int(line.split()[1])))
+            said = self.answer(line)
+            if said is None:
+                return
+            self._say(writer, said)
+            if line.startswith("BDAT") and not self.reads_messages:
+                writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport has it
+                await writer.wait_closed()
+                return
+            if line == "DATA" and said.startswith("354"):
+                self.messages.append(await reader.readuntil(b"\r\n.\r\n"))
+                said = self.answer(".")
+                if said is None:
+                    return
+                self._say(writer, said)
+
+    @staticmethod
+    def _say(writer: asyncio.StreamWriter, said: str) -> None:
+        if said:
+            writer.write(f"{said}\r\n".encode())
+
+
+@asynccontextmanager
+async def relay_to(hop: Hop, *, timeout_s: float = 5, connections: int = 2) -> AsyncIterator[Relay]:
+    server = await asyncio.start_server(hop.serve, "127.0.0.1", 0, limit=64 * 1024 * 1024)
+    relay = Relay("127.0.0.1", server.sockets[0].getsockname()[1], "gateway.test", connections, timeout_s)
+    try:
+        yield relay
+    finally:
+        relay.close()
+        server.close()
+        for writer in tuple(hop.open):
+            writer.transport.abort()
+        await turning(lambda: not hop.open)
