@@ -1,98 +1,77 @@
-"""Plays the dialogs of this folder against a real gateway with a real policy; README.md has their notation."""
+"""Plays the dialogs of this folder against a real gateway; README.md has their notation.
 
-import base64
-import codecs
-import fnmatch
-import socket
-import ssl
-from pathlib import Path
+test_dialogs.py   (you are here) each dialog is a test, and no reply is without a dialog
+notation.py       what a file says
+stages.py         what it is played on: gateway, policy, next hop
+player.py         how a line is played
+"""
+
+from collections.abc import Iterator
 
 import pytest
-from harness import Login, Sallyport
+from notation import DIRECTIVES, FOLDER, KINDS, Dialog, all_dialogs, filled_in
+from player import Player
+from stages import Theatre, key_of
 
-DIALOGS = sorted(Path(__file__).parent.glob("*.smtp"))
+from gateway import replies
+from gateway.replies import FOR_REASON, Reply
+
+DIALOGS = sorted(all_dialogs(), key=lambda dialog: (key_of(dialog), dialog.name))
+REPLIES = {name: value for name, value in vars(replies).items() if isinstance(value, Reply)}
+REPLIES |= {f"FOR_REASON[{reason.name}]": reply for reason, reply in FOR_REASON.items()}
+# No dialog can reach these; with the reason, and the test that does.
+UNREACHABLE: dict[str, str] = {}
 
 
 @pytest.fixture(scope="module")
-def ada(sallyport: Sallyport) -> Login:
-    """The credential that dialogs log in with."""
-    return sallyport.new_login("ada", "ada@sallyport.test")
+def theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    """All stages that dialogs ask for, made when one does."""
+    one = Theatre(tmp_path_factory.mktemp("dialogs"))
+    yield one
+    one.stop()
 
 
-class Player:
-    """One connection. Octets from the gateway are kept until a line is complete."""
-
-    def __init__(self, sallyport: Sallyport, *, implicit_tls: bool) -> None:
-        port = sallyport.submissions_port if implicit_tls else sallyport.submission_port
-        self._context: ssl.SSLContext = sallyport.tls()
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=10)
-        self._received = b""
-        if implicit_tls:
-            self.start_tls()
-
-    def start_tls(self) -> None:
-        assert not self._received, "octets in clear before TLS"
-        self._socket = self._context.wrap_socket(self._socket, server_hostname="localhost")
-
-    def say(self, octets: bytes) -> None:
-        self._socket.sendall(octets)
-
-    def line(self) -> str:
-        while b"\r\n" not in self._received:
-            piece = self._socket.recv(4096)
-            assert piece, f"the gateway closed the connection after {self._received!r}"
-            self._received += piece
-        line, _, self._received = self._received.partition(b"\r\n")
-        return line.decode("ascii")
-
-    def is_closed(self) -> bool:
-        """Nothing more comes, and the end does."""
-        try:
-            return not self._received and not self._socket.recv(4096)
-        except (ConnectionError, ssl.SSLEOFError):
-            return True
-
-    def close(self) -> None:
-        self._socket.close()
-
-
-@pytest.mark.parametrize("path", DIALOGS, ids=lambda path: path.stem)
-def test_dialog(path: Path, sallyport: Sallyport, ada: Login) -> None:
+@pytest.mark.parametrize("dialog", DIALOGS, ids=lambda dialog: dialog.name)
+def test_dialog(dialog: Dialog, theatre: Theatre) -> None:
     """Each line of the file holds."""
-    words = {
-        "{plain}": _base64(f"\0{ada.login}\0{ada.secret}"),
-        "{login}": _base64(ada.login),
-        "{secret}": _base64(ada.secret),
-    }
-    lines = path.read_text().splitlines()
-    assert lines[0].startswith("# "), "a dialog begins with what it shows"
-    player = Player(sallyport, implicit_tls="listener submissions" in lines)
-    try:
-        for number, line in enumerate(lines, 1):
-            play(player, line, words, f"{path.name}:{number}: {line}")
-    finally:
-        player.close()
+    stage = theatre.stage(dialog)
+    stage.prepare(dialog)
+    Player(dialog, theatre, stage).play()
 
 
-def play(player: Player, line: str, words: dict[str, str], where: str) -> None:
-    """One line of a dialog."""
-    kind, text = line[:2], line[3:]
-    for word, value in words.items():
-        text = text.replace(word, value)
-    if kind == "C:":
-        player.say(text.encode() + b"\r\n")
-    elif kind == "C!":
-        player.say(codecs.escape_decode(text.encode())[0])  # type: ignore[attr-defined]  # not in the stubs
-    elif kind == "S:":
-        said = player.line()
-        assert fnmatch.fnmatchcase(said, text.replace("[", "[[]")), f"{where}\nthe gateway said: {said}"
-    elif kind == "T:":
-        player.start_tls()
-    elif kind == "X:":
-        assert player.is_closed(), f"{where}\nthe connection is still open"
-    else:
-        assert not line or line.startswith(("#", "listener ")), where
+@pytest.mark.parametrize("name", REPLIES)
+def test_every_reply_is_met_by_a_dialog(name: str) -> None:
+    """Whoever changes a reply meets the dialog that shows it; its line there has the whole text."""
+    shown = [dialog.name for dialog in DIALOGS for line in dialog.lines if _is_said(str(REPLIES[name]), line.text)]
+    assert bool(shown) != (name in UNREACHABLE), shown or "no dialog has this line"
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def _is_said(reply: str, line: str) -> bool:
+    return filled_in(line, {}) == reply
+
+
+def test_no_two_replies_are_the_same() -> None:
+    """Or a dialog would show one of them and prove the other."""
+    said = [str(reply) for name, reply in REPLIES.items() if name != "FOR_REASON[SENDER_NOT_OWNED]"]
+    assert len(set(said)) == len(said)
+
+
+def test_there_are_enough_dialogs() -> None:
+    """Eighty are promised."""
+    assert len(DIALOGS) >= 80
+
+
+def test_every_dialog_is_known_by_what_it_shows() -> None:
+    """The first line of each file is a sentence of its own."""
+    sentences = [dialog.shows for dialog in DIALOGS]
+    assert len(set(sentences)) == len(sentences)
+    assert not [one for one in sentences if not one.endswith(".")]
+
+
+def test_the_readme_explains_the_notation() -> None:
+    """Every kind of line and every directive."""
+    readme = (FOLDER / "README.md").read_text()
+    for kind in KINDS:
+        assert f"    {kind}" in readme, kind
+    for directive in DIRECTIVES:
+        assert f"    {directive}:" in readme, directive

@@ -11,6 +11,7 @@ import policy.settings
 import sink.settings
 from gateway import replies
 from gateway.replies import FOR_REASON, Reply
+from gateway.scoreboard import COUNTERS, GAUGES
 from policy.contract import Reason
 
 ROOT = Path(__file__).parent.parent.parent
@@ -18,6 +19,16 @@ SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 DOCS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
 KINDS: list[type[BaseSettings]] = [gateway.settings.Settings, policy.settings.Settings, sink.settings.Settings]
 REPLIES = {name: value for name, value in vars(replies).items() if isinstance(value, Reply)}
+REPLIES_PAGE = (ROOT / "docs" / "replies.md").read_text()
+# Replies that are made for each session, as the page writes them
+MADE = [
+    str(replies.greeting("HOSTNAME")),
+    "250 HOSTNAME",
+    "250-...",
+    "250 ENHANCEDSTATUSCODES",
+    "334 CHALLENGE",
+    str(replies.accepted("ID")),
+]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__module__)
@@ -76,3 +87,40 @@ def test_replies_are_well_formed(reply: Reply) -> None:
         assert reply.status[0] == str(reply.code)[0]
     else:
         assert reply.code == 354
+
+
+def test_every_reply_is_on_its_page_once() -> None:
+    """In a row of its own with cause and remedy; and no row is of a reply that nobody says any more."""
+    rows = [line for line in REPLIES_PAGE.splitlines() if re.match(r"\| `\d", line)]
+    told = [reply for row in rows for reply in re.findall(r"`([^`]+)`", row.split(" | ")[0])]
+    said = [str(reply) for reply in {**REPLIES, **FOR_REASON}.values()]
+    assert sorted(told) == sorted({*said, *MADE})
+    for row in rows:
+        assert row.count(" | ") == 3, row
+
+
+def test_the_replies_page_names_what_there_is() -> None:
+    """A remedy that names a setting or a metric that is none is no remedy."""
+    settings = {f"{kind.model_config['env_prefix']}{name}".upper() for kind in KINDS for name in kind.model_fields}
+    assert set(re.findall(r"`((?:GATEWAY|POLICY)_[A-Z0-9_]+)`", REPLIES_PAGE)) <= settings
+    metrics = {f"sallyport_gateway_{name}" for name, *_ in (*COUNTERS, *GAUGES)}
+    assert set(re.findall(r"`(sallyport_gateway_\w+)`", REPLIES_PAGE)) <= metrics
+
+
+def test_what_conformance_names_is_there() -> None:
+    """Every test and every dialog; and no row is without one, unless it says that something is missing."""
+    page = (ROOT / "docs" / "conformance.md").read_text()
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", page):
+        assert f"def {name}(" in (ROOT / path).read_text(), name
+    for name in re.findall(r"`([\w.-]+\.smtp)`", page):
+        assert name == "name.smtp" or (ROOT / "tests" / "dialogs" / name).exists(), name
+    for row in re.findall(r"^\| (?!#|-|octets).*", page, re.MULTILINE):
+        assert re.search(r"\.smtp`|::test_", row.rsplit(" | ", 1)[1]) or " gap: " in row, row
+
+
+def test_conformance_has_all_rows() -> None:
+    """68 requirements and 33 attacks, each numbered once."""
+    page = (ROOT / "docs" / "conformance.md").read_text()
+    requirements, attacks = page.split("\n## Attacks\n")
+    for table, rows in ((requirements, 68), (attacks, 33)):
+        assert [int(number) for number in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)] == list(range(1, rows + 1))
