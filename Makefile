@@ -2,11 +2,14 @@
 
 PYTHON ?= python3
 VENV := .venv
-CHECKED := gateway policy service sink stack tests
+FUZZ_VENV := build/fuzz-venv
+TARGET ?= framing
+SECONDS ?= 60
+CHECKED := gateway policy service sink bench stack tests
 # Versions are resolved once, in dev.txt; the files of the services take theirs from it.
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help up down destroy test lint types lock
+.PHONY: help up down destroy test lint types bench fuzz keep lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -31,12 +34,31 @@ types: $(VENV)/complete ## mypy --strict
 test: lint types ## lint, types, then every test that this machine can run
 	$(VENV)/bin/pytest
 
+fuzz: $(FUZZ_VENV)/complete ## look for octets that break a parser (TARGET=framing, see fuzz/targets.py; SECONDS=60)
+	mkdir -p build/fuzz/$(TARGET)
+	$(FUZZ_VENV)/bin/python -m fuzz $(TARGET) -max_total_time=$(SECONDS) -artifact_prefix=build/fuzz/$(TARGET)- \
+		-print_final_stats=1 build/fuzz/$(TARGET) fuzz/corpus/$(TARGET)
+
+keep: $(FUZZ_VENV)/complete ## put what `make fuzz` found on the way into the corpus, minimised (TARGET=framing)
+	rm -rf build/fuzz/kept && mkdir -p build/fuzz/kept
+	$(FUZZ_VENV)/bin/python -m fuzz $(TARGET) -merge=1 build/fuzz/kept fuzz/corpus/$(TARGET) build/fuzz/$(TARGET)
+	rm -rf fuzz/corpus/$(TARGET) && mv build/fuzz/kept fuzz/corpus/$(TARGET)
+
+bench: $(VENV)/complete ## measure side by side with Postfix and Haraka (as root on Debian; ARGS=--help tells more)
+	@$(VENV)/bin/python -m bench $(ARGS)
+
 lock: $(VENV)/complete ## resolve the requirements anew: every version pinned, every file with its hash
 	$(VENV)/bin/python -m pip install --quiet uv
 	$(COMPILE) --upgrade --extra dev pyproject.toml --output-file requirements/dev.txt
 	$(COMPILE) --extra gateway --constraint requirements/dev.txt pyproject.toml --output-file requirements/gateway.txt
 	$(COMPILE) --extra policy --constraint requirements/dev.txt pyproject.toml --output-file requirements/policy.txt
 	$(COMPILE) --upgrade --allow-unsafe requirements/native.in --output-file requirements/native.txt
+	$(COMPILE) --upgrade requirements/fuzz.in --output-file requirements/fuzz.txt
 
 $(VENV)/complete: requirements/dev.txt
 	stack/dev-venv "$(PYTHON)" $(VENV)
+
+$(FUZZ_VENV)/complete: requirements/gateway.txt requirements/fuzz.txt
+	"$(PYTHON)" -m venv --clear $(FUZZ_VENV)
+	$(FUZZ_VENV)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes $(foreach file,$^,-r $(file))
+	touch $@

@@ -1,0 +1,57 @@
+"""Sallyport: policy and gateway, as tests/harness.py starts them, with identities for all users of the bench.
+
+Full policy is on. Raised are only limits that the work itself would run into: recipients of an identity, and for the
+idle sessions their number. Where the gateway can have several workers, it has one for each core.
+"""
+
+import os
+import time
+from pathlib import Path
+
+from bench.contenders.contender import ADDRESS, USERS
+from gateway.settings import Settings as GatewaySettings
+from policy.settings import Settings as PolicySettings
+from policy.setup import open_store
+from policy.store.database import open_database
+from tests.harness import Sallyport
+
+MANY = "1000000"
+POLICY = {
+    "POLICY_RECIPIENTS_PER_10_MINUTES": MANY,
+    "POLICY_RECIPIENTS_PER_HOUR": MANY,
+    "POLICY_RECIPIENTS_PER_DAY": MANY,
+}
+
+
+def gateway_settings(workers: int | None) -> dict[str, str]:
+    """Workers, where this version has them; all other settings are as shipped."""
+    settings = {}
+    if "workers" in GatewaySettings.model_fields:
+        settings["GATEWAY_WORKERS"] = str(workers or os.cpu_count() or 1)
+    return settings
+
+
+def prepared(folder: Path, next_hop: int, workers: int | None = None) -> Sallyport:
+    """Not yet running: state, certificate and identities are made."""
+    sallyport = Sallyport(folder, next_hop, POLICY, gateway_settings(workers))
+    spool = folder / "spool"
+    spool.mkdir()
+    if "spool_dir" in GatewaySettings.model_fields:
+        sallyport.gateway_environment["GATEWAY_SPOOL_DIR"] = str(spool)
+    sallyport.cli("init")
+    write_identities(sallyport, folder / "credentials")
+    return sallyport
+
+
+def write_identities(sallyport: Sallyport, credentials: Path) -> None:
+    """One identity, address and credential for each user, straight into the store: a command takes 0.5 s."""
+    settings = PolicySettings(state_dir=sallyport.folder / "state")
+    engine = open_database(settings.database)
+    store = open_store(settings, engine)
+    lines = []
+    for number in range(1, USERS + 1):
+        store.add_identity(f"user{number}", (ADDRESS.format(number),), time.time())
+        made = store.add_credential(f"user{number}", "bench", time.time())
+        lines.append(f"{made.login} {made.secret} {ADDRESS.format(number)}\n")
+    engine.dispose()
+    credentials.write_text("".join(lines))

@@ -1,0 +1,15 @@
+"""Every harness by the name of its target. One takes any octets, and raises where a promise is broken."""
+
+from collections.abc import Callable, Mapping
+
+from fuzz import chunks, client_hello, envelope, framing, header, mailboxes, proxy
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = {
+    "framing": framing.one,
+    "chunks": chunks.one,
+    "envelope": envelope.one,
+    "header": header.one,
+    "mailboxes": mailboxes.one,
+    "client_hello": client_hello.one,
+    "proxy": proxy.one,
+}
