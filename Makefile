@@ -42,7 +42,7 @@ fuzz: $(FUZZ_VENV)/complete ## look for octets that break a parser (TARGET=frami
 keep: $(FUZZ_VENV)/complete ## put what `make fuzz` found on the way into the corpus, minimised (TARGET=framing)
 	rm -rf build/fuzz/kept && mkdir -p build/fuzz/kept
 	$(FUZZ_VENV)/bin/python -m fuzz $(TARGET) -merge=1 build/fuzz/kept fuzz/corpus/$(TARGET) build/fuzz/$(TARGET)
-	rm -rf fuzz/corpus/$(TARGET) && mv build/fuzz/kept fuzz/corpus/$(TARGET)
+	test -n "$$(ls build/fuzz/kept)" && rm -rf fuzz/corpus/$(TARGET) && mv build/fuzz/kept fuzz/corpus/$(TARGET)
 
 bench: $(VENV)/complete ## measure side by side with Postfix and Haraka (as root on Debian; ARGS=--help tells more)
 	@$(VENV)/bin/python -m bench $(ARGS)

@@ -49,6 +49,9 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--rows", default=keys, help=f"which, separated by commas (all: {keys})")
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", "5")), help="default 5, or ROUNDS")
     parser.add_argument("--tries", type=int, default=3, help="of a turn in which others used the machine; default 3")
+    parser.add_argument(
+        "--patience", type=float, default=0.0, help="seconds to wait before a turn for others to leave the machine"
+    )
     parser.add_argument("--quick", action="store_true", help="one short round of each row")
     parser.add_argument("--against", default="direct,gates,haraka", help="contenders, separated by commas; or none")
     parser.add_argument("--workers", type=int, help="of the gateway; default one for each core")
@@ -65,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
     contenders = (*options.against, OURS)
     machine.require(contenders)
     rows = [row for row in ROWS if row.key in options.rows]
-    plan = QUICK if options.quick else Plan(options.rounds, options.tries, 1.0)
+    plan = QUICK if options.quick else Plan(options.rounds, options.tries, 1.0, options.patience)
     _allow_many_files()
     say = _progress(time.monotonic())
     generator = Generator.compile(BUILD)

@@ -10,6 +10,7 @@ from bench.processes import Groups, busy_seconds, cores, cpu_seconds
 from bench.rows import Row
 from bench.samples import Sample, Turn
 
+LOOK_S = 0.5  # how long one looks whether the machine is quiet
 NOISY = 0.1  # a share of the machine; where others have more, a turn is repeated
 Say = Callable[[str], None]
 
@@ -21,6 +22,7 @@ class Plan:
     rounds: int
     tries: int  # of a turn that was disturbed
     scale: float  # of the work; see Turn
+    patience_s: float = 0.0  # before each turn: how long to wait for others to leave the machine
 
 
 def measure(row: Row, scene: Scene, generator: Generator, plan: Plan, say: Say) -> list[Sample]:
@@ -31,22 +33,32 @@ def measure(row: Row, scene: Scene, generator: Generator, plan: Plan, say: Say) 
             if row.ours_alone and name != "sallyport":
                 continue
             turn = Turn(scene, generator, scene.contenders[name], number, plan.scale)
-            sample = quietest(row, turn, plan.tries if number else 1, say)
+            sample = quietest(row, turn, plan, say) if number else take(row, turn)
+            say(_line(sample))
             if number:
                 kept.append(sample)
     return kept
 
 
-def quietest(row: Row, turn: Turn, tries: int, say: Say) -> Sample:
-    """The first of `tries` turns in which others left the machine to us, or the one with least of them.
-
-    What decides is never the result.
-    """
+def quietest(row: Row, turn: Turn, plan: Plan, say: Say) -> Sample:
+    """The first turn in which others left the machine to us, or that with least of them. The result never decides."""
     samples: list[Sample] = []
-    while not samples or (len(samples) < tries and samples[-1].others_share > NOISY):
+    while True:
+        wait_until_quiet(plan.patience_s)
         samples.append(take(row, turn))
-        say(_line(samples[-1]))
-    return min(samples, key=lambda sample: sample.others_share)
+        if len(samples) == plan.tries or samples[-1].others_share <= NOISY:
+            return min(samples, key=lambda sample: sample.others_share)
+        say(f"{_line(samples[-1])}  disturbed, again")
+
+
+def wait_until_quiet(patience_s: float) -> None:
+    """Return when nothing of note has run for a moment, or patience is at its end."""
+    end = time.monotonic() + patience_s
+    share = 1.0
+    while share > NOISY and time.monotonic() < end:
+        before = busy_seconds()
+        time.sleep(LOOK_S)
+        share = (busy_seconds() - before) / (LOOK_S * cores())
 
 
 def take(row: Row, turn: Turn) -> Sample:

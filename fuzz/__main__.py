@@ -8,6 +8,8 @@ import atheris  # type: ignore[import-untyped]  # in a virtualenv of its own, se
 with atheris.instrument_imports(include=["gateway", "fuzz", "email"]):
     from fuzz.targets import TARGETS
 
-program, name, *options = sys.argv
+_, name, *options = sys.argv
+# When it merges, libFuzzer starts itself anew: the first word, in a shell, with its own options behind it.
+program = f"{sys.executable} -m fuzz {name}"
 atheris.Setup([program, "-max_len=600", "-timeout=10", *options], TARGETS[name])
 atheris.Fuzz()

@@ -3,7 +3,7 @@
 - a command or a reply of 5yz, never another error;
 - what was accepted stands in the text as it is, and reads the same when it is said again in the shortest form;
 - the path has the two parts that the reference finds, is one line for everybody, and ASCII without SMTPUTF8;
-- the parameters have nothing in them that would be another line, another parameter or another command.
+- the parameters have nothing in them, decoded or not, that would be another line, parameter or command.
 """
 
 import re
@@ -94,6 +94,7 @@ def _mail(argument: str, offers: Offers) -> None:
     said += f" ENVID={command.envid}" if command.envid else ""
     said += " REQUIRETLS" if command.require_tls else ""
     assert parse_mail(said, offers) == command
+    assert _decoded(command.envid).isprintable()
     for value in (command.body, command.ret, command.envid):
         assert value.isascii()
         assert not _UNSAFE.search(value)
@@ -112,8 +113,16 @@ def _rcpt(argument: str, offers: Offers, *, is_utf8: bool) -> None:
     said += f" ORCPT={command.original}" if command.original else ""
     assert parse_rcpt(said, offers, is_utf8=is_utf8) == command
     assert is_utf8 or said.isascii()
+    if not command.original.lower().startswith("utf-8;"):
+        assert _decoded(command.original).isprintable()
     for value in (command.notify, command.original):
         assert not _UNSAFE.search(value)
+
+
+def _decoded(xtext: str) -> str:
+    """RFC 3461 section 4: a plus is followed by two hexadecimal digits."""
+    first, *others = xtext.split("+")
+    return first + "".join(chr(int(one[:2], 16)) + one[2:] for one in others)
 
 
 def _is_safe_path(path: str, *, is_utf8: bool) -> None:
@@ -124,6 +133,6 @@ def _is_safe_path(path: str, *, is_utf8: bool) -> None:
     assert path.count("@") == 1
     assert "." in domain
     assert is_utf8 or path.isascii()
-    assert not re.search("[\0-\x1f\x7f-\x9f\u2028\u2029]", path)
+    assert path.isprintable()
     assert len(path.encode()) <= 254
     assert not _UNSAFE.search(domain)

@@ -3,12 +3,14 @@
 - Content or a reply of 5yz, never another error;
 - where it is accepted, Python's parser finds no defect and the same fields, before and after the fix-ups: those that
   were missing in front, Bcc gone, everything else the same and in the same order;
+- no line of it is blank but the last, and nothing in it is a control character;
 - the completed header section is accepted in turn, names the same authors and needs no further fix-up.
 """
 
 import email.message
 import email.parser
 import email.policy
+import re
 
 from fuzz.spelling import spelled
 from gateway import replies
@@ -53,6 +55,8 @@ WORDS = [
     ),
 ]
 
+_CONTROLS = re.compile(rb"[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
 
 def one(octets: bytes) -> None:
     """The first octet tells whether SMTPUTF8 was said, the others are the message."""
@@ -68,6 +72,8 @@ def one(octets: bytes) -> None:
     if isinstance(content, Reply):
         assert 500 <= content.code < 600
         return
+    assert not _CONTROLS.search(head)
+    assert all(line.strip() for line in head.removesuffix(b"\r\n").split(b"\r\n")[:-1])
     whole = completed(head, content, date="x", message_id="<y>")
     before, after = _fields(head), _fields(whole)
     names = [name.lower() for name, _ in before]

@@ -1,13 +1,34 @@
 """gateway: the internet-facing SMTP edge. It speaks SMTP and holds no rule, no database and no secret but its own.
 
-    listener.py       accepts connections, holds the caps, owns the TLS context
+A message downwards:
+
+    listener.py       accepts connections, PROXY protocol, the caps at the door
+    handshake.py      looks at the ClientHello, chooses the certificate
+    conversation.py   the octets of a session: lines, replies, deadlines, TLS
     session.py        one session: one method for each SMTP verb, in wire order
-    framing.py        pure: where a message ends, bare CR and LF, dot-unstuffing
-    envelope.py       pure: the grammar of MAIL and RCPT arguments
-    facts.py          pure: message bytes to the authors that policy judges
-    relay.py          pooled connections to the next hop, BDAT
+    login.py          the SASL exchange of AUTH
+    handover.py       a finished transaction: facts, verdict, relay, outcome
     policy_client.py  the questions to policy
+    relay.py          the pool of connections to the next hop; next_hop.py is one of them
+
+Pure, octets or text in, a value or a reply out:
+
+    framing.py        where a message ends; bare CR and LF; dot-unstuffing; chunks
+    envelope.py       the grammar of MAIL and RCPT; address.py and mailboxes.py: of addresses, in envelope and header
+    facts.py          the header section: authors, what is missing, what must not be there
+    extensions.py     what EHLO says
+    client_hello.py, proxy.py    what comes before a session
+    relay_commands.py            what the next hop is told
     replies.py        every reply that a client can see
+
+Of the process:
+
+    workers.py        the worker processes and the one above them
+    edge.py           what the sessions of a worker share
+    caps.py, scoreboard.py    memory that the workers share: open connections, counters
+    tls.py            certificates, loaded anew when they change
+    spool.py          the content of a message while it waits
+    status.py, health.py      health and metrics
 
 From policy it imports policy.contract and nothing else.
 """

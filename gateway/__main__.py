@@ -14,6 +14,7 @@ from pathlib import Path
 os.environ["OPENSSL_CONF"] = str(Path(__file__).parent / "openssl.cnf")
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -111,6 +112,7 @@ async def _serve(
     status_bound: socket.socket,
 ) -> None:
     """One worker, until it is told to stop."""
+    gc.set_threshold(20_000, 20, 50)
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

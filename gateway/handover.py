@@ -135,8 +135,10 @@ async def _judged_and_relayed(edge: Edge, transaction: Transaction, spool: Spool
     begun = edge.in_background(edge.relay.begin(handover.envelope))
     try:
         verdict = await edge.policy.judge(handover.facts)
-    except PolicyUnavailable as error:
+    except BaseException as error:
         _take_back(edge, begun)
+        if not isinstance(error, PolicyUnavailable):
+            raise
         edge.scoreboard.count("policy_failures_total")
         log.message_refused(session, submission, error.reply, str(error))
         return error.reply

@@ -33,6 +33,11 @@ class Secured:
     channel_bindings: Mapping[str, bytes]
     certificate: str
 
+    @property
+    def offers_binding(self) -> bool:
+        """Under TLS 1.3 clients would bind with RFC 9266's tls-exporter, which Python cannot compute, and fail."""
+        return "tls-unique" in self.channel_bindings
+
 
 class HandshakeRefused(ConnectionError):
     """What came first is no handshake that we go on with."""
@@ -57,10 +62,11 @@ async def choose(connection: socket.socket, edge: Edge, listener: ListenerSettin
 
 
 def secured(transport: asyncio.BaseTransport, selected: Selected, listener: ListenerSettings) -> Secured:
-    """The facts of the TLS session on `transport`. Python does not export RFC 9266's tls-exporter."""
+    """The facts of the TLS session on `transport`."""
     session: ssl.SSLObject = transport.get_extra_info("ssl_object")
     cipher, version, _ = session.cipher() or ("", "", 0)
-    bindings = {"tls-server-end-point": selected.end_point}
+    # RFC 5929 section 4.1 defines none for Ed25519.
+    bindings = {"tls-server-end-point": selected.end_point} if selected.end_point else {}
     if version == "TLSv1.2" and (unique := session.get_channel_binding("tls-unique")):
         bindings["tls-unique"] = unique
     # One that OpenSSL has verified: an unknown issuer ends the handshake.

@@ -1,22 +1,63 @@
-"""Health check of the gateway: `python -m gateway.health` speaks SMTP to its own listener, exit 0 or 1.
+"""Health check of the gateway: speaks SMTP to its own listener and asks its status port; exit 0 or 1.
 
-A TCP connection alone would be answered by the kernel of a gateway that hangs.
+    python -m gateway.health             silent where all is well; warnings, such as a refused certificate, on stderr
+    python -m gateway.health --metrics   what the status port says, for containers without curl
+
+A TCP connection alone would be answered by the kernel of a gateway that hangs. A listener behind a proxy cannot be
+spoken to without one; then the status port has to do. It runs every few seconds, so it reads the few variables that it
+needs by itself: settings.py would cost half a second of processor time.
 """
 
+import json
 import os
 import smtplib
 import sys
+import urllib.request
+
+_TIMEOUT_S = 5
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - how an address that stands for all is reached
 
 
 def main() -> int:
-    port = int(os.environ.get("GATEWAY_SUBMISSION_PORT", "587"))
     try:
-        with smtplib.SMTP("127.0.0.1", port, local_hostname="localhost", timeout=5) as client:
-            code, _ = client.ehlo()
-    except (OSError, smtplib.SMTPException) as error:
+        if sys.argv[1:] == ["--metrics"]:
+            print(_asked("metrics"), end="")
+            return 0
+        for warning in json.loads(_asked("health/ready"))["warnings"]:
+            print(f"gateway: {warning}", file=sys.stderr)
+        listener = _plain_listener()
+        return 0 if listener is None or _speaks(*listener) else 1
+    except (OSError, ValueError, smtplib.SMTPException) as error:
         print(f"gateway does not answer: {type(error).__name__}", file=sys.stderr)
         return 1
-    return 0 if code == 250 and client.does_esmtp else 1  # noqa: PLR2004 - RFC 5321 section 4.1.1.1
+
+
+def _asked(path: str) -> str:
+    host = os.environ.get("GATEWAY_STATUS_BIND", "127.0.0.1")
+    host = _ANY.get(host, host)
+    where = f"[{host}]" if ":" in host else host
+    port = int(os.environ.get("GATEWAY_STATUS_PORT", "7588"))
+    with urllib.request.urlopen(f"http://{where}:{port}/{path}", timeout=_TIMEOUT_S) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def _plain_listener() -> tuple[str, int] | None:
+    """Address and port of a listener that greets in clear and is not behind a proxy."""
+    given = os.environ.get("GATEWAY_LISTENERS")
+    if not given:
+        addresses = os.environ.get("GATEWAY_BIND", "127.0.0.1").split(",")
+        return addresses[0].strip(), int(os.environ.get("GATEWAY_SUBMISSION_PORT", "587"))
+    for one in json.loads(given):
+        if one["tls"] == "starttls" and not one.get("proxy_from"):
+            return one.get("addresses", ["127.0.0.1"])[0], one["port"]
+    return None
+
+
+def _speaks(host: str, port: int) -> bool:
+    with smtplib.SMTP(_ANY.get(host, host), port, local_hostname="localhost", timeout=_TIMEOUT_S) as client:
+        code, _ = client.ehlo()
+        return code == 250 and client.does_esmtp  # noqa: PLR2004 - RFC 5321 section 4.1.1.1
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from gateway.policy_client import PolicyClient
 from gateway.replies import Reply
 from policy.contract import LoginAnswer, LoginOutcome, LoginStep
 
-_MECHANISMS = ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
+_PLUS = "SCRAM-SHA-256-PLUS"
 AUTH_LINE_LIMIT = 12288 + 2  # RFC 4954 section 4, with CRLF
 
 
@@ -30,9 +30,21 @@ class LoginSource:
     tls: Secured
 
 
-def mechanisms(certificate: str) -> tuple[str, ...]:
-    """What may be tried, strongest first. EXTERNAL is for those who have shown a certificate."""
-    return ("EXTERNAL", *_MECHANISMS) if certificate else _MECHANISMS
+def mechanisms(tls: Secured) -> tuple[str, ...]:
+    """What EHLO names, strongest first: EXTERNAL to who has shown a certificate, -PLUS where clients can bind."""
+    offered = {
+        "EXTERNAL": bool(tls.certificate),
+        _PLUS: tls.offers_binding,
+        "SCRAM-SHA-256": True,
+        "PLAIN": True,
+        "LOGIN": True,
+    }
+    return tuple(name for name, is_offered in offered.items() if is_offered)
+
+
+def may_be_tried(mechanism: str, tls: Secured) -> bool:
+    """What is offered; and -PLUS by a client that asks for it and binds to the certificate."""
+    return mechanism in mechanisms(tls) or (mechanism == _PLUS and bool(tls.channel_bindings))
 
 
 async def exchange(
@@ -78,6 +90,7 @@ async def _ask(
         mechanism=mechanism,
         responses=tuple(responses),
         channel_bindings=dict(source.tls.channel_bindings),
+        is_binding_offered=source.tls.offers_binding,
         certificate=source.tls.certificate,
     )
     try:

@@ -22,7 +22,7 @@ from gateway.envelope import Offers
 from gateway.errors import SessionOver, TransactionFailed
 from gateway.framing import ChunkReader, DataReader, Flaw
 from gateway.handover import Message, Transaction, hand_over
-from gateway.login import AUTH_LINE_LIMIT, LoginSource, exchange, mechanisms
+from gateway.login import AUTH_LINE_LIMIT, LoginSource, exchange, may_be_tried, mechanisms
 from gateway.relay_commands import Recipient
 from gateway.replies import Reply
 from policy.contract import Grants, LoginOutcome, canonical_address
@@ -177,7 +177,7 @@ class Session(Conversation):
             return replies.LOGGED_IN_ALREADY
         mechanism, _, initial = argument.partition(" ")
         mechanism = mechanism.upper()
-        if not self._tls or mechanism not in self._mechanisms():
+        if not self._tls or not may_be_tried(mechanism, self._tls):
             return replies.UNKNOWN_MECHANISM
         source = LoginSource(self._id, self._client_address, self._listener.name, self._tls)
         outcome = await exchange(self._edge.policy, source, mechanism, initial.strip(), self._respond)
@@ -356,7 +356,7 @@ class Session(Conversation):
 
     def _mechanisms(self) -> tuple[str, ...]:
         """What AUTH may name now; nothing before TLS, RFC 4954 section 4, and nothing a second time."""
-        return mechanisms(self._tls.certificate) if self._tls and not self._grants else ()
+        return mechanisms(self._tls) if self._tls and not self._grants else ()
 
 
 def _counted_as_login(reply: Reply) -> str:

@@ -72,6 +72,7 @@ class LoginStep(Frozen):
     # What the TLS session can be bound to, by the name of the channel binding: "tls-server-end-point" (RFC 5929), and
     # under TLS 1.2 "tls-unique". Empty where nothing is known.
     channel_bindings: dict[str, Octets] = Field(default_factory=dict)
+    is_binding_offered: bool = False  # whether EHLO named SCRAM-SHA-256-PLUS; a client that did not see it was deceived
     certificate: str = ""  # SHA-256 of the verified client certificate's DER, hexadecimal; empty where there is none
 
 
@@ -147,5 +148,6 @@ def canonical_address(address: str) -> str:
 
     RFC 5321 section 2.4 leaves the local part's case to the receiving domain; for ownership two spellings of one
     address must never belong to two identities, so both parts are folded here. What is relayed keeps its case.
+    Not casefold(), for which strasse.example and straße.example were one domain; they are two, and two owners'.
     """
-    return address.casefold().rstrip(".")
+    return address.lower().rstrip(".")

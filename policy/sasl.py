@@ -144,7 +144,7 @@ def _first_is_refused(step: LoginStep, first: scram.First) -> Refused | None:
     if step.mechanism == _PLUS:
         if first.binding not in step.channel_bindings:
             return Refused("no such channel binding")
-    elif first.binding or (first.wants_binding and step.channel_bindings):
+    elif first.binding or (first.wants_binding and step.is_binding_offered):
         return Refused("channel binding was taken away")
     if first.authzid not in ("", first.login):
         return Refused("another authzid")

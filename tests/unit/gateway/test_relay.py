@@ -189,6 +189,7 @@ async def test_a_relay_ends_once() -> None:
         begun = await relay.begin(envelope())
         relay.abandon(begun)
         relay.abandon(begun)
+        assert len(relay._free) == 1
         with pytest.raises(RelayFailed) as failed:
             await relay.send(begun, b"", spooled(MESSAGE))
         assert failed.value.is_certain
@@ -275,6 +276,17 @@ async def test_what_the_client_hears_without_chunking(verb: str, said: str | Non
         with pytest.raises(RelayFailed) as failed:
             await relayed(relay)
         assert (failed.value.reply, failed.value.is_certain) == (reply, certain)
+
+
+async def test_what_was_sent_before_says_nothing_of_this_message() -> None:
+    """The second message on a connection never left us, and it is certain that it did not."""
+    hop = Hop(hello=(*HELLO[:-1], "250 SIZE"))
+    async with relay_to(hop, connections=1) as relay:
+        await relayed(relay)
+        hop.answer = answering("DATA", None)
+        with pytest.raises(RelayFailed) as failed:
+            await relayed(relay)
+    assert failed.value.is_certain
 
 
 @pytest.mark.parametrize("greeting", ["554 5.7.1 not you", "421 4.3.2 bye", "SSH-2.0-x", "220 hop\r\n220 hop"])
@@ -376,15 +388,17 @@ async def test_a_reply_too_many_to_the_envelope(verb: str) -> None:
 
 # Cancelled
 
-STEPS = ["EHLO", "XFORWARD", "MAIL", "RCPT", "DATA", "BDAT"]
+STEPS = [
+    ("EHLO", False),
+    *((verb, is_pooled) for verb in ("XFORWARD", "MAIL", "RCPT", "DATA", "BDAT") for is_pooled in (False, True)),
+]
 
 
-@pytest.mark.parametrize("verb", STEPS)
-@pytest.mark.parametrize("is_pooled", [False, True], ids=["fresh", "pooled"])
+@pytest.mark.parametrize(
+    ("verb", "is_pooled"), STEPS, ids=[f"{verb}, {'pooled' if is_pooled else 'fresh'}" for verb, is_pooled in STEPS]
+)
 async def test_cancelled_at_each_step(verb: str, is_pooled: bool) -> None:
     """The connection is closed, the slot comes back, and the next message reads its own replies."""
-    if verb == "EHLO" and is_pooled:
-        pytest.skip("a pooled connection was greeted")
     hello = HELLO if verb != "DATA" else (*HELLO[:-1], "250 SIZE")
     silent: Answer = answering(verb, "")
     hop = Hop(hello=hello, answer=silent)
@@ -402,6 +416,7 @@ async def test_cancelled_at_each_step(verb: str, is_pooled: bool) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+        await turning(lambda: not hop.open)
         hop.hello, hop.answer = hello, take_all
         before = hop.connections
         assert await relayed(relay) == "AB12"

@@ -32,6 +32,7 @@ def step(*responses: bytes, plus: bool = False, bindings: dict[str, bytes] | Non
         mechanism="SCRAM-SHA-256-PLUS" if plus else "SCRAM-SHA-256",
         responses=responses,
         channel_bindings=bindings or {},
+        is_binding_offered="tls-unique" in (bindings or {}),  # as the gateway does it
     )
 
 
@@ -68,6 +69,7 @@ EXCHANGES = [
     ("no binding and none known", False, "n,,", b"", {}),
     ("a client that cannot bind, where we could", False, "n,,", b"", BOTH),
     ("a client that could, where we cannot", False, "y,,", b"", {}),
+    ("a client that could, where we do not offer it", False, "y,,", b"", {"tls-server-end-point": END_POINT}),
     ("its own authzid", False, "n,a=ada,", b"", {}),
     ("bound to the certificate", True, "p=tls-server-end-point,,", END_POINT, BOTH),
     ("bound to the handshake", True, "p=tls-unique,,", UNIQUE, BOTH),
