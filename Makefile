@@ -5,6 +5,9 @@ VENV := .venv
 FUZZ_VENV := build/fuzz-venv
 TARGET ?= framing
 SECONDS ?= 60
+# Debian's own, which users run: a Python that was built without profiling is a quarter slower.
+BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
+BENCH_VENV := build/bench/venv
 CHECKED := gateway policy service sink bench stack tests
 # Versions are resolved once, in dev.txt; the files of the services take theirs from it.
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
@@ -44,19 +47,25 @@ keep: $(FUZZ_VENV)/complete ## put what `make fuzz` found on the way into the co
 	$(FUZZ_VENV)/bin/python -m fuzz $(TARGET) -merge=1 build/fuzz/kept fuzz/corpus/$(TARGET) build/fuzz/$(TARGET)
 	test -n "$$(ls build/fuzz/kept)" && rm -rf fuzz/corpus/$(TARGET) && mv build/fuzz/kept fuzz/corpus/$(TARGET)
 
-bench: $(VENV)/complete ## measure side by side with Postfix and Haraka (as root on Debian; ARGS=--help tells more)
-	@$(VENV)/bin/python -m bench $(ARGS)
+bench: $(BENCH_VENV)/complete ## measure side by side with Postfix and Haraka (as root on Debian; ARGS=--help tells more)
+	@$(BENCH_VENV)/bin/python -m bench $(ARGS)
 
 lock: $(VENV)/complete ## resolve the requirements anew: every version pinned, every file with its hash
 	$(VENV)/bin/python -m pip install --quiet uv
 	$(COMPILE) --upgrade --extra dev pyproject.toml --output-file requirements/dev.txt
 	$(COMPILE) --extra gateway --constraint requirements/dev.txt pyproject.toml --output-file requirements/gateway.txt
+	$(COMPILE) --extra sink --constraint requirements/dev.txt pyproject.toml --output-file requirements/sink.txt
 	$(COMPILE) --extra policy --constraint requirements/dev.txt pyproject.toml --output-file requirements/policy.txt
 	$(COMPILE) --upgrade --allow-unsafe requirements/native.in --output-file requirements/native.txt
 	$(COMPILE) --upgrade requirements/fuzz.in --output-file requirements/fuzz.txt
 
 $(VENV)/complete: requirements/dev.txt
 	stack/dev-venv "$(PYTHON)" $(VENV)
+
+$(BENCH_VENV)/complete: requirements/gateway.txt requirements/policy.txt
+	"$(BENCH_PYTHON)" -m venv --clear $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes $(foreach file,$^,-r $(file))
+	touch $@
 
 $(FUZZ_VENV)/complete: requirements/gateway.txt requirements/fuzz.txt
 	"$(PYTHON)" -m venv --clear $(FUZZ_VENV)

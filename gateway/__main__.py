@@ -15,7 +15,6 @@ os.environ["OPENSSL_CONF"] = str(Path(__file__).parent / "openssl.cnf")
 
 import asyncio
 import gc
-import logging
 import signal
 import socket
 import sys
@@ -42,12 +41,16 @@ def main() -> None:
     try:
         settings = load(Settings)
         _check_settings(settings)
-        certificates = Certificates(settings.tls_pairs, client_ca=settings.tls_client_ca, clock=time.time)
+        certificates = Certificates(
+            settings.tls_pairs,
+            {listener.name: listener.client_certificates for listener in settings.all_listeners},
+            client_ca=settings.tls_client_ca,
+            clock=time.time,
+        )
         token = read_secret("GATEWAY_POLICY_TOKEN_FILE", settings.policy_token_file)
         if sys.argv[1:] == ["--check"]:
             return
         service_log.configure(settings.log_format)
-        logging.getLogger("mail.log").disabled = True  # aiosmtpd's own log names peers
         bound, status_bound = _bind(settings)
     except SettingError as error:
         stop(error, "gateway")

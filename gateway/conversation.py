@@ -1,9 +1,8 @@
 """The octets of one session: lines in, replies out, deadlines, TLS. What the lines mean is session.py's concern.
 
-The class is aiosmtpd's SMTP with its own command loop. aiosmtpd gives the stream protocol, the start of a connection
-and its task. Its loop accepts bare LF, its replies lack enhanced codes and may carry an exception's text, its AUTH
-lines end at 512 octets, its DATA reader costs up to 75 times the message in memory, and its constructor inspects itself
-for 84 microseconds with each connection; it is not called.
+It is a protocol of asyncio's own. aiosmtpd's SMTP, which it began as, had been overridden in every method by then: its
+loop accepts bare LF, its replies lack enhanced codes and may carry an exception's text, its AUTH lines end at 512
+octets, its DATA reader costs up to 75 times the message in memory, and it inspects itself with each connection.
 
 Pipelining (RFC 2920): replies wait until no whole line is left to be answered, and leave in one write. After EHLO, AUTH
 with a challenge, STARTTLS, DATA and before the greeting a client has to wait for us; one that does not is an injection
@@ -20,8 +19,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiosmtpd.smtp import SMTP
-
 from gateway import handshake, log, replies
 from gateway.edge import Edge
 from gateway.errors import SessionOver
@@ -30,19 +27,18 @@ from gateway.replies import Reply
 from gateway.settings import ListenerSettings
 from gateway.tls import Selected
 
-_CHUNK = 256 * 1024
 _REPLIES_AT_ONCE = 8 * 1024
-_UNREAD_LIMIT = 64 * 1024  # octets under TLS that wait for a session that is busy
+_UNREAD_LIMIT = 64 * 1024  # octets that wait for a session that is busy; then the client is not read any more
 _VERB_OCTETS = 5
 _NEVER = float("inf")
 TLS_GOODBYE_S = 2.0  # how long the client's own close_notify is waited for
 
 # asyncio reads TLS through a zeroed buffer of 256 KiB for each connection. 16 KiB is one TLS record (RFC 8446 section
-# 5.1); measured: a quarter more sessions in a second. After the handshake all connections read through one buffer,
-# because what was read leaves it before the next connection is looked at.
+# 5.1); measured: a quarter more sessions in a second. After the handshake all connections read through the same two
+# buffers, one for what the socket gives and one for what TLS makes of it: neither holds anything between two events.
 sslproto.SSLProtocol.max_size = 16 * 1024
-_SHARED_BUFFER = bytearray(_CHUNK)
-_SHARED_VIEW = memoryview(_SHARED_BUFFER)
+_FROM_SOCKET, _UNDER_TLS = bytearray(256 * 1024), bytearray(256 * 1024)
+_FROM_SOCKET_VIEW, _UNDER_TLS_VIEW = memoryview(_FROM_SOCKET), memoryview(_UNDER_TLS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +48,12 @@ class TooLong:
     start: bytes
 
 
-class Conversation(SMTP):
+class Conversation(asyncio.BufferedProtocol):
     """One connection. `ended` is done when it is gone."""
-
-    line_length_limit = _CHUNK // 2  # of the stream, which pauses at twice that; aiosmtpd's 1001 pauses every 2 KB
 
     def __init__(self, edge: Edge, listener: ListenerSettings, client_address: str, selected: Selected | None) -> None:
         loop = asyncio.get_running_loop()
         self.loop = loop
-        asyncio.StreamReaderProtocol.__init__(
-            self, asyncio.StreamReader(limit=self.line_length_limit, loop=loop), self._cb_client_connected, loop=loop
-        )
-        # What aiosmtpd's constructor would have set and its connection_made reads
-        self.session = self.envelope = self._original_transport = None
-        self.transport: asyncio.Transport | None = None
-        self._handler_coroutine: asyncio.Task[None] | None = None
         # Shared by all sessions
         self._edge = edge
         self._listener = listener
@@ -76,8 +63,13 @@ class Conversation(SMTP):
         self._client_address = client_address
         self._selected = selected  # where TLS comes before the greeting
         self._tls: Secured | None = None
+        self.transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
         self._received = bytearray()  # octets that were read and not yet understood
         self._replies = bytearray()  # replies that were given and not yet written
+        self._arrival: asyncio.Future[None] | None = None  # what a session waits for that waits for the client
+        self._room: asyncio.Future[None] | None = None  # what it waits for while the client does not read
+        self._is_paused = self._is_at_eof = False
         self._waiting = False  # for a command
         self._draining = False
         # Deadlines, on the loop's clock
@@ -87,28 +79,47 @@ class Conversation(SMTP):
 
     # The life of the connection
 
-    def _reset_timeout(self, duration: float | None = None) -> None:
-        """aiosmtpd's timer; ours are in check()."""
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type alone
+        self.transport = transport
+        self._task = self.loop.create_task(self._serve())
 
-    def connection_lost(self, error: Exception | None) -> None:
-        asyncio.StreamReaderProtocol.connection_lost(self, error)
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         self._edge.sessions.discard(self)
-        if self._handler_coroutine:
-            self._handler_coroutine.cancel()
         self.transport = None
+        if self._task:
+            self._task.cancel()
         if not self.ended.done():
             self.ended.set_result(None)
 
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
+        return _UNDER_TLS_VIEW
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._received += _UNDER_TLS_VIEW[:nbytes]
+        if len(self._received) > _UNREAD_LIMIT and self.transport and not self._is_paused:
+            self.transport.pause_reading()
+            self._is_paused = True
+        _settle(self._arrival)
+
     def eof_received(self) -> bool:
-        """The client has closed its half. aiosmtpd would cancel the command that runs; here it goes on."""
-        self._reader.feed_eof()
+        """The client has closed its half: what it has sent is still answered."""
+        self._is_at_eof = True
+        _settle(self._arrival)
         return False
+
+    def pause_writing(self) -> None:
+        self._room = self.loop.create_future()
+
+    def resume_writing(self) -> None:
+        _settle(self._room)
+        self._room = None
 
     def drain(self) -> None:
         """End as soon as no transaction is open: at once where the client has nothing to wait for."""
         self._draining = True
-        if self._waiting and self._is_idle() and self._handler_coroutine:
-            self._handler_coroutine.cancel()
+        if self._waiting and self._is_idle() and self._task:
+            self._task.cancel()
 
     def cut(self) -> None:
         """The time to drain is over."""
@@ -120,13 +131,12 @@ class Conversation(SMTP):
         if now >= self._unread_until:
             self._edge.scoreboard.count("sessions_expired_total")
             self.cut()
-        elif now >= self._expires_at:
+        elif now >= self._expires_at and self._arrival and not self._arrival.done():
             self._edge.scoreboard.count("sessions_expired_total")
             late = replies.SESSION_TOO_LONG if self._expires_at == self._ends_at else replies.TIMED_OUT
-            self._expires_at = _NEVER
-            self._reader.set_exception(SessionOver(late))
+            self._arrival.set_exception(SessionOver(late))
 
-    async def _handle_client(self) -> None:
+    async def _serve(self) -> None:
         self._edge.sessions.add(self)
         log.session_opened(self._id, self._listener.name, self._client_address)
         last: Reply | None = None
@@ -157,10 +167,11 @@ class Conversation(SMTP):
             if last:
                 self._say(last)
             await self._flush()
-        except ConnectionError:
+        except SessionOver:  # nobody is there any more
             return
         finally:
-            self._writer.close()
+            if self.transport:
+                self.transport.close()
 
     # For session.py to fill in
 
@@ -187,35 +198,43 @@ class Conversation(SMTP):
 
     async def _flush(self) -> None:
         """Write what was said; wait where the client does not read."""
-        if self._replies:
-            self._writer.write(bytes(self._replies))
-            self._replies.clear()
+        if not self._replies:
+            return
+        if self.transport is None or self.transport.is_closing():
+            raise SessionOver
+        self.transport.write(bytes(self._replies))
+        self._replies.clear()
+        if self._room:
             self._unread_until = self.loop.time() + self._edge.settings.command_timeout_s
-            await self._writer.drain()
+            await self._room
             self._unread_until = _NEVER
 
     # Reading
 
-    @property
-    def _has_unread(self) -> bool:
-        """Whether the client has sent more than was understood; the stream has no public way to tell."""
-        return bool(self._received or self._reader._buffer)  # type: ignore[attr-defined]  # noqa: SLF001
-
     def _must_have_waited(self) -> None:
         """Called where a client has to wait for our reply: what came already was sent by somebody who did not."""
-        if self._has_unread:
+        if self._received:
             raise SessionOver(replies.TALKED_EARLY)
 
-    async def _piece(self, expires_at: float) -> bytes:
-        """What comes next. `expires_at` is on the loop's clock; the end of the whole session comes before it."""
-        if self._replies:
-            await self._flush()
-        self._expires_at = min(expires_at, self._ends_at)
-        piece = await self._reader.read(_CHUNK)
-        self._expires_at = _NEVER
-        if not piece:
+    async def _more(self, expires_at: float) -> None:
+        """Wait until more is in `_received`. `expires_at` is on the loop's clock; the whole session ends before it."""
+        before = len(self._received)
+        await self._flush()
+        if len(self._received) > before:
+            return
+        if self._is_at_eof:
             raise SessionOver
-        return piece
+        if self._is_paused and self.transport:
+            self.transport.resume_reading()
+            self._is_paused = False
+        self._arrival = self.loop.create_future()
+        self._expires_at = min(expires_at, self._ends_at)
+        try:
+            await self._arrival
+        finally:
+            self._arrival, self._expires_at = None, _NEVER
+        if len(self._received) == before:  # the end, and nothing before it
+            raise SessionOver
 
     async def _line(self, limit: int, expires_at: float) -> bytes | TooLong:
         """The next line with its end, unless it is longer than `limit`; its octets are gone then."""
@@ -224,7 +243,7 @@ class Conversation(SMTP):
             if len(self._received) > limit:
                 too_long = too_long or TooLong(bytes(self._received[:_VERB_OCTETS]))
                 self._received.clear()
-            self._received += await self._piece(expires_at)
+            await self._more(expires_at)
         line = bytes(self._received[: end + 1])
         del self._received[: end + 1]
         if len(self._replies) > _REPLIES_AT_ONCE:
@@ -261,18 +280,19 @@ class Conversation(SMTP):
             self._edge.scoreboard.count("handshakes_total", "failed")
             log.handshake_failed(self._listener.name, self._client_address, error)
             raise SessionOver from None
-        # The stream's two ends have no public way to learn of their new transport.
-        self._reader._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001
-        self._writer._transport = transport  # type: ignore[attr-defined]  # noqa: SLF001
         self.transport = transport
-        self._over_ssl = True
         self._is_under_tls(selected)
 
     def _is_under_tls(self, selected: Selected) -> None:
-        """The handshake is done. Read through the one buffer from now on."""
+        """The handshake is done. Read through the shared buffers from now on."""
         self._edge.scoreboard.count("handshakes_total", "done")
         transport: Any = self.transport  # asyncio's own class has no public name
         self._tls = handshake.secured(transport, selected, self._listener)
         protocol = transport._ssl_protocol  # noqa: SLF001 - see max_size above
-        protocol._ssl_buffer, protocol._ssl_buffer_view = _SHARED_BUFFER, _SHARED_VIEW  # noqa: SLF001
+        protocol._ssl_buffer, protocol._ssl_buffer_view = _FROM_SOCKET, _FROM_SOCKET_VIEW  # noqa: SLF001
         transport.set_read_buffer_limits(high=_UNREAD_LIMIT)
+
+
+def _settle(waited_for: "asyncio.Future[None] | None") -> None:
+    if waited_for and not waited_for.done():
+        waited_for.set_result(None)

@@ -52,7 +52,7 @@ async def choose(connection: socket.socket, edge: Edge, listener: ListenerSettin
         async with asyncio.timeout(timeout_s):
             try:
                 hello = await peek(connection, client_hello.parse)
-                return edge.certificates.select(hello, listener.client_certificates)
+                return edge.certificates.select(hello, listener.name)
             except NotClientHello as error:
                 raise HandshakeRefused("no ClientHello") from error
             except NoProtocol as error:

@@ -6,7 +6,7 @@ Mechanisms live in policy. What is here is the base64 around them, and the three
 import base64
 import binascii
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from gateway import replies
@@ -14,9 +14,9 @@ from gateway.errors import PolicyUnavailable
 from gateway.handshake import Secured
 from gateway.policy_client import PolicyClient
 from gateway.replies import Reply
+from gateway.settings import Mechanism
 from policy.contract import LoginAnswer, LoginOutcome, LoginStep
 
-_PLUS = "SCRAM-SHA-256-PLUS"
 AUTH_LINE_LIMIT = 12288 + 2  # RFC 4954 section 4, with CRLF
 
 
@@ -30,21 +30,20 @@ class LoginSource:
     tls: Secured
 
 
-def mechanisms(tls: Secured) -> tuple[str, ...]:
-    """What EHLO names, strongest first: EXTERNAL to who has shown a certificate, -PLUS where clients can bind."""
-    offered = {
-        "EXTERNAL": bool(tls.certificate),
-        _PLUS: tls.offers_binding,
-        "SCRAM-SHA-256": True,
-        "PLAIN": True,
-        "LOGIN": True,
-    }
-    return tuple(name for name, is_offered in offered.items() if is_offered)
+def mechanisms(allowed: Sequence[Mechanism], tls: Secured) -> list[Mechanism]:
+    """What EHLO names: EXTERNAL to who has shown a certificate, -PLUS where clients can bind."""
+    return [
+        name
+        for name in allowed
+        if (name != "EXTERNAL" or tls.certificate) and (name != "SCRAM-SHA-256-PLUS" or tls.offers_binding)
+    ]
 
 
-def may_be_tried(mechanism: str, tls: Secured) -> bool:
+def may_be_tried(mechanism: str, allowed: Sequence[Mechanism], tls: Secured) -> bool:
     """What is offered; and -PLUS by a client that asks for it and binds to the certificate."""
-    return mechanism in mechanisms(tls) or (mechanism == _PLUS and bool(tls.channel_bindings))
+    if mechanism == "SCRAM-SHA-256-PLUS":
+        return mechanism in allowed and bool(tls.channel_bindings)
+    return mechanism in mechanisms(allowed, tls)
 
 
 async def exchange(

@@ -25,6 +25,7 @@ from gateway.handover import Message, Transaction, hand_over
 from gateway.login import AUTH_LINE_LIMIT, LoginSource, exchange, may_be_tried, mechanisms
 from gateway.relay_commands import Recipient
 from gateway.replies import Reply
+from gateway.settings import Mechanism
 from policy.contract import Grants, LoginOutcome, canonical_address
 
 _BEFORE_TLS = frozenset(("EHLO", "NOOP", "QUIT", "STARTTLS"))  # RFC 3207 section 4
@@ -177,7 +178,7 @@ class Session(Conversation):
             return replies.LOGGED_IN_ALREADY
         mechanism, _, initial = argument.partition(" ")
         mechanism = mechanism.upper()
-        if not self._tls or not may_be_tried(mechanism, self._tls):
+        if not self._tls or not may_be_tried(mechanism, self._edge.settings.mechanisms, self._tls):
             return replies.UNKNOWN_MECHANISM
         source = LoginSource(self._id, self._client_address, self._listener.name, self._tls)
         outcome = await exchange(self._edge.policy, source, mechanism, initial.strip(), self._respond)
@@ -313,9 +314,9 @@ class Session(Conversation):
         """Feed `reader` until it has what it needs. A client that trickles is cut off as one that says nothing is."""
         settings = self._edge.settings
         started, octets = self.loop.time(), 0
-        piece = bytes(self._received)
-        self._received.clear()
         while True:
+            piece = bytes(self._received)
+            self._received.clear()
             octets += len(piece)
             content = reader.feed(piece)
             if message:
@@ -324,7 +325,7 @@ class Session(Conversation):
                 self._received += reader.rest
                 return
             slowest = started + settings.data_timeout_s + octets / settings.min_data_rate
-            piece = await self._piece(min(self._patience(settings.data_timeout_s), slowest))
+            await self._more(min(self._patience(settings.data_timeout_s), slowest))
 
     async def _hand_over(self, transaction: Transaction, reader: DataReader | ChunkReader, message: Message) -> Reply:
         """Once policy has reserved, the transaction runs to its end, whether or not the client is still there."""
@@ -354,9 +355,9 @@ class Session(Conversation):
     def _offers(self) -> Offers:
         return extensions.offers_for(self._edge.relay.offers, self._message_limit, is_under_tls=bool(self._tls))
 
-    def _mechanisms(self) -> tuple[str, ...]:
-        """What AUTH may name now; nothing before TLS, RFC 4954 section 4, and nothing a second time."""
-        return mechanisms(self._tls) if self._tls and not self._grants else ()
+    def _mechanisms(self) -> list[Mechanism]:
+        """What EHLO names now; nothing before TLS, RFC 4954 section 4, and nothing a second time."""
+        return mechanisms(self._edge.settings.mechanisms, self._tls) if self._tls and not self._grants else []
 
 
 def _counted_as_login(reply: Reply) -> str:

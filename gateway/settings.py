@@ -3,7 +3,7 @@
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -36,6 +36,10 @@ def _split(given: object) -> object:
 
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
+
+
+# What EHLO may name, in its order; policy knows them all.
+Mechanism = Literal["EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"]
 
 
 class ListenerSettings(BaseModel):
@@ -90,6 +94,7 @@ class Settings(BaseSettings):
     tls_cert: Paths
     tls_key: Paths
     tls_client_ca: Path | None = None
+    mechanisms: Annotated[tuple[Mechanism, ...], NoDecode, BeforeValidator(_split)] = get_args(Mechanism)
 
     policy_url: HttpUrl
     policy_token_file: Path

@@ -93,7 +93,7 @@ class _Pair:
     kind: _Kind
     expires_at: float
     end_point: bytes
-    contexts: Mapping[ClientCertificates, ssl.SSLContext]
+    contexts: Mapping[str, ssl.SSLContext]  # by listener
 
     def is_for(self, name: str) -> bool:
         """RFC 6125 section 6.4.3: a wildcard stands for one label, the leftmost."""
@@ -112,18 +112,25 @@ class _Pair:
 class Certificates:
     """All pairs; the first is for clients that ask for no name or for an unknown one. `clock`: seconds since the epoch.
 
-    Without `client_ca` no listener can ask for client certificates.
+    `listeners`: the client certificate rule of each, by its name; those other than "no" need `client_ca`. Each has
+    contexts of its own, or a TLS 1.2 session that was begun on one could be resumed on another, past its rule.
     """
 
     def __init__(
-        self, pairs: Sequence[tuple[Path, Path]], *, client_ca: Path | None = None, clock: Callable[[], float]
+        self,
+        pairs: Sequence[tuple[Path, Path]],
+        listeners: Mapping[str, ClientCertificates],
+        *,
+        client_ca: Path | None = None,
+        clock: Callable[[], float],
     ) -> None:
         self._files: tuple[tuple[Path, ...], ...] = tuple((*pair, client_ca) if client_ca else pair for pair in pairs)
+        self._listeners = listeners
         self._clock = clock
         self.failure = ""  # why what is on disk does not serve; empty where it does
         self.generation = 1
         try:
-            self._pairs = [_load(_contents(files), files, clock()) for files in self._files]
+            self._pairs = [_load(_contents(files), files, listeners, clock()) for files in self._files]
         except CertificateError as error:
             raise SettingError(error.setting, str(error), error.remedy) from None
 
@@ -132,15 +139,15 @@ class Certificates:
         """The earliest of those that serve, in seconds since the epoch."""
         return min(pair.expires_at for pair in self._pairs)
 
-    def select(self, hello: ClientHello, clients: ClientCertificates) -> Selected:
-        """What `hello` asks for; NoProtocol where it is a client of something else.
+    def select(self, hello: ClientHello, listener: str) -> Selected:
+        """What `hello` asks for on that listener; NoProtocol where it is a client of something else.
 
         RFC 7301 section 3.2 wants the refusal, and OpenSSL under Python does not make it.
         """
         if hello.alpn and PROTOCOL.encode() not in hello.alpn:
             raise NoProtocol
         pair = self._pair_for(hello)
-        return Selected(pair.contexts[clients], pair.end_point)
+        return Selected(pair.contexts[listener], pair.end_point)
 
     def reload(self) -> bool:
         """Whether something new serves now. What cannot serve is told in `failure`, and tried again the next time."""
@@ -150,7 +157,7 @@ class Certificates:
             try:
                 contents = _contents(files)
                 if _digest(contents) != self._pairs[number].digest:
-                    self._pairs[number] = _load(contents, files, self._clock())
+                    self._pairs[number] = _load(contents, files, self._listeners, self._clock())
                     self.generation += 1
             except CertificateError as error:
                 failures.append(f"{error}; what was there before still serves")
@@ -180,9 +187,10 @@ def _digest(contents: tuple[bytes, ...]) -> bytes:
     return hashlib.sha256(b"".join(hashlib.sha256(one).digest() for one in contents)).digest()
 
 
-def _load(contents: tuple[bytes, ...], files: tuple[Path, ...], now: float) -> _Pair:
-    rules: tuple[ClientCertificates, ...] = ("no", "optional", "required") if len(files) == len(_SETTINGS) else ("no",)
-    contexts = {rule: _context(contents, files, rule) for rule in rules}
+def _load(
+    contents: tuple[bytes, ...], files: tuple[Path, ...], listeners: Mapping[str, ClientCertificates], now: float
+) -> _Pair:
+    contexts = {name: _context(contents, files, rule) for name, rule in listeners.items()}
     try:
         leaf = x509.load_pem_x509_certificate(contents[0])
         names, kind, end_point = _names(leaf), _kind(leaf), _end_point(leaf)

@@ -27,7 +27,8 @@ ECDSA, RSA = make(NAME), make(NAME, kind="rsa")
 
 def certificates(folder: Path, *made: Made, client_ca: Path | None = None) -> Certificates:
     pairs = [one.write(folder, f"cert{number}") for number, one in enumerate(made)]
-    return Certificates(pairs, client_ca=client_ca, clock=lambda: NOW)
+    rules: tuple[ClientCertificates, ...] = ("no", "optional", "required") if client_ca else ("no",)
+    return Certificates(pairs, {rule: rule for rule in rules}, client_ca=client_ca, clock=lambda: NOW)
 
 
 def client(**changes: object) -> ssl.SSLContext:
@@ -196,7 +197,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from gateway.client_hello import ClientHello
 from gateway.tls import Certificates
-chosen = Certificates([(Path({str(cert)!r}), Path({str(key)!r}))], clock=lambda: {NOW})
+chosen = Certificates([(Path({str(cert)!r}), Path({str(key)!r}))], {{'no': 'no'}}, clock=lambda: {NOW})
 listening = socket.create_server(("127.0.0.1", 0))
 print(listening.getsockname()[1], flush=True)
 connection = listening.accept()[0]
@@ -430,7 +431,7 @@ def test_the_old_files_come_back(tmp_path: Path) -> None:
 def test_what_is_early_serves_when_its_time_has_come(tmp_path: Path) -> None:
     """No file changes then, and nobody has to touch one."""
     now = NOW
-    chosen = Certificates([ECDSA.write(tmp_path)], clock=lambda: now)
+    chosen = Certificates([ECDSA.write(tmp_path)], {"no": "no"}, clock=lambda: now)
     EARLY.write(tmp_path)
     assert (chosen.reload(), bool(chosen.failure)) == (False, True)
     now += 2
@@ -458,7 +459,7 @@ def test_a_swapped_folder_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "..data").symlink_to("first")
     for name in ("cert.pem", "cert.key"):
         (tmp_path / name).symlink_to(f"..data/{name}")
-    chosen = Certificates([(tmp_path / "cert.pem", tmp_path / "cert.key")], clock=lambda: NOW)
+    chosen = Certificates([(tmp_path / "cert.pem", tmp_path / "cert.key")], {"no": "no"}, clock=lambda: NOW)
     (tmp_path / "swap").symlink_to("second")
     (tmp_path / "swap").rename(tmp_path / "..data")
     assert chosen.reload()
@@ -494,7 +495,7 @@ def test_nothing_starts_with_a_pair_that_cannot_serve(
     pair = ECDSA.write(tmp_path)
     change(*pair)
     with pytest.raises(SettingError) as wrong:
-        Certificates([pair], clock=lambda: NOW)
+        Certificates([pair], {"no": "no"}, clock=lambda: NOW)
     assert str(wrong.value).startswith(setting)
     assert says in str(wrong.value)
 
@@ -504,7 +505,7 @@ def test_a_weak_key_does_not_serve(tmp_path: Path) -> None:
     command = ["openssl", "req", "-x509", "-newkey", "rsa:1024", "-nodes", "-subj", "/CN=x", "-days", "9000"]
     subprocess.run([*command, "-keyout", "k", "-out", "c"], cwd=tmp_path, check=True, capture_output=True)
     with pytest.raises(SettingError, match="EE_KEY_TOO_SMALL"):
-        Certificates([(tmp_path / "c", tmp_path / "k")], clock=lambda: NOW)
+        Certificates([(tmp_path / "c", tmp_path / "k")], {"no": "no"}, clock=lambda: NOW)
 
 
 @pytest.mark.parametrize("signature", ["-sha1", "-sha224"])
@@ -512,7 +513,7 @@ def test_the_end_point_of_an_old_signature(tmp_path: Path, signature: str) -> No
     """RFC 5929 section 4.1: SHA-256 in place of MD5 and SHA-1, and of nothing else."""
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-days", "9000", signature]
     subprocess.run([*command, "-keyout", "k", "-out", "c"], cwd=tmp_path, check=True, capture_output=True)
-    chosen = Certificates([(tmp_path / "c", tmp_path / "k")], clock=lambda: NOW)
+    chosen = Certificates([(tmp_path / "c", tmp_path / "k")], {"no": "no"}, clock=lambda: NOW)
     read = ssl.PEM_cert_to_DER_cert((tmp_path / "c").read_text())
     expected = hashlib.sha256(read) if signature == "-sha1" else hashlib.sha224(read)
     assert chosen.select(ClientHello(), "no").end_point == expected.digest()
