@@ -32,6 +32,7 @@ class Transaction:
 
     session: str
     listener: str
+    gate: str
     client_address: str
     client_name: str
     credential: int
@@ -106,6 +107,7 @@ def _prepared(edge: Edge, transaction: Transaction, message: Message, submission
         submission=submission,
         session=transaction.session,
         listener=transaction.listener,
+        gate=transaction.gate,
         client_address=transaction.client_address,
         client_name=transaction.client_name,
         credential=transaction.credential,

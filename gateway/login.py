@@ -14,7 +14,7 @@ from gateway.errors import PolicyUnavailable
 from gateway.handshake import Secured
 from gateway.policy_client import PolicyClient
 from gateway.replies import Reply
-from gateway.settings import Mechanism
+from gateway.settings import ListenerSettings, Mechanism
 from policy.contract import LoginAnswer, LoginOutcome, LoginStep
 
 AUTH_LINE_LIMIT = 12288 + 2  # RFC 4954 section 4, with CRLF
@@ -26,7 +26,7 @@ class LoginSource:
 
     session: str
     client_address: str
-    listener: str
+    listener: ListenerSettings
     tls: Secured
 
 
@@ -85,7 +85,8 @@ async def _ask(
         session=source.session,
         exchange=identifier,
         client_address=source.client_address,
-        listener=source.listener,
+        listener=source.listener.name,
+        gate=source.listener.gate,
         mechanism=mechanism,
         responses=tuple(responses),
         channel_bindings=dict(source.tls.channel_bindings),

@@ -180,7 +180,7 @@ class Session(Conversation):
         mechanism = mechanism.upper()
         if not self._tls or not may_be_tried(mechanism, self._edge.settings.mechanisms, self._tls):
             return replies.UNKNOWN_MECHANISM
-        source = LoginSource(self._id, self._client_address, self._listener.name, self._tls)
+        source = LoginSource(self._id, self._client_address, self._listener, self._tls)
         outcome = await exchange(self._edge.policy, source, mechanism, initial.strip(), self._respond)
         reply = outcome if isinstance(outcome, Reply) else _REPLY_TO_LOGIN[outcome.outcome]
         grants = None if isinstance(outcome, Reply) else outcome.grants
@@ -212,6 +212,7 @@ class Session(Conversation):
         self._transaction = Transaction(
             session=self._id,
             listener=self._listener.name,
+            gate=self._listener.gate,
             client_address=self._client_address,
             client_name=self._client_name,
             credential=self._grants.credential,

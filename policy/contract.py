@@ -67,6 +67,7 @@ class LoginStep(Frozen):
     exchange: str  # random, new for each AUTH: what policy derives its nonce from
     client_address: str
     listener: str
+    gate: str = "default"  # by which name the listener calls the gate that is to be asked
     mechanism: str
     responses: tuple[Octets, ...]
     # What the TLS session can be bound to, by the name of the channel binding: "tls-server-end-point" (RFC 5929), and
@@ -100,6 +101,7 @@ class MessageFacts(Frozen):
     submission: str
     session: str
     listener: str
+    gate: str = "default"  # see LoginStep
     client_address: str
     client_name: str  # the EHLO argument: chosen by the client, so it proves nothing
     credential: int
