@@ -58,6 +58,7 @@ lock: $(VENV)/complete ## resolve the requirements anew: every version pinned, e
 	$(COMPILE) --extra policy --constraint requirements/dev.txt pyproject.toml --output-file requirements/policy.txt
 	$(COMPILE) --upgrade --allow-unsafe requirements/native.in --output-file requirements/native.txt
 	$(COMPILE) --upgrade requirements/fuzz.in --output-file requirements/fuzz.txt
+	$(COMPILE) --upgrade requirements/interop.in --output-file requirements/interop.txt
 
 $(VENV)/complete: requirements/dev.txt
 	stack/dev-venv "$(PYTHON)" $(VENV)

@@ -54,7 +54,7 @@ def read_options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="one short round of each row")
     parser.add_argument("--against", default="direct,gates,haraka", help="contenders, separated by commas; or none")
-    parser.add_argument("--workers", type=int, help="of the gateway; default one for each core")
+    parser.add_argument("--workers", type=int, help="of the gateway; default as shipped")
     parser.add_argument("--json", type=Path, help="where the numbers go; default bench/results/DATE.json")
     options = parser.parse_args(arguments)
     options.rows = _chosen(parser, options.rows, [row.key for row in ROWS])

@@ -3,12 +3,8 @@
 The client gets 250 only when the next hop has the message on disk; anything short of that is a refusal, mostly 4yz,
 and the client still has its message. This runs as a task of its own that nothing cancels: a reservation that was made
 is reported on, even where the client has gone.
-
-While policy decides, the next hop is told the envelope already: without content nothing is sent, and where policy
-refuses it is taken back. That saves the client one round trip to the next hop.
 """
 
-import asyncio
 import email.utils
 import secrets
 from dataclasses import dataclass, field
@@ -19,11 +15,10 @@ from gateway import log, replies
 from gateway.edge import Edge
 from gateway.envelope import MailCommand
 from gateway.errors import PolicyUnavailable, RelayFailed
-from gateway.relay import Begun
 from gateway.relay_commands import Envelope, Recipient
 from gateway.replies import FOR_REASON, Reply
 from gateway.spool import Spool
-from policy.contract import Action, MessageFacts, MessageVerdict, Outcome, RelayOutcome
+from policy.contract import Action, MessageFacts, Outcome, RelayOutcome
 
 
 @dataclass(slots=True, kw_only=True)
@@ -134,31 +129,24 @@ def _prepared(edge: Edge, transaction: Transaction, message: Message, submission
 
 async def _judged_and_relayed(edge: Edge, transaction: Transaction, spool: Spool, handover: _Handover) -> Reply:
     session, submission = transaction.session, handover.facts.submission
-    begun = edge.in_background(edge.relay.begin(handover.envelope))
     try:
         verdict = await edge.policy.judge(handover.facts)
-    except BaseException as error:
-        _take_back(edge, begun)
-        if not isinstance(error, PolicyUnavailable):
-            raise
+    except PolicyUnavailable as error:
         edge.scoreboard.count("policy_failures_total")
         log.message_refused(session, submission, error.reply, str(error))
         return error.reply
     if verdict.action is not Action.ACCEPT:
-        _take_back(edge, begun)
         reply = FOR_REASON[verdict.reason] if verdict.reason else replies.INTERNAL_ERROR
         log.message_refused(session, submission, reply, verdict.reason or "")
         return reply
-    return await _relayed(edge, spool, handover, verdict, begun)
+    return await _relayed(edge, spool, handover, verdict.reservation)
 
 
-async def _relayed(
-    edge: Edge, spool: Spool, handover: _Handover, verdict: MessageVerdict, begun: asyncio.Task[Begun]
-) -> Reply:
-    facts, reservation = handover.facts, verdict.reservation
+async def _relayed(edge: Edge, spool: Spool, handover: _Handover, reservation: str) -> Reply:
+    facts = handover.facts
     outcome = Outcome(reservation=reservation, outcome=RelayOutcome.UNKNOWN)
     try:
-        queue_id = await edge.relay.send(await begun, handover.head, spool, handover.offset)
+        queue_id = await edge.relay.relay(handover.envelope, handover.head, spool, handover.offset)
         outcome = Outcome(reservation=reservation, outcome=RelayOutcome.RELAYED, queue_id=queue_id)
     except RelayFailed as error:
         edge.scoreboard.count("relay_failures_total")
@@ -172,16 +160,6 @@ async def _relayed(
     edge.scoreboard.count("message_octets_total", by=facts.message_bytes)
     edge.scoreboard.count("spooled_octets_total", by=spool.file_bytes)
     return replies.accepted(facts.submission)
-
-
-def _take_back(edge: Edge, begun: asyncio.Task[Begun]) -> None:
-    """The envelope is not followed by a message. Nobody waits for that, nor for an error that no longer matters."""
-
-    def ended(task: asyncio.Task[Begun]) -> None:
-        if not task.cancelled() and not task.exception():
-            edge.relay.abandon(task.result())
-
-    begun.add_done_callback(ended)
 
 
 def _trace_field(edge: Edge, transaction: Transaction, submission: str, date: str) -> bytes:

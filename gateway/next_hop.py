@@ -1,7 +1,7 @@
 """One SMTP connection to the next hop: replies matched by count, a message in as few writes as there can be.
 
-A protocol and no pair of streams: a message costs two awaited futures here (the envelope's replies, the
-message's reply), where a StreamReader wakes its task for every line.
+A protocol and no pair of streams: a message costs two awaited futures here (the envelope's replies, the message's
+reply), where a StreamReader wakes its task for every line.
 
 Trust: once anything is not as it must be - a reply too many, a line that is no reply, an error, a cancelled wait - the
 connection is closed, or the next message would read this one's replies.
@@ -14,7 +14,7 @@ from typing import Self, cast
 
 from gateway import replies
 from gateway.errors import RelayFailed
-from gateway.relay_commands import CLOSING, RSET, Envelope, HopReply, commands, octets, refusal, reply_for
+from gateway.relay_commands import CLOSING, Envelope, HopReply, commands, octets, refusal, reply_for
 from gateway.spool import Spool
 
 _BUFFER = _LINE_LIMIT = 4096
@@ -36,7 +36,6 @@ class NextHop(asyncio.BufferedProtocol):
         # Of the connection
         self.offers: dict[str, str] = {}  # EHLO keyword -> its parameters
         self.used_at = 0.0
-        self.needs_reset = False  # the last envelope was abandoned
         self._transport: asyncio.Transport
         self._buffer = memoryview(bytearray(_BUFFER))  # a Protocol's transport would allocate 256 KiB for each read
         self._failure: Exception | None = None
@@ -64,7 +63,8 @@ class NextHop(asyncio.BufferedProtocol):
         """Learn what is offered. A refusal here is the next hop's trouble with us, never the message's."""
         (answer,) = await self._replies()
         if answer.is_positive:
-            (answer,) = await self._exchange([f"EHLO {hostname}"])
+            hello = [f"EHLO {hostname}"]
+            (answer,) = await self._exchange(hello, octets(hello))
         if not answer.is_positive:
             raise RelayFailed(f"greeted with {answer.code} {answer.text}", replies.RELAY_UNAVAILABLE)
         for line in answer.text.split("\n")[1:]:
@@ -76,32 +76,23 @@ class NextHop(asyncio.BufferedProtocol):
         """Nothing is owed by either side, and as far as anybody knows the other side is still there."""
         return not self._failure and not self._awaited and not self._transport.get_write_buffer_size()
 
-    async def begin(self, envelope: Envelope) -> None:
-        """XFORWARD, MAIL and all RCPT, each accepted; RelayFailed where one was not."""
+    async def relay(self, envelope: Envelope, head: bytes, spool: Spool, offset: int) -> HopReply:
+        """The reply to the message; RelayFailed where it was refused, or its envelope was.
+
+        The message follows once the envelope is accepted. In one write with it (RFC 3030 section 4.2) it is a tenth
+        faster, and may be out where the next hop has not answered a word.
+        `message_is_sent` from then on: nobody knows whether the next hop has it, until the reply says so.
+        """
         self.message_is_sent = False
         said = commands(envelope, self.offers)
-        if self.needs_reset:
-            said.insert(0, RSET)
-            self.needs_reset = False
-        answers = await self._exchange(said, is_utf8=envelope.is_utf8)
-        if any(answer.code == CLOSING for answer in answers):
-            raise Broken("421 in reply to the envelope")
-        if said[0] == RSET and not answers[0].is_positive:
-            raise Broken("RSET refused")
-        failed = refusal(said, answers)
-        if failed:
-            raise failed
-
-    async def send(self, head: bytes, spool: Spool, offset: int) -> HopReply:
-        """The reply to the message. Once it is written nobody knows whether it was taken, until the reply says so."""
+        written = octets(said, is_utf8=envelope.is_utf8)
+        _refuse(said, await self._exchange(said, written))
         if "CHUNKING" in self.offers:
             await self._send_by_length(head, spool, offset)
         else:
             await self._send_by_dots(head, spool, offset)
         (answer,) = await self._replies()
-        if not answer.is_positive:
-            raise RelayFailed(f"message refused: {answer.code} {answer.text}", reply_for(answer))
-        return answer
+        return _accepted(answer)
 
     def fail(self, error: Exception) -> None:
         """Close, and let whoever waits know why."""
@@ -148,7 +139,7 @@ class NextHop(asyncio.BufferedProtocol):
 
         A dot is doubled after any LF: if there were a bare one, who takes it for a line end would see no end of data.
         """
-        (go_on,) = await self._exchange(["DATA"])
+        (go_on,) = await self._exchange(["DATA"], b"DATA\r\n")
         if go_on.code != _GO_ON:
             raise RelayFailed(f"DATA refused: {go_on.code} {go_on.text}", reply_for(go_on))
         self._awaited = 1
@@ -173,9 +164,8 @@ class NextHop(asyncio.BufferedProtocol):
 
     # Commands and replies
 
-    async def _exchange(self, lines: Sequence[str], *, is_utf8: bool = False) -> list[HopReply]:
+    async def _exchange(self, lines: Sequence[str], written: bytes) -> list[HopReply]:
         """All commands in one write and then their replies; one by one where PIPELINING (RFC 2920) is not offered."""
-        written = octets(lines, is_utf8=is_utf8)
         if len(lines) == 1 or "PIPELINING" in self.offers:
             self._awaited = len(lines)
             self._write(written)
@@ -272,3 +262,18 @@ def _pieces(head: bytes, spool: Spool, offset: int) -> Iterator[bytes]:
         spool.file.seek(0)
         while piece := spool.file.read(_PIECE):
             yield piece
+
+
+def _refuse(said: Sequence[str], answers: Sequence[HopReply]) -> None:
+    """RelayFailed where an envelope was not accepted whole; Broken where the next hop says that it goes away."""
+    if any(answer.code == CLOSING for answer in answers):
+        raise Broken("421 in reply to the envelope")
+    failed = refusal(said, answers)
+    if failed:
+        raise failed
+
+
+def _accepted(answer: HopReply) -> HopReply:
+    if not answer.is_positive:
+        raise RelayFailed(f"message refused: {answer.code} {answer.text}", reply_for(answer))
+    return answer

@@ -1,6 +1,6 @@
-"""Handing accepted messages to the next hop: pooled connections, one write for the envelope, one for the message.
+"""Handing accepted messages to the next hop over pooled connections.
 
-    relay.py            (you are here) the pool, and the two steps of a relay: `begin` and `send`
+    relay.py            (you are here) the pool
     next_hop.py         one connection
     relay_commands.py   what is said on it, and what a client learns of the answers
 
@@ -8,7 +8,8 @@ With CHUNKING (RFC 3030) the message goes by BDAT: its length stands before it, 
 command. A next hop without it gets DATA with transparency dots; the message has no bare CR or LF by then.
 XFORWARD tells Postfix's log who the client was, and our submission id.
 
-Two steps, because the envelope may be sent while policy is still deciding: until `send` nothing counts.
+The envelope goes after policy's verdict. To send it while policy still decides was tried and measured slower, in
+latency as well: Postfix makes its queue file at RCPT, and policy's fsync then has that to wait for.
 
 Trust: a connection goes back to the pool only after a complete, matching exchange. Any error, timeout or cancellation
 closes it, or the next message would read this one's replies.
@@ -27,48 +28,12 @@ from gateway.next_hop import Broken, NextHop
 from gateway.relay_commands import Envelope, HopReply, Recipient, reply_for
 from gateway.spool import Spool
 
-__all__ = ["Begun", "Envelope", "HopReply", "Recipient", "Relay", "reply_for"]
+__all__ = ["Envelope", "HopReply", "Recipient", "Relay", "reply_for"]
 
 _CONNECT_TIMEOUT_S = 10.0
 _IDLE_LIMIT_S = 60.0  # well below Postfix's smtpd_timeout of 300 s
 _QUEUED_AS = re.compile(r"queued as ([A-Za-z0-9]+)")
 _TROUBLE = (Broken, OSError)  # TimeoutError is an OSError
-
-
-class Begun:
-    """A relay that was begun, and the connection that is its own until `send` or `abandon` ends it.
-
-    One that is forgotten ends by itself when its time is over, so that no slot is lost.
-    """
-
-    __slots__ = ("_slots", "_timer", "connection", "deadline")
-
-    def __init__(self, slots: asyncio.Semaphore, deadline: float) -> None:
-        self.connection: NextHop | None = None
-        self.deadline = deadline
-        self._slots = slots
-        self._timer: asyncio.TimerHandle | None = asyncio.get_running_loop().call_at(deadline, self._expire)
-
-    @property
-    def is_over(self) -> bool:
-        return self._timer is None
-
-    def end(self) -> None:
-        """Give the slot back. A second time does nothing."""
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-            self._slots.release()
-
-    def stop_clock(self) -> None:
-        """The caller watches the deadline by itself."""
-        if self._timer:
-            self._timer.cancel()
-
-    def _expire(self) -> None:
-        if self.connection:
-            self.connection.fail(TimeoutError("the next hop took too long"))
-        self.end()
 
 
 class Relay:
@@ -88,92 +53,62 @@ class Relay:
         except (RelayFailed, *_TROUBLE) as error:
             log.next_hop_not_reached(str(error) or type(error).__name__)
 
-    async def begin(self, envelope: Envelope) -> Begun:
-        """Have the whole envelope accepted; RelayFailed otherwise. What it returns goes to `send` or to `abandon`.
+    async def relay(self, envelope: Envelope, head: bytes, spool: Spool, offset: int = 0) -> str:
+        """The next hop's queue id once it has the message: `head`, and what `spool` holds from `offset` on.
 
-        From here the whole relay takes at most `timeout_s`, so that the client has its answer in time.
+        RelayFailed otherwise. Takes at most `timeout_s` in all, so that the client has its answer in time.
         """
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        in_use: list[NextHop] = []  # the connection that is the message's own
         try:
-            if self._slots.locked():
-                async with asyncio.timeout_at(deadline):
-                    await self._slots.acquire()
-            else:
-                await self._slots.acquire()
-        except TimeoutError as error:
-            raise RelayFailed("all connections to the next hop are busy", replies.RELAY_UNAVAILABLE) from error
-        begun = Begun(self._slots, deadline)
-        try:
-            await self._begin(begun, envelope)
-        except BaseException as error:
-            begun.end()
-            if begun.connection:
-                begun.connection.drop()
-            if isinstance(error, _TROUBLE):
-                raise _failed(error, sent=False) from error
-            raise
-        return begun
-
-    async def send(self, begun: Begun, head: bytes, spool: Spool, offset: int = 0) -> str:
-        """The next hop's queue id once it has the message: `head`, and what `spool` holds from `offset` on."""
-        connection = begun.connection
-        if not connection or begun.is_over:
-            raise RelayFailed("the time for this relay was over before its message", replies.RELAY_UNAVAILABLE)
-        try:
-            if spool.file:
-                # A connection that is closed under loop.sendfile would leave it waiting for ever: cancel it instead.
-                begun.stop_clock()
-                async with asyncio.timeout_at(begun.deadline):
-                    answer = await connection.send(head, spool, offset)
-            else:
-                answer = await connection.send(head, spool, offset)
-        except BaseException as error:
-            begun.end()
-            connection.drop()
-            if isinstance(error, _TROUBLE):
-                raise _failed(error, sent=connection.message_is_sent) from error
-            raise
-        begun.end()
-        self._put_back(connection)
+            async with asyncio.timeout(self._timeout_s), self._slots:
+                answer = await self._relayed(in_use, envelope, head, spool, offset)
+            self._put_back(in_use.pop())
+        except _TROUBLE as error:
+            sent = bool(in_use) and in_use[0].message_is_sent
+            detail = f"{type(error).__name__} {error} {'after' if sent else 'before'} the message".strip()
+            reply = replies.RELAY_BROKE_OFF if sent else replies.RELAY_UNAVAILABLE
+            raise RelayFailed(detail, reply, is_certain=not sent) from error
+        finally:
+            if in_use:
+                in_use[0].drop()
         queued = _QUEUED_AS.search(answer.text)
         return queued[1] if queued else ""
-
-    def abandon(self, begun: Begun) -> None:
-        """Nothing is to be sent. RSET goes out with the connection's next envelope, so that nobody waits for it."""
-        if begun.connection and not begun.is_over:
-            begun.end()
-            begun.connection.needs_reset = True
-            self._put_back(begun.connection)
 
     def close(self) -> None:
         """Close what is idle; connections in use are their message's own."""
         while self._free:
             self._free.pop().quit()
 
-    async def _begin(self, begun: Begun, envelope: Envelope) -> None:
+    async def _relayed(
+        self, in_use: list[NextHop], envelope: Envelope, head: bytes, spool: Spool, offset: int
+    ) -> HopReply:
         """On a pooled connection or a fresh one.
 
-        A pooled connection may have been closed by the other side at any time; nothing was sent on it that counts, so
-        the envelope is tried once more on the next one.
+        A pooled connection may have been closed by the other side at any time. As long as the message was not sent on
+        it nothing counts, and the next one is tried.
         """
-        oldest = asyncio.get_running_loop().time() - _IDLE_LIMIT_S
-        while self._free:
-            pooled = self._free.pop()
-            if not pooled.is_idle or pooled.used_at < oldest:
-                pooled.quit()
-                continue
-            begun.connection = pooled
+        while pooled := self._pooled():
+            in_use[:] = [pooled]
             try:
-                await pooled.begin(envelope)
+                return await pooled.relay(envelope, head, spool, offset)
             except TimeoutError:
                 raise
             except _TROUBLE:
+                if pooled.message_is_sent:
+                    raise
                 pooled.drop()
-            else:
-                return
-        async with asyncio.timeout_at(begun.deadline):
-            begun.connection = await self._open()
-        await begun.connection.begin(envelope)
+        in_use[:] = [await self._open()]
+        return await in_use[0].relay(envelope, head, spool, offset)
+
+    def _pooled(self) -> NextHop | None:
+        """One that is idle and was used lately; others are parted from."""
+        oldest = asyncio.get_running_loop().time() - _IDLE_LIMIT_S
+        while self._free:
+            pooled = self._free.pop()
+            if pooled.is_idle and pooled.used_at >= oldest:
+                return pooled
+            pooled.quit()
+        return None
 
     async def _open(self) -> NextHop:
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
@@ -187,8 +122,3 @@ class Relay:
             self._free.append(connection)
         else:
             connection.drop()
-
-
-def _failed(error: BaseException, *, sent: bool) -> RelayFailed:
-    detail = f"{type(error).__name__} {error} {'after' if sent else 'before'} the message".strip()
-    return RelayFailed(detail, replies.RELAY_BROKE_OFF if sent else replies.RELAY_UNAVAILABLE, is_certain=not sent)

@@ -13,7 +13,6 @@ from gateway.errors import RelayFailed
 from gateway.replies import Reply
 
 CLOSING = 421  # RFC 5321 section 3.8: allowed as the reply to any command
-RSET = "RSET"
 _XFORWARD = "XFORWARD "
 _RECIPIENT = "RCPT TO:<"
 _UNSAFE = re.compile(r"[^!-*,-<>-~]")  # all but xchar, RFC 3461 section 4

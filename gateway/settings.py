@@ -79,7 +79,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, extra="forbid")
 
     hostname: str = Field(default="mail.sallyport.test", pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
-    workers: PositiveInt = Field(default_factory=lambda: min(os.cpu_count() or 1, 4), le=64)
+    # Half of the processors: the other half is policy's and the next hop's, where all run on one machine.
+    workers: PositiveInt = Field(default_factory=lambda: min(max((os.cpu_count() or 1) // 2, 1), 4), le=64)
 
     # Listeners: the shipped ones by their ports, or a list of one's own
     bind: CommaList = EVERYWHERE

@@ -1,10 +1,9 @@
 """Sallyport: policy and gateway, as tests/harness.py starts them, with identities for all users of the bench.
 
 Full policy is on. Raised are only limits that the work itself would run into: recipients of an identity, and for the
-idle sessions their number. Where the gateway can have several workers, it has one for each core.
+idle sessions their number. The gateway has as many workers as it has by default.
 """
 
-import os
 import time
 from pathlib import Path
 
@@ -24,11 +23,9 @@ POLICY = {
 
 
 def gateway_settings(workers: int | None) -> dict[str, str]:
-    """Workers, where this version has them; all other settings are as shipped."""
-    settings = {}
-    if "workers" in GatewaySettings.model_fields:
-        settings["GATEWAY_WORKERS"] = str(workers or os.cpu_count() or 1)
-    return settings
+    """As shipped; workers where the command line asks for a number of them."""
+    shipped = GatewaySettings.model_fields["workers"].get_default(call_default_factory=True)
+    return {"GATEWAY_WORKERS": str(workers or shipped)}
 
 
 def prepared(folder: Path, next_hop: int, workers: int | None = None) -> Sallyport:

@@ -171,7 +171,7 @@ def test_gateway_holds_neither_database_nor_digest_key(stack: Compose) -> None:
     secrets = stack.inside("gateway", "find", "/secrets", "/tls", "-type", "f").stdout.split()
     assert sorted(secrets) == ["/secrets/policy.token", "/tls/cert.pem", "/tls/key.pem"]
     mounts = {mount["Name"] for mount in stack.inspect("gateway")["Mounts"] if mount["Type"] == "volume"}
-    assert mounts == {"sallyport-isolation_gateway-secrets", "sallyport-isolation_tls"}
+    assert mounts == {f"sallyport-isolation_{name}" for name in ("gateway-secrets", "tls", "spool")}
     assert sorted(stack.inside("gateway", "find", "/app/policy", "-name", "*.py").stdout.split()) == [
         "/app/policy/__init__.py",
         "/app/policy/contract.py",

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,13 +14,16 @@ MESSAGE = b"From: ada@example.org\r\n\r\n.dot\r\n"
 HEAD = 25  # octets of MESSAGE that handover would put before the rest, with changes of its own
 HELLO = ("250-hop", "250-PIPELINING", "250-SIZE", "250-8BITMIME", "250-XFORWARD ADDR HELO IDENT", "250 CHUNKING")
 
+BOB, CARL = Recipient("bob@x.example"), Recipient("carl@x.example")
+WAYS = {"one recipient": (BOB,), "two recipients": (BOB, CARL)}
+
 Answer = Callable[[str], str | None]
 
 
 def envelope(**changes: object) -> Envelope:
     values: dict[str, object] = {
         "reverse_path": "ada@example.org",
-        "recipients": (Recipient("bob@x.example"), Recipient("carl@x.example")),
+        "recipients": (BOB, CARL),
         "client_address": "192.0.2.7",
         "client_name": "client name",
         "submission": "cafe",
@@ -37,11 +40,10 @@ def spooled(octets: bytes) -> Spool:
 
 
 async def relayed(relay: Relay, told: Envelope | None = None, message: bytes = MESSAGE) -> str:
-    """Both steps, as handover takes them: the head apart, the rest from the spool."""
+    """As handover does it: the head apart, the rest from the spool."""
     spool = spooled(message)
     try:
-        begun = await relay.begin(told or envelope())
-        return await relay.send(begun, message[:HEAD], spool, HEAD)
+        return await relay.relay(told or envelope(), message[:HEAD], spool, HEAD)
     finally:
         spool.close()
 
@@ -63,6 +65,25 @@ def answering(verb: str, reply: str | None) -> Answer:
     return lambda line: reply if line.startswith(verb) else take_all(line)
 
 
+def saying(words: Mapping[str, str | None]) -> Answer:
+    """A reply for each verb that is named; the others are taken."""
+    return lambda line: next((said for verb, said in words.items() if line.startswith(verb)), take_all(line))
+
+
+def refusing(verb: str, reply: str | None) -> Answer:
+    """As a real server does it: what follows in the same breath is refused as well."""
+    has_refused = False
+
+    def answer(line: str) -> str | None:
+        nonlocal has_refused
+        if line.startswith(verb):
+            has_refused = True
+            return reply
+        return "503 5.5.1 bad sequence" if has_refused else take_all(line)
+
+    return answer
+
+
 class Hop:
     """A next hop that answers as `answer` says: None closes the connection, an empty text says nothing at all."""
 
@@ -70,7 +91,7 @@ class Hop:
         self.hello, self.answer, self.greeting = hello, answer, greeting
         self.reads_messages = True
         self.lines: list[str] = []
-        self.messages: list[bytes] = []
+        self.messages: list[bytes] = []  # that came whole, whatever was answered
         self.connections = 0
         self.open: list[asyncio.StreamWriter] = []
         self._heard = asyncio.Condition()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness import Postfix, Sink, until
-from hops import HELLO, Hop, envelope, relay_to, spooled, take_all
+from hops import BOB, HELLO, WAYS, Hop, envelope, relay_to, spooled, take_all
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from gateway import next_hop, replies, spool
 from gateway.errors import RelayFailed
 from gateway.next_hop import Broken, NextHop
 from gateway.relay import Relay
-from gateway.relay_commands import Envelope, Recipient
+from gateway.relay_commands import Envelope, HopReply, Recipient
 from gateway.spool import MEMORY_LIMIT
 
 WITH_DATA = (*HELLO[:-1], "250 SIZE")
@@ -43,33 +43,49 @@ SIZES = [
 
 
 @pytest.mark.parametrize("size", [case[1] for case in SIZES], ids=[case[0] for case in SIZES])
-@pytest.mark.parametrize("hello", [HELLO, WITH_DATA], ids=["BDAT", "DATA"])
+@pytest.mark.parametrize(
+    ("hello", "recipients"),
+    [(HELLO, WAYS["one recipient"]), (HELLO, WAYS["two recipients"]), (WITH_DATA, WAYS["one recipient"])],
+    ids=["BDAT to one", "BDAT to two", "DATA"],
+)
 @pytest.mark.parametrize("offset", [0, 1000])
-async def test_every_octet_arrives(size: int, hello: tuple[str, ...], offset: int) -> None:
+async def test_every_octet_arrives(
+    size: int, hello: tuple[str, ...], recipients: tuple[Recipient, ...], offset: int
+) -> None:
     """The head, the rest of memory, the file; twice, because the spool is read and not used up."""
     message = text(size)
+    offset = message.index(b"\r\n", offset) + 2 if offset else 0  # a header section ends with a line
     kept = spooled(message)
     hop = Hop(hello=hello)
     async with relay_to(hop) as relay:
         for _ in range(2):
-            begun = await relay.begin(envelope(message_bytes=len(HEAD) + size - offset))
-            assert await relay.send(begun, HEAD, kept, offset) == "AB12"
+            told = envelope(message_bytes=len(HEAD) + size - offset, recipients=recipients)
+            assert await relay.relay(told, HEAD, kept, offset) == "AB12"
     kept.close()
     assert hop.connections == 1
+    assert len(hop.messages) == 2
     for seen in hop.messages:
         plain = seen if hello is HELLO else seen.removesuffix(b".\r\n").replace(b"\r\n.", b"\r\n")
         assert plain == HEAD + message[offset:]
 
 
 class Line:
-    """The other end of a connection without a network: keeps what is written, and answers."""
+    """The other end of a connection without a network: keeps each write, and answers."""
 
-    def __init__(self, *, early: bool = False) -> None:
+    def __init__(self, *offers: str, early: bool = False) -> None:
         self.early = early  # says that it has the message before it has it
-        self.written = bytearray()
+        self.writes: list[bytes] = []
+        self.options: list[tuple[int, int, int]] = []  # of the socket
+        self.data: bytearray | None = None  # what came after DATA
         self.hop = NextHop()
         self.hop.connection_made(self)  # type: ignore[arg-type]  # as much of a transport as is needed
+        self.hop.offers = dict.fromkeys(offers, "")
         self.say(b"220 hop")
+
+    async def relay(self, told: Envelope, head: bytes, kept: spool.Spool, offset: int = 0) -> HopReply:
+        async with asyncio.timeout(20):
+            await self.hop._replies()  # the greeting
+            return await self.hop.relay(told, head, kept, offset)
 
     def say(self, reply: bytes) -> None:
         reply += b"\r\n"
@@ -77,20 +93,40 @@ class Line:
         self.hop.buffer_updated(len(reply))
 
     def write(self, octets: bytes) -> None:
-        self.written += octets
-        if self.written == b".\r\n" or self.written.endswith(b"\r\n.\r\n"):
+        self.writes.append(octets)
+        if self.data is not None:
+            self._take(octets)
+            return
+        commands, by_length, _ = octets.partition(b"BDAT")
+        for command in commands.splitlines():
+            if command == b"DATA":
+                self.data = bytearray()
+            self.say(b"354 go on" if command == b"DATA" else b"250 2.0.0 Ok")
+        if by_length:
             self.say(b"250 2.0.0 Ok")
-        elif octets == b"DATA\r\n":
-            self.written.clear()
-            asyncio.get_running_loop().call_soon(self.say, b"354 go on")
-        elif self.early:
+
+    def _take(self, octets: bytes) -> None:
+        assert self.data is not None
+        self.data += octets
+        if self.early or self.data == b".\r\n" or self.data.endswith(b"\r\n.\r\n"):
             self.early = False
             self.say(b"250 2.0.0 Ok")
         else:
             # Whatever the end of a message is, it has not come yet.
-            assert b"\r\n.\r\n" not in self.written
+            assert b"\r\n.\r\n" not in self.data
 
     def abort(self) -> None: ...
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def get_extra_info(self, name: str) -> "Line":
+        assert name == "socket"
+        return self
+
+    def setsockopt(self, *option: int) -> None:
+        level, name, value = option
+        self.options.append((level, name, value))
 
 
 def reference(written: bytes) -> bytes:
@@ -117,14 +153,45 @@ def test_dots_wherever_a_message_is_cut(lines: list[bytes], offset: int, memory:
 
         async def send() -> bytes:
             line = Line()
-            await line.hop._replies()  # the greeting
-            async with asyncio.timeout(20):
-                await line.hop.send(message[:offset], kept, offset)
-            return bytes(line.written)
+            await line.relay(envelope(), message[:offset], kept, offset)
+            return bytes(line.data or b"")
 
         written = asyncio.run(send())
         kept.close()
     assert reference(written) == (message if ends else message + b"\r\n")
+
+
+# In as few writes as there can be
+
+WRITES = [
+    # what it shows, what is offered, recipients, how each write begins
+    ("envelope and message", ("PIPELINING", "CHUNKING"), "one recipient", ["MAIL", "BDAT"]),
+    ("two recipients", ("PIPELINING", "CHUNKING"), "two recipients", ["MAIL", "BDAT"]),
+    ("no PIPELINING", ("CHUNKING",), "one recipient", ["MAIL", "RCPT", "BDAT"]),
+    ("no CHUNKING", ("PIPELINING",), "one recipient", ["MAIL", "DATA", "Rece", "aaaa", "\r\n.\r"]),
+]
+
+
+@pytest.mark.parametrize(("offers", "way", "writes"), [case[1:] for case in WRITES], ids=[case[0] for case in WRITES])
+async def test_writes(offers: tuple[str, ...], way: str, writes: list[str]) -> None:
+    """One for the envelope and one for the message, and not one more."""
+    kept = spooled(b"a" * 4096)
+    line = Line(*offers)
+    assert (await line.relay(envelope(recipients=WAYS[way]), HEAD, kept)).code == 250
+    assert line.hop.is_idle
+    assert [one.decode()[: len(start)] for one, start in zip(line.writes, writes, strict=True)] == writes
+
+
+async def test_a_connection_that_is_gone_already() -> None:
+    """Nothing is written on it, so nothing is sent."""
+    kept = spooled(b"x\r\n")
+    line = Line("PIPELINING", "CHUNKING")
+    await line.hop._replies()
+    line.hop.connection_lost(None)
+    with pytest.raises(Broken):
+        await line.hop.relay(envelope(recipients=(BOB,)), HEAD, kept, 0)
+    assert line.writes == []
+    assert not line.hop.message_is_sent
 
 
 # Cut off
@@ -141,10 +208,12 @@ def stuck(hello: tuple[str, ...] = HELLO) -> Hop:
     return hop
 
 
+each_way = pytest.mark.parametrize("recipients", WAYS.values(), ids=["one recipient", "two recipients"])
 LARGE = text(30_000_000)  # more than the kernel takes from us without a reader
 
 
-async def test_gone_in_the_middle_of_a_message() -> None:
+@each_way
+async def test_gone_in_the_middle_of_a_message(recipients: tuple[Recipient, ...]) -> None:
     """It cannot have all of it, so nothing can be out: certain, and the budget is given back."""
     hop = Hop()
     hop.reads_messages = False
@@ -152,10 +221,10 @@ async def test_gone_in_the_middle_of_a_message() -> None:
     kept = spooled(LARGE)
     async with relay_to(hop, connections=1) as relay:
         with pytest.raises(RelayFailed) as failed:
-            await relay.send(await relay.begin(envelope()), HEAD, kept)
+            await relay.relay(envelope(recipients=recipients), HEAD, kept)
         assert (failed.value.reply, failed.value.is_certain) == (replies.RELAY_UNAVAILABLE, True)
         hop.reads_messages, hop.answer = True, take_all
-        assert await relay.send(await relay.begin(envelope()), HEAD, kept) == "AB12"
+        assert await relay.relay(envelope(recipients=recipients), HEAD, kept) == "AB12"
     kept.close()
     assert hop.messages == [HEAD + LARGE]
 
@@ -166,7 +235,7 @@ async def test_a_next_hop_that_does_not_read(ends_by: str) -> None:
     hop = stuck()
     kept = spooled(LARGE)
     async with relay_to(hop, connections=1, timeout_s=0.3 if ends_by == "timeout" else 5) as relay:
-        task = asyncio.create_task(relay.send(await relay.begin(envelope()), HEAD, kept))
+        task = asyncio.create_task(relay.relay(envelope(), HEAD, kept))
         await hop.heard("BDAT")
         if ends_by == "cancellation":
             task.cancel()
@@ -179,7 +248,7 @@ async def test_a_next_hop_that_does_not_read(ends_by: str) -> None:
         kept.close()
         hop.reads_messages, hop.answer = True, take_all
         small = spooled(b"x\r\n")
-        assert await relay.send(await relay.begin(envelope()), HEAD, small) == "AB12"
+        assert await relay.relay(envelope(), HEAD, small) == "AB12"
     assert hop.messages == [HEAD + b"x\r\n"]
 
 
@@ -188,10 +257,9 @@ async def test_a_next_hop_that_reads_slowly_gets_it_in_pieces() -> None:
     hop = Hop(hello=WITH_DATA)
     kept = spooled(LARGE)
     async with relay_to(hop) as relay:
-        begun = await relay.begin(envelope())
-        assert begun.connection
-        transport = begun.connection._transport
-        sending = asyncio.create_task(relay.send(begun, HEAD, kept))
+        await relay.warm()
+        transport = relay._free[0]._transport
+        sending = asyncio.create_task(relay.relay(envelope(), HEAD, kept))
         most = 0
         while not sending.done():
             most = max(most, transport.get_write_buffer_size())
@@ -201,13 +269,14 @@ async def test_a_next_hop_that_reads_slowly_gets_it_in_pieces() -> None:
     assert most < 1024 * 1024
 
 
-async def test_refused_before_all_of_it_was_read() -> None:
+@each_way
+async def test_refused_before_all_of_it_was_read(recipients: tuple[Recipient, ...]) -> None:
     """The refusal is heard where the next hop reads on, as RFC 5321 section 4.5.3.1.9 would have it."""
     hop = Hop(answer=lambda line: "552 5.3.4 too big" if line.startswith("BDAT") else take_all(line))
     kept = spooled(LARGE)
     async with relay_to(hop) as relay:
         with pytest.raises(RelayFailed) as failed:
-            await relay.send(await relay.begin(envelope()), HEAD, kept)
+            await relay.relay(envelope(recipients=recipients), HEAD, kept)
     kept.close()
     assert (failed.value.reply, failed.value.is_certain) == (replies.RELAY_TOO_BIG, True)
 
@@ -216,19 +285,21 @@ async def test_taken_before_all_of_it_was_sent() -> None:
     """Nobody can have taken what was not there: the connection is out of step, and nothing was taken."""
     kept = spooled(b"x\r\n")
     line = Line(early=True)
-    await line.hop._replies()
     with pytest.raises(Broken):
-        await line.hop.send(HEAD, kept, 0)
+        await line.relay(envelope(), HEAD, kept)
     assert not line.hop.message_is_sent
 
 
 # Real Postfix
 
 
+with_postfix = pytest.mark.skipif(not Postfix.is_possible(), reason="needs root and Debian's postfix on this machine")
+
+
 @pytest.mark.native
-@pytest.mark.skipif(not Postfix.is_possible(), reason="needs root and Debian's postfix on this machine")
+@with_postfix
 async def test_postfix(tmp_path: Path, sink: Sink) -> None:
-    """Extensions, a message from a file, one taken back, one too big, and its log that says who the client was."""
+    """Extensions, a message from a file, one too big, and its log that says who the client was."""
     postfix = Postfix(tmp_path, sink.smtp_port).start()
     relay = Relay("127.0.0.1", postfix.port, "gateway.test", 2, 30)
     try:
@@ -238,12 +309,10 @@ async def test_postfix(tmp_path: Path, sink: Sink) -> None:
         await _to_postfix(relay, small, recipients=(Recipient("söm@x.example"),), is_utf8=True, is_eight_bit=True)
         asked = (Recipient("bob@x.example", "FAILURE,DELAY", "rfc822;b+2Bob@x.example"),)
         await _to_postfix(relay, large, recipients=asked, ret="HDRS", envid="cafe")
-        relay.abandon(await relay.begin(envelope()))
         with pytest.raises(RelayFailed) as failed:
             await _to_postfix(relay, small, message_bytes=30_000_000)
         assert failed.value.reply is replies.RELAY_TOO_BIG
-        until(lambda: len(sink.messages()) == 2, "the sink has both")
-        found = {one["subject"]: sink.raw(one["id"]) for one in sink.messages()}
+        found = _arrived(sink, "small", "large")
         assert found["small"].endswith(small)
         assert found["large"].endswith(HEAD + large)
         assert postfix.log().count("orig_client=unknown[192.0.2.7]") >= 2
@@ -252,8 +321,19 @@ async def test_postfix(tmp_path: Path, sink: Sink) -> None:
         postfix.stop()
 
 
+def _arrived(sink: Sink, *subjects: str) -> dict[str, bytes]:
+    """The messages of these subjects, once each."""
+
+    def found() -> list[tuple[str, str]]:
+        return [(one["subject"], one["id"]) for one in sink.messages() if one["subject"] in subjects]
+
+    until(lambda: {subject for subject, _ in found()} == set(subjects), "the sink has them")
+    assert len(found()) == len(subjects)
+    return {subject: sink.raw(number) for subject, number in found()}
+
+
 async def _to_postfix(relay: Relay, message: bytes, **changes: object) -> None:
     kept = spooled(message)
     told: Envelope = envelope(**({"message_bytes": len(HEAD) + len(kept)} | changes))
-    assert await relay.send(await relay.begin(told), HEAD, kept)
+    assert await relay.relay(told, HEAD, kept)
     kept.close()
