@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from gateway import envelope as grammar
 from gateway import extensions, log, replies
 from gateway.conversation import Conversation, TooLong
+from gateway.edge import Edge
 from gateway.envelope import Offers
 from gateway.errors import SessionOver, TransactionFailed
 from gateway.framing import ChunkReader, DataReader, Flaw
@@ -25,7 +26,8 @@ from gateway.handover import Message, Transaction, hand_over
 from gateway.login import AUTH_LINE_LIMIT, LoginSource, exchange, may_be_tried, mechanisms
 from gateway.relay_commands import Recipient
 from gateway.replies import Reply
-from gateway.settings import Mechanism
+from gateway.settings import ListenerSettings, Mechanism
+from gateway.tls import Selected
 from policy.contract import Grants, LoginOutcome, canonical_address
 
 _BEFORE_TLS = frozenset(("EHLO", "NOOP", "QUIT", "STARTTLS"))  # RFC 3207 section 4
@@ -53,7 +55,8 @@ _REPLY_TO_LOGIN: Mapping[LoginOutcome, Reply] = {
 class Session(Conversation):
     """The verbs of one session and what they have to remember."""
 
-    async def _converse(self) -> None:
+    def __init__(self, edge: Edge, listener: ListenerSettings, client_address: str, selected: Selected | None) -> None:
+        super().__init__(edge, listener, client_address, selected)
         # Of this session
         self._client_name = ""
         self._grants: Grants | None = None
@@ -62,6 +65,7 @@ class Session(Conversation):
         self._transaction: Transaction | None = None
         self._chunks: tuple[ChunkReader, Message] | None = None
 
+    async def _converse(self) -> None:
         self._must_have_waited()
         self._say(replies.greeting(self._edge.settings.hostname))
         while True:
