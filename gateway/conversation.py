@@ -14,6 +14,7 @@ client that does not read is waited for as long as one that does not write.
 
 import asyncio
 import secrets
+from abc import ABC, abstractmethod
 from asyncio import sslproto
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class TooLong:
     start: bytes
 
 
-class Conversation(asyncio.BufferedProtocol):
+class Conversation(asyncio.BufferedProtocol, ABC):
     """One connection. `ended` is done when it is gone."""
 
     def __init__(self, edge: Edge, listener: ListenerSettings, client_address: str, selected: Selected | None) -> None:
@@ -173,18 +174,19 @@ class Conversation(asyncio.BufferedProtocol):
             if self.transport:
                 self.transport.close()
 
-    # For session.py to fill in
+    # What session.py has to say
 
+    @abstractmethod
     async def _converse(self) -> None:
-        raise NotImplementedError
+        """From greeting to QUIT."""
 
+    @abstractmethod
     def _is_idle(self) -> bool:
         """No transaction is open."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _end(self) -> None:
         """Called once, whatever ended the session: give back what it holds."""
-        raise NotImplementedError
 
     # Writing
 

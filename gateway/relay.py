@@ -25,10 +25,8 @@ from collections import deque
 from gateway import log, replies
 from gateway.errors import RelayFailed
 from gateway.next_hop import Broken, NextHop
-from gateway.relay_commands import Envelope, HopReply, Recipient, reply_for
+from gateway.relay_commands import Envelope, HopReply
 from gateway.spool import Spool
-
-__all__ = ["Envelope", "HopReply", "Recipient", "Relay", "reply_for"]
 
 _CONNECT_TIMEOUT_S = 10.0
 _IDLE_LIMIT_S = 60.0  # well below Postfix's smtpd_timeout of 300 s
