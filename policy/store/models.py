@@ -3,7 +3,7 @@
 Times are seconds since the epoch (UTC). Addresses are canonical (policy.contract.canonical_address).
 """
 
-from sqlalchemy import ForeignKey, Index, MetaData
+from sqlalchemy import ForeignKey, Index, MetaData, UniqueConstraint, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -26,23 +26,41 @@ class Identities(Base):
     __tablename__ = "identity"
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
+    profile: Mapped[str] = mapped_column(server_default="person")  # policy.store.identities.Profile
+    owner: Mapped[str] = mapped_column(server_default="")  # the person's name, or what the application is
     created_at: Mapped[float]
+    suspended_at: Mapped[float | None]
 
 
 class Addresses(Base):
-    """An address belongs to one identity, or there would be no telling who sent."""
+    """An address belongs to one identity, or there would be no telling who sent; others may send as it (SendAs).
+
+    `address` is local-part@domain, or @domain for a whole domain. With `subaddresses` its owner has every
+    local-part+detail@domain, too (RFC 5233).
+    """
 
     __tablename__ = "address"
     id: Mapped[int] = mapped_column(primary_key=True)
     address: Mapped[str] = mapped_column(unique=True)
+    subaddresses: Mapped[bool] = mapped_column(server_default=false())
     identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), index=True)
 
 
-class Credentials(Base):
-    """One device's login, proven by a secret or by a certificate.
+class SendAs(Base):
+    """A shared mailbox or a group: another identity's address that this one may send as. Mail to it is its owner's."""
 
-    A secret itself is kept nowhere. `digest` is keyed with a key that is not in this file, and the two keys of SCRAM
-    are sealed with it; a credential that was made before there was SCRAM has none of the three.
+    __tablename__ = "send_as"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"))
+    address_id: Mapped[int] = mapped_column(ForeignKey("address.id"), index=True)
+    __table_args__ = (UniqueConstraint("identity_id", "address_id"),)
+
+
+class Credentials(Base):
+    """One device's login, proven in the way of its `kind`.
+
+    A secret itself is kept nowhere. `digest` is keyed with a key that is not in this database, and the two keys of
+    SCRAM are sealed with it; a credential that was made before there was SCRAM has none of the three.
     """
 
     __tablename__ = "credential"
@@ -50,13 +68,160 @@ class Credentials(Base):
     identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), index=True)
     login: Mapped[str] = mapped_column(unique=True)
     kind: Mapped[str]  # policy.store.handles.Kind
-    digest: Mapped[bytes | None]  # of a secret
+    digest: Mapped[bytes | None]  # of a generated secret
     scram_salt: Mapped[bytes | None]
     scram_stored_key: Mapped[bytes | None]
     scram_server_key: Mapped[bytes | None]
     certificate: Mapped[str | None] = mapped_column(unique=True)  # SHA-256 of its DER, lower-case hexadecimal
+    subject: Mapped[str | None] = mapped_column(unique=True)  # who it is to the OIDC issuer, or its DN in LDAP
+    password: Mapped[str | None]  # the hash of a secret that another server made, with its scheme; until `expires_at`
+    label: Mapped[str]
+    scopes: Mapped[str] = mapped_column(server_default="submit imap")  # blank-separated, policy.store.handles.Scope
+    networks: Mapped[str] = mapped_column(server_default="")  # CIDR, blank-separated; empty is everywhere
+    created_at: Mapped[float]
+    expires_at: Mapped[float | None]
+    last_used_at: Mapped[float | None]
+    last_used_from: Mapped[str | None]
+    revoked_at: Mapped[float | None]
+
+
+class RetiredSecrets(Base):
+    """A secret that its login had once. Nobody has a reason to use it, so whoever does is a thief: a trap."""
+
+    __tablename__ = "retired_secret"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    credential_id: Mapped[int] = mapped_column(ForeignKey("credential.id"), index=True)
+    digest: Mapped[bytes]
+    retired_at: Mapped[float]
+
+
+class Decoys(Base):
+    """A login that nobody has, left where a thief looks for one: in an old mail, a file, a note."""
+
+    __tablename__ = "decoy"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    login: Mapped[str] = mapped_column(unique=True)
     label: Mapped[str]
     created_at: Mapped[float]
+
+
+class TrapHits(Base):
+    """A trap that closed. The rows are bounded: see policy.store.records."""
+
+    __tablename__ = "trap_hit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[float] = mapped_column(index=True)
+    kind: Mapped[str]  # policy.engine.guessing.Trap
+    network: Mapped[str]
+    client_address: Mapped[str]
+    protocol: Mapped[str]  # submission or imap
+    identity: Mapped[str]  # whose address, or whose retired secret; empty where it is nobody's
+    label: Mapped[str]  # of the credential or the decoy
+    hits: Mapped[int]  # of this kind from this network on this identity, within the hour
+
+
+class Networks(Base):
+    """A source network (IPv4 /24, IPv6 /48) from which an identity has logged in."""
+
+    __tablename__ = "network"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"))
+    network: Mapped[str]
+    first_used_at: Mapped[float]
+    last_used_at: Mapped[float]
+    days: Mapped[int]  # how many different days (UTC) saw a login
+    confirmed_at: Mapped[float | None]  # the owner or an administrator said that it is the owner's
+    __table_args__ = (UniqueConstraint("identity_id", "network"),)
+
+
+class Revocations(Base):
+    """The feed of what has ended, in the order of `id`: whoever has sessions open ends those of `credential_id`."""
+
+    __tablename__ = "revocation"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[float]
+    credential_id: Mapped[int]
+    identity: Mapped[str]
+    __table_args__ = ({"sqlite_autoincrement": True},)  # an id never comes twice
+
+
+class Audit(Base):
+    """Every administrative act, for ever: a trigger refuses to change or delete a row."""
+
+    __tablename__ = "audit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[float] = mapped_column(index=True)
+    actor: Mapped[str]  # cli:USER, api:TOKEN, console:IDENTITY, sallyport
+    source: Mapped[str]  # from where: an address, or the host's name for the command line
+    action: Mapped[str]  # credential-revoked
+    subject: Mapped[str]  # the identity, login or other name that it was done to
+    before: Mapped[str]  # JSON, without secrets
+    after: Mapped[str]  # the same
+    __table_args__ = ({"sqlite_autoincrement": True},)  # an id never comes twice
+
+
+class Invites(Base):
+    """A link that lets a person enrol, once. `digest` is that of the token in the link."""
+
+    __tablename__ = "invite"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), index=True)
+    created_at: Mapped[float]
+    expires_at: Mapped[float]
+    used_at: Mapped[float | None]
+    revoked_at: Mapped[float | None]
+
+
+class Passwords(Base):
+    """A person's password for the console, and for nothing else: argon2id."""
+
+    __tablename__ = "password"
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), primary_key=True)
+    hash: Mapped[str]
+    changed_at: Mapped[float]
+
+
+class SecondFactors(Base):
+    """What a person shows beside the password."""
+
+    __tablename__ = "second_factor"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), index=True)
+    kind: Mapped[str]  # totp, passkey or recovery
+    label: Mapped[str]
+    handle: Mapped[bytes | None] = mapped_column(unique=True)  # of a passkey: its credential id
+    material: Mapped[bytes]  # sealed seed, public key, or digest of a recovery code
+    counter: Mapped[int]  # the last time step of TOTP, the last signature count of a passkey: none comes twice
+    created_at: Mapped[float]
+    last_used_at: Mapped[float | None]
+    used_up_at: Mapped[float | None]  # a recovery code serves once
+
+
+class ConsoleSessions(Base):
+    """A browser that is signed in. `digest` is that of the cookie."""
+
+    __tablename__ = "console_session"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), index=True)
+    client_address: Mapped[str]
+    user_agent: Mapped[str]
+    created_at: Mapped[float]
+    seen_at: Mapped[float]
+    expires_at: Mapped[float]
+
+
+class ApiTokens(Base):
+    """A program's way to the API. `digest` is that of the token."""
+
+    __tablename__ = "api_token"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    scopes: Mapped[str]  # blank-separated
+    created_at: Mapped[float]
+    expires_at: Mapped[float]
     last_used_at: Mapped[float | None]
     revoked_at: Mapped[float | None]
 
