@@ -58,6 +58,7 @@ class LoginOutcome(StrEnum):
     GRANTED = "granted"
     REFUSED = "refused"
     MALFORMED = "malformed"
+    LATER = "later"  # nothing was looked at: too many guesses from there, or too much to do
 
 
 class LoginStep(Frozen):
@@ -93,6 +94,7 @@ class LoginAnswer(Frozen):
     outcome: LoginOutcome
     challenge: Octets = b""
     grants: Grants | None = None
+    delay_s: Annotated[float, Field(ge=0, le=15)] = 0  # how long the gateway waits before it says so (tarpit)
 
 
 class MessageFacts(Frozen):

@@ -29,6 +29,17 @@ class Kind(StrEnum):
 
     SECRET = "secret"  # noqa: S105 - the word, not one
     CERTIFICATE = "certificate"
+    OIDC = "oidc"  # a token of the organisation's issuer
+    LDAP = "ldap"  # a bind at the organisation's directory
+    MIGRATED = "migrated"  # a secret that another server kept a hash of
+
+
+class Scope(StrEnum):
+    """What a credential is good for."""
+
+    SUBMIT = "submit"
+    IMAP = "imap"
+    CONSOLE = "console"
 
 
 def new_login() -> str:
