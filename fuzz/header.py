@@ -84,7 +84,7 @@ def one(octets: bytes) -> None:
     assert is_utf8 or head.isascii()
     again = read(whole, is_utf8=is_utf8)
     if again is not replies.HEADER_TOO_LONG:
-        assert again == Content(content.authors, content.senders, has_date=True, has_message_id=True)
+        assert again == Content(content.authors, content.senders, content.names, has_date=True, has_message_id=True)
 
 
 def _fields(head: bytes) -> list[tuple[str, str]]:

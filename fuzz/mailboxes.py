@@ -1,6 +1,6 @@
 """The field From, for any text:
 
-- addresses or none, never another error; each stands in the field as it is;
+- addresses or none, never another error; each stands in the field as it is, and each name can be shown;
 - where addresses are found in ASCII, both parsers of Python find the same ones, in the same order.
 """
 
@@ -9,7 +9,8 @@ import re
 from email.headerregistry import AddressHeader, HeaderRegistry
 
 from fuzz.spelling import spelled
-from gateway.mailboxes import addresses
+from gateway.display_names import shown
+from gateway.mailboxes import mailboxes
 
 WORDS = [
     *(
@@ -44,12 +45,15 @@ def one(octets: bytes) -> None:
     field = spelled(octets, WORDS).decode()
     if re.search("[\0-\x08\x0a-\x1f\x7f]", field):
         return  # facts.py refuses those before
-    found = addresses(field, is_utf8=True)
-    for address in found or ():
+    read = mailboxes(field, is_utf8=True)
+    found = read.addresses if read else ()
+    for address in found:
         assert address in field
+    for name in read.names if read else ():
+        assert len(shown(name)) <= len(name)
     if not field.isascii() or not found:
         return
-    assert addresses(field, is_utf8=False) == found
+    assert mailboxes(field, is_utf8=False) == read
     # The blank, without meaning there, keeps Python 3.11 from an AttributeError at a name that ends in a dot.
     header = _registry("from", field.strip().replace(".<", ". <"))
     assert isinstance(header, AddressHeader)

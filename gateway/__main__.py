@@ -20,7 +20,7 @@ import socket
 import sys
 import time
 
-from gateway import log, status, workers
+from gateway import log, revocations, status, workers
 from gateway.caps import Caps
 from gateway.edge import Edge
 from gateway.listener import Listener, bind
@@ -144,7 +144,7 @@ async def _serve(
         reporting = await status.serve(edge, status_bound)
         listening = [Listener(settings=listener, edge=edge, bound=one) for listener, one in bound]
         accepting = [asyncio.create_task(listener.accept()) for listener in listening]
-        rounds = asyncio.create_task(edge.make_rounds())
+        rounds = [asyncio.create_task(edge.make_rounds()), asyncio.create_task(revocations.follow(edge))]
         await stopping.wait()
         for task in accepting:
             task.cancel()
@@ -152,7 +152,8 @@ async def _serve(
         for _, one in bound:
             one.close()  # or the kernel would go on accepting for nobody
         await edge.drain()
-        rounds.cancel()
+        for task in rounds:
+            task.cancel()
         relay.close()
         await reporting.cleanup()
 

@@ -73,6 +73,7 @@ class Conversation(asyncio.BufferedProtocol, ABC):
         self._is_paused = self._is_at_eof = False
         self._waiting = False  # for a command
         self._draining = False
+        self._over: Reply | None = None  # what to say at the next wait for the client, which is the last one
         # Deadlines, on the loop's clock
         self._opened_at = loop.time()
         self._expires_at = self._unread_until = _NEVER
@@ -126,6 +127,12 @@ class Conversation(asyncio.BufferedProtocol, ABC):
         """The time to drain is over."""
         if self.transport:
             self.transport.abort()
+
+    def end_with(self, last: Reply) -> None:
+        """Say `last` and close, as soon as the session waits for its client: a message under way is still answered."""
+        self._over = last
+        if self._arrival and not self._arrival.done():
+            self._arrival.set_exception(SessionOver(last))
 
     def check(self, now: float) -> None:
         """Enforce the deadline of whatever is waited for; `now` is the loop's clock."""
@@ -185,6 +192,10 @@ class Conversation(asyncio.BufferedProtocol, ABC):
         """No transaction is open."""
 
     @abstractmethod
+    def end_if_revoked(self, credentials: frozenset[int]) -> None:
+        """End where it was opened by one of these."""
+
+    @abstractmethod
     def _end(self) -> None:
         """Called once, whatever ended the session: give back what it holds."""
 
@@ -222,6 +233,8 @@ class Conversation(asyncio.BufferedProtocol, ABC):
         """Wait until more is in `_received`. `expires_at` is on the loop's clock; the whole session ends before it."""
         before = len(self._received)
         await self._flush()
+        if self._over:
+            raise SessionOver(self._over)
         if len(self._received) > before:
             return
         if self._is_at_eof:

@@ -15,11 +15,11 @@ What a submission server owes to its client's message (RFC 6409 section 8) is ad
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway import replies
-from gateway.mailboxes import addresses
+from gateway.display_names import shown
+from gateway.mailboxes import Mailboxes, mailboxes
 from gateway.replies import Reply
 
 HEAD_LIMIT = 256 * 1024
@@ -39,6 +39,7 @@ _ONCE = frozenset(
         *(b"in-reply-to", b"references", b"content-type", b"content-transfer-encoding"),
     )
 )
+_SINGLE = frozenset((b"sender", b"resent-sender"))
 _ALLOWED = bytes({*b"\t\r\n", *range(0x20, 0x7F), *range(0x80, 0x100)})
 # Line ends in Unicode: some readers split there.
 _OTHER_CONTROLS = re.compile("[\x80-\x9f\u2028\u2029]")
@@ -50,6 +51,7 @@ class Content:
 
     authors: tuple[str, ...]
     senders: tuple[str, ...] = ()  # of Sender, Resent-From and Resent-Sender
+    names: tuple[str, ...] = ()  # beside any of these addresses, as readers are shown them
     has_date: bool = False
     has_message_id: bool = False
     has_bcc: bool = False
@@ -82,15 +84,16 @@ def read(head: bytes, *, is_utf8: bool) -> Content | Reply:
         return replies.DUPLICATE_HEADER
     if counts[b"received"] >= _HOP_LIMIT:
         return replies.LOOP
-    authors = _addresses((body for name, body in fields if name == b"from"), is_utf8=is_utf8)
+    authors = _mailboxes(fields, (b"from",), is_utf8=is_utf8)
     if authors is None:
         return replies.BAD_AUTHOR
-    senders = _senders(fields, is_utf8=is_utf8)
+    senders = _mailboxes(fields, (b"sender", b"resent-sender", b"resent-from"), is_utf8=is_utf8)
     if senders is None:
         return replies.BAD_SENDER_FIELD
     return Content(
-        authors=authors,
-        senders=senders,
+        authors=authors.addresses,
+        senders=senders.addresses,
+        names=tuple(shown(name) for name in authors.names + senders.names),
         has_date=b"date" in counts,
         has_message_id=b"message-id" in counts,
         has_bcc=b"bcc" in counts or b"resent-bcc" in counts,
@@ -134,24 +137,15 @@ def _fields(head: bytes) -> list[tuple[bytes, bytes]] | Reply:
     return fields if head[position:] in (b"", b"\r\n") else replies.BAD_HEADER
 
 
-def _addresses(bodies: Iterable[bytes], *, is_utf8: bool) -> tuple[str, ...] | None:
-    """All addresses of these fields, and of each at least one."""
-    found: tuple[str, ...] = ()
-    for body in bodies:
-        more = addresses(body.replace(b"\r\n", b"").decode(), is_utf8=is_utf8)
-        if more is None:
-            return None
-        found += more
-    return found
-
-
-def _senders(fields: list[tuple[bytes, bytes]], *, is_utf8: bool) -> tuple[str, ...] | None:
-    """Each Sender is one address (RFC 5322 section 3.6.2), a Resent-From may be several."""
-    found: tuple[str, ...] = ()
+def _mailboxes(fields: list[tuple[bytes, bytes]], wanted: tuple[bytes, ...], *, is_utf8: bool) -> Mailboxes | None:
+    """All addresses of the wanted fields, and of each at least one; a Sender has no more (RFC 5322 section 3.6.2)."""
+    addresses: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     for name, body in fields:
-        if name in (b"sender", b"resent-sender", b"resent-from"):
-            more = _addresses([body], is_utf8=is_utf8)
-            if more is None or (len(more) > 1 and name != b"resent-from"):
+        if name in wanted:
+            found = mailboxes(body.replace(b"\r\n", b"").decode(), is_utf8=is_utf8)
+            if found is None or (len(found.addresses) > 1 and name in _SINGLE):
                 return None
-            found += more
-    return found
+            addresses += found.addresses
+            names += found.names
+    return Mailboxes(addresses, names)

@@ -109,6 +109,8 @@ def _prepared(edge: Edge, transaction: Transaction, message: Message, submission
         reverse_path=command.path,
         recipients=recipients,
         authors=read.authors,
+        senders=read.senders,
+        names=read.names,
         message_bytes=len(spool),
     )
     envelope = Envelope(

@@ -22,6 +22,8 @@ from policy.contract import (
     MessageVerdict,
     Outcome,
     Outcomes,
+    Revocations,
+    RevocationsAsked,
 )
 
 _ANSWER_LIMIT = 256 * 1024  # an identity with thousands of addresses fits; rubbish without end does not
@@ -59,6 +61,10 @@ class PolicyClient:
     async def judge(self, facts: MessageFacts) -> MessageVerdict:
         return await self._ask("message", facts, MessageVerdict)
 
+    async def revocations(self, after: int) -> Revocations:
+        """Asked all the time, so a failure is not logged each time."""
+        return await self._ask("revocations", RevocationsAsked(after=after), Revocations, is_logged=False)
+
     def report(self, outcome: Outcome) -> None:
         """Tell the outcome soon, trying again for some seconds; lost after that, and the reservation stays counted."""
         self._unreported.append(outcome)
@@ -88,8 +94,8 @@ class PolicyClient:
             return True
         return False
 
-    async def _ask(self, question: str, body: BaseModel, answer: type[Answer]) -> Answer:
-        octets = await self._post(question, body)
+    async def _ask(self, question: str, body: BaseModel, answer: type[Answer], *, is_logged: bool = True) -> Answer:
+        octets = await self._post(question, body, is_logged=is_logged)
         try:
             return answer.model_validate_json(octets)
         except ValidationError:
@@ -97,19 +103,20 @@ class PolicyClient:
             log.policy_failed(question, "not an answer")
             raise PolicyUnavailable("not an answer") from None
 
-    async def _post(self, question: str, body: BaseModel) -> bytes:
+    async def _post(self, question: str, body: BaseModel, *, is_logged: bool = True) -> bytes:
         if self._http is None:
             raise RuntimeError("used outside its context")
         try:
             async with self._http.post(f"{self._url}/v1/{question}", data=body.model_dump_json()) as response:
                 octets = b"".join([piece async for piece in _limited(response.content)])
-                if response.status not in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
-                    log.policy_failed(question, f"status {response.status}")
-                    raise PolicyUnavailable(f"status {response.status}")
-                return octets
+                if response.status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
+                    return octets
+                failure = f"status {response.status}"
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.policy_failed(question, type(error).__name__)
-            raise PolicyUnavailable(type(error).__name__) from error
+            failure = type(error).__name__
+        if is_logged:
+            log.policy_failed(question, failure)
+        raise PolicyUnavailable(failure)
 
 
 async def _limited(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

@@ -41,6 +41,7 @@ TIMED_OUT = Reply(421, "4.4.2", "Timeout, closing the connection")
 SESSION_TOO_LONG = Reply(421, "4.4.2", "This session has lasted too long, closing the connection")
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors, closing the connection")
 TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands in one session, closing the connection")
+REVOKED = Reply(421, "4.7.0", "This login has ended, closing the connection")
 TOO_BUSY = Reply(421, "4.3.2", "Too busy at the moment, try again later")
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections, try again later")
 LINE_TOO_LONG = Reply(500, "5.5.2", "Line too long")
@@ -62,6 +63,7 @@ AUTH_LINE_TOO_LONG = Reply(500, "5.5.6", "Authentication response too long")
 AUTH_CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")
 LOGIN_REFUSED = Reply(535, "5.7.8", "Authentication credentials invalid")
 LOGIN_UNAVAILABLE = Reply(454, "4.7.0", "Temporary authentication failure, try again later")
+LOGIN_LATER = Reply(454, "4.7.0", "Too many login attempts, try again later")
 
 # Of the envelope
 SENDER_TAKEN = Reply(250, "2.1.0", "Sender ok")
@@ -117,6 +119,10 @@ FOR_REASON: Mapping[Reason, Reply] = {
     Reason.SENDER_NOT_OWNED: SENDER_NOT_OWNED,
     Reason.AUTHOR_NOT_OWNED: Reply(550, "5.7.1", "Address in the From header field not owned by this login"),
     Reason.AUTHOR_MISSING: Reply(554, "5.6.0", "Message has no From header field"),
+    Reason.SENDER_FIELD_NOT_OWNED: Reply(
+        550, "5.7.1", "Address in the Sender or a Resent field not owned by this login"
+    ),
+    Reason.NAME_SHOWS_ADDRESS: Reply(550, "5.7.1", "The sender's name shows an address not owned by this login"),
     Reason.TOO_MANY_RECIPIENTS: Reply(550, "5.5.3", "Too many recipients in one message, send it in several"),
     Reason.BUDGET_TOO_SMALL: Reply(550, "5.5.3", "More recipients than this login may reach at all, send to fewer"),
     Reason.BUDGET_SPENT: Reply(451, "4.7.1", "Too many recipients in a short time, try again later"),

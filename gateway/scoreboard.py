@@ -21,6 +21,7 @@ COUNTERS: tuple[tuple[str, dict[str, str], str], ...] = (
     ("logins_total", {"outcome": "granted"}, "Finished SASL exchanges"),
     ("logins_total", {"outcome": "refused"}, ""),
     ("logins_total", {"outcome": "malformed"}, ""),
+    ("logins_total", {"outcome": "deferred"}, ""),
     ("logins_total", {"outcome": "unavailable"}, ""),
     ("messages_total", {"outcome": "relayed"}, "Messages that were read to their end"),
     ("messages_total", {"outcome": "refused"}, ""),

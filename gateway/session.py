@@ -28,7 +28,7 @@ from gateway.relay_commands import Recipient
 from gateway.replies import Reply
 from gateway.settings import ListenerSettings, Mechanism
 from gateway.tls import Selected
-from policy.contract import Grants, LoginOutcome, canonical_address
+from policy.contract import Grants, LoginOutcome
 
 _BEFORE_TLS = frozenset(("EHLO", "NOOP", "QUIT", "STARTTLS"))  # RFC 3207 section 4
 _HTTP = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
@@ -49,6 +49,7 @@ _REPLY_TO_LOGIN: Mapping[LoginOutcome, Reply] = {
     LoginOutcome.GRANTED: replies.LOGGED_IN,
     LoginOutcome.REFUSED: replies.LOGIN_REFUSED,
     LoginOutcome.MALFORMED: replies.BAD_AUTH_SYNTAX,
+    LoginOutcome.LATER: replies.LOGIN_LATER,
 }
 
 
@@ -80,6 +81,10 @@ class Session(Conversation):
                 self._errors += 1
             if self._errors >= self._edge.settings.max_errors:
                 raise SessionOver(replies.TOO_MANY_ERRORS)
+
+    def end_if_revoked(self, credentials: frozenset[int]) -> None:
+        if self._grants and self._grants.credential in credentials:
+            self.end_with(replies.REVOKED)
 
     def _is_idle(self) -> bool:
         return not self._transaction
@@ -186,12 +191,14 @@ class Session(Conversation):
             return replies.UNKNOWN_MECHANISM
         source = LoginSource(self._id, self._client_address, self._listener, self._tls)
         outcome = await exchange(self._edge.policy, source, mechanism, initial.strip(), self._respond)
+        if not isinstance(outcome, Reply) and outcome.delay_s:
+            await self._pause(outcome.delay_s)
         reply = outcome if isinstance(outcome, Reply) else _REPLY_TO_LOGIN[outcome.outcome]
         grants = None if isinstance(outcome, Reply) else outcome.grants
         log.login_answered(self._id, mechanism, reply, grants.login if grants else "")
         self._edge.scoreboard.count("logins_total", _counted_as_login(reply))
         self._grants = grants
-        if reply is replies.LOGIN_REFUSED:
+        if reply in (replies.LOGIN_REFUSED, replies.LOGIN_LATER):
             self._login_failures += 1
             if self._login_failures >= self._edge.settings.max_login_failures:
                 self._say(reply)
@@ -210,7 +217,7 @@ class Session(Conversation):
         command = grammar.parse_mail(argument, self._offers())
         if isinstance(command, Reply):
             return command
-        if command.path and canonical_address(command.path) not in self._grants.addresses:
+        if command.path and not self._grants.owned.covers(command.path):
             return replies.SENDER_NOT_OWNED
         self._transactions += 1
         self._transaction = Transaction(
@@ -300,6 +307,18 @@ class Session(Conversation):
 
     # What several verbs need
 
+    async def _pause(self, seconds: float) -> None:
+        """Let the client wait for its reply (policy's tarpit), as long as its deadlines last."""
+        if self._draining:
+            raise SessionOver(replies.SHUTTING_DOWN)
+        now, expires_at = self.loop.time(), min(self._patience(), self._ends_at)
+        self._waiting = True  # a gateway that stops does not wait with it
+        await asyncio.sleep(min(seconds, expires_at - now))
+        self._waiting = False
+        if now + seconds > expires_at:
+            self._edge.scoreboard.count("sessions_expired_total")
+            raise SessionOver(replies.TIMED_OUT)
+
     async def _respond(self, challenge: str) -> bytes | None:
         """The client's line after a challenge in base64; None where it was too long."""
         self._must_have_waited()
@@ -366,6 +385,8 @@ class Session(Conversation):
 
 
 def _counted_as_login(reply: Reply) -> str:
+    if reply is replies.LOGIN_LATER:
+        return "deferred"
     return {235: "granted", 535: "refused", 454: "unavailable"}.get(reply.code, "malformed")
 
 

@@ -3,7 +3,7 @@
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import (
     BaseModel,
@@ -38,8 +38,9 @@ CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
 
 
-# What EHLO may name, in its order; policy knows them all.
-Mechanism = Literal["EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"]
+# What EHLO may name; policy knows them all. The last two need an issuer of tokens: offered where somebody names them.
+Mechanism = Literal["EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"]
+_SHIPPED: tuple[Mechanism, ...] = ("EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
 
 
 class ListenerSettings(BaseModel):
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
     tls_cert: Paths
     tls_key: Paths
     tls_client_ca: Path | None = None
-    mechanisms: Annotated[tuple[Mechanism, ...], NoDecode, BeforeValidator(_split)] = get_args(Mechanism)
+    mechanisms: Annotated[tuple[Mechanism, ...], NoDecode, BeforeValidator(_split)] = _SHIPPED
 
     policy_url: HttpUrl
     policy_token_file: Path

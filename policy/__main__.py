@@ -5,6 +5,7 @@ Exit code 2 with one sentence for a wrong setting; nothing is half started.
 
 import gc
 import logging
+import secrets
 import socket
 import sys
 import time
@@ -12,14 +13,26 @@ import time
 import uvicorn
 
 from policy import log
+from policy.alerts import Alerts, mailing_of
 from policy.app import App, Tokens
 from policy.brain import Brain
-from policy.budgets.sqlite import SqliteBudgets
+from policy.bridges.opened import open_bridges
+from policy.budgets.stored import StoredBudgets
+from policy.engine.guessing import Walls
+from policy.foreign import ForeignSecrets
+from policy.location import location, named_location
+from policy.logins import Logins
+from policy.pickup import Pickup
+from policy.proofs import Prover
 from policy.settings import DAY_S, Settings
 from policy.setup import digest_key
-from policy.store.database import kept_connection, open_database
 from policy.store.directory import Directory
+from policy.store.reader import open_reader
 from policy.store.records import Records
+from policy.store.revocations import Feed
+from policy.store.transactions import open_transactions
+from policy.store.traps import TrapRecords, Traps
+from policy.store.uses import Uses
 from policy.store.writer import Writer
 from service import log as service_log
 from service.settings import SettingError, load, read_secret, stop
@@ -32,6 +45,7 @@ _KEEP_ALIVE_S = (
 def main() -> None:
     try:
         settings = load(Settings)
+        named_location(settings)
         if sys.argv[1:] == ["--check"]:
             return
         _run(settings)
@@ -47,7 +61,7 @@ def _run(settings: Settings) -> None:
         gateway=read_secret("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file),
         dovecot=read_secret("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file),
     )
-    app = App(_brain(settings), tokens)
+    app = App(_brain(settings, tokens.dovecot), tokens)
     listening = _listen(settings)
     log.started(settings.bind, settings.port)
     config = uvicorn.Config(
@@ -64,15 +78,32 @@ def _run(settings: Settings) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _brain(settings: Settings) -> Brain:
-    """Reads on one connection, writes on another one, which never waits for a lock by itself."""
-    key = digest_key(settings)
-    writing = kept_connection(open_database(settings.database, busy_timeout_s=0))
+def _brain(settings: Settings, dovecot_token: str) -> Brain:
+    """Reads on connections of their own, writes on another one. None of them waits for a database that is not there."""
+    key, where = digest_key(settings), location(settings)
+    reader, transactions = open_reader(where), open_transactions(where)
+    directory, writer = Directory(reader, key, settings.recipients_per_message), Writer(transactions)
+    alerts = Alerts(mailing_of(settings), time.time)
+    logins = Logins(
+        prover=Prover(directory=directory, bridges=open_bridges(settings), foreign=ForeignSecrets()),
+        walls=Walls(secrets.token_bytes(32)),
+        traps=Traps(reader),
+        trap_records=TrapRecords(transactions),
+        uses=Uses(transactions),
+        writer=writer,
+        unwalled=settings.unwalled_networks,
+        tell=alerts.tell,
+    )
+    feed = Feed(reader)
     return Brain(
-        directory=Directory(kept_connection(open_database(settings.database)), key, settings.recipients_per_message),
-        budgets=SqliteBudgets(writing),
-        records=Records(writing, settings.submissions_kept_days * DAY_S),
-        writer=Writer(writing),
+        directory=directory,
+        logins=logins,
+        alerts=alerts,
+        feed=feed,
+        pickup=Pickup(settings.doveadm_url, dovecot_token, feed, time.time) if settings.doveadm_url else None,
+        budgets=StoredBudgets(transactions),
+        records=Records(transactions, settings.submissions_kept_days * DAY_S),
+        writer=writer,
         recipient_windows=settings.recipient_windows,
         clock=time.time,
     )

@@ -23,7 +23,7 @@ from starlette.types import Receive, Scope, Send
 
 from policy import log
 from policy.brain import Brain
-from policy.contract import LoginStep, MessageFacts, Outcomes
+from policy.contract import LoginOutcome, LoginStep, MessageFacts, Outcomes, RevocationsAsked
 
 _BODY_LIMIT = 4 * 1024 * 1024  # a thousand recipients of the longest kind are a quarter of it
 _JSON = (b"content-type", b"application/json")
@@ -56,6 +56,7 @@ class App:
             "/v1/login": Question(LoginStep, brain.login),
             "/v1/message": Question(MessageFacts, brain.judge),
             "/v1/outcomes": Question(Outcomes, brain.end),
+            "/v1/revocations": Question(RevocationsAsked, brain.revocations),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -107,8 +108,9 @@ async def _body(receive: Receive) -> bytes | None:
 def _make_others(brain: Brain, tokens: Tokens) -> FastAPI:
     @asynccontextmanager
     async def whole_life(_: FastAPI) -> AsyncIterator[None]:
+        await brain.start()
         yield
-        await brain.writer.close()
+        await brain.close()
 
     app = FastAPI(title="Sallyport policy", openapi_url=None, lifespan=whole_life)
     _add_dovecot_routes(app, brain, tokens.dovecot)
@@ -134,14 +136,15 @@ def _add_dovecot_routes(app: FastAPI, brain: Brain, token: str) -> None:
         protocol: Annotated[str, Form()] = "",
         session_id: Annotated[str, Form()] = "",
     ) -> str:
-        found = brain.pick_up(login, secret, session_id, client_address, protocol)
-        if found is None:
-            raise HTTPException(403)
-        return found
+        answer = await brain.pick_up(login, secret, session_id, client_address, protocol)
+        if answer.grants:
+            return answer.grants.identity
+        # 429: nothing was looked at; Dovecot says "try again later" and not "wrong".
+        raise HTTPException(429 if answer.outcome is LoginOutcome.LATER else 403)
 
     @app.post("/v1/dovecot/mailbox", dependencies=allowed, response_class=PlainTextResponse)
     async def dovecot_mailbox(name: Annotated[str, Form()]) -> str:
-        found = brain.directory.mailbox(name)
+        found = await brain.directory.mailbox(name)
         if found is None:
             raise HTTPException(404)
         return found
@@ -155,7 +158,7 @@ def _add_health_routes(app: FastAPI, brain: Brain) -> None:
     @app.get("/health/ready", response_class=PlainTextResponse)
     async def ready() -> str:
         """Ready means that the store answers; a 500 says that it does not."""
-        brain.directory.mailbox("administrator")
+        await brain.ready()
         return "ready"
 
 

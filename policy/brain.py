@@ -2,6 +2,7 @@
 
     app.py    HTTP around it
     brain.py  (you are here)
+    logins.py          who is let in
     sasl.py, engine/   decide, and touch nothing
     store/, budgets/   are asked and written to
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from policy import log, sasl
+from policy.alerts import Alerts
 from policy.budgets import Budgets
 from policy.contract import (
     Action,
@@ -27,16 +29,21 @@ from policy.contract import (
     Outcomes,
     Reason,
     RelayOutcome,
+    Revocations,
+    RevocationsAsked,
 )
 from policy.engine.charges import Window, charge_for, charge_for_record, refusal_for
 from policy.engine.rules import Profile, Ruling, Stage, decide
-from policy.store.directory import Directory, Holder
+from policy.engine.sources import network_of
+from policy.logins import Logins
+from policy.pickup import Pickup
+from policy.proofs import Visit
+from policy.store.directory import Directory
+from policy.store.handles import Scope
 from policy.store.records import Records
+from policy.store.revocations import Feed
 from policy.store.writer import Writer
 
-_WRONG = "no such login or wrong secret"
-_Claim = sasl.SecretClaim | sasl.CertificateClaim | sasl.Proven | sasl.Refused
-_Said = _Claim | sasl.Challenge | sasl.Malformed
 _NEVER_WAS = Ruling(Action.REJECT, Reason.CREDENTIAL_REVOKED, "credential_is_known")
 
 
@@ -45,6 +52,10 @@ class Brain:
     """What the answers are made of, put together once at the start. `budgets` and `records` work within `writer`."""
 
     directory: Directory
+    logins: Logins
+    alerts: Alerts
+    feed: Feed
+    pickup: Pickup | None  # None where IMAP sessions are nobody's to end
     budgets: Budgets
     records: Records
     writer: Writer
@@ -52,38 +63,60 @@ class Brain:
     clock: Callable[[], float]
 
     async def login(self, step: LoginStep) -> LoginAnswer:
-        """One step of a SASL exchange: the mechanism says what is claimed, the directory whether it is true."""
-        said = self._next_step(step)
+        """One step of a SASL exchange: the mechanism says what is claimed, logins.py what the answer to that is."""
+        said = sasl.next_step(step)
         if isinstance(said, sasl.Challenge):
             return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=said.octets)
         if isinstance(said, sasl.Malformed):
             return LoginAnswer(outcome=LoginOutcome.MALFORMED)
-        holder = self._holder(said)
-        if holder is None:
-            why = said.why if isinstance(said, sasl.Refused) else _WRONG
-            log.login_refused(step.session, step.client_address, step.mechanism, why)
+        if isinstance(said, sasl.Refused):
+            if said.why != sasl.TOKEN_REFUSED:  # which is in the log already
+                log.login_refused(step.session, step.client_address, step.mechanism, said.why)
             return LoginAnswer(outcome=LoginOutcome.REFUSED)
-        self._granted(holder, step.session, step.client_address, step.mechanism)
-        return LoginAnswer(outcome=LoginOutcome.GRANTED, grants=holder.grants)
+        return await self.logins.decide(said, self._visit_of(step))
 
-    def pick_up(self, login: str, secret: str, session: str, client_address: str, protocol: str) -> str | None:
-        """The mailbox that a login of Dovecot's may read, or None."""
-        holder = self.directory.by_secret(login, secret)
-        if holder is None:
-            log.login_refused(session, client_address, protocol, _WRONG)
-            return None
-        self._granted(holder, session, client_address, protocol)
-        return holder.grants.identity
+    async def pick_up(self, login: str, secret: str, session: str, client_address: str, protocol: str) -> LoginAnswer:
+        """A login of Dovecot's. What is granted is the mailbox, which has the identity's name."""
+        visit = Visit(
+            session=session,
+            exchange="",
+            client_address=client_address,
+            network=network_of(client_address),
+            mechanism=protocol,
+            protocol="imap",
+            scope=Scope.IMAP,
+            now=self.clock(),
+        )
+        return await self.logins.decide(sasl.SecretClaim(login, secret), visit)
 
     async def judge(self, facts: MessageFacts) -> MessageVerdict:
         """Rules first, then the budget: what a rule refuses costs nothing."""
         now = self.clock()
-        profile = self.directory.profile(facts.credential)
+        profile = await self.directory.profile(facts.credential, now)
         ruling = decide(Stage.MESSAGE, facts, profile) if profile else _NEVER_WAS
         ruling, reservation = await self.writer.make(partial(self._reserve, facts, profile, ruling, now))
         verdict = MessageVerdict(action=ruling.action, reason=ruling.reason, reservation=reservation)
         log.message_judged(facts, verdict, profile.identity if profile else "", ruling.rule)
         return verdict
+
+    async def start(self) -> None:
+        """What goes on beside the questions. Asks the store for nothing: it may not be there yet."""
+        if self.pickup:
+            self.pickup.start()
+
+    async def ready(self) -> None:
+        """Raises where the store does not answer."""
+        await self.directory.mailbox("administrator")
+        await self.logins.remember(self.clock())
+
+    async def close(self) -> None:
+        """Finish what waits, then ask nothing more."""
+        if self.pickup:
+            await self.pickup.close()
+        await self.writer.close()
+        await self.logins.close()
+        await self.directory.close()
+        self.alerts.close()
 
     async def end(self, reports: Outcomes) -> None:
         """What became of accepted messages."""
@@ -91,27 +124,27 @@ class Brain:
         for report, was_open in zip(reports.outcomes, known, strict=True):
             log.message_ended(report, was_open)
 
-    def _next_step(self, step: LoginStep) -> _Said:
-        said = sasl.next_step(step)
-        if not isinstance(said, sasl.ScramClaim):
-            return said
-        nonce = self.directory.nonce(step.exchange, step.responses[0])
-        return said.answer(self.directory.scram_keys(said.login), nonce)
+    async def revocations(self, asked: RevocationsAsked) -> Revocations:
+        """Whose sessions have to end. The first question only learns where the feed is."""
+        if asked.after < 0:
+            return Revocations(newest=await self.feed.newest())
+        ended = await self.feed.after(asked.after)
+        # Without any the feed is where it was, or, in a store that was restored, further back; what comes between the
+        # two questions is for the next time.
+        newest = ended[-1].id if ended else min(asked.after, await self.feed.newest())
+        return Revocations(newest=newest, credentials=tuple(one.credential for one in ended))
 
-    def _holder(self, claim: _Claim) -> Holder | None:
-        if isinstance(claim, sasl.SecretClaim):
-            return self.directory.by_secret(claim.login, claim.secret)
-        if isinstance(claim, sasl.CertificateClaim):
-            return self.directory.by_certificate(claim.fingerprint, claim.login)
-        if isinstance(claim, sasl.Proven):
-            return self.directory.by_proof(claim.login)
-        return None
-
-    def _granted(self, holder: Holder, session: str, client_address: str, mechanism: str) -> None:
-        now, grants = self.clock(), holder.grants
-        if holder.use_is_due(now):
-            self.writer.make_later(partial(self.records.note_use, grants.credential, now))
-        log.login_granted(session, client_address, mechanism, grants.login, grants.identity)
+    def _visit_of(self, step: LoginStep) -> Visit:
+        return Visit(
+            session=step.session,
+            exchange=step.exchange,
+            client_address=step.client_address,
+            network=network_of(step.client_address),
+            mechanism=step.mechanism,
+            protocol="submission",
+            scope=Scope.SUBMIT,
+            now=self.clock(),
+        )
 
     def _reserve(self, facts: MessageFacts, profile: Profile | None, ruling: Ruling, now: float) -> tuple[Ruling, str]:
         """The charge and the record of one message, within a transaction; the ruling, and the reservation if any."""

@@ -6,16 +6,30 @@ The gateway asks two questions over HTTP with JSON bodies and reports outcomes:
     message   POST /v1/message    MessageFacts -> MessageVerdict  everything about one finished transaction
     outcomes  POST /v1/outcomes   Outcomes     -> 204             what became of accepted messages
 
+and, twice a second, whose sessions have to end:
+
+    revocations  POST /v1/revocations  RevocationsAsked -> Revocations
+
 A verdict carries a reason from a closed list and never a text: the gateway's table (gateway/replies.py) has the words.
 """
 
+import string
+import unicodedata
 from base64 import b64decode, b64encode
 from enum import StrEnum
 from typing import Annotated
 
+import idna
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PositiveInt
 
 OUTCOMES_LIMIT = 500  # in one report
+
+_SUBADDRESS = "+"  # RFC 5233; the first one in a local part, as Postfix and Dovecot have it
+_ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+# Letters of a local part, which is 64 octets. To normalize a long run of combining marks takes time that grows with
+# its square.
+_NORMALIZED_LIMIT = 256
+_DOMAIN_LIMIT = 255
 
 # Octets in memory, base64 in JSON. (pydantic's Base64Bytes would decode what is given in memory, too.)
 Octets = Annotated[
@@ -38,6 +52,8 @@ class Reason(StrEnum):
     SENDER_NOT_OWNED = "sender-not-owned"
     AUTHOR_NOT_OWNED = "author-not-owned"
     AUTHOR_MISSING = "author-missing"
+    SENDER_FIELD_NOT_OWNED = "sender-field-not-owned"
+    NAME_SHOWS_ADDRESS = "name-shows-address"
     TOO_MANY_RECIPIENTS = "too-many-recipients"
     BUDGET_TOO_SMALL = "budget-too-small"  # no waiting helps: the message alone costs more than the limit
     BUDGET_SPENT = "budget-spent"
@@ -78,13 +94,30 @@ class LoginStep(Frozen):
     certificate: str = ""  # SHA-256 of the verified client certificate's DER, hexadecimal; empty where there is none
 
 
+class Owned(Frozen):
+    """The addresses that an identity may send as, its own and those of others (send-as); all of them canonical."""
+
+    addresses: frozenset[str] = frozenset()
+    subaddressed: frozenset[str] = frozenset()  # those of `addresses` that own local-part+detail@domain, too
+    domains: frozenset[str] = frozenset()  # whole ones, without their subdomains
+
+    def covers(self, address: str) -> bool:
+        """Whether `address`, in whatever spelling, is among them."""
+        canonical = canonical_address(address)
+        local, at, domain = canonical.rpartition("@")
+        if not local or not domain:
+            return False
+        base = local.partition(_SUBADDRESS)[0]
+        return canonical in self.addresses or f"{base}{at}{domain}" in self.subaddressed or domain in self.domains
+
+
 class Grants(Frozen):
-    """What a credential may do in this session. Addresses are canonical, see canonical_address."""
+    """What a credential may do in this session."""
 
     credential: int
     login: str
     identity: str
-    addresses: frozenset[str]
+    owned: Owned
     recipients_per_message: PositiveInt
 
 
@@ -110,6 +143,8 @@ class MessageFacts(Frozen):
     reverse_path: str  # empty is the null reverse-path, RFC 5321 section 4.5.5
     recipients: Annotated[tuple[str, ...], Field(min_length=1)]
     authors: tuple[str, ...]  # every address of the From header field
+    senders: tuple[str, ...]  # and those of Sender, Resent-From and Resent-Sender
+    names: tuple[str, ...]  # what readers are shown beside these addresses, decoded
     message_bytes: int
 
 
@@ -147,11 +182,74 @@ class Outcomes(Frozen):
     outcomes: Annotated[tuple[Outcome, ...], Field(min_length=1, max_length=OUTCOMES_LIMIT)]
 
 
-def canonical_address(address: str) -> str:
-    """The one form in which addresses are stored and compared: letter case and a trailing dot do not matter.
+class RevocationsAsked(Frozen):
+    """`after` is the newest one that is known; -1 to learn only which is the newest."""
 
-    RFC 5321 section 2.4 leaves the local part's case to the receiving domain; for ownership two spellings of one
-    address must never belong to two identities, so both parts are folded here. What is relayed keeps its case.
-    Not casefold(), for which strasse.example and straße.example were one domain; they are two, and two owners'.
+    after: Annotated[int, Field(ge=-1)]
+
+
+class Revocations(Frozen):
+    """The credentials whose sessions end, in no order; `newest` is what to ask with the next time."""
+
+    newest: int
+    credentials: tuple[int, ...] = ()
+
+
+def canonical_address(address: str) -> str:
+    """The one form in which addresses are stored and compared; total: what is no address has a form, too.
+
+    It decides ownership. Spellings that mail systems may deliver to one mailbox have one form, so that they cannot
+    belong to two identities; what may be two mailboxes has two. RFC 5321 section 2.4 leaves the local part's case to
+    the receiving domain; here it does not matter. What is relayed keeps its spelling.
     """
-    return address.lower().rstrip(".")
+    local, at, domain = address.rpartition("@")
+    if not at:
+        return _canonical_local(address)
+    return f"{_canonical_local(local)}@{_canonical_domain(domain)}"
+
+
+def _canonical_local(local: str) -> str:
+    """Case and compatibility forms (NFKC: full-width letters, ligatures, composition) do not matter.
+
+    What would become an at sign stays as it is, or it would be the address of somebody else.
+    """
+    if local.isascii() or len(local) > _NORMALIZED_LIMIT:
+        return local.translate(_ASCII_LOWER)
+    # Twice, because what is normalized may have case again.
+    folded = _folded(_folded(local))
+    return folded if folded.count("@") == local.count("@") else local.translate(_ASCII_LOWER)
+
+
+def _folded(text: str) -> str:
+    """One letter to one letter, simple case folding of Unicode: the two small sigmas are one letter.
+
+    Full folding, as of str.casefold, makes ss of sz: straße and strasse are two. A dotless i stays one.
+    """
+    normal = unicodedata.normalize("NFKC", text)
+    lower = "".join(fold if len(fold := letter.casefold()) == 1 else letter.lower() for letter in normal)
+    return unicodedata.normalize("NFKC", lower)
+
+
+def _canonical_domain(domain: str) -> str:
+    """A-labels in lower case (RFC 5891, UTS 46 without transitional mappings), and no dot behind the last one.
+
+    A domain that is not valid stays as it is, but for ASCII letters: it is nobody's, and equal to no other one.
+    """
+    lower = domain.translate(_ASCII_LOWER)
+    if len(domain) > _DOMAIN_LIMIT:
+        return lower
+    try:
+        mapped = lower if lower.isascii() else idna.uts46_remap(lower)
+        canonical = ".".join(_canonical_label(label) for label in mapped.removesuffix(".").split("."))
+    except (UnicodeError, ValueError):
+        return lower
+    return canonical if len(canonical) <= _DOMAIN_LIMIT else lower
+
+
+def _canonical_label(label: str) -> str:
+    """ValueError for an empty one, or one outside ASCII that IDNA does not know."""
+    if not label:
+        raise ValueError("an empty label")
+    if label.isascii() and not label.startswith("xn--"):
+        return label
+    return idna.alabel(idna.ulabel(label)).decode("ascii")

@@ -1,5 +1,7 @@
 """The vocabulary of policy's log. What has no parameter here cannot be logged: no secret, no SASL response."""
 
+from collections.abc import Sequence
+
 import structlog
 
 from policy.contract import MessageFacts, MessageVerdict, Outcome
@@ -9,6 +11,11 @@ _log = structlog.get_logger()
 
 def started(address: str, port: int) -> None:
     _log.info("policy-started", address=address, port=port)
+
+
+def database_awaited(reason: str) -> None:
+    """The first start goes on as soon as PostgreSQL answers. The reason is the driver's, without a password."""
+    _log.warning("database-awaited", reason=reason)
 
 
 def login_granted(session: str, client_address: str, mechanism: str, login: str, identity: str) -> None:
@@ -25,6 +32,36 @@ def login_granted(session: str, client_address: str, mechanism: str, login: str,
 def login_refused(session: str, client_address: str, mechanism: str, why: str) -> None:
     """Without the login that was tried: people type their secret into the wrong field."""
     _log.warning("login-refused", session=session, client_address=client_address, mechanism=mechanism, why=why)
+
+
+def login_deferred(session: str, client_address: str, mechanism: str, why: str) -> None:
+    """Nothing was looked at: a wall, or too much to do. The secret may have been right."""
+    _log.warning("login-deferred", session=session, client_address=client_address, mechanism=mechanism, why=why)
+
+
+def network_walled(network: str, seconds: float, why: str) -> None:
+    """Logins from there are deferred for so long, but for identities that have used it before."""
+    _log.warning("network-walled", network=network, seconds=round(seconds), why=why)
+
+
+def trap_closed(kind: str, session: str, client_address: str, protocol: str, identity: str, label: str) -> None:
+    """Somebody did what no owner of a login has a reason to do; `identity` is whose address or secret it was."""
+    _log.error(
+        "trap-closed",
+        kind=kind,
+        session=session,
+        client_address=client_address,
+        protocol=protocol,
+        identity=identity,
+        label=label,
+    )
+
+
+def old_login_tried(kind: str, session: str, client_address: str, identity: str, label: str) -> None:
+    """The same from a network that the identity has used before: a device that was forgotten, or a mistake."""
+    _log.warning(
+        "old-login-tried", kind=kind, session=session, client_address=client_address, identity=identity, label=label
+    )
 
 
 def message_judged(facts: MessageFacts, verdict: MessageVerdict, identity: str, rule: str) -> None:
@@ -51,6 +88,40 @@ def message_ended(outcome: Outcome, known: bool) -> None:
     )
 
 
+def alert(kind: str, subject: str) -> None:
+    """What the administrator has to know at once; by mail, too, where POLICY_ALERT_RELAY is set."""
+    _log.error("alert", kind=kind, subject=subject)
+
+
+def alert_not_mailed(kind: str, error: BaseException, *, is_given_up: bool) -> None:
+    """The next hop does not take it."""
+    _log.error("alert-not-mailed", kind=kind, error=type(error).__name__, is_given_up=is_given_up)
+
+
+def issuer_keys_fetched(keys: int) -> None:
+    _log.info("issuer-keys-fetched", keys=keys)
+
+
+def issuer_failed(why: str) -> None:
+    """The issuer of tokens did not give its keys. Tokens whose key is known go on being taken for a while."""
+    _log.error("issuer-failed", why=why)
+
+
+def directory_failed(why: str) -> None:
+    """The directory (LDAP) did not say whether a password is right: the client is told to try again later."""
+    _log.error("directory-failed", why=why)
+
+
+def sessions_kicked(identities: Sequence[str]) -> None:
+    """IMAP sessions were ended, because a credential of theirs was."""
+    _log.info("sessions-kicked", identities=",".join(identities))
+
+
+def kick_failed(error: BaseException) -> None:
+    """Dovecot cannot be told; it is tried again, and said once."""
+    _log.error("kick-failed", error=type(error).__name__)
+
+
 def question_refused(path: str, faults: int, first: str) -> None:
     """A question that is none; `first` is where its first fault is. Gateway and policy are of different versions."""
     _log.error("question-refused", path=path, faults=faults, first=first)
@@ -58,8 +129,58 @@ def question_refused(path: str, faults: int, first: str) -> None:
 
 def question_failed(path: str, error: BaseException) -> None:
     """An error of ours. Only its class and place are told: its text may hold what was asked."""
+    _log.error("question-failed", path=path, error=type(error).__name__, where=_place_of(error))
+
+
+def console_started(address: str, port: int) -> None:
+    _log.info("console-started", address=address, port=port)
+
+
+def console_visited(method: str, route: str, status: int, client_address: str) -> None:
+    """The route, and not the path: that of an invite holds its token."""
+    _log.info("console-visited", method=method, route=route, status=status, client_address=client_address)
+
+
+def console_failed(route: str, error: BaseException) -> None:
+    """An error of ours on a page, by its class and place, as in question_failed."""
+    _log.error("console-failed", route=route, error=type(error).__name__, where=_place_of(error))
+
+
+def signed_in(identity: str, client_address: str, second_factor: str) -> None:
+    _log.info("signed-in", identity=identity, client_address=client_address, second_factor=second_factor)
+
+
+def sign_in_refused(client_address: str, why: str) -> None:
+    """Without the name that was typed: people type their password into the wrong field."""
+    _log.warning("sign-in-refused", client_address=client_address, why=why)
+
+
+def second_factor_refused(identity: str, client_address: str) -> None:
+    """Whoever did this knows the password."""
+    _log.warning("second-factor-refused", identity=identity, client_address=client_address)
+
+
+def signed_out(identity: str, client_address: str) -> None:
+    _log.info("signed-out", identity=identity, client_address=client_address)
+
+
+def breach_server_failed(error: str) -> None:
+    """The server of POLICY_HIBP_URL did not answer; the password was judged without it."""
+    _log.warning("breach-server-failed", error=error)
+
+
+def console_certificate_loaded(path: str) -> None:
+    _log.info("console-certificate-loaded", path=path)
+
+
+def console_certificate_refused(path: str, error: str) -> None:
+    """The pair of files is broken or half written; the one before is still served."""
+    _log.error("console-certificate-refused", path=path, error=error)
+
+
+def _place_of(error: BaseException) -> str:
+    """File and line; nothing of what the error says."""
     place = error.__traceback__
     while place and place.tb_next:
         place = place.tb_next
-    where = f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""
-    _log.error("question-failed", path=path, error=type(error).__name__, where=where)
+    return f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""

@@ -1,23 +1,26 @@
 """SASL mechanisms, server side and pure: all responses so far in, what to say next out.
 
-    sasl.py   (you are here) the mechanisms as conversations, and the table of all of them
-    scram.py  the messages and the arithmetic of SCRAM
+    sasl.py          (you are here) the mechanisms as conversations, and the table of all of them
+    scram.py         the messages and the arithmetic of SCRAM
+    bearer.py        the messages of OAUTHBEARER and XOAUTH2
 
 The gateway relays the exchange (RFC 4954 section 4) and knows no mechanism. Each mechanism is a function in MECHANISMS;
 it gets the step and returns a Challenge, a claim that the client makes, Refused, or Malformed. Whether a claim is true
-is not decided here: store/directory.py has the credentials. Malformed is for syntax alone (501); whatever a client may
-say and must not be granted is Refused, in the words in which a wrong secret is (535).
+is not decided here: store/directory.py has the credentials, bridges/ asks those who know what we do not. Malformed is
+for syntax alone (501); whatever a client may say and must not be granted is Refused, in the words in which a wrong
+secret is (535).
 """
 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from policy import scram
+from policy import bearer, scram
 from policy.contract import LoginStep
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _PLUS = "SCRAM-SHA-256-PLUS"
+TOKEN_REFUSED = "the token was refused"  # noqa: S105 - words for the log: the end of an exchange whose token was no good
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,18 @@ class CertificateClaim:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenClaim:
+    """The client shows a token of the issuer's, which says who it is. `login` is empty where the token is to decide.
+
+    A token that is no good is answered with `failure` as a challenge; what the client says to that is Refused.
+    """
+
+    login: str
+    token: str = field(repr=False)
+    failure: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ScramClaim:
     """The client says that it is `login`; with the keys of that login, `answer` goes on."""
 
@@ -83,7 +98,8 @@ class ScramClaim:
         return Proven(self.login) if self.is_acknowledged else Challenge(verifier)
 
 
-Step = Challenge | SecretClaim | CertificateClaim | ScramClaim | Refused | Malformed
+Claim = SecretClaim | CertificateClaim | TokenClaim | ScramClaim
+Step = Challenge | Claim | Refused | Malformed
 
 
 def plain(step: LoginStep) -> Step:
@@ -137,6 +153,28 @@ def scram_sha_256(step: LoginStep) -> Step:
     return refused or ScramClaim(first.login, first, final, is_acknowledged=bool(acknowledged))
 
 
+def oauthbearer(step: LoginStep) -> Step:
+    """RFC 7628: one message with the token. An error is a challenge (section 3.2.3), which the client answers."""
+    return _token_claim(step, bearer.read_oauthbearer, bearer.OAUTHBEARER_FAILURE, bearer.OAUTHBEARER_ACKNOWLEDGED)
+
+
+def xoauth2(step: LoginStep) -> Step:
+    """Google's forerunner of it, without a header, and with an empty answer to the error."""
+    return _token_claim(step, bearer.read_xoauth2, bearer.XOAUTH2_FAILURE, bearer.XOAUTH2_ACKNOWLEDGED)
+
+
+def _token_claim(
+    step: LoginStep, read: Callable[[bytes], bearer.Bearer | None], failure: bytes, acknowledged: tuple[bytes, ...]
+) -> Step:
+    if not step.responses:
+        return Challenge(b"")
+    found, answers = read(step.responses[0]), step.responses[1:]
+    if found is None or len(answers) > 1 or not set(answers) <= set(acknowledged):
+        return Malformed()
+    # Only who was told that the token is no good has something to answer.
+    return Refused(TOKEN_REFUSED) if answers else TokenClaim(found.login, found.token, failure)
+
+
 def _first_is_refused(step: LoginStep, first: scram.First) -> Refused | None:
     """RFC 5802 section 6: who could bind must bind, or somebody between could have taken the offer away."""
     if first.has_mandatory:
@@ -185,6 +223,8 @@ MECHANISMS: Mapping[str, Callable[[LoginStep], Step]] = {
     "SCRAM-SHA-256": scram_sha_256,
     _PLUS: scram_sha_256,
     "EXTERNAL": external,
+    "OAUTHBEARER": oauthbearer,
+    "XOAUTH2": xoauth2,
 }
 
 

@@ -1,12 +1,15 @@
 """The settings of policy: POLICY_... in the environment, read once in __main__ or by the command line."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, PositiveInt, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
 
+from policy.bridges.settings import BridgeSettings
 from policy.engine.charges import Window
+from policy.engine.sources import Network
 from service.log import LogFormat
 
 Port = Annotated[int, Field(gt=0, le=65535)]
@@ -16,26 +19,49 @@ HOUR_S = 60 * MINUTE_S
 DAY_S = 24 * HOUR_S
 
 
-class Settings(BaseSettings):
+class Settings(BridgeSettings):
     """Each is documented in docs/settings.md; a test holds the two together."""
 
     model_config = SettingsConfigDict(env_prefix="POLICY_", frozen=True, extra="forbid")
 
     state_dir: Path = Path("/var/lib/sallyport")
+    database_url: str = ""  # policy/location.py reads it
+    database_password_file: Path | None = None
     bind: str = "127.0.0.1"
     port: Port = 7587
+    console_bind: str = "127.0.0.1"
+    console_port: Port = 8443
+    console_url: str = Field(default="", pattern=r"^(https://[^/\s?#@]+/?)?$")
+    hibp_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
     hostname: str = Field(default="mail.sallyport.test", pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
     domains: Annotated[tuple[str, ...], NoDecode] = ("sallyport.test",)
     gateway_token_file: Path = Path("/secrets/gateway/policy.token")
     dovecot_token_file: Path = Path("/secrets/dovecot/policy.token")
+    doveadm_url: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$")
     tls_cert: Path = Path("/tls/cert.pem")
     tls_key: Path = Path("/tls/key.pem")
+    public_submission_port: Port = 587
+    public_submissions_port: Port = 465
+    public_imaps_port: Port = 993
     recipients_per_message: PositiveInt = 100
     recipients_per_10_minutes: PositiveInt = 100
     recipients_per_hour: PositiveInt = 200
     recipients_per_day: PositiveInt = 500
     submissions_kept_days: PositiveInt = 30
+    unwalled_networks: Annotated[tuple[Network, ...], NoDecode] = ()
+    alert_relay: str = Field(default="", pattern=r"^(([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})?$")
+    alert_to: str = Field(default="", pattern=r"^([!-;=?A-~]+@[A-Za-z0-9.-]+)?$")
     log_format: LogFormat = "text"
+
+    @field_validator("unwalled_networks", mode="before")
+    @classmethod
+    def _networks(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        try:
+            return tuple(ipaddress.ip_network(one.strip()) for one in given.split(",") if one.strip())
+        except ValueError:
+            raise ValueError("it should be networks such as 192.0.2.0/24, separated by commas") from None
 
     @field_validator("domains", mode="before")
     @classmethod
@@ -49,8 +75,9 @@ class Settings(BaseSettings):
         return domains
 
     @property
-    def database(self) -> Path:
-        return self.state_dir / "sallyport.db"
+    def console_origin(self) -> str:
+        """As browsers write it: in lower case, without the port that is https's own."""
+        return (self.console_url or f"https://{self.hostname}:8443").lower().rstrip("/").removesuffix(":443")
 
     @property
     def digest_key_file(self) -> Path:

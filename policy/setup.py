@@ -6,17 +6,22 @@ Secrets are files of mode 0600 that appear complete or not at all, so that a sta
 import contextlib
 import os
 import secrets
+import socket
 from pathlib import Path
 
 from sqlalchemy import Engine
 
+from policy import log
 from policy.certificate import new_key, self_signed
+from policy.location import location
 from policy.settings import Settings
-from policy.store.database import migrate, open_database
+from policy.store.audit import Actor
+from policy.store.database import migrate, open_database, wait_for
 from policy.store.identities import IdentityStore, StoreError, read_key
 from service.settings import SettingError
 
 ADMINISTRATOR = "administrator"
+ITSELF = Actor("sallyport", socket.gethostname())  # who acts where nobody asked
 
 
 def init(settings: Settings, now: float) -> list[str]:
@@ -32,18 +37,21 @@ def init(settings: Settings, now: float) -> list[str]:
             made.append(what)
     if _make_certificate(settings, now):
         made.append("self-signed certificate")
-    engine = open_database(settings.database)
+    where = location(settings)
+    wait_for(where, log.database_awaited)
+    engine = open_database(where)
     migrate(engine)
-    settings.database.chmod(0o600)
+    if isinstance(where, Path):
+        where.chmod(0o600)
     if _administrator_is_new(open_store(settings, engine), settings, now):
         made.append("administrator")
     engine.dispose()
     return made
 
 
-def open_store(settings: Settings, engine: Engine) -> IdentityStore:
-    """The identity store on an open database."""
-    return IdentityStore(engine, digest_key(settings))
+def open_store(settings: Settings, engine: Engine, actor: Actor = ITSELF) -> IdentityStore:
+    """The identity store on an open database, for whoever acts."""
+    return IdentityStore(engine, digest_key(settings), actor)
 
 
 def digest_key(settings: Settings) -> bytes:
@@ -59,7 +67,7 @@ def digest_key(settings: Settings) -> bytes:
 
 
 def _administrator_is_new(store: IdentityStore, settings: Settings, now: float) -> bool:
-    if store.identities():
+    if store.identities(limit=1):
         return False
     try:
         store.add_identity(ADMINISTRATOR, (f"postmaster@{settings.domains[0]}",), now)

@@ -23,15 +23,20 @@ def http_answers(url: SplitResult) -> bool:
     return connection.getresponse().status == OK
 
 
+def https_answers(url: SplitResult) -> bool:
+    context = _whatever_certificate()
+    connection = http.client.HTTPSConnection(str(url.hostname), url.port, timeout=PATIENCE_S, context=context)
+    connection.request("GET", url.path)
+    return connection.getresponse().status == OK
+
+
 def smtp_answers(url: SplitResult) -> bool:
     with smtplib.SMTP(timeout=PATIENCE_S, local_hostname="localhost") as client:
         return client.connect(str(url.hostname), url.port or 0)[0] == GREETING
 
 
 def imaps_answers(url: SplitResult) -> bool:
-    context = ssl.create_default_context()
-    context.check_hostname = False  # the certificate is for mail clients; here only life is asked for
-    context.verify_mode = ssl.CERT_NONE
+    context = _whatever_certificate()
     with (
         socket.create_connection((str(url.hostname), url.port or 0), timeout=PATIENCE_S) as plain,
         context.wrap_socket(plain) as connection,
@@ -39,8 +44,16 @@ def imaps_answers(url: SplitResult) -> bool:
         return connection.recv(64).startswith(b"* OK")
 
 
+def _whatever_certificate() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False  # the certificate is for clients elsewhere; here only life is asked for
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 ASK: Mapping[str, Callable[[SplitResult], bool]] = {
     "http": http_answers,
+    "https": https_answers,
     "smtp": smtp_answers,
     "imaps": imaps_answers,
 }

@@ -75,10 +75,12 @@ containers_down() { compose down --remove-orphans; }
 containers_destroy() { compose down --volumes --remove-orphans; }
 
 containers_cli() { # the command line inside the policy container; a terminal only where there is one
+  local caller # for the audit log: inside, everybody is the same user
+  caller="SALLYPORT_CALLER=${SUDO_USER:-$(id -un)}@$(uname -n)"
   if [ -t 0 ] && [ -t 1 ]; then
-    compose exec policy sallyport "$@"
+    compose exec -e "$caller" policy sallyport "$@"
   else
     # No command reads its input, and the engine's client would swallow what was pasted or piped behind it.
-    compose exec -T policy sallyport "$@" </dev/null
+    compose exec -T -e "$caller" policy sallyport "$@" </dev/null
   fi
 }

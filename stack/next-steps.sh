@@ -33,6 +33,7 @@ print_state() { # HOST
   say
   say "  submission    $1 port $SALLYPORT_SUBMISSION_PORT (STARTTLS) and port $SALLYPORT_SUBMISSIONS_PORT (TLS)"
   say "  mail pickup   $1 port $SALLYPORT_IMAPS_PORT (IMAP over TLS)"
+  say "  web console   $SALLYPORT_CONSOLE_URL"
   say "  certificate   SHA-256 $("${WAY}_cli" certificate --fingerprint </dev/null)"
   if [ "$STACK" = test ]; then
     say "  mail sink     http://$(in_url "$(reachable_host "$SALLYPORT_SINK_BIND")"):$SALLYPORT_SINK_PORT/messages (no mail leaves this stack)"

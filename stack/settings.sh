@@ -3,7 +3,8 @@
 # .env.example is the list of what exists: a key that does not stand there is unknown, and the value there is the default.
 # shellcheck shell=bash disable=SC2154
 
-PUBLIC_PORTS="SALLYPORT_SUBMISSION_PORT SALLYPORT_SUBMISSIONS_PORT SALLYPORT_IMAPS_PORT"
+PUBLIC_PORTS="SALLYPORT_SUBMISSION_PORT SALLYPORT_SUBMISSIONS_PORT SALLYPORT_IMAPS_PORT" # on SALLYPORT_BIND
+WEB_PORTS="SALLYPORT_CONSOLE_PORT SALLYPORT_SINK_PORT" # each on an address of its own
 
 known_keys() { sed -n 's/^#\{0,1\}\(SALLYPORT_[A-Z_]*\)=.*/\1/p' .env.example; }
 default_of() { sed -n "s/^#\{0,1\}$1=//p" .env.example; }
@@ -28,10 +29,19 @@ is_domain_list() {
   for domain in ${1//,/ }; do is_hostname "$domain" || return; done
 }
 
+is_console_url() {
+  local host_and_port=${1#https://} port=443
+  [[ $1 == https://* ]] || return
+  if [[ $host_and_port == *:* ]]; then port=${host_and_port##*:}; fi
+  [ "${host_and_port%:*}" = localhost ] || is_hostname "${host_and_port%:*}" || return
+  is_integer_within "$port" 1 65535
+}
+
 problem_of() { # KEY VALUE -> says what is wrong with the value; says nothing where it is plausible
   case $1 in
     *_PORT) is_integer_within "$2" 1 65535 || say "is not a port from 1 to 65535" ;;
     *_BIND) is_address "$2" || say "is not an IP address" ;;
+    *_URL) is_console_url "$2" || say "is not of the form https://mail.example.org:8443, without a path" ;;
     *_HOSTNAME) is_hostname "$2" || say "is not a full host name in lower case such as mail.example.org" ;;
     *_DOMAINS) is_domain_list "$2" || say "is not a list of domains in lower case, separated by commas alone" ;;
     *_MAX_MESSAGE_BYTES) is_integer_within "$2" 65536 1073741824 || say "is not a whole number of bytes from 65536 to 1073741824" ;;
@@ -83,8 +93,9 @@ fill_in_defaults() { # exports every setting
 
 default_for_way() { # KEY -> its default; a plain process of somebody who is not root gets ports that need no privilege
   case $WAY:$(id -u):$1 in
+    *:SALLYPORT_CONSOLE_URL) say "https://localhost:$SALLYPORT_CONSOLE_PORT" ;; # the port stands above it in .env.example
     containers:* | native:0:*) default_of "$1" ;;
-    *:SALLYPORT_SINK_PORT) default_of "$1" ;;
+    *:SALLYPORT_SINK_PORT | *:SALLYPORT_CONSOLE_PORT) default_of "$1" ;;
     *_PORT) say $((1000 + $(default_of "$1"))) ;;
     *) default_of "$1" ;;
   esac
@@ -92,8 +103,8 @@ default_for_way() { # KEY -> its default; a plain process of somebody who is not
 
 refuse_same_port_twice() {
   local key other
-  for key in $PUBLIC_PORTS SALLYPORT_SINK_PORT; do
-    for other in $PUBLIC_PORTS SALLYPORT_SINK_PORT; do
+  for key in $PUBLIC_PORTS $WEB_PORTS; do
+    for other in $PUBLIC_PORTS $WEB_PORTS; do
       [ "$key" != "$other" ] || break
       [ "${!key}" != "${!other}" ] || refuse "$key is ${!key}, which $other is already; give each a port of its own."
     done
@@ -115,6 +126,7 @@ load_settings() { # [FILE]; exports every setting, or refuses with one sentence
 public_binds() { # lines "KEY ADDRESS PORT" of every port that the stack opens to others
   local key
   for key in $PUBLIC_PORTS; do say "$key $SALLYPORT_BIND ${!key}"; done
+  say "SALLYPORT_CONSOLE_PORT $SALLYPORT_CONSOLE_BIND $SALLYPORT_CONSOLE_PORT"
   [ "$STACK" = main ] || say "SALLYPORT_SINK_PORT $SALLYPORT_SINK_BIND $SALLYPORT_SINK_PORT"
 }
 

@@ -14,10 +14,15 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, make_url, text
+
+from policy.store.database import open_database
 
 ROOT = Path(__file__).parent.parent
 HOSTNAME = "mail.sallyport.test"
@@ -87,6 +92,13 @@ class Process:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
 
+def postgresql_url() -> str:
+    """A new database on the server of this run: SALLYPORT_TEST_DATABASE=postgresql runs every Sallyport on one."""
+    from postgresql import cluster  # noqa: PLC0415 - it stands on this module
+
+    return cluster().create_empty().render_as_string()
+
+
 @dataclass
 class Login:
     """A credential that the command line made."""
@@ -110,12 +122,15 @@ class Sallyport:
         self.submission_port, self.submissions_port = free_port(), free_port()
         self.policy_environment = {
             "POLICY_STATE_DIR": str(self.folder / "state"),
+            "POLICY_UNWALLED_NETWORKS": "127.0.0.0/8",  # every client of every test comes from there
             "POLICY_PORT": str(self.policy_port),
             "POLICY_GATEWAY_TOKEN_FILE": str(self.folder / "gateway.token"),
             "POLICY_DOVECOT_TOKEN_FILE": str(self.folder / "dovecot.token"),
             "POLICY_TLS_CERT": str(self.folder / "cert.pem"),
             "POLICY_TLS_KEY": str(self.folder / "key.pem"),
         } | self.policy_settings
+        if os.environ.get("SALLYPORT_TEST_DATABASE") == "postgresql":
+            self.policy_environment.setdefault("POLICY_DATABASE_URL", postgresql_url())
         self.gateway_environment = {
             "GATEWAY_BIND": "127.0.0.1",
             "GATEWAY_SUBMISSION_PORT": str(self.submission_port),
@@ -202,14 +217,20 @@ class Sallyport:
 
     def spent(self, name: str) -> int:
         """What is counted on the recipients budget of an identity, in any window."""
-        from policy.store.database import open_database  # noqa: PLC0415 - only here the test looks into the store
+        with self.store() as connection:
+            total = connection.execute(
+                text("SELECT sum(cost) FROM charge WHERE key = :key"), {"key": f"recipients:{name}"}
+            )
+            return int(total.scalar() or 0)
 
-        engine = open_database(self.folder / "state" / "sallyport.db")
+    @contextmanager
+    def store(self) -> Iterator[Connection]:
+        """A transaction of a test's own in the store, of whichever database it is in."""
+        url = self.policy_environment.get("POLICY_DATABASE_URL")
+        engine = open_database(make_url(url) if url else self.folder / "state" / "sallyport.db")
         with engine.begin() as connection:
-            row = connection.exec_driver_sql("SELECT sum(cost) FROM charge WHERE key = ?", (f"recipients:{name}",))
-            spent = row.scalar() or 0
+            yield connection
         engine.dispose()
-        return int(spent)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from bench.contenders.contender import ADDRESS, USERS
 from gateway.settings import Settings as GatewaySettings
 from policy.settings import Settings as PolicySettings
 from policy.setup import open_store
-from policy.store.database import open_database
+from policy.location import open_existing
 from tests.harness import Sallyport
 
 MANY = "1000000"
@@ -43,7 +43,7 @@ def prepared(folder: Path, next_hop: int, workers: int | None = None) -> Sallypo
 def write_identities(sallyport: Sallyport, credentials: Path) -> None:
     """One identity, address and credential for each user, straight into the store: a command takes 0.5 s."""
     settings = PolicySettings(state_dir=sallyport.folder / "state")
-    engine = open_database(settings.database)
+    engine = open_existing(settings)
     store = open_store(settings, engine)
     lines = []
     for number in range(1, USERS + 1):

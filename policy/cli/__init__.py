@@ -1,10 +1,24 @@
 """The command line `sallyport`.
 
     __init__.py    (you are here) main, and the commands of the first start
-    store.py       identity, address, credential
+    identities.py  identity: who may send
+    addresses.py   address: as whom
+    credentials.py credential: logins, one for each device
+    client_certificates.py  client certificates of our own CA
+    decoys.py      decoy: logins that nobody has
+    traps.py       trap: who used one of them, an address or an old secret
+    networks.py    network: from where an identity has logged in
+    audit.py       audit: who changed what
     submissions.py what became of messages
+    people.py      invite, person: how people sign in to the console
+    imports.py     import: a whole organisation from a file, the end of a migration; sheets.py writes its sheets
+    tokens.py      token: what programs may do through the API
+    backup.py      backup, restore: the whole store in one file
+    dns.py         the records that lead mail programs here
     serve.py       gateway and policy alone, in front of an MTA that exists already
+    arguments.py   what several commands take; what the shell completes
     output.py      tables for people, JSON for programs
+    store.py       the identity store, opened for whoever calls
 
 Exit codes: 0 done, 1 it cannot be done (a sentence says why), 2 a wrong setting or wrong arguments.
 """
@@ -17,8 +31,24 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from policy.certificate import fingerprint
-from policy.cli import store, submissions
-from policy.cli.output import JSON, show_credential
+from policy.cli import (
+    addresses,
+    audit,
+    credentials,
+    decoys,
+    identities,
+    imports,
+    networks,
+    people,
+    store,
+    submissions,
+    tokens,
+    traps,
+)
+from policy.cli.backup import backup, restore
+from policy.cli.client_certificates import client_ca
+from policy.cli.dns import dns
+from policy.cli.output import JSON
 from policy.cli.serve import serve
 from policy.settings import Settings
 from policy.setup import ADMINISTRATOR, init
@@ -32,10 +62,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(store.identity, name="identity")
-app.add_typer(store.address, name="address")
-app.add_typer(store.credential, name="credential")
+app.add_typer(identities.identity, name="identity")
+app.add_typer(addresses.address, name="address")
+app.add_typer(credentials.credential, name="credential")
+app.add_typer(decoys.decoy, name="decoy")
+app.add_typer(traps.trap, name="trap")
+app.add_typer(networks.network, name="network")
+app.add_typer(audit.audit, name="audit")
 app.add_typer(submissions.submission, name="submission")
+app.add_typer(people.invite, name="invite")
+app.add_typer(people.person, name="person")
+app.add_typer(imports.imports, name="import")
+app.add_typer(tokens.token, name="token")
+app.command()(backup)
+app.command()(restore)
+app.command()(client_ca)
+app.command()(dns)
 app.command()(serve)
 
 
@@ -72,7 +114,10 @@ def options(
 
 @app.command(name="init")
 def make_what_is_missing() -> None:
-    """Make what is missing: secrets, self-signed certificate, database, first administrator."""
+    """Make what is missing: secrets, self-signed certificate, database, first administrator.
+
+    Example: sallyport init
+    """
     made = init(load(Settings), time.time())
     print(f"made: {', '.join(made)}" if made else "nothing was missing")
 
@@ -83,14 +128,14 @@ def first_login(json: JSON = False) -> None:
 
     Example: sallyport first-login
     """
-    identities = store.open_identities()
-    if identities.credentials(ADMINISTRATOR):
+    opened = store.open_identities()
+    if opened.credentials(ADMINISTRATOR, limit=1):
         raise StoreError(
             "the first credential was shown already; "
             f"`sallyport credential add {ADMINISTRATOR} --label LABEL` makes another one"
         )
-    made = identities.add_credential(ADMINISTRATOR, "first login", time.time())
-    show_credential(made, identities.identity(ADMINISTRATOR).addresses, json)
+    made = opened.add_credential(ADMINISTRATOR, "first login", time.time())
+    credentials.show_new(made, opened.identity(ADMINISTRATOR).addresses, json)
 
 
 @app.command()

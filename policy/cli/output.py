@@ -3,110 +3,100 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from policy.store.identities import Credential, Identity, NewCredential
-from policy.store.records import Submission
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Limit = Annotated[int | None, typer.Option(help="At most so many.", min=1, show_default=False)]
+TABLE_ROWS = 1000  # of a table for people, unless they say how many; JSON goes on to the end
+
+_PAGE = 1000
+_PIPE_COLUMNS = 200  # a pipe has no width: logins must not be cut there
+_NULL_IF_EMPTY = ("reason", "outcome", "queue_id")
+
+Row = TypeVar("Row", bound="DataclassInstance")
 
 
-def show_identity(identity: Identity, as_json: bool) -> None:
+def all_pages(
+    page: Callable[[str, int], list[Row]], key: Callable[[Row], str], after: str, limit: int | None
+) -> Iterator[Row]:
+    """The rows after `after`, fetched a page at a time: there may be more of them than fit into memory."""
+    left = limit
+    while True:
+        most = _PAGE if left is None else min(left, _PAGE)
+        rows = page(after, most)
+        yield from rows
+        if left is not None:
+            left -= len(rows)
+        if len(rows) < most or left == 0:
+            return
+        after = key(rows[-1])
+
+
+def print_rows(
+    rows: Iterable[Row],
+    columns: Sequence[str],
+    line: Callable[[Row], Sequence[str]],
+    as_json: bool,
+    most: int | None = None,
+) -> None:
+    """A JSON array as long as it takes, or a table of at most `most` rows and a note that there are more."""
     if as_json:
-        print(json.dumps(_plain(identity)))
+        _print_array(rows)
+        return
+    remaining = iter(rows)
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in islice(remaining, most):
+        table.add_row(*line(row))
+    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table, markup=False, highlight=False)
+    if most is not None and next(remaining, None) is not None:
+        print(f"note: these are the first {most}; --limit or --json shows more", file=sys.stderr)
+
+
+def print_values(row: "DataclassInstance", as_json: bool, text: str | None = None, **more: object) -> None:
+    """One row: as JSON, in the words of `text`, or a line for each of its values."""
+    values = plain(row) | more
+    if as_json:
+        print(json.dumps(values))
+    elif text is not None:
+        print(text)
     else:
-        print(f"{identity.name}: {', '.join(identity.addresses) or 'no address yet'}")
+        for name, value in values.items():
+            shown = ", ".join(value) if isinstance(value, list) else "" if value is None else value
+            print(f"{name.replace('_', ' '):<15}{shown}".rstrip())
 
 
-def show_identities(identities: Sequence[Identity], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps([_plain(one) for one in identities]))
-        return
-    _print_table(
-        ("name", "addresses", "created"), [(i.name, "\n".join(i.addresses), _when(i.created_at)) for i in identities]
-    )
-
-
-def show_credential(made: NewCredential, addresses: Sequence[str], as_json: bool) -> None:
-    """The one time that a secret is shown."""
-    if as_json:
-        print(json.dumps({**dataclasses.asdict(made), "addresses": list(addresses)}))
-        return
-    print(f"login    {made.login}\nsecret   {made.secret}\nsends as {', '.join(addresses) or 'no address yet'}")
-    print("The secret is shown this once and stored nowhere; a new one is made with `sallyport credential add`.")
-
-
-def show_certificate(added: Credential, addresses: Sequence[str], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps({**_plain(added), "addresses": list(addresses)}))
-        return
-    print(f"login    {added.login}\nproof    the key of certificate {added.certificate}")
-    print(f"sends as {', '.join(addresses) or 'no address yet'}")
-
-
-def show_credentials(credentials: Sequence[Credential], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps([_plain(one) for one in credentials]))
-        return
-    rows = [
-        (
-            one.login,
-            one.identity,
-            one.label,
-            one.kind,
-            _when(one.created_at),
-            _when(one.last_used_at),
-            _when(one.revoked_at),
-        )
-        for one in credentials
-    ]
-    _print_table(("login", "identity", "label", "kind", "created", "last used", "revoked"), rows)
-
-
-def show_submission(submission: Submission, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(_plain(submission)))
-        return
-    for name, value in _plain(submission).items():
-        print(f"{name.replace('_', ' '):<15}{'' if value is None else value}".rstrip())
-
-
-def show_submissions(submissions: Sequence[Submission], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps([_plain(one) for one in submissions]))
-        return
-    rows = [
-        (_when(one.at), one.id, one.identity, one.client_address, str(one.recipients), one.reason or one.action,
-         one.outcome, one.queue_id)
-        for one in submissions
-    ]  # fmt: skip
-    _print_table(("at", "id", "identity", "client", "recipients", "verdict", "outcome", "queue id"), rows)
-
-
-def _plain(row: Identity | Credential | Submission) -> dict[str, Any]:  # JSON has no narrower type
+def plain(row: "DataclassInstance") -> dict[str, Any]:  # JSON has no narrower type
     """A row as JSON: times in ISO 8601, UTC; null for what is not there (an empty reverse-path is there)."""
-    plain = dataclasses.asdict(row)
-    for name, value in plain.items():
+    values = dataclasses.asdict(row)
+    for name, value in values.items():
         if name == "at" or name.endswith("_at"):
-            plain[name] = _when(value) or None
-        elif name in ("reason", "outcome", "queue_id"):
-            plain[name] = value or None
-    return plain
+            values[name] = when(value) or None
+        elif isinstance(value, tuple):
+            values[name] = list(value)
+        elif name in _NULL_IF_EMPTY:
+            values[name] = value or None
+    return values
 
 
-def _when(seconds: float | None) -> str:
+def when(seconds: float | None) -> str:
+    """A moment as people and programs read it; empty where there was none."""
     return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(*columns, box=None, pad_edge=False)
+def _print_array(rows: Iterable["DataclassInstance"]) -> None:
+    """Row by row, so that the first is there while the last is still in the database."""
+    separator = "["
     for row in rows:
-        table.add_row(*row)
-    # A pipe has no width: logins must not be cut there.
-    Console(width=None if sys.stdout.isatty() else 200).print(table, markup=False, highlight=False)
+        print(separator, json.dumps(plain(row)), sep="", end="")
+        separator = ",\n"
+    print("[]" if separator == "[" else "]")

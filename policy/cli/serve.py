@@ -56,6 +56,9 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         "POLICY_DOVECOT_TOKEN_FILE": str(data / "dovecot" / "policy.token"),
         "POLICY_TLS_CERT": str(data / "tls" / "cert.pem"),
         "POLICY_TLS_KEY": str(data / "tls" / "key.pem"),
+        "POLICY_ALERT_RELAY": relay,
+        "POLICY_PUBLIC_SUBMISSION_PORT": str(submission_port),
+        "POLICY_PUBLIC_SUBMISSIONS_PORT": str(submissions_port),
     }
     gateway_environment = {
         "GATEWAY_HOSTNAME": hostname,

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from policy.cli.output import JSON, show_submission, show_submissions
-from policy.cli.store import open_existing
+from policy.cli.output import JSON, print_rows, print_values, when
+from policy.location import open_existing
 from policy.settings import Settings
 from policy.setup import open_store
 from policy.store.identities import StoreError
@@ -33,7 +33,7 @@ def submission_show(
             f"there is no submission {submission_id!r}; they are kept for {settings.submissions_kept_days} days "
             "(POLICY_SUBMISSIONS_KEPT_DAYS)"
         )
-    show_submission(found, json)
+    print_values(found, json)
 
 
 @submission.command("list")
@@ -50,4 +50,12 @@ def submission_list(
     engine = open_existing(settings)
     if identity is not None:
         open_store(settings, engine).identity(identity)  # a misspelt name must not look like one that sent nothing
-    show_submissions(newest_submissions(engine, identity, limit), json)
+    print_rows(
+        newest_submissions(engine, identity, limit),
+        ("at", "id", "identity", "client", "recipients", "verdict", "outcome", "queue id"),
+        lambda one: (
+            when(one.at), one.id, one.identity, one.client_address, str(one.recipients), one.reason or one.action,
+            one.outcome, one.queue_id,
+        ),
+        json,
+    )  # fmt: skip

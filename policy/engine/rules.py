@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policy.contract import Action, MessageFacts, Reason, canonical_address
+from policy.contract import Action, MessageFacts, Owned, Reason
+from policy.engine.imitation import shows_foreign_address
 
 
 class Stage(StrEnum):
@@ -22,7 +23,7 @@ class Profile:
 
     identity: str
     login: str
-    addresses: frozenset[str]  # canonical
+    owned: Owned
     active: bool
     recipients_per_message: int
 
@@ -50,7 +51,7 @@ def sender_is_owned(facts: MessageFacts, profile: Profile) -> Reason | None:
     The null reverse-path is let through: RFC 5321 section 4.5.5 reserves it for notifications, and mail clients send
     read receipts with it.
     """
-    if not facts.reverse_path or canonical_address(facts.reverse_path) in profile.addresses:
+    if not facts.reverse_path or profile.owned.covers(facts.reverse_path):
         return None
     return Reason.SENDER_NOT_OWNED
 
@@ -62,9 +63,23 @@ def author_is_named(facts: MessageFacts, profile: Profile) -> Reason | None:  # 
 
 def author_is_owned(facts: MessageFacts, profile: Profile) -> Reason | None:
     """The author is what people see; each address in From must be the identity's own."""
-    if all(canonical_address(author) in profile.addresses for author in facts.authors):
+    if all(profile.owned.covers(author) for author in facts.authors):
         return None
     return Reason.AUTHOR_NOT_OWNED
+
+
+def sender_fields_are_owned(facts: MessageFacts, profile: Profile) -> Reason | None:
+    """Sender is shown as `on behalf of`, and a Resent field says who sends it again: the same as the author's holds."""
+    if all(profile.owned.covers(sender) for sender in facts.senders):
+        return None
+    return Reason.SENDER_FIELD_NOT_OWNED
+
+
+def names_show_no_foreign_address(facts: MessageFacts, profile: Profile) -> Reason | None:
+    """Where a mail program shows a name and no address, a name that is an address is taken for it."""
+    if any(shows_foreign_address(name, profile.owned) for name in facts.names):
+        return Reason.NAME_SHOWS_ADDRESS
+    return None
 
 
 def recipients_are_few(facts: MessageFacts, profile: Profile) -> Reason | None:
@@ -78,6 +93,8 @@ RULES: Mapping[Stage, tuple[Rule, ...]] = {
         sender_is_owned,
         author_is_named,
         author_is_owned,
+        sender_fields_are_owned,
+        names_show_no_foreign_address,
         recipients_are_few,
     ),
 }

@@ -1,44 +1,76 @@
-"""The SQLite file: how it is opened, and how its schema is brought up to date.
+"""The database: where it is, how it is opened, and how its schema is brought up to date.
 
-WAL lets readers go on while one writes. synchronous=FULL: a budget must not roll back in a power cut, and in WAL mode
-NORMAL may lose the last commits (SQLite documentation, "Write-Ahead Logging"). Every transaction begins IMMEDIATE:
-SQLite then takes its one write lock at the start and not in the middle, where two could no longer both go on.
+Two kinds with the same schema and the same promises. SQLite is a file beside policy and needs nothing; PostgreSQL is a
+server, for whoever runs more than one policy or has backups and replicas there already.
 
-Commands use SQLAlchemy as it is. What is asked for each login and each message goes to the driver itself: a statement
-of SQLAlchemy Core, made into text once, on a connection that is kept. The same question costs 5 us there, not 100.
+One transaction writes at a time in both, so that sum and insert of a budget are one step for every process, and the
+rows of the audit log and of the feed of revocations get their numbers in the order in which they become visible.
+SQLite: BEGIN IMMEDIATE takes its one write lock. PostgreSQL: an advisory lock, taken as the transaction begins.
+
+A commit is on disk when it returns. SQLite: WAL with synchronous=FULL (NORMAL may lose the last commits in a power cut,
+SQLite documentation, "Write-Ahead Logging"). PostgreSQL: synchronous_commit, which a connection of ours has never off.
 """
 
 import sqlite3
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.dialects import sqlite
+from alembic.script import ScriptDirectory
+from psycopg import OperationalError, connect
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.sql import ClauseElement
+
+from policy.store.errors import StoreError
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+TAKE_WRITE_LOCK = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'sallypor')})"
 
-_DIALECT = sqlite.dialect(paramstyle="named")
+Location = Path | URL  # of the SQLite file, or of the database of a PostgreSQL server
+
+_TRIES, _PAUSE_S = 60, 1.0
+_BUSY_TIMEOUT_S = 5.0  # as long as one writer waits for another one
+_SESSION = (
+    # Each statement sees what was committed before it: a snapshot from before the lock would be an old one.
+    "-c default_transaction_isolation=read\\ committed",
+    f"-c lock_timeout={_BUSY_TIMEOUT_S:.0f}s",
+    # Who is stopped in the middle of a transaction must not keep everybody else from writing.
+    "-c idle_in_transaction_session_timeout=60s",
+)
+_NETWORK: dict[str, str | int] = {
+    "application_name": "sallyport",
+    "connect_timeout": 3,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,  # ms; a server that is gone without a word is noticed
+}
+ALWAYS_ON_DISK = (
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+)
 
 
-def open_database(path: Path, *, busy_timeout_s: float = 5.0) -> Engine:
-    """The engine for the file at `path`, which need not exist yet; its folder must."""
+def open_database(where: Location, *, busy_timeout_s: float = _BUSY_TIMEOUT_S) -> Engine:
+    """The engine for the database at `where`. An SQLite file need not exist yet; its folder must."""
+    if isinstance(where, Path):
+        return _open_sqlite(where, busy_timeout_s)
     engine = create_engine(
-        f"sqlite:///{path}",
-        # One thread at a time has a connection: the pool's borrower, or whoever keeps it (see kept_connection).
-        connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
+        where.set(drivername="postgresql+psycopg"),
+        connect_args=_arguments(where),
+        pool_pre_ping=True,
         hide_parameters=True,  # an error must not carry into a log what was asked for
     )
-    event.listen(engine, "connect", _configure)
+    event.listen(engine, "connect", _configure_postgresql)
     event.listen(engine, "begin", _begin)
     return engine
 
 
 def kept_connection(engine: Engine) -> sqlite3.Connection:
-    """A connection of the driver, opened as the engine opens its own, that is the caller's to close."""
+    """A connection of SQLite's driver, opened as the engine opens its own, that is the caller's to close."""
     pooled = engine.raw_connection()
     kept = pooled.driver_connection
     if not isinstance(kept, sqlite3.Connection):
@@ -47,29 +79,99 @@ def kept_connection(engine: Engine) -> sqlite3.Connection:
     return kept
 
 
-def prepared(statement: ClauseElement) -> str:
-    """The text of a statement for a kept connection; its bindparams are named parameters there."""
-    return str(statement.compile(dialect=_DIALECT))
+def conninfo(where: URL) -> str:
+    """The same database in the words of PostgreSQL's own driver."""
+    given = {name: value if isinstance(value, str) else ",".join(value) for name, value in where.query.items()}
+    return make_conninfo(
+        **(where.translate_connect_args(username="user", database="dbname") | given | _arguments(where))
+    )
 
 
 def migrate(engine: Engine) -> None:
     """Bring the schema up to date; nothing happens where it is."""
+    with engine.begin() as connection:
+        migrate_on(connection, "head")
+
+
+def migrate_on(connection: Connection, revision: str) -> None:
+    """The schema up to `revision`, within a transaction."""
+    config = _alembic()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def newest_revision() -> str | None:
+    """The one that this version works with."""
+    return ScriptDirectory.from_config(_alembic()).get_current_head()
+
+
+def revision_is_known(revision: str) -> bool:
+    """Whether this version, or one before it, has worked with it."""
+    return any(one.revision == revision for one in ScriptDirectory.from_config(_alembic()).walk_revisions())
+
+
+def _alembic() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    return config
+
+
+def wait_for(where: Location, say: Callable[[str], None]) -> None:
+    """Return as soon as PostgreSQL answers, which may be starting, too; StoreError after a minute.
+
+    `say` hears once what is waited for.
+    """
+    if isinstance(where, Path):
+        return
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            connect(conninfo(where)).close()
+        except OperationalError as error:
+            reason = str(error).splitlines()[0]
+            if tries_left == 0:
+                raise StoreError(f"PostgreSQL does not answer ({reason}); is POLICY_DATABASE_URL right?") from None
+            if tries_left == _TRIES - 1:
+                say(reason)
+            time.sleep(_PAUSE_S)
+        else:
+            return
+
+
+def _open_sqlite(path: Path, busy_timeout_s: float) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        # One thread at a time has a connection: the pool's borrower, or whoever keeps it (see kept_connection).
+        connect_args={"timeout": busy_timeout_s, "check_same_thread": False},
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin)
+    return engine
 
 
 def _begin(connection: Connection) -> None:
     """Readers (AUTOCOMMIT) begin nothing: they see the last commit and wait for nobody."""
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.dialect.name == "sqlite" else TAKE_WRITE_LOCK)
 
 
-def _configure(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+def _arguments(where: URL) -> dict[str, str | int]:
+    """What the URL says goes first, but for the session's settings, without which the promises above do not hold."""
+    given = where.query.get("options", ())
+    options = " ".join([*([given] if isinstance(given, str) else given), *_SESSION])
+    return {name: value for name, value in _NETWORK.items() if name not in where.query} | {"options": options}
+
+
+def _configure_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     if not isinstance(connection, sqlite3.Connection):
         raise TypeError(connection)
     connection.isolation_level = None  # the driver begins no transaction of its own; the listener above does
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _configure_postgresql(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute(ALWAYS_ON_DISK)
+    cursor.close()
+    connection.commit()

@@ -1,60 +1,104 @@
 """What the services ask of the store for each login, each message and each mailbox. Changes nothing.
 
 Always the store as it is now, with nothing kept from an earlier answer: a credential that another process has revoked
-is refused by the next question. An unknown login, a wrong secret and a revoked credential cost the same work; a test
-counts it.
+is refused by the next question. An unknown login and a wrong secret cost the same work; a test counts it.
 """
 
 import hmac
 import secrets
-import sqlite3
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import String, and_, bindparam, literal_column, or_, select, union_all
 
 from policy import scram
-from policy.contract import Grants, canonical_address
+from policy.contract import Grants, Owned, canonical_address
+from policy.engine.gates import Entrance, refusal_at_gates
 from policy.engine.rules import Profile
-from policy.store.database import prepared
-from policy.store.handles import digest, nobodys_salt, nonce_key, sealed
-from policy.store.models import Addresses, Credentials, Identities
+from policy.store.handles import Kind, Scope, digest, nobodys_salt, nonce_key, sealed
+from policy.store.models import Addresses, Credentials, Identities, Networks, SendAs
+from policy.store.reader import Reader
+from policy.store.statements import Prepared, prepared
 
-_LAST_USED_GRAIN_S = 60.0  # a login costs no disk write more often than this
 
-
-class _Row(NamedTuple):
-    """A credential as it is stored, in the order of _COLUMNS."""
+class Found(NamedTuple):
+    """A credential as it is stored, in the order of _COLUMNS, and what one network is to its identity."""
 
     id: int
     login: str
+    kind: str
     digest: bytes | None
     scram_salt: bytes | None
     scram_stored_key: bytes | None
     scram_server_key: bytes | None
+    subject: str | None
+    password: str | None
+    label: str
+    scopes: str
+    networks: str
+    expires_at: float | None
     last_used_at: float | None
+    last_used_from: str | None
     revoked_at: float | None
     identity_id: int
     identity: str
+    suspended_at: float | None
+    network_used_at: float | None  # when a login from this network was last written down; None: there was none
+
+    @property
+    def has_history(self) -> bool:
+        """Whether an earlier login of the identity was granted from this network, or somebody vouched for it."""
+        return self.network_used_at is not None
 
 
-_COLUMNS = select(
-    Credentials.id,
-    Credentials.login,
-    Credentials.digest,
-    Credentials.scram_salt,
-    Credentials.scram_stored_key,
-    Credentials.scram_server_key,
-    Credentials.last_used_at,
-    Credentials.revoked_at,
-    Credentials.identity_id,
-    Identities.name,
-).join(Identities, Identities.id == Credentials.identity_id)
-_BY_LOGIN = prepared(_COLUMNS.where(Credentials.login == bindparam("wanted")))
+_COLUMNS = (
+    select(
+        Credentials.id,
+        Credentials.login,
+        Credentials.kind,
+        Credentials.digest,
+        Credentials.scram_salt,
+        Credentials.scram_stored_key,
+        Credentials.scram_server_key,
+        Credentials.subject,
+        Credentials.password,
+        Credentials.label,
+        Credentials.scopes,
+        Credentials.networks,
+        Credentials.expires_at,
+        Credentials.last_used_at,
+        Credentials.last_used_from,
+        Credentials.revoked_at,
+        Credentials.identity_id,
+        Identities.name,
+        Identities.suspended_at,
+        Networks.last_used_at,
+    )
+    .join(Identities, Identities.id == Credentials.identity_id)
+    .outerjoin(
+        Networks, and_(Networks.identity_id == Credentials.identity_id, Networks.network == bindparam("network"))
+    )
+)
+_OIDC = literal_column(f"'{Kind.OIDC}'", String)
+_TYPED = [literal_column(f"'{kind}'", String) for kind in (Kind.LDAP, Kind.MIGRATED)]
+# What people type has no letter case: a login of LDAP, or one that was brought along. A generated one is exact.
+_BY_LOGIN = prepared(
+    _COLUMNS.where(
+        or_(
+            Credentials.login == bindparam("wanted"),
+            and_(Credentials.login == bindparam("canonical"), Credentials.kind.in_(_TYPED)),
+        )
+    )
+)
 _BY_CERTIFICATE = prepared(_COLUMNS.where(Credentials.certificate == bindparam("wanted")))
+_BY_SUBJECT = prepared(_COLUMNS.where(Credentials.subject == bindparam("wanted"), Credentials.kind == _OIDC))
 _BY_ID = prepared(_COLUMNS.where(Credentials.id == bindparam("wanted")))
-_ADDRESSES = prepared(
-    select(Addresses.address).where(Addresses.identity_id == bindparam("identity")).order_by(Addresses.id)
+_OWNED = prepared(
+    union_all(
+        select(Addresses.address, Addresses.subaddresses).where(Addresses.identity_id == bindparam("identity")),
+        select(Addresses.address, Addresses.subaddresses)
+        .join(SendAs, SendAs.address_id == Addresses.id)
+        .where(SendAs.identity_id == bindparam("identity")),
+    )
 )
 _OWNER = prepared(
     select(Identities.name)
@@ -64,96 +108,97 @@ _OWNER = prepared(
 _NAME = prepared(select(Identities.name).where(Identities.name == bindparam("asked")))
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A credential that was proven."""
-
-    grants: Grants
-    last_used_at: float | None
-
-    def use_is_due(self, now: float) -> bool:
-        """Whether it is time to note that the credential is in use."""
-        return self.last_used_at is None or now - self.last_used_at >= _LAST_USED_GRAIN_S
-
-
 class Directory:
     """`key` is the digest key, `recipients_per_message` the grant of every credential."""
 
-    def __init__(self, connection: sqlite3.Connection, key: bytes, recipients_per_message: int) -> None:
-        self._connection = connection
+    def __init__(self, reader: Reader, key: bytes, recipients_per_message: int) -> None:
+        self._reader = reader
         self._key = key
         self._recipients_per_message = recipients_per_message
         self._nonce_key = nonce_key(key)
         self._nobodys_digest = secrets.token_bytes(32)
         self._nobodys_keys = scram.Keys(b"", scram.ITERATIONS, secrets.token_bytes(32), secrets.token_bytes(32))
 
-    def by_secret(self, login: str, secret: str) -> Holder | None:
-        """The holder of the credential, if this is its secret."""
-        given = digest(secret, self._key)
-        row = self._row(_BY_LOGIN, login)
-        right = hmac.compare_digest(row.digest if row and row.digest else self._nobodys_digest, given)
-        return self._holder(row) if row and right else None
+    # Whom a claim is about; `network` is where it comes from
 
-    def by_certificate(self, fingerprint: str, login: str) -> Holder | None:
-        """The holder of a certificate whose key was shown; `login` is empty or must be its own."""
-        row = self._row(_BY_CERTIFICATE, fingerprint)
-        return self._holder(row) if row and login in ("", row.login) else None
+    async def by_login(self, login: str, network: str) -> Found | None:
+        return await self._found(_BY_LOGIN, network, wanted=login, canonical=canonical_address(login))
 
-    def by_proof(self, login: str) -> Holder | None:
-        """The holder of a login that SCRAM has proven."""
-        row = self._row(_BY_LOGIN, login)
-        return self._holder(row) if row else None
+    async def by_certificate(self, fingerprint: str, network: str) -> Found | None:
+        return await self._found(_BY_CERTIFICATE, network, wanted=fingerprint)
 
-    def scram_keys(self, login: str) -> scram.Keys:
-        """The keys that prove a login. Where there are none, or none any more, they are keys that nobody has."""
-        row, salt, nobody = self._row(_BY_LOGIN, login), nobodys_salt(login, self._key), self._nobodys_keys
-        if row and row.scram_salt:
-            salt = row.scram_salt
+    async def by_subject(self, subject: str, network: str) -> Found | None:
+        """A credential of the issuer's, by who it is there."""
+        return await self._found(_BY_SUBJECT, network, wanted=subject)
+
+    # What it is verified with
+
+    def digest(self, secret: str) -> bytes:
+        """What is kept of a generated secret."""
+        return digest(secret, self._key)
+
+    def is_secret_of(self, found: Found | None, given: bytes) -> bool:
+        """Whether `given` is the digest of its secret. Nobody's credential has one, too, which nothing equals."""
+        kept = found.digest if found and found.digest else self._nobodys_digest
+        return hmac.compare_digest(kept, given)
+
+    def scram_keys(self, found: Found | None, login: str) -> scram.Keys:
+        """The keys that prove a login. Where there are none, they are keys that nobody has."""
+        salt, nobody = nobodys_salt(login, self._key), self._nobodys_keys
         stored, server = nobody.stored_key, nobody.server_key
-        if row and row.revoked_at is None:
-            stored, server = row.scram_stored_key or stored, row.scram_server_key or server
+        if found and found.scram_salt:
+            salt = found.scram_salt
+            stored, server = found.scram_stored_key or stored, found.scram_server_key or server
         return sealed(scram.Keys(salt, scram.ITERATIONS, stored, server), self._key)
 
     def nonce(self, exchange: str, first: bytes) -> bytes:
         """Our part of the nonce of an exchange of SCRAM."""
         return scram.server_nonce(self._nonce_key, exchange, first)
 
-    def profile(self, credential: int) -> Profile | None:
-        """What the rules need to know of a credential, as it is now; None if there never was one."""
-        row = self._row(_BY_ID, credential)
-        if not row:
-            return None
-        return Profile(
-            identity=row.identity,
-            login=row.login,
-            addresses=self._addresses(row),
-            active=row.revoked_at is None,
+    # What follows from it
+
+    async def grants(self, found: Found) -> Grants:
+        return Grants(
+            credential=found.id,
+            login=found.login,
+            identity=found.identity,
+            owned=await self._owned(found.identity_id),
             recipients_per_message=self._recipients_per_message,
         )
 
-    def mailbox(self, name: str) -> str | None:
+    async def profile(self, credential: int, now: float) -> Profile | None:
+        """What the rules need to know of a credential, as it is now; None if there never was one."""
+        found = await self._found(_BY_ID, "", wanted=credential)
+        if not found:
+            return None
+        entrance = Entrance(scope=Scope.SUBMIT, client_address="", now=now)
+        return Profile(
+            identity=found.identity,
+            login=found.login,
+            owned=await self._owned(found.identity_id),
+            active=refusal_at_gates(found, entrance) is None,
+            recipients_per_message=self._recipients_per_message,
+        )
+
+    async def mailbox(self, name: str) -> str | None:
         """The mailbox that an address belongs to, or that has this very name; None if there is none."""
         for question, asked in ((_OWNER, canonical_address(name)), (_NAME, name)):
-            for (found,) in self._connection.execute(question, {"asked": asked}).fetchall():
+            for (found,) in await self._reader.rows(question, {"asked": asked}):
                 return str(found)
         return None
 
-    def _row(self, question: str, wanted: str | int) -> _Row | None:
-        found = self._connection.execute(question, {"wanted": wanted}).fetchall()
-        return _Row(*found[0]) if found else None
+    async def close(self) -> None:
+        """Ask nothing more."""
+        await self._reader.close()
 
-    def _addresses(self, row: _Row) -> frozenset[str]:
-        found = self._connection.execute(_ADDRESSES, {"identity": row.identity_id}).fetchall()
-        return frozenset(address for (address,) in found)
+    async def _found(self, question: Prepared, network: str, **asked: str | int) -> Found | None:
+        rows = await self._reader.rows(question, {"network": network, **asked})
+        return Found(*rows[0]) if rows else None
 
-    def _holder(self, row: _Row) -> Holder | None:
-        if row.revoked_at is not None:
-            return None
-        grants = Grants(
-            credential=row.id,
-            login=row.login,
-            identity=row.identity,
-            addresses=self._addresses(row),
-            recipients_per_message=self._recipients_per_message,
+    async def _owned(self, identity: int) -> Owned:
+        rows = await self._reader.rows(_OWNED, {"identity": identity})
+        return Owned(
+            addresses=frozenset(address for address, _ in rows if address[0] != "@"),
+            subaddressed=frozenset(address for address, has_subaddresses in rows if has_subaddresses),
+            domains=frozenset(address[1:] for address, _ in rows if address[0] == "@"),
         )
-        return Holder(grants, row.last_used_at)

@@ -9,6 +9,7 @@ can pretend to be the server (RFC 5802 section 9): they are sealed with the same
 
 import hashlib
 import hmac
+import re
 import secrets
 from enum import StrEnum
 
@@ -19,6 +20,9 @@ _VOWELS = "aeiou"
 _DIGITS = "23456789abcdefghjkmnpqrstuvwxyz"  # without 0/o, 1/l/i, which are mistaken for one another
 _SECRET_LENGTH = 27  # 27 * log2(31) = 133 bits
 _GROUP = 6
+# Found where it begins, and not consumed: of two that overlap, both are found.
+_SYLLABLES = rf"(?:[{_CONSONANTS}][{_VOWELS}]){{2}}[{_CONSONANTS}]"
+_LOGIN = re.compile(rf"(?=({_SYLLABLES}-[{_DIGITS}]{{4}}-{_SYLLABLES}))")
 # What the digest key is used for beside digests. Capitals, which a digested secret never has: no secret that somebody
 # presents can be mistaken for one of these.
 _NONCE, _STORED_KEY, _SERVER_KEY, _SALT = b"NONCE", b"STORED KEY", b"SERVER KEY", b"SALT"
@@ -46,6 +50,11 @@ def new_login() -> str:
     """A login, for example `fosem-4k7q-talir`. The caller makes sure that it is nobody's name."""
     digits = "".join(secrets.choice(_DIGITS) for _ in range(4))
     return f"{_syllables()}-{digits}-{_syllables()}"
+
+
+def logins_in(text: str) -> frozenset[str]:
+    """All that has the form of a login, anywhere in a text, in whatever letter case."""
+    return frozenset(_LOGIN.findall(text.lower()))
 
 
 def new_secret() -> str:

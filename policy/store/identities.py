@@ -1,169 +1,152 @@
-"""Every change of the identity store, and its lists, one function each: what the administrator does.
+"""The identity store: every change that an administrator makes, one method each, and the lists.
+
+    identities.py   (you are here) identities, and the store as a whole
+    addresses.py    as whom an identity may send
+    credentials.py  logins, one for each device
+    decoys.py       logins that nobody has
+    networks.py     from where an identity has logged in
+    logins.py       no login can be found from what is public
+    changes.py      what those have in common
+    listing.py      rows of the database as values
+    rows.py         what lists show
+    audit.py        who changed what
 
 What the services ask is directory.py. A change that cannot be made raises StoreError with a sentence for the
-administrator. Clients never see it.
+administrator; clients never see it. A change and its row in the audit log are one transaction.
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from policy.contract import canonical_address
-from policy.store.handles import Kind, digest, new_login, new_scram_keys, new_secret, sealed
-from policy.store.models import Addresses, Credentials, Identities
+from policy.store.addresses import Addressbook, add_address, refuse_whole_domains
+from policy.store.changes import begins, checked_owner, end_sessions, identity_id
+from policy.store.credentials import CredentialBook
+from policy.store.decoys import DecoyBook
+from policy.store.errors import StoreError
+from policy.store.listing import PAGE, read_identities
+from policy.store.logins import of_name, of_owner, refuse_if_login
+from policy.store.models import Addresses, Base, ConsoleSessions, Credentials, Identities
+from policy.store.networks import NetworkBook
+from policy.store.rows import Credential, Identity, NewCredential, Profile
+
+__all__ = ["Credential", "Identity", "IdentityStore", "NewCredential", "Profile", "StoreError", "read_key"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-# RFC 5321 section 4.1.2 without quoted strings, which nobody has and many servers refuse; ASCII, as in the gateway.
-_ADDRESS = re.compile(rf"(?=.{{1,64}}@){_ATOM}(\.{_ATOM})*@(?=.{{4,253}}$){_LABEL}(\.{_LABEL})+")
 _KEY_BYTES = 32
 
 
-class StoreError(Exception):
-    """A change that cannot be made; str(self) is a sentence for the administrator."""
+class IdentityStore(Addressbook, CredentialBook, DecoyBook, NetworkBook):
+    """All of it, for one actor."""
 
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    name: str
-    addresses: tuple[str, ...]
-    created_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    login: str
-    kind: Kind
-    certificate: str | None  # its fingerprint, where that is the kind
-    identity: str
-    label: str
-    created_at: float
-    last_used_at: float | None
-    revoked_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class NewCredential:
-    """What is shown once. The secret is in no repr and in no table."""
-
-    login: str
-    secret: str = field(repr=False)
-    identity: str
-    label: str
-
-
-class IdentityStore:
-    """All of it on one SQLite file. `key` is the digest key."""
-
-    def __init__(self, engine: Engine, key: bytes) -> None:
-        self._engine = engine
-        self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._key = key
-
-    # What the administrator changes
-
-    def add_identity(self, name: str, addresses: tuple[str, ...], now: float) -> Identity:
+    def add_identity(
+        self,
+        name: str,
+        addresses: Sequence[str],
+        now: float,
+        *,
+        profile: Profile = Profile.PERSON,
+        owner: str = "",
+    ) -> Identity:
         """A new identity with its addresses, all or nothing."""
         if not _NAME.fullmatch(name):
             raise StoreError(
                 f"{name!r} cannot be a name: use 1 to 63 of a-z, 0-9, dot, underscore, hyphen, a letter or digit first"
             )
+        values = {"profile": profile, "owner": checked_owner(owner)}
         with self._engine.begin() as connection:
             if connection.scalar(select(Identities.id).where(Identities.name == name)):
                 raise StoreError(f"there is an identity {name!r} already")
-            if connection.scalar(select(Credentials.id).where(Credentials.login == name)):
-                raise StoreError(f"{name!r} is a login; a name must not be one")
-            connection.execute(insert(Identities).values(name=name, created_at=now))
-            for address in addresses:
-                _add_address(connection, name, address)
+            refuse_if_login(connection, of_name(name))
+            refuse_if_login(connection, of_owner(values["owner"]))
+            connection.execute(insert(Identities).values(name=name, created_at=now, **values))
+            added = [add_address(connection, name, address) for address in addresses]
+            self._record(connection, now, "identity-added", name, {}, {**values, "addresses": added})
         return self.identity(name)
 
-    def add_address(self, name: str, address: str) -> Identity:
+    def change_identity(
+        self, name: str, now: float, *, owner: str | None = None, profile: Profile | None = None
+    ) -> Identity:
+        """Another owner's name, another profile, or both."""
+        wanted = {"owner": None if owner is None else checked_owner(owner), "profile": profile}
+        values = {column: value for column, value in wanted.items() if value is not None}
+        if not values:
+            raise StoreError("nothing to change: give an owner's name or a profile")
         with self._engine.begin() as connection:
-            _add_address(connection, name, address)
+            number = identity_id(connection, name)
+            known = select(Identities.owner, Identities.profile).where(Identities.id == number)
+            before = connection.execute(known).mappings().one()
+            if owner is not None:
+                refuse_if_login(connection, of_owner(values["owner"]))
+            if profile is not None and profile is not Profile.APP:
+                refuse_whole_domains(connection, number)
+            connection.execute(update(Identities).where(Identities.id == number).values(**values))
+            were = {column: value for column, value in before.items() if column in values}
+            self._record(connection, now, "identity-changed", name, were, values)
         return self.identity(name)
 
-    def add_credential(self, name: str, label: str, now: float) -> NewCredential:
-        """A login and a secret for one device. The secret is in the answer and nowhere else."""
-        secret = new_secret()
-        keys = sealed(new_scram_keys(secret), self._key)
-        kept = {
-            "digest": digest(secret, self._key),
-            "scram_salt": keys.salt,
-            "scram_stored_key": keys.stored_key,
-            "scram_server_key": keys.server_key,
-        }
-        with self._engine.begin() as connection:
-            login = _add_credential(connection, name, label, now, kind=Kind.SECRET, **kept)
-        return NewCredential(login=login, secret=secret, identity=name, label=label)
+    def suspend(self, name: str, now: float) -> Identity:
+        """All of its logins are refused from now on and its sessions end, those of the console, too."""
+        self._set_suspended(name, now, suspended_at=now)
+        return self.identity(name)
 
-    def add_certificate(self, name: str, label: str, fingerprint: str, now: float) -> Credential:
-        """A login that the key of a client certificate proves. `fingerprint` is SHA-256, lower-case hexadecimal."""
+    def resume(self, name: str, now: float) -> Identity:
+        """Its logins work again, but for those that were revoked or have expired."""
+        self._set_suspended(name, now, suspended_at=None)
+        return self.identity(name)
+
+    def remove_identity(self, name: str, now: float) -> None:
+        """Forget it with its addresses, credentials and sign-in. What was written down by its name stays."""
         with self._engine.begin() as connection:
-            taken = connection.scalar(select(Credentials.login).where(Credentials.certificate == fingerprint))
-            if taken:
-                raise StoreError(
-                    f"this certificate belongs to the login {taken!r} already, or did until it was revoked"
+            number = identity_id(connection, name)
+            gone = read_identities(connection, Identities.id == number)[0]
+            logins = connection.execute(
+                select(Credentials.id, Credentials.login).where(Credentials.identity_id == number)
+            ).all()
+            end_sessions(connection, name, [credential for credential, _ in logins], now)
+            _delete(connection, number)
+            before = {
+                "profile": gone.profile,
+                "owner": gone.owner,
+                "addresses": gone.addresses,
+                "logins": [login for _, login in logins],
+            }
+            self._record(connection, now, "identity-removed", name, before, {})
+
+    def identities(self, *, search: str = "", after: str = "", limit: int = PAGE) -> list[Identity]:
+        """By name; the page after the name `after`. `search` begins a name or an address, or is in an owner's name."""
+        wanted = [Identities.name > after]
+        if search:
+            start = canonical_address(search)
+            matching = select(Addresses.identity_id).where(begins(Addresses.address, start))
+            wanted.append(
+                or_(
+                    begins(Identities.name, start),
+                    Identities.id.in_(matching),
+                    Identities.owner.icontains(search, autoescape=True),
                 )
-            login = _add_credential(connection, name, label, now, kind=Kind.CERTIFICATE, certificate=fingerprint)
-        return self._credential(login)
+            )
+        with self._reading.connect() as connection:
+            return read_identities(connection, *wanted, limit=limit)
 
-    def revoke(self, login: str, now: float) -> Credential:
-        """From now on the login is refused, and so is each further message of a session that it opened."""
+    def _set_suspended(self, name: str, now: float, suspended_at: float | None) -> None:
         with self._engine.begin() as connection:
-            done = connection.execute(
-                update(Credentials)
-                .where(Credentials.login == login, Credentials.revoked_at.is_(None))
-                .values(revoked_at=now)
-            )
-            known = connection.scalar(select(Credentials.id).where(Credentials.login == login))
-        if not known:
-            raise StoreError(f"there is no login {login!r}; `sallyport credential list` shows all")
-        if not done.rowcount:
-            raise StoreError(f"the login {login!r} was revoked already")
-        return self._credential(login)
-
-    # What the administrator sees
-
-    def identity(self, name: str) -> Identity:
-        with self._reading.connect() as connection:
-            _identity_id(connection, name)
-            created_at = connection.scalar(select(Identities.created_at).where(Identities.name == name))
-            return Identity(name, tuple(_addresses_of(connection, name)), created_at or 0.0)
-
-    def identities(self) -> list[Identity]:
-        with self._reading.connect() as connection:
-            names = list(connection.scalars(select(Identities.name).order_by(Identities.name)))
-        return [self.identity(name) for name in names]
-
-    def credentials(self, name: str | None = None) -> list[Credential]:
-        """All credentials, revoked ones too, or those of one identity, oldest first."""
-        row = Credentials
-        wanted = (
-            select(
-                row.login,
-                row.kind,
-                row.certificate,
-                Identities.name,
-                row.label,
-                row.created_at,
-                row.last_used_at,
-                row.revoked_at,
-            )
-            .join(Identities, Identities.id == row.identity_id)
-            .order_by(row.id)
-        )
-        with self._reading.connect() as connection:
-            if name is not None:
-                _identity_id(connection, name)
-                wanted = wanted.where(Identities.name == name)
-            return [Credential(found[0], Kind(found[1]), *found[2:]) for found in connection.execute(wanted)]
-
-    def _credential(self, login: str) -> Credential:
-        return next(one for one in self.credentials() if one.login == login)
+            number = identity_id(connection, name)
+            before = connection.scalar(select(Identities.suspended_at).where(Identities.id == number))
+            if (before is None) == (suspended_at is None):
+                raise StoreError(f"{name!r} is not suspended" if before is None else f"{name!r} was suspended already")
+            connection.execute(update(Identities).where(Identities.id == number).values(suspended_at=suspended_at))
+            if suspended_at is not None:
+                working = select(Credentials.id).where(
+                    Credentials.identity_id == number, Credentials.revoked_at.is_(None)
+                )
+                end_sessions(connection, name, connection.scalars(working), now)
+                connection.execute(delete(ConsoleSessions).where(ConsoleSessions.identity_id == number))
+            action = "identity-resumed" if suspended_at is None else "identity-suspended"
+            self._record(connection, now, action, name, {"suspended_at": before}, {"suspended_at": suspended_at})
 
 
 def read_key(path: Path) -> bytes:
@@ -174,59 +157,17 @@ def read_key(path: Path) -> bytes:
     return key
 
 
-def _identity_id(connection: Connection, name: str) -> int:
-    found = connection.scalar(select(Identities.id).where(Identities.name == name))
-    if found is None:
-        raise StoreError(f"there is no identity {name!r}; `sallyport identity list` shows all")
-    return found
-
-
-def _addresses_of(connection: Connection, name: str) -> list[str]:
-    return list(
-        connection.scalars(
-            select(Addresses.address)
-            .join(Identities, Identities.id == Addresses.identity_id)
-            .where(Identities.name == name)
-            .order_by(Addresses.id)
-        )
-    )
-
-
-def _add_address(connection: Connection, name: str, given: str) -> None:
-    address = canonical_address(given)
-    # Folding makes ASCII of some letters that are none: "straße" must not become the owner of "strasse".
-    if not given.isascii() or not _ADDRESS.fullmatch(address):
-        raise StoreError(f"{given!r} is not an address of the form local-part@domain.example")
-    identity_id = _identity_id(connection, name)
-    owner = connection.scalar(
-        select(Identities.name)
-        .join(Addresses, Addresses.identity_id == Identities.id)
-        .where(Addresses.address == address)
-    )
-    if owner:
-        raise StoreError(f"{address} belongs to {owner!r} already")
-    connection.execute(insert(Addresses).values(address=address, identity_id=identity_id))
-
-
-def _add_credential(
-    connection: Connection, name: str, label: str, now: float, *, kind: Kind, **kept: bytes | str
-) -> str:
-    """Its login; `kept` is what proves it."""
-    if not label or len(label) > 100 or not label.isprintable():  # noqa: PLR2004 - what a list can show
-        raise StoreError("a label is 1 to 100 printable characters, for example 'laptop'")
-    row = {"identity_id": _identity_id(connection, name), "login": _unused_login(connection)}
-    connection.execute(insert(Credentials).values(**row, kind=kind, label=label, created_at=now, **kept))
-    return str(row["login"])
-
-
-def _unused_login(connection: Connection) -> str:
-    """A login that is nobody's login, name or local part. Two tries would be one in 2^53 without malice."""
-    while True:
-        login = new_login()
-        taken = (
-            select(Credentials.id).where(Credentials.login == login),
-            select(Identities.id).where(Identities.name == login),
-            select(Addresses.id).where(Addresses.address.startswith(f"{login}@", autoescape=True)),
-        )
-        if not any(connection.scalar(one) for one in taken):
-            return login
+def _delete(connection: Connection, number: int) -> None:
+    """The identity, and every row that refers to it, to an address or to a credential of it; who refers goes first."""
+    parts = {
+        "address": select(Addresses.id).where(Addresses.identity_id == number),
+        "credential": select(Credentials.id).where(Credentials.identity_id == number),
+    }
+    for table in reversed(Base.metadata.sorted_tables):
+        for key in table.foreign_keys:
+            owner = key.column.table.name
+            if owner == "identity":
+                connection.execute(delete(table).where(key.parent == number))
+            elif owner in parts:
+                connection.execute(delete(table).where(key.parent.in_(parts[owner])))
+    connection.execute(delete(Identities).where(Identities.id == number))

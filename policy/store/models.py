@@ -3,7 +3,7 @@
 Times are seconds since the epoch (UTC). Addresses are canonical (policy.contract.canonical_address).
 """
 
-from sqlalchemy import ForeignKey, Index, MetaData, UniqueConstraint, false
+from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, String, UniqueConstraint, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -20,12 +20,16 @@ class Base(DeclarativeBase):
     )
 
 
+# What is looked up by its beginning: compared octet by octet, as SQLite does, whatever the database's own order is.
+OCTETS = String().with_variant(String(collation="C"), "postgresql")
+
+
 class Identities(Base):
     """Somebody or something that sends. `name` is its mailbox, too: [a-z0-9._-], never a login."""
 
     __tablename__ = "identity"
     id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(OCTETS, unique=True)
     profile: Mapped[str] = mapped_column(server_default="person")  # policy.store.identities.Profile
     owner: Mapped[str] = mapped_column(server_default="")  # the person's name, or what the application is
     created_at: Mapped[float]
@@ -41,7 +45,7 @@ class Addresses(Base):
 
     __tablename__ = "address"
     id: Mapped[int] = mapped_column(primary_key=True)
-    address: Mapped[str] = mapped_column(unique=True)
+    address: Mapped[str] = mapped_column(OCTETS, unique=True)
     subaddresses: Mapped[bool] = mapped_column(server_default=false())
     identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), index=True)
 
@@ -66,7 +70,7 @@ class Credentials(Base):
     __tablename__ = "credential"
     id: Mapped[int] = mapped_column(primary_key=True)
     identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), index=True)
-    login: Mapped[str] = mapped_column(unique=True)
+    login: Mapped[str] = mapped_column(OCTETS, unique=True)
     kind: Mapped[str]  # policy.store.handles.Kind
     digest: Mapped[bytes | None]  # of a generated secret
     scram_salt: Mapped[bytes | None]
@@ -83,6 +87,7 @@ class Credentials(Base):
     last_used_at: Mapped[float | None]
     last_used_from: Mapped[str | None]
     revoked_at: Mapped[float | None]
+    __table_args__ = ({"sqlite_autoincrement": True},)  # sessions that are open know it by its id
 
 
 class RetiredSecrets(Base):
@@ -100,7 +105,7 @@ class Decoys(Base):
 
     __tablename__ = "decoy"
     id: Mapped[int] = mapped_column(primary_key=True)
-    login: Mapped[str] = mapped_column(unique=True)
+    login: Mapped[str] = mapped_column(OCTETS, unique=True)
     label: Mapped[str]
     created_at: Mapped[float]
 
@@ -198,6 +203,15 @@ class SecondFactors(Base):
     used_up_at: Mapped[float | None]  # a recovery code serves once
 
 
+class WrongFactors(Base):
+    """A code that was wrong, though the password was right. Rows go after a quarter of an hour; five are the most."""
+
+    __tablename__ = "wrong_factor"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), index=True)
+    at: Mapped[float]
+
+
 class ConsoleSessions(Base):
     """A browser that is signed in. `digest` is that of the cookie."""
 
@@ -238,7 +252,7 @@ class Charges(Base):
     key: Mapped[str]
     cost: Mapped[int]
     at: Mapped[float]
-    total: Mapped[int]
+    total: Mapped[int] = mapped_column(BigInteger)  # it only grows
     open: Mapped[bool]
     __table_args__ = (Index("ix_charge_key_at_total", "key", "at", "total"),)
 

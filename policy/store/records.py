@@ -1,32 +1,38 @@
-"""What is written down while the services work: each submission, and when a credential was last used.
+"""What is written down of each submission.
 
 A message's Received field names its submission by an opaque id; these rows say what that was, without content and
 without a recipient's address. They go with age, a few with each one that comes. How many refused ones an identity
 leaves behind is charges.py's to say: somebody with a stolen credential could otherwise fill the disk with refusals.
 """
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Select, bindparam, insert, select, update
+from sqlalchemy import Engine, Select, bindparam, select, update
 
 from policy.contract import MessageFacts, RelayOutcome
 from policy.engine.rules import Profile, Ruling
-from policy.store.database import prepared
-from policy.store.models import Credentials, Submissions
+from policy.store.models import Submissions
+from policy.store.statements import prepared
+from policy.store.transactions import Statements
 
 _DELETED_AT_ONCE = 3  # more than one comes in
 _NAME_LIMIT = 255  # what a client may choose is cut to the longest that is a name
 
-_INSERT = prepared(insert(Submissions)) + " ON CONFLICT DO NOTHING"  # an id that comes twice stays what it was
-_FORGET = "DELETE FROM submission WHERE id IN (SELECT id FROM submission WHERE at < :edge ORDER BY at LIMIT :most)"
+_INSERT = prepared(  # an id that comes twice stays what it was
+    "INSERT INTO submission (id, at, session, identity, login, listener, client_address, client_name, reverse_path, "
+    "recipients, message_bytes, action, reason, outcome, queue_id) VALUES (:id, :at, :session, :identity, :login, "
+    ":listener, :client_address, :client_name, :reverse_path, :recipients, :message_bytes, :action, :reason, :outcome, "
+    ":queue_id) ON CONFLICT DO NOTHING"
+)
+_FORGET = prepared(
+    "DELETE FROM submission WHERE id IN (SELECT id FROM submission WHERE at < :edge ORDER BY at LIMIT :most)"
+)
 _END = prepared(
     update(Submissions)
     .where(Submissions.id == bindparam("ended"))
     .values(outcome=bindparam("what"), queue_id=bindparam("whose"))
 )
-_USE = prepared(update(Credentials).where(Credentials.id == bindparam("used")).values(last_used_at=bindparam("now")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +57,15 @@ class Submission:
 
 
 class Records:
-    """Runs in the transactions of whoever has the connection (store/writer.py)."""
+    """Runs in the transactions of a writer (store/writer.py)."""
 
-    def __init__(self, connection: sqlite3.Connection, kept_s: float) -> None:
-        self._connection = connection
+    def __init__(self, statements: Statements, kept_s: float) -> None:
+        self._statements = statements
         self._kept_s = kept_s
 
     def add_submission(self, facts: MessageFacts, profile: Profile | None, ruling: Ruling, now: float) -> None:
-        self._connection.execute(_FORGET, {"edge": now - self._kept_s, "most": _DELETED_AT_ONCE})
-        self._connection.execute(
+        self._statements.execute(_FORGET, {"edge": now - self._kept_s, "most": _DELETED_AT_ONCE})
+        self._statements.execute(
             _INSERT,
             {
                 "id": facts.submission,
@@ -81,10 +87,7 @@ class Records:
         )
 
     def end_submission(self, submission: str, outcome: RelayOutcome, queue_id: str) -> None:
-        self._connection.execute(_END, {"ended": submission, "what": outcome.value, "whose": queue_id})
-
-    def note_use(self, credential: int, now: float) -> None:
-        self._connection.execute(_USE, {"used": credential, "now": now})
+        self._statements.execute(_END, {"ended": submission, "what": outcome.value, "whose": queue_id})
 
 
 def find_submission(engine: Engine, submission: str) -> Submission | None:

@@ -1,42 +1,33 @@
 """Group commit: all changes that wait are made in one transaction, and who asked hears when it is on disk.
 
 A commit that survives a power cut waits for the disk, and one wait serves fifty changes as well as one. Changes run in
-the order in which they came, each sees what those before it did, and BEGIN IMMEDIATE keeps every other process out
-until they are committed: the commands and a second policy may write at any time.
-
-The statements run in the event loop's thread, where they take microseconds; only the commit waits in a thread of its
-own, and what arrives meanwhile is the next batch. (A thread that ran the statements, too, would wait for Python's lock
-after each of them.)
+the order in which they came, each sees what those before it did, and the write lock keeps every other process out
+until they are committed: the commands and a second policy may write at any time. What arrives during a commit is the
+next batch.
 """
 
 import asyncio
-import contextlib
-import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from policy import log
-
-_LOCK_TRIES = 500
-_LOCK_PAUSE_S = 0.01  # 5 s in all, as long as a command waits for us
+from policy.store.transactions import Transactions
 
 Value = TypeVar("Value")
-Change = Callable[[], Value]  # runs statements on the writer's connection
+Change = Callable[[], Value]  # runs statements, and does nothing else: on PostgreSQL it runs in another thread
 _Waiting = tuple[Change[Any], "asyncio.Future[Any]"]
 
 
 class Writer:
-    """Has a connection to itself, opened without patience: waiting for another process must not stop the loop.
+    """Has its transactions to itself.
 
     A change that is not urgent waits up to `patience_s` for one that is, and goes with it: a report on the last message
     then costs no commit of its own, and no message stands behind a commit that only holds reports.
     """
 
-    def __init__(self, connection: sqlite3.Connection, patience_s: float = 0.1) -> None:
-        self._connection = connection
+    def __init__(self, transactions: Transactions, patience_s: float = 0.1) -> None:
+        self._transactions = transactions
         self._patience_s = patience_s
-        self._thread = ThreadPoolExecutor(1, "commit")
         self._waiting: list[_Waiting] = []
         self._is_due = False  # there is an urgent one among those that wait, or their patience is over
         self._timer: asyncio.TimerHandle | None = None
@@ -55,8 +46,7 @@ class Writer:
         self._go_on()
         if self._working:
             await self._working
-        self._thread.shutdown()
-        self._connection.close()
+        self._transactions.close()
 
     def _queue(self, change: Change[Value], is_urgent: bool) -> "asyncio.Future[Value]":
         loop = asyncio.get_running_loop()
@@ -85,16 +75,13 @@ class Writer:
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         try:
-            await self._begin()
+            await self._transactions.begin()
         except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             _fail(batch, error)
             return
         try:
-            values = [change() for change, _ in batch]
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.commit)
+            values = await self._transactions.commit([change for change, _ in batch])
         except Exception as error:  # noqa: BLE001 - the same
-            with contextlib.suppress(sqlite3.Error):  # a disk that is gone; the next BEGIN fails, too, and says so
-                self._connection.rollback()
             await self._commit_alone(batch, error)
             return
         for value, (_, done) in zip(values, batch, strict=True):
@@ -103,23 +90,11 @@ class Writer:
 
     async def _commit_alone(self, batch: list[_Waiting], error: Exception) -> None:
         """One of them cannot be made: each in a transaction of its own, it fails alone."""
-        if len(batch) == 1:
+        if len(batch) == 1 or self._transactions.is_lost:
             _fail(batch, error)
             return
         for one in batch:
             await self._commit([one])
-
-    async def _begin(self) -> None:
-        for _ in range(_LOCK_TRIES):
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    raise
-                await asyncio.sleep(_LOCK_PAUSE_S)
-            else:
-                return
-        raise TimeoutError("another process holds the database")
 
 
 def _fail(batch: list[_Waiting], error: Exception) -> None:

@@ -19,13 +19,14 @@ class Compose:
 
     def __post_init__(self) -> None:
         self.submission_port, self.submissions_port, self.imaps_port = free_port(), free_port(), free_port()
-        self.sink_port = free_port()
+        self.sink_port, self.console_port = free_port(), free_port()
         self.environment = os.environ | {
             "SALLYPORT_BIND": "127.0.0.1",
             "SALLYPORT_SUBMISSION_PORT": str(self.submission_port),
             "SALLYPORT_SUBMISSIONS_PORT": str(self.submissions_port),
             "SALLYPORT_IMAPS_PORT": str(self.imaps_port),
             "SALLYPORT_SINK_PORT": str(self.sink_port),
+            "SALLYPORT_CONSOLE_PORT": str(self.console_port),
         }
         self.environment |= self.settings
 

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import socket
 import threading
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -138,6 +139,7 @@ class ScriptedPolicy:
     def __init__(self, behind: int) -> None:
         self.port = free_port()
         self.answers: dict[str, str | None] = {}
+        self.asked = Counter[str]()
         policy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -146,6 +148,7 @@ class ScriptedPolicy:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 question = self.path.rpartition("/")[2]
+                policy.asked[question] += 1
                 if question in policy.answers:
                     answer = policy.answers[question]
                     status, octets = (500, b"") if answer is None else (200, answer.encode())

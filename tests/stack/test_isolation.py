@@ -139,6 +139,20 @@ def test_postfix_listens_on_the_relay_network_alone(stack: Compose) -> None:
     assert answering == ["sallyport-isolation_relay"]
 
 
+def test_policy_listens_on_the_decisions_network_alone(stack: Compose) -> None:
+    """It is on the relay network to send mail, and not to be asked by Postfix, which the internet talks to."""
+    networks = stack.inspect("policy")["NetworkSettings"]["Networks"]
+    assert set(networks) == {"sallyport-isolation_decisions", "sallyport-isolation_relay"}
+    answering = [name for name, network in networks.items() if connects(stack, "policy", network["IPAddress"], 7587)]
+    assert answering == ["sallyport-isolation_decisions"]
+
+
+def test_policy_can_tell_the_administrator(stack: Compose) -> None:
+    """By way of Postfix's listener on the relay network; its other ways are closed as everybody's."""
+    assert connects(stack, "policy", address_of(stack, "postfix", "relay"), 10025)
+    assert not connects(stack, "policy", address_of(stack, "dovecot", "pickup"), 2424)
+
+
 def test_lmtp_listens_on_the_pickup_network_alone(stack: Compose) -> None:
     """LMTP asks nobody who he is, so that whoever shares another network with Dovecot must not reach it."""
     networks = stack.inspect("dovecot")["NetworkSettings"]["Networks"]

@@ -114,7 +114,10 @@ def up(request: pytest.FixtureRequest) -> Iterator[Up]:
         "COMPOSE_PROJECT_NAME": "sallyport-make-up",
         "SALLYPORT_RUN_DIR": str(folder / "run"),
         "SALLYPORT_BIND": "127.0.0.1",
-        **{f"SALLYPORT_{name}_PORT": str(free_port()) for name in ("SUBMISSION", "SUBMISSIONS", "IMAPS", "SINK")},
+        **{
+            f"SALLYPORT_{name}_PORT": str(free_port())
+            for name in ("SUBMISSION", "SUBMISSIONS", "IMAPS", "CONSOLE", "SINK")
+        },
     }
     one = Up(environment, folder, "")
     try:
@@ -240,6 +243,27 @@ def test_a_person_gets_a_login(up: Up) -> None:
     client = smtplib.SMTP_SSL("localhost", up.port("SUBMISSIONS"), context=context)
     with client, pytest.raises(smtplib.SMTPAuthenticationError):
         client.login(made["login"], made["secret"])
+
+
+def test_what_is_revoked_ends_at_once(up: Up) -> None:
+    """The open sessions of a stolen credential end, in submission and in IMAP; it opens no other one."""
+    name = f"mallory{time.time_ns()}"
+    up.cli("identity", "add", name, "--address", f"{name}@sallyport.test")
+    made = json.loads(up.cli("credential", "add", name, "--label", "phone", "--json"))
+    context = ssl.create_default_context(cafile=str(up.certificate))
+    sending = smtplib.SMTP_SSL("localhost", up.port("SUBMISSIONS"), context=context, timeout=20)
+    reading = imaplib.IMAP4_SSL("localhost", up.port("IMAPS"), ssl_context=context, timeout=20)
+    with sending, contextlib.closing(reading.sock):
+        sending.login(made["login"], made["secret"])
+        reading.login(made["login"], made["secret"])
+        up.cli("credential", "revoke", made["login"])
+        assert sending.getreply()[0] == 421  # without a word of ours
+        assert reading.readline().startswith(b"* BYE")
+        sending.close()
+    again = imaplib.IMAP4_SSL("localhost", up.port("IMAPS"), ssl_context=context)
+    with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+        again.login(made["login"], made["secret"])
+    again.shutdown()
 
 
 def test_imap_refuses_what_submission_refuses(up: Up) -> None:

@@ -21,7 +21,8 @@ def upgrade() -> None:
         identity.add_column(sa.Column("suspended_at", sa.Double, nullable=True))
     with op.batch_alter_table("address") as address:
         address.add_column(sa.Column("subaddresses", sa.Boolean, nullable=False, server_default=sa.false()))
-    with op.batch_alter_table("credential") as credential:
+    # Its ids go into sessions that are open: the id of a credential that was removed must not come again.
+    with op.batch_alter_table("credential", table_kwargs={"sqlite_autoincrement": True}) as credential:
         credential.add_column(sa.Column("subject", sa.String, nullable=True))
         credential.add_column(sa.Column("password", sa.String, nullable=True))
         credential.add_column(sa.Column("scopes", sa.String, nullable=False, server_default="submit imap"))
@@ -29,11 +30,22 @@ def upgrade() -> None:
         credential.add_column(sa.Column("expires_at", sa.Double, nullable=True))
         credential.add_column(sa.Column("last_used_from", sa.String, nullable=True))
         credential.create_unique_constraint("uq_credential_subject", ["subject"])
+    # A total only grows, and an INTEGER of PostgreSQL ends at two thousand million.
+    with op.batch_alter_table("charge") as charge:
+        charge.alter_column("total", existing_type=sa.Integer, type_=sa.BigInteger, existing_nullable=False)
     _create_whom_an_identity_is()
     _create_traps_and_networks()
     _create_log()
     _create_sign_in()
     _keep_the_audit_log()
+    if op.get_bind().dialect.name == "postgresql":
+        _compare_by_octets()
+
+
+def _compare_by_octets() -> None:
+    """What is looked up by its beginning is compared as SQLite does it, whatever the database's own order is."""
+    for table, column in (("identity", "name"), ("address", "address"), ("credential", "login"), ("decoy", "login")):
+        op.execute(f'ALTER TABLE {table} ALTER COLUMN {column} TYPE VARCHAR COLLATE "C"')
 
 
 def _create_whom_an_identity_is() -> None:
@@ -101,6 +113,8 @@ def _create_sign_in() -> None:
         unique=[("handle",)],
     )
     op.create_index("ix_second_factor_identity_id", "second_factor", ["identity_id"])
+    _create("wrong_factor", _number("identity_id"), _moment("at"))
+    op.create_index("ix_wrong_factor_identity_id", "wrong_factor", ["identity_id"])
     _create(
         "console_session",
         _octets("digest"),
@@ -184,12 +198,14 @@ def _moment(name: str, *, nullable: bool = False) -> sa.Column[object]:
 def downgrade() -> None:
     """Credentials of kinds that there were not go; what is revoked here stays revoked."""
     for table in (
-        "api_token", "console_session", "second_factor", "password", "invite", "audit", "revocation", "network",
-        "trap_hit", "decoy", "retired_secret", "send_as",
+        "api_token", "console_session", "wrong_factor", "second_factor", "password", "invite", "audit", "revocation",
+        "network", "trap_hit", "decoy", "retired_secret", "send_as",
     ):  # fmt: skip
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION audit_stays()")
+    with op.batch_alter_table("charge") as charge:
+        charge.alter_column("total", existing_type=sa.BigInteger, type_=sa.Integer, existing_nullable=False)
     op.execute("DELETE FROM credential WHERE kind NOT IN ('secret', 'certificate')")
     with op.batch_alter_table("credential") as credential:
         credential.drop_constraint("uq_credential_subject", type_="unique")

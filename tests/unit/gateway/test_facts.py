@@ -19,11 +19,17 @@ FROM = b"From: ada@example.org\r\n"
 CASES = [
     # what it shows, header section without its last line end, expected
     ("one author", b"From: ada@example.org\r\nTo: b@x.example", ADA),
-    ("display name", b'From: "Ada, Countess" <ada@example.org>', ADA),
+    ("display name", b'From: "Ada, Countess" <ada@example.org>', Content(ADA.authors, names=("Ada, Countess",))),
+    ("an encoded display name", b"From: =?utf-8?q?Ad=C3=A4?= <ada@example.org>", Content(ADA.authors, names=("Adä",))),
+    ("display names of all fields",
+     FROM + b"Sender: B <b@x.example>\r\nResent-From: C <c@x.example>, d@x.example (D)",
+     Content(ADA.authors, ("b@x.example", "c@x.example", "d@x.example"), ("B", "C", "(D)"))),
     ("two authors", b"From: ada@example.org, bob@x.example", Content(("ada@example.org", "bob@x.example"))),
     ("letter case of names", b"FROM: ada@example.org", ADA),
     ("no blank behind the colon", b"From:ada@example.org", ADA),
-    ("folded", b"From: Ada\r\n\t<ada@example.org>", ADA),
+    ("folded", b"From: Ada\r\n\t<ada@example.org>", Content(ADA.authors, names=("Ada",))),
+    ("folded within a name", b"From: Ada\r\n\tLovelace <ada@example.org>",
+     Content(ADA.authors, names=("Ada\tLovelace",))),
     ("folded at once", b"From:\r\n ada@example.org", ADA),
     ("folded twice", b"From: ada@example.org,\r\n bob@x.example,\r\n carol@x.example",
      Content(("ada@example.org", "bob@x.example", "carol@x.example"))),
@@ -35,7 +41,7 @@ CASES = [
     ("Message-ID", FROM + b"MESSAGE-ID: <a@b>", Content(ADA.authors, has_message_id=True)),
     ("Bcc", FROM + b"bcc: b@x.example", Content(ADA.authors, has_bcc=True)),
     ("Resent-Bcc, twice", FROM + b"Resent-Bcc: b@x\r\nResent-Bcc: c@x", Content(ADA.authors, has_bcc=True)),
-    ("Sender", FROM + b"Sender: Bob <bob@x.example>", Content(ADA.authors, ("bob@x.example",))),
+    ("Sender", FROM + b"Sender: Bob <bob@x.example>", Content(ADA.authors, ("bob@x.example",), ("Bob",))),
     ("resent", FROM + b"Resent-From: b@x.example, c@x.example\r\nResent-Sender: d@x.example",
      Content(ADA.authors, ("b@x.example", "c@x.example", "d@x.example"))),
     ("resent twice", FROM + b"Resent-From: b@x.example\r\nResent-From: c@x.example",
@@ -95,7 +101,7 @@ def test_header_section(head: bytes, expected: Content | Reply, end: bytes) -> N
 @pytest.mark.parametrize(
     ("head", "expected"),
     [
-        ("From: Adä <ada@example.org>", ADA),
+        ("From: Adä <ada@example.org>", Content(ADA.authors, names=("Adä",))),
         ("From: ädä@bücher.example", Content(("ädä@bücher.example",))),
         ("From: ada@example.org\r\nSubject: 会议 👩\u200d🔬", ADA),
         ("From: ada@example.org\r\nSubject: a\u0085From: evil@x.example", BAD),

@@ -7,10 +7,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.mailboxes import addresses
+from gateway.mailboxes import mailboxes
 
 ADA, BOB = "ada@example.org", "bob@x.example"
 BOTH = (ADA, BOB)
+
+
+def addresses(field: str, *, is_utf8: bool) -> tuple[str, ...] | None:
+    read = mailboxes(field, is_utf8=is_utf8)
+    return read.addresses if read else None
+
 
 CASES = [
     # what it shows, field, addresses
@@ -97,6 +103,33 @@ def test_addresses(field: str, expected: tuple[str, ...] | None) -> None:
     assert addresses(field, is_utf8=False) == expected
 
 
+SPOKEN = [
+    # what it shows, field, names
+    ("none", ADA, ()),
+    ("none in brackets", f"<{ADA}>", ()),
+    ("before the bracket", f" Ada Lovelace <{ADA}>", ("Ada Lovelace",)),
+    ("at the bracket", f"Ada<{ADA}>", ("Ada",)),
+    ("in quotes, as it stands", f'"Lovelace, \\"A\\"" <{ADA}>', ('"Lovelace, \\"A\\""',)),
+    ("encoded, as it stands", f"=?utf-8?q?Ad=C3=A4?= <{ADA}>", ("=?utf-8?q?Ad=C3=A4?=",)),
+    ("a comment", f"{ADA} (Ada)", ("(Ada)",)),
+    ("comments around", f"(a) {ADA} (b)", ("(a)   (b)",)),
+    ("a name and comments", f"(a) Ada <{ADA}> (b)", ("(a) Ada   (b)",)),
+    ("of two", f"Ada <{ADA}>, {BOB} (Bob)", ("Ada", "(Bob)")),
+    ("of a group", f"us: {ADA}, Bob <{BOB}>; (all)", ("us", "Bob", "(all)")),
+    ("of a quoted group", f'"us, all": {ADA};', ('"us, all"',)),
+    ("a quoted local part is no name", '"a b"@example.org', ()),
+    ("as long as allowed", f"{'x' * 2000} <{ADA}>", ("x" * 2000,)),
+    ("longer", f"{'x' * 2001} <{ADA}>", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "expected"), [c[1:] for c in SPOKEN], ids=[c[0] for c in SPOKEN])
+def test_names(field: str, expected: tuple[str, ...] | None) -> None:
+    """All that a reader may be shown in place of the address."""
+    read = mailboxes(field, is_utf8=False)
+    assert (read.names if read else None) == expected
+
+
 @pytest.mark.parametrize(
     ("field", "expected"),
     [
@@ -150,3 +183,13 @@ def test_any_text_is_read_or_refused(field: str) -> None:
     """Never another error, and each address found stands in the field as it is."""
     for address in addresses(field, is_utf8=True) or ():
         assert address in field
+
+
+@given(field=st.lists(tokens, min_size=1, max_size=10).map("".join))
+@example(field=f"(a) us (b): (c) {ADA} (d); (e)")
+def test_names_and_addresses_are_all_there_is(field: str) -> None:
+    """Of letters and digits none escapes both."""
+    read = mailboxes(field, is_utf8=False)
+    if read:
+        told = "".join(read.addresses + read.names)
+        assert sorted(filter(str.isalnum, told)) == sorted(filter(str.isalnum, field))

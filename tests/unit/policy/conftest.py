@@ -1,29 +1,47 @@
-"""What the tests of policy share: real databases in a folder of their own, and what works on them."""
+"""What the tests of policy share: real databases of both kinds, and what works on them.
 
-import sqlite3
+A test that asks for `database`, or for what stands on it, runs on SQLite and on PostgreSQL.
+"""
+
+import shutil
 from collections.abc import AsyncIterator, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
+import postgresql
 import pytest
 from sqlalchemy import Engine
 
+from policy.alerts import Alerts, Mailing
 from policy.brain import Brain
-from policy.budgets.sqlite import SqliteBudgets
+from policy.bridges.opened import Bridges
+from policy.budgets.stored import StoredBudgets
 from policy.engine.charges import Window
-from policy.store.database import kept_connection, migrate, open_database
+from policy.engine.guessing import Walls
+from policy.foreign import ForeignSecrets
+from policy.logins import Logins
+from policy.proofs import Prover
+from policy.store.audit import Actor
+from policy.store.database import Location, migrate, open_database
 from policy.store.directory import Directory
 from policy.store.identities import IdentityStore, NewCredential
+from policy.store.reader import open_reader
 from policy.store.records import Records
+from policy.store.revocations import Feed
+from policy.store.transactions import Transactions, open_transactions
+from policy.store.traps import TrapRecords, Traps
+from policy.store.uses import Uses
 from policy.store.writer import Writer
 
 T = 1_000_000.0  # any moment
+ACTOR = Actor("cli:test", "localhost")
 WINDOWS = (Window(5, 600.0), Window(8, 3600.0))
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    """Where the database of this test is, with its schema and nothing in it."""
-    path = tmp_path / "sallyport.db"
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the schema, and nothing in it."""
+    path = tmp_path_factory.mktemp("template") / "sallyport.db"
     engine = open_database(path)
     migrate(engine)
     engine.dispose()
@@ -31,7 +49,30 @@ def database(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def engine(database: Path) -> Iterator[Engine]:
+def sqlite_database(tmp_path: Path, sqlite_template: Path) -> Path:
+    """Where the SQLite file of this test is, with its schema and nothing in it."""
+    return Path(shutil.copy(sqlite_template, tmp_path / "sallyport.db"))
+
+
+@pytest.fixture
+def postgresql_database() -> Iterator[Location]:
+    """The same on a PostgreSQL server."""
+    if not postgresql.is_possible():
+        pytest.skip(postgresql.NOT_INSTALLED)
+    where = postgresql.cluster().create()
+    yield where
+    postgresql.cluster().drop(where)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Location:
+    """Where the database of this test is, of either kind."""
+    where: Location = request.getfixturevalue(f"{request.param}_database")
+    return where
+
+
+@pytest.fixture
+def engine(database: Location) -> Iterator[Engine]:
     """An engine on it."""
     opened = open_database(database)
     yield opened
@@ -39,11 +80,11 @@ def engine(database: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def connection(engine: Engine) -> Iterator[sqlite3.Connection]:
-    """A connection of the driver, such as writers have."""
-    kept = kept_connection(engine)
-    yield kept
-    kept.close()
+def statements(database: Location) -> Iterator[Transactions]:
+    """Where a writer's statements run; each is a transaction of its own, as long as a test begins none."""
+    opened = open_transactions(database)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -55,15 +96,15 @@ def key() -> bytes:
 @pytest.fixture
 def store(engine: Engine, key: bytes) -> IdentityStore:
     """An empty identity store."""
-    return IdentityStore(engine, key)
+    return IdentityStore(engine, key, ACTOR)
 
 
 @pytest.fixture
-def directory(engine: Engine, key: bytes) -> Iterator[Directory]:
+async def directory(database: Location, key: bytes) -> AsyncIterator[Directory]:
     """What the services ask of it."""
-    kept = kept_connection(engine)
-    yield Directory(kept, key, recipients_per_message=50)
-    kept.close()
+    made = Directory(open_reader(database), key, recipients_per_message=50)
+    yield made
+    await made.close()
 
 
 @pytest.fixture
@@ -74,16 +115,37 @@ def ada(store: IdentityStore) -> NewCredential:
 
 
 @pytest.fixture
-async def brain(engine: Engine, directory: Directory) -> AsyncIterator[Brain]:
+def told() -> list[tuple[str, str]]:
+    """What the administrator is told: kind and subject."""
+    return []
+
+
+@pytest.fixture
+async def brain(statements: Transactions, directory: Directory, told: list[tuple[str, str]]) -> AsyncIterator[Brain]:
     """All of policy but its HTTP. The clock stands at T."""
-    writing = kept_connection(engine)
+    writer = Writer(statements, patience_s=0)
+    logins = Logins(
+        prover=Prover(directory=directory, bridges=Bridges(), foreign=ForeignSecrets()),
+        walls=Walls(bytes(32)),
+        traps=Traps(directory._reader),
+        trap_records=TrapRecords(statements),
+        uses=Uses(statements),
+        writer=writer,
+        unwalled=(ip_network("203.0.113.0/24"),),
+        tell=lambda kind, subject, _lines: told.append((kind, subject)),
+    )
     made = Brain(
+        feed=Feed(directory._reader),
+        pickup=None,
         directory=directory,
-        budgets=SqliteBudgets(writing),
-        records=Records(writing, kept_s=86400.0),
-        writer=Writer(writing, patience_s=0),
+        logins=logins,
+        alerts=Alerts(Mailing(relay="", recipient="", author="", hostname=""), lambda: T),
+        budgets=StoredBudgets(statements),
+        records=Records(statements, kept_s=86400.0),
+        writer=writer,
         recipient_windows=WINDOWS,
         clock=lambda: T,
     )
     yield made
     await made.writer.close()
+    await logins.close()

@@ -1,11 +1,11 @@
-"""Budgets on a real SQLite file: exact windows, all or nothing, no overshoot in parallel, no loss by a restart."""
+"""Budgets on real databases: exact windows, all or nothing, no overshoot in parallel, no loss by a restart."""
 
+import asyncio
 import itertools
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from threading import Barrier
 
@@ -13,31 +13,37 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from policy.budgets.sqlite import SqliteBudgets
+from policy.budgets.stored import StoredBudgets
 from policy.engine.charges import Charge, Window
-from policy.store.database import kept_connection, open_database
+from policy.store.database import Location, kept_connection, open_database
+from policy.store.statements import prepared
+from policy.store.transactions import SqliteTransactions, Transactions, open_transactions
 
 MINUTE, HOUR = Window(5, 60.0), Window(8, 3600.0)
 BOTH = (MINUTE, HOUR)
 T = 1_000_000.0  # any moment
+COUNT = prepared("SELECT count(*) FROM charge")
 
 
 @pytest.fixture
-def budgets(connection: sqlite3.Connection) -> SqliteBudgets:
-    """Nothing is spent yet. Each call is a transaction of its own, as long as a test begins none."""
-    return SqliteBudgets(connection)
+def budgets(statements: Transactions) -> StoredBudgets:
+    """Nothing is spent yet. Each statement is a transaction of its own, as long as a test begins none."""
+    return StoredBudgets(statements)
 
 
-@contextmanager
-def own_budgets(database: Path) -> Iterator[SqliteBudgets]:
+def in_own_session(database: Location, change: Callable[[StoredBudgets], int]) -> int:
     """One transaction of another session, as another process would have it."""
-    engine = open_database(database)
-    connection = kept_connection(engine)
-    connection.execute("BEGIN IMMEDIATE")
-    yield SqliteBudgets(connection)
-    connection.commit()
-    connection.close()
-    engine.dispose()
+
+    async def commit() -> int:
+        transactions = open_transactions(database)
+        try:
+            await transactions.begin()
+            (value,) = await transactions.commit([partial(change, StoredBudgets(transactions))])
+            return int(value)
+        finally:
+            transactions.close()
+
+    return asyncio.run(commit())
 
 
 def charge(cost: int, windows: tuple[Window, ...] = BOTH, key: str = "recipients:ada") -> Charge:
@@ -64,7 +70,7 @@ ROOM = [
 
 @pytest.mark.parametrize(("before", "now", "cost", "fits", "counted"), [c[1:] for c in ROOM], ids=[c[0] for c in ROOM])
 def test_reserve(
-    budgets: SqliteBudgets, before: list[tuple[float, int]], now: float, cost: int, fits: bool, counted: list[int]
+    budgets: StoredBudgets, before: list[tuple[float, int]], now: float, cost: int, fits: bool, counted: list[int]
 ) -> None:
     """Either every window has room for all of the charge, or nothing is taken."""
     for number, (moment, earlier) in enumerate(before):
@@ -73,7 +79,7 @@ def test_reserve(
     assert budgets.spent(charge(cost), now) == counted
 
 
-def test_budgets_do_not_mix(budgets: SqliteBudgets) -> None:
+def test_budgets_do_not_mix(budgets: StoredBudgets) -> None:
     """What one identity has spent is no other's loss."""
     assert budgets.reserve("a", charge(5, key="recipients:ada"), T)
     assert budgets.reserve("b", charge(5, key="recipients:bob"), T)
@@ -93,7 +99,7 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("calls", "returned", "counted"), [c[1:] for c in ENDS], ids=[c[0] for c in ENDS])
-def test_the_end_of_a_reservation(budgets: SqliteBudgets, calls: list[str], returned: list[bool], counted: int) -> None:
+def test_the_end_of_a_reservation(budgets: StoredBudgets, calls: list[str], returned: list[bool], counted: int) -> None:
     """A reservation ends once, and only a release gives back."""
     assert budgets.reserve("one", charge(5), T)
     assert [getattr(budgets, call)("one") for call in calls] == returned
@@ -101,28 +107,28 @@ def test_the_end_of_a_reservation(budgets: SqliteBudgets, calls: list[str], retu
 
 
 @pytest.mark.parametrize("call", ["commit", "release"])
-def test_an_unknown_reservation_ends_nothing(budgets: SqliteBudgets, call: str) -> None:
+def test_an_unknown_reservation_ends_nothing(budgets: StoredBudgets, call: str) -> None:
     """A report for a reservation that nobody made says so and changes nothing."""
     assert budgets.reserve("one", charge(2), T)
     assert getattr(budgets, call)("another") is False
     assert budgets.spent(charge(2), T) == [2, 2]
 
 
-def test_a_refused_charge_leaves_no_reservation(budgets: SqliteBudgets) -> None:
+def test_a_refused_charge_leaves_no_reservation(budgets: StoredBudgets) -> None:
     """There is nothing to commit or to give back."""
     assert not budgets.reserve("refused", charge(6), T)
     assert not budgets.release("refused")
     assert not budgets.commit("refused")
 
 
-def test_the_log_of_charges_is_bounded(connection: sqlite3.Connection, budgets: SqliteBudgets) -> None:
+def test_the_log_of_charges_is_bounded(statements: Transactions, budgets: StoredBudgets) -> None:
     """What has left the longest window is deleted as new charges come."""
     for number in range(20):
         assert budgets.reserve(str(number), charge(5), T + 3600.0 * number)
-    assert connection.execute("SELECT count(*) FROM charge").fetchall() == [(1,)]
+    assert statements.execute(COUNT, {}).fetchall() == [(1,)]
 
 
-def test_what_a_busy_day_has_left_is_deleted_in_steps(connection: sqlite3.Connection, budgets: SqliteBudgets) -> None:
+def test_what_a_busy_day_has_left_is_deleted_in_steps(statements: Transactions, budgets: StoredBudgets) -> None:
     """One charge must not wait until a hundred thousand old ones are gone."""
     windows = (Window(1000, 60.0),)
     for number in range(100):
@@ -130,14 +136,15 @@ def test_what_a_busy_day_has_left_is_deleted_in_steps(connection: sqlite3.Connec
     left = []
     for number in range(8):
         assert budgets.reserve(f"new-{number}", charge(1, windows), T + 60)
-        left.append(connection.execute("SELECT count(*) FROM charge").fetchall()[0][0])
+        left.append(statements.execute(COUNT, {}).fetchall()[0][0])
     assert left == [81, 62, 43, 24, 5, 6, 7, 8]
 
 
-def test_a_reservation_takes_the_same_steps_whatever_was_spent(
-    connection: sqlite3.Connection, budgets: SqliteBudgets
-) -> None:
+def test_a_reservation_takes_the_same_steps_whatever_was_spent(sqlite_database: Path) -> None:
     """Counted in SQLite's own instructions: a sum over all charges would grow with them."""
+    connection = kept_connection(open_database(sqlite_database))
+    transactions = SqliteTransactions(connection)
+    budgets = StoredBudgets(transactions)
     windows = tuple(Window(10**6, seconds) for seconds in (600.0, 3600.0, 86400.0))
     steps, seen = 0, dict[int, int]()
 
@@ -151,6 +158,7 @@ def test_a_reservation_takes_the_same_steps_whatever_was_spent(
         connection.set_progress_handler(step if number in (20, 1000, 2000) else None, 1)
         assert budgets.reserve(f"r-{number}", charge(1, windows), T + number)
         seen[number] = steps
+    transactions.close()
     assert 0 < seen[2000] == seen[1000] == seen[20] < 500
 
 
@@ -166,7 +174,7 @@ CLOCKS = [
 
 
 @pytest.mark.parametrize(("moments", "now", "counted"), [c[1:] for c in CLOCKS], ids=[c[0] for c in CLOCKS])
-def test_a_clock_that_goes_back(budgets: SqliteBudgets, moments: list[float], now: float, counted: list[int]) -> None:
+def test_a_clock_that_goes_back(budgets: StoredBudgets, moments: list[float], now: float, counted: list[int]) -> None:
     """Two processes differ a little and nothing is lost; a clock that was wrong locks nobody out for good."""
     for number, moment in enumerate(moments):
         assert budgets.reserve(str(number), charge(1), moment)
@@ -216,7 +224,7 @@ numbers = itertools.count()
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=steps, windows=some_windows)
 def test_any_steps_agree_with_the_reference(
-    budgets: SqliteBudgets, steps: list[tuple[str, int]], windows: tuple[Window, ...]
+    budgets: StoredBudgets, steps: list[tuple[str, int]], windows: tuple[Window, ...]
 ) -> None:
     """For any order of reserve, commit, release and time the answers and the sums are the reference's."""
     example = next(numbers)  # each example has a budget of its own, in one file
@@ -239,20 +247,19 @@ def test_any_steps_agree_with_the_reference(
         assert all(spent <= window.limit for spent, window in zip(reference.spent(now), windows, strict=True))
 
 
-def raced(database: Path, sessions: int, reserve: Callable[[SqliteBudgets, int], int]) -> int:
+def raced(database: Location, sessions: int, reserve: Callable[[StoredBudgets, int], int]) -> int:
     """What all sessions together took, each of them in a transaction of its own and all at once."""
     start = Barrier(sessions)
 
     def race(number: int) -> int:
         start.wait()
-        with own_budgets(database) as own:
-            return reserve(own, number)
+        return in_own_session(database, lambda own: reserve(own, number))
 
     with ThreadPoolExecutor(sessions) as racers:
         return sum(racers.map(race, range(sessions)))
 
 
-def test_fifty_sessions_never_overshoot(database: Path, budgets: SqliteBudgets) -> None:
+def test_fifty_sessions_never_overshoot(database: Location, budgets: StoredBudgets) -> None:
     """Fifty of them race for the last seven places: seven get one, whoever they are."""
     wanted = charge(1, (Window(10, 60.0),))
     assert budgets.reserve("before", charge(3, wanted.windows), T)
@@ -260,11 +267,11 @@ def test_fifty_sessions_never_overshoot(database: Path, budgets: SqliteBudgets) 
     assert budgets.spent(wanted, T) == [10]
 
 
-def test_sessions_of_different_cost_never_overshoot(database: Path, budgets: SqliteBudgets) -> None:
+def test_sessions_of_different_cost_never_overshoot(database: Location, budgets: StoredBudgets) -> None:
     """What was taken is the sum of those that were told yes, and it is within the limit."""
     windows = (Window(20, 60.0), Window(30, 3600.0))
 
-    def reserve(own: SqliteBudgets, number: int) -> int:
+    def reserve(own: StoredBudgets, number: int) -> int:
         cost = number % 4 + 1
         return cost if own.reserve(f"racer-{number}", charge(cost, windows), T) else 0
 
@@ -273,15 +280,20 @@ def test_sessions_of_different_cost_never_overshoot(database: Path, budgets: Sql
     assert 17 <= taken <= 20  # the dearest is 4, so at most 3 places can stay empty
 
 
-def test_a_restart_forgets_nothing(database: Path) -> None:
+def test_a_restart_forgets_nothing(database: Location) -> None:
     """Open and ended reservations are counted by the next process, and it can end those that are open."""
-    with own_budgets(database) as old:
+
+    def before(old: StoredBudgets) -> int:
         assert old.reserve("committed", charge(2), T)
         assert old.reserve("open", charge(3), T)
-        assert old.commit("committed")
-    with own_budgets(database) as new:
+        return old.commit("committed")
+
+    def afterwards(new: StoredBudgets) -> int:
         assert new.spent(charge(1), T) == [5, 5]
         assert not new.reserve("another", charge(1), T)
         assert not new.release("committed")
         assert new.release("open")
-        assert new.spent(charge(1), T) == [2, 2]
+        return new.spent(charge(1), T) == [2, 2]
+
+    assert in_own_session(database, before)
+    assert in_own_session(database, afterwards)

@@ -1,15 +1,18 @@
-"""The identity store on a real SQLite file: what it refuses to add, and what its file must not hold.
+"""The identity store on a real database: identities, what is refused, and what the file must not hold.
 
-Whom the directory lets in: test_directory.py.
+Addresses: test_owned_addresses.py. Credentials: test_credentials.py. Whom the directory lets in: test_directory.py.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine, func, insert, select
 
-from policy.store.handles import Kind
-from policy.store.identities import IdentityStore, NewCredential, StoreError
+from policy.store.audit import Actor
+from policy.store.database import open_database
+from policy.store.identities import IdentityStore, NewCredential, Profile, StoreError
+from policy.store.models import Base, ConsoleSessions, Revocations, Submissions
 
 T = 1_000_000.0  # any moment
 FINGERPRINT = "ab" * 32
@@ -65,76 +68,23 @@ def test_an_identity_is_added_with_all_its_addresses_or_not_at_all(store: Identi
     assert store.identities() == []
 
 
-ADDRESSES = [
-    # what it shows, given, canonical form; None where it is refused
-    ("an address", "ada@example.org", "ada@example.org"),
-    ("letter case", "Ada@Example.ORG", "ada@example.org"),
-    ("a trailing dot", "ada@example.org.", "ada@example.org"),
-    ("a subaddress", "ada+list@example.org", "ada+list@example.org"),
-    ("an apostrophe", "o'hara@example.org", "o'hara@example.org"),
-    ("local part of 64", f"{'a' * 64}@example.org", f"{'a' * 64}@example.org"),
-    ("local part of 65", f"{'a' * 65}@example.org", None),
-    ("domain of 253", f"ada@{'a.' * 125}org", f"ada@{'a.' * 125}org"),
-    ("domain of 254", f"ada@{'a.' * 125}test", None),
-    ("empty", "", None),
-    ("no at sign", "ada", None),
-    ("two at signs", "ada@evil.test@example.org", None),
-    ("no local part", "@example.org", None),
-    ("no domain", "ada@", None),
-    ("a domain of one label", "ada@localhost", None),
-    ("an empty label", "ada@example..org", None),
-    ("an address literal", "ada@[192.0.2.1]", None),
-    ("a space", "ada @example.org", None),
-    ("a line end", "ada@example.org\n", None),
-    ("a line end before the at sign", "ada\n@example.org", None),
-    ("brackets", "<ada@example.org>", None),
-    ("a display name", "Ada <ada@example.org>", None),
-    ("a quoted local part", '"ada"@example.org', None),
-    ("two addresses", "ada@example.org,bob@example.org", None),
-    ("a domain beyond ASCII", "ada@exämple.org", None),
-    ("a NUL", "ada\0@example.org", None),
-    ("a control character", "ada\x07@example.org", None),
-    ("two dots, which the gateway refuses", "ada..k@example.org", None),
-    ("a dot first, which the gateway refuses", ".ada@example.org", None),
-    ("a local part beyond ASCII, which the gateway refuses", "adä@example.org", None),
-    ("a letter that folds to two of another address", "stra\u00dfe@example.org", None),
-    ("a label with a hyphen first", "ada@-example.org", None),
-]
-
-
-@pytest.mark.parametrize(("given", "canonical"), [c[1:] for c in ADDRESSES], ids=[c[0] for c in ADDRESSES])
-def test_addresses(store: IdentityStore, given: str, canonical: str | None) -> None:
-    """Only what the gateway would let through can be owned, and it is kept in one form."""
-    store.add_identity("ada", (), T)
-    if canonical is None:
-        with pytest.raises(StoreError, match="is not an address"):
-            store.add_address("ada", given)
-    else:
-        assert store.add_address("ada", given).addresses == (canonical,)
-
-
-OWNED_ALREADY = [
-    # what it shows, who wants it, given
-    ("another identity's", "bob", "ada@example.org"),
-    ("in other letters", "bob", "ADA@example.ORG"),
-    ("with a trailing dot", "bob", "ada@example.org."),
-    ("one's own", "ada", "ada@example.org"),
-]
-
-
-@pytest.mark.parametrize(("name", "given"), [c[1:] for c in OWNED_ALREADY], ids=[c[0] for c in OWNED_ALREADY])
-def test_an_address_belongs_to_one_identity(store: IdentityStore, name: str, given: str) -> None:
-    """Otherwise there would be no telling who sent."""
-    store.add_identity("ada", ("ada@example.org",), T)
-    store.add_identity("bob", (), T)
-    with pytest.raises(StoreError, match=r"ada@example\.org belongs to 'ada' already"):
-        store.add_address(name, given)
-
-
 UNKNOWN = [
     # what it shows, what is asked
-    ("address", lambda store: store.add_address("nobody", "nobody@example.org")),
+    ("address", lambda store: store.add_address("nobody", "nobody@example.org", T)),
+    ("another owner", lambda store: store.change_identity("nobody", T, owner="Ada")),
+    ("suspension", lambda store: store.suspend("nobody", T)),
+    ("resumption", lambda store: store.resume("nobody", T)),
+    ("removal", lambda store: store.remove_identity("nobody", T)),
+    ("address of another", lambda store: store.allow("ada@example.org", "nobody", T)),
+    ("address of another, taken back", lambda store: store.disallow("ada@example.org", "nobody", T)),
     ("credential", lambda store: store.add_credential("nobody", "laptop", T)),
+    ("certificate", lambda store: store.add_certificate("nobody", "server", FINGERPRINT, T)),
+    ("OIDC", lambda store: store.add_oidc("nobody", "phone", "8c1f", T)),
+    ("LDAP", lambda store: store.add_ldap("nobody", "phone", "u4711", "", T)),
+    ("old login", lambda store: store.add_migrated("nobody", "n@example.org", "old", "{PLAIN}x", T + 1, T)),
+    ("network", lambda store: store.confirm_network("nobody", "192.0.2.1", T)),
+    ("network that goes", lambda store: store.forget_network("nobody", "192.0.2.1", T)),
+    ("list of networks", lambda store: store.networks("nobody")),
     ("list of credentials", lambda store: store.credentials("nobody")),
     ("identity", lambda store: store.identity("nobody")),
 ]
@@ -145,84 +95,177 @@ def test_an_unknown_identity_is_said_to_be_unknown(
     store: IdentityStore, ask: Callable[[IdentityStore], object]
 ) -> None:
     """The sentence says what to do next."""
+    store.add_identity("ada", ("ada@example.org",), T)
     with pytest.raises(StoreError, match=r"no identity 'nobody'; `sallyport identity list`"):
         ask(store)
 
 
-LABELS = [
-    # what it shows, label, allowed
-    ("a word", "laptop", True),
-    ("words beyond ASCII", "Adas Büro-Drucker", True),
-    ("100 characters", "l" * 100, True),
-    ("101 characters", "l" * 101, False),
-    ("empty", "", False),
-    ("a line end", "lap\ntop", False),
+OWNERS = [
+    # what it shows, owner's name, may it be one
+    ("none", "", True),
+    ("a name", "Ada Lovelace", True),
+    ("beyond ASCII", "Žofie Šťastná", True),
+    ("100 characters", "a" * 100, True),
+    ("101 characters", "a" * 101, False),
+    ("a line end", "Ada\nLovelace", False),
     ("an escape sequence", "\x1b[2J", False),
 ]
 
 
-@pytest.mark.parametrize(("label", "allowed"), [c[1:] for c in LABELS], ids=[c[0] for c in LABELS])
-def test_labels(store: IdentityStore, label: str, allowed: bool) -> None:
-    """A list of credentials shows labels on a terminal."""
-    store.add_identity("ada", (), T)
+@pytest.mark.parametrize(("owner", "allowed"), [c[1:] for c in OWNERS], ids=[c[0] for c in OWNERS])
+def test_owners(store: IdentityStore, owner: str, allowed: bool) -> None:
+    """The same for a new identity and for one that is there."""
+    store.add_identity("bob", (), T, owner="Bob")
     if allowed:
-        assert store.add_credential("ada", label, T).label == label
-    else:
-        with pytest.raises(StoreError, match="a label is"):
-            store.add_credential("ada", label, T)
-    assert len(store.credentials()) == allowed
+        assert store.add_identity("ada", (), T, owner=owner).owner == owner
+        assert store.change_identity("bob", T, owner=owner).owner == owner
+        return
+    for change in (
+        lambda: store.add_identity("ada", (), T, owner=owner),
+        lambda: store.change_identity("bob", T, owner=owner),
+    ):
+        with pytest.raises(StoreError, match="an owner's name is at most 100"):
+            change()
+    assert [one.owner for one in store.identities()] == ["Bob"]
 
 
-def test_revoking_twice_says_so(store: IdentityStore, ada: NewCredential) -> None:
-    """The first moment stays; it may be evidence."""
-    store.revoke(ada.login, T + 5)
-    with pytest.raises(StoreError, match="was revoked already"):
-        store.revoke(ada.login, T + 9)
-    assert store.credentials()[0].revoked_at == T + 5
+def test_a_change_leaves_the_rest(store: IdentityStore) -> None:
+    """Owner's name and profile are changed each for itself."""
+    store.add_identity("shop", ("shop@example.org",), T, owner="The shop")
+    assert store.change_identity("shop", T, profile=Profile.APP).owner == "The shop"
+    assert store.change_identity("shop", T, owner="The new shop").profile is Profile.APP
+    with pytest.raises(StoreError, match="nothing to change"):
+        store.change_identity("shop", T)
 
 
-def test_revoking_an_unknown_login_says_so(store: IdentityStore, ada: NewCredential) -> None:
-    """A misspelt login must not look like a revoked one, and an identity's name is no login."""
-    for unknown in ("nobody", "ada", "%"):
-        with pytest.raises(StoreError, match=f"no login '{unknown}'"):
-            store.revoke(unknown, T)
-    assert [one.revoked_at for one in store.credentials()] == [None]
+def test_a_person_has_no_whole_domain_by_way_of_a_change(store: IdentityStore) -> None:
+    """Neither its own nor another one's that it was allowed."""
+    for name, addresses in (("shop", ("@example.org",)), ("desk", ())):
+        store.add_identity(name, addresses, T, profile=Profile.APP)
+    store.allow("@example.org", "desk", T)
+    for name in ("shop", "desk"):
+        with pytest.raises(StoreError, match=r"@example\.org, which only an application may"):
+            store.change_identity(name, T, profile=Profile.PERSON)
 
 
-def test_a_certificate(store: IdentityStore, ada: NewCredential) -> None:
-    """A login like any other, without a secret; the fingerprint is public."""
-    added = store.add_certificate("ada", "server", FINGERPRINT, T + 1)
-    assert (added.kind, added.certificate, added.identity, added.label) == (
-        Kind.CERTIFICATE,
-        FINGERPRINT,
-        "ada",
-        "server",
-    )
-    assert [(one.kind, one.certificate) for one in store.credentials()] == [
-        (Kind.SECRET, None),
-        (Kind.CERTIFICATE, FINGERPRINT),
-    ]
-    assert added.login != ada.login
+def ended(engine: Engine) -> list[tuple[str, int]]:
+    """The feed: whose session ends, and of how many credentials."""
+    with engine.connect() as connection:
+        question = select(Revocations.identity, func.count()).group_by(Revocations.identity)
+        return [(name, number) for name, number in connection.execute(question)]
 
 
-def test_a_certificate_proves_one_login(store: IdentityStore, ada: NewCredential) -> None:
-    """Also after it was revoked: a key that was lost must not come back by mistake."""
-    added = store.add_certificate("ada", "server", FINGERPRINT, T)
-    with pytest.raises(StoreError, match=f"belongs to the login '{added.login}'"):
-        store.add_certificate("ada", "server", FINGERPRINT, T)
-    store.revoke(added.login, T)
-    with pytest.raises(StoreError, match="until it was revoked"):
-        store.add_certificate("ada", "server", FINGERPRINT, T)
+def sign_in(engine: Engine, identity: int) -> None:
+    """A browser at the console."""
+    with engine.begin() as connection:
+        connection.execute(
+            insert(ConsoleSessions).values(
+                digest=b"d" * 32,
+                identity_id=identity,
+                client_address="192.0.2.1",
+                user_agent="browser",
+                created_at=T,
+                seen_at=T,
+                expires_at=T + 60,
+            )
+        )
 
 
-def test_logins_and_secrets_have_their_form(store: IdentityStore) -> None:
-    """A login has no '@', so no client takes it for an address; no two of many are the same."""
-    store.add_identity("ada", ("ada@example.org",), T)
-    made = [store.add_credential("ada", "laptop", T) for _ in range(30)]
-    assert not [one.login for one in made if "@" in one.login or not one.login.isascii()]
-    assert len({one.login for one in made}) == len({one.secret for one in made}) == 30
-    assert {len(one.secret.replace("-", "")) for one in made} == {27}
-    assert not [one for one in made if one.secret in repr(one)]
+def rows(engine: Engine, table: str) -> int:
+    """How many a table has."""
+    with engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(Base.metadata.tables[table])) or 0
+
+
+def test_suspending_ends_every_session(store: IdentityStore, engine: Engine, ada: NewCredential) -> None:
+    """Those of the console, too; what was revoked before has none, and nobody else's end."""
+    store.revoke(store.add_credential("ada", "phone", T).login, T)
+    store.add_identity("bob", (), T)
+    store.add_credential("bob", "laptop", T)
+    sign_in(engine, 1)
+    assert ended(engine) == [("ada", 1)]
+    assert store.suspend("ada", T + 5).suspended_at == T + 5
+    assert ended(engine) == [("ada", 2)]
+    assert rows(engine, "console_session") == 0
+    with pytest.raises(StoreError, match="'ada' was suspended already"):
+        store.suspend("ada", T + 6)
+    assert store.credential(ada.login).revoked_at is None
+
+
+def test_resuming(store: IdentityStore, ada: NewCredential) -> None:
+    """As it was before."""
+    before = store.identity("ada")
+    with pytest.raises(StoreError, match="'ada' is not suspended"):
+        store.resume("ada", T)
+    store.suspend("ada", T)
+    assert store.resume("ada", T) == before
+
+
+def test_what_goes_with_an_identity_and_what_stays(store: IdentityStore, engine: Engine, ada: NewCredential) -> None:
+    """Every row that refers to it goes, and no other one; what was written down by its name stays."""
+    store.add_identity("bob", ("bob@example.org",), T)
+    store.add_credential("bob", "laptop", T)
+    store.allow("ada@example.org", "bob", T)
+    store.allow("bob@example.org", "ada", T)
+    store.confirm_network("ada", "192.0.2.1", T)
+    store.renew(ada.login, T)
+    sign_in(engine, 1)
+    submission = {
+        name: 0 if kind.type.python_type in (int, float) else "" for name, kind in Submissions.__table__.c.items()
+    }
+    with engine.begin() as connection:
+        connection.execute(insert(Submissions).values(submission | {"id": "1", "identity": "ada"}))
+    store.remove_identity("ada", T)
+    assert [one.name for one in store.identities()] == ["bob"]
+    assert store.identity("bob").sends_as == ()
+    kept = {"identity": 1, "address": 1, "credential": 1, "send_as": 0, "network": 0, "retired_secret": 0,
+            "console_session": 0, "submission": 1}  # fmt: skip
+    assert {table: rows(engine, table) for table in kept} == kept
+    assert ended(engine) == [("ada", 2)]  # of the renewal, and of the removal
+    assert store.add_identity("ada", ("ada@example.org",), T).addresses == ("ada@example.org",)
+
+
+def test_a_credential_that_is_gone_leaves_its_number_to_nobody(store: IdentityStore, engine: Engine) -> None:
+    """An open session is known by it: it must not go on as somebody else's."""
+    numbers = set()
+    for _ in range(3):
+        store.add_identity("ada", (), T)
+        store.add_credential("ada", "laptop", T)
+        with engine.connect() as connection:
+            numbers.add(connection.scalar(select(Base.metadata.tables["credential"].c.id)))
+        store.remove_identity("ada", T)
+    assert len(numbers) == 3
+
+
+SEARCHES = [
+    # what it shows, what is looked for, who is found
+    ("nothing", "", ["ada", "adam", "bob", "zoe"]),
+    ("the beginning of a name", "ad", ["ada", "adam"]),
+    ("capitals", "AD", ["ada", "adam"]),
+    ("the beginning of an address", "count", ["ada"]),
+    ("an address in Unicode", "zoe@b\u00fccher.example", ["zoe"]),
+    ("a word of the owner's name", "lovelace", ["ada"]),
+    ("not the middle of a name", "da", []),
+    ("no wildcard", "%", []),
+    ("nor the other one", "_", []),
+    ("nobody", "nobody", []),
+]
+
+
+@pytest.mark.parametrize(("search", "found"), [c[1:] for c in SEARCHES], ids=[c[0] for c in SEARCHES])
+def test_searches(store: IdentityStore, search: str, found: list[str]) -> None:
+    """A name, an address, or the person's."""
+    for name, address, owner in (
+        ("zoe", "zoe@b\u00fccher.example", ""),
+        ("bob", "bob@example.org", ""),
+        ("adam", "a@example.org", ""),
+        ("ada", "countess@example.org", "Augusta Lovelace"),
+    ):
+        store.add_identity(name, (address,), T, owner=owner)
+    assert [one.name for one in store.identities(search=search)] == found
+    assert [one.name for one in store.identities(search=search, limit=1)] == found[:1]
+    if found:
+        assert [one.name for one in store.identities(search=search, after=found[0])] == found[1:]
 
 
 def test_lists(store: IdentityStore, ada: NewCredential) -> None:
@@ -239,13 +282,19 @@ def test_lists(store: IdentityStore, ada: NewCredential) -> None:
         (phone.login, "phone", T + 2, None),
     ]
     assert [one.login for one in store.credentials("aaron")] == [phone.login]
+    assert store.identities(limit=1, after="aaron") == [store.identity("ada")]
 
 
-def test_the_file_holds_no_secret(database: Path, store: IdentityStore, key: bytes, ada: NewCredential) -> None:
+def test_the_file_holds_no_secret(sqlite_database: Path, key: bytes) -> None:
     """Neither the secret nor the key it is digested with, in no form in which it is typed, nor in the log of writes."""
-    files = [path for path in database.parent.iterdir() if path.name.startswith(database.name)]
-    assert {path.name.removeprefix(database.name) for path in files} >= {"", "-wal"}
+    engine = open_database(sqlite_database)
+    store = IdentityStore(engine, key, Actor("cli:test", "localhost"))
+    store.add_identity("ada", (), T)
+    ada = store.add_credential("ada", "laptop", T)
+    files = [path for path in sqlite_database.parent.iterdir() if path.name.startswith(sqlite_database.name)]
+    assert {path.name.removeprefix(sqlite_database.name) for path in files} >= {"", "-wal"}
     octets = b"".join(path.read_bytes() for path in files)
+    engine.dispose()
     assert ada.login.encode() in octets  # the credential is there
     for form in (ada.secret, ada.secret.replace("-", ""), ada.secret.upper(), key.hex()):
         assert form.encode() not in octets

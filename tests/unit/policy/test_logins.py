@@ -2,7 +2,6 @@
 
 import hmac
 import re
-import sqlite3
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -10,46 +9,51 @@ from scram_client import ScramClient
 from sqlalchemy import Engine
 
 from policy.brain import Brain
-from policy.contract import Grants, LoginAnswer, LoginStep
-from policy.store.database import kept_connection
+from policy.contract import Grants, LoginAnswer, LoginStep, Owned
+from policy.store.database import Location
 from policy.store.directory import Directory
+from policy.store.handles import Scope
 from policy.store.identities import IdentityStore, NewCredential
+from policy.store.reader import Row, Values, open_reader
+from policy.store.rows import Terms
+from policy.store.statements import Prepared
 
 T = 1_000_000.0  # any moment
 END_POINT = {"tls-server-end-point": b"\x01" * 32}
 FINGERPRINT = "ab" * 32
 
-Ask = Callable[[Brain, str, str], Awaitable[LoginAnswer]]
+Ask = Callable[..., Awaitable[LoginAnswer]]
 
 
-async def asked(brain: Brain, mechanism: str, *responses: bytes, exchange: str = "e1", **tls: object) -> LoginAnswer:
+async def asked(brain: Brain, mechanism: str, *responses: bytes, **facts: object) -> LoginAnswer:
     """What policy answers to one step."""
-    facts = {"session": "s1", "exchange": exchange, "client_address": "192.0.2.1", "listener": "submission"}
-    return await brain.login(LoginStep.model_validate(facts | {"mechanism": mechanism, "responses": responses} | tls))
+    usual = {"session": "s1", "exchange": "e1", "client_address": "192.0.2.1", "listener": "submission"}
+    return await brain.login(LoginStep.model_validate(usual | {"mechanism": mechanism, "responses": responses} | facts))
 
 
-async def scram(brain: Brain, login: str, secret: str, exchange: str = "e1") -> LoginAnswer:
+async def scram(brain: Brain, login: str, secret: str, **facts: object) -> LoginAnswer:
     """A whole exchange of SCRAM, to the answer that is no challenge."""
     client = ScramClient(login, secret)
-    challenge = await asked(brain, "SCRAM-SHA-256", client.first(), exchange=exchange)
-    assert challenge.outcome == "challenge"
+    challenge = await asked(brain, "SCRAM-SHA-256", client.first(), **facts)
+    if challenge.outcome != "challenge":
+        return challenge
     final = client.final(challenge.challenge)
-    verifier = await asked(brain, "SCRAM-SHA-256", client.first(), final, exchange=exchange)
+    verifier = await asked(brain, "SCRAM-SHA-256", client.first(), final, **facts)
     if verifier.outcome != "challenge":
         return verifier
     assert client.believes(verifier.challenge)
-    return await asked(brain, "SCRAM-SHA-256", client.first(), final, b"", exchange=exchange)
+    return await asked(brain, "SCRAM-SHA-256", client.first(), final, b"", **facts)
 
 
-async def plain(brain: Brain, login: str, secret: str) -> LoginAnswer:
+async def plain(brain: Brain, login: str, secret: str, **facts: object) -> LoginAnswer:
     """The same for PLAIN."""
-    return await asked(brain, "PLAIN", f"\0{login}\0{secret}".encode())
+    return await asked(brain, "PLAIN", f"\0{login}\0{secret}".encode(), **facts)
 
 
 def grants_of(login: str, credential: int) -> Grants:
     """What a credential of ada's is granted."""
-    addresses = frozenset({"ada@example.org"})
-    return Grants(credential=credential, login=login, identity="ada", addresses=addresses, recipients_per_message=50)
+    owned = Owned(addresses=frozenset({"ada@example.org"}))
+    return Grants(credential=credential, login=login, identity="ada", owned=owned, recipients_per_message=50)
 
 
 async def test_scram(brain: Brain, ada: NewCredential) -> None:
@@ -90,8 +94,8 @@ async def test_a_credential_that_is_revoked_within_an_exchange_is_refused(
     final = client.final(before.challenge)
     assert (await asked(brain, "SCRAM-SHA-256", client.first(), final)).outcome == "challenge"
     store.revoke(ada.login, T)
-    assert (await asked(brain, "SCRAM-SHA-256", client.first(), final, b"")).outcome == "refused"
     assert await asked(brain, "SCRAM-SHA-256", client.first()) == before
+    assert (await asked(brain, "SCRAM-SHA-256", client.first(), final, b"")).outcome == "refused"
 
 
 async def test_an_unknown_login_has_a_salt_that_stays(brain: Brain, ada: NewCredential) -> None:
@@ -140,28 +144,37 @@ async def test_a_credential_from_before_scram(brain: Brain, engine: Engine, ada:
     assert (await plain(brain, ada.login, ada.secret)).outcome == "granted"
 
 
-async def test_the_keys_in_the_file_prove_nothing(engine: Engine, brain: Brain, ada: NewCredential) -> None:
+async def test_the_keys_in_the_database_prove_nothing(
+    database: Location, engine: Engine, brain: Brain, ada: NewCredential
+) -> None:
     """They are sealed with the digest key: with another one they are somebody else's."""
-    kept = kept_connection(engine)
-    (salt, stored, server) = kept.execute(
-        "SELECT scram_salt, scram_stored_key, scram_server_key FROM credential"
-    ).fetchall()[0]
-    keys = brain.directory.scram_keys(ada.login)
+    with engine.connect() as connection:
+        (salt, stored, server) = connection.exec_driver_sql(
+            "SELECT scram_salt, scram_stored_key, scram_server_key FROM credential"
+        ).one()
+    found = await brain.directory.by_login(ada.login, "192.0.2.0/24")
+    keys = brain.directory.scram_keys(found, ada.login)
     assert keys.salt == salt
     assert stored not in (keys.stored_key, keys.server_key)
     assert server not in (keys.stored_key, keys.server_key)
-    elsewhere = Directory(kept, bytes(32), 50)
-    assert elsewhere.scram_keys(ada.login).stored_key != keys.stored_key
-    kept.close()
+    elsewhere = Directory(open_reader(database), bytes(32), 50)
+    assert elsewhere.scram_keys(found, ada.login).stored_key != keys.stored_key
+    await elsewhere.close()
 
 
 @pytest.fixture
 def work(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What is asked of the database and of cryptography, in order, without the values."""
     done: list[str] = []
-    connection = directory._connection
-    assert isinstance(connection, sqlite3.Connection)
-    connection.set_trace_callback(lambda sql: done.append(re.sub(r"'[^']*'", "?", sql)))
+    reader = directory._reader
+    rows = reader.rows
+
+    async def seen(question: Prepared, values: Values) -> list[Row]:
+        found = await rows(question, values)
+        done.append(question.sqlite)
+        return found
+
+    monkeypatch.setattr(reader, "rows", seen)
     for name in ("digest", "compare_digest"):
         real = getattr(hmac, name)
 
@@ -177,20 +190,35 @@ def work(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_who_is_refused_cannot_be_told_from_the_work(
     brain: Brain, store: IdentityStore, ada: NewCredential, work: list[str], ask: Ask
 ) -> None:
-    """Unknown, wrong, revoked, without secret: the same questions, the same cryptography, the same answer."""
+    """Whoever is refused: the same questions, the same cryptography, the same answer. Each from its own network."""
     phone = store.add_credential("ada", "phone", T)
     store.revoke(phone.login, T)
     certificate = store.add_certificate("ada", "server", FINGERPRINT, T)
+    expired = store.add_credential("ada", "guest", T - 1, Terms(expires_at=T))
+    reader = store.add_credential("ada", "reader", T, Terms(scopes=(Scope.IMAP,)))
+    pinned = store.add_credential("ada", "printer", T, Terms(networks=("198.51.100.0/24",)))
+    store.add_identity("bob", (), T)
+    suspended = store.add_credential("bob", "laptop", T)
+    store.suspend("bob", T)
     seen = []
-    for login, secret in (
-        (ada.login, "wrong"),
-        ("fosem-4k7q-talir", ada.secret),
-        (phone.login, "wrong"),
-        (phone.login, phone.secret),
-        (certificate.login, "wrong"),
+    for number, (login, secret) in enumerate(
+        (
+            (ada.login, "wrong"),
+            ("fosem-4k7q-talir", ada.secret),
+            (phone.login, "wrong"),
+            (phone.login, phone.secret),
+            (certificate.login, "wrong"),
+            (expired.login, expired.secret),
+            (reader.login, reader.secret),
+            (pinned.login, pinned.secret),
+            (suspended.login, suspended.secret),
+            (ada.login.upper(), ada.secret),
+            ("ada", "wrong"),
+            ("ada@example.org", "wrong"),
+        )
     ):
         work.clear()
-        answer = await ask(brain, login, secret)
+        answer = await ask(brain, login, secret, client_address=f"192.0.{number}.1")
         seen.append((answer, list(work)))
     assert seen[0][1]
     assert seen[0][0] == LoginAnswer(outcome="refused")

@@ -1,7 +1,6 @@
 """The HTTP service on a real store and real budgets: who may ask, each answer, and what the log must not hold."""
 
 import json
-import sqlite3
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from structlog.testing import capture_logs
 
 from policy.app import App, Tokens
 from policy.brain import Brain
-from policy.contract import OUTCOMES_LIMIT, Grants, LoginAnswer, MessageVerdict
+from policy.contract import OUTCOMES_LIMIT, Grants, LoginAnswer, MessageVerdict, Owned
 from policy.engine.charges import Charge
 from policy.store.identities import IdentityStore, NewCredential
 
@@ -79,6 +78,8 @@ def message(**changed: object) -> dict[str, Any]:
         "reverse_path": "ada@example.org",
         "recipients": ["bob@example.net"],
         "authors": ["ada@example.org"],
+        "senders": [],
+        "names": ["Ada"],
         "message_bytes": 100,
     } | changed
 
@@ -190,7 +191,7 @@ async def test_sasl_exchange(
         credential=1,
         login=ada.login,
         identity="ada",
-        addresses=frozenset({"ada@example.org"}),
+        owned=Owned(addresses=frozenset({"ada@example.org"})),
         recipients_per_message=50,
     )
     assert (said.outcome, said.challenge) == (outcome, challenge)
@@ -433,19 +434,19 @@ async def test_an_error_of_ours_has_no_text(
 ) -> None:
     """The asker takes a 500 for "not now"; what went wrong is in the log, by class and place alone."""
     with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE credential")
+        connection.exec_driver_sql("ALTER TABLE credential RENAME TO gone")
     answer = await gateway.post("/v1/login", json=step("PLAIN", f"\0{ada.login}\0{ada.secret}".encode()))
     assert (answer.status_code, answer.json()) == (500, {"error": "internal"})
-    assert [(one["event"], one["path"], one["error"]) for one in events] == [
-        ("question-failed", "/v1/login", "OperationalError")
-    ]
+    (event,) = events
+    assert (event["event"], event["path"]) == ("question-failed", "/v1/login")
+    assert event["error"] in ("OperationalError", "UndefinedTable")
     assert ada.login not in repr(events)
 
 
 async def test_not_ready_without_a_store(asker: httpx.AsyncClient, engine: Engine) -> None:
     """The process lives, but it cannot answer."""
     with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE address")
+        connection.exec_driver_sql("ALTER TABLE address RENAME TO gone")
     assert (await asker.get("/health/ready")).status_code == 500
     assert (await asker.get("/health/live")).status_code == 200
 
@@ -483,9 +484,8 @@ def test_the_process_logs_no_text_of_an_error(tmp_path: Path) -> None:
     sallyport.cli("init")
     sallyport.start_policy()
     try:
-        store = sqlite3.connect(tmp_path / "state" / "sallyport.db")
-        store.execute("DROP TABLE credential")
-        store.close()
+        with sallyport.store() as store:
+            store.exec_driver_sql("ALTER TABLE credential RENAME TO gone")
         answer = httpx.post(
             f"http://127.0.0.1:{sallyport.policy_port}/v1/login",
             headers={"Authorization": f"Bearer {(tmp_path / 'gateway.token').read_text().strip()}"},

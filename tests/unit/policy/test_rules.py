@@ -2,7 +2,7 @@
 
 import pytest
 
-from policy.contract import Action, MessageFacts, Reason
+from policy.contract import Action, MessageFacts, Owned, Reason
 from policy.engine.charges import Charge, Window, charge_for, refusal_for
 from policy.engine.rules import (
     ACCEPTED,
@@ -15,7 +15,9 @@ from policy.engine.rules import (
     author_is_owned,
     credential_is_active,
     decide,
+    names_show_no_foreign_address,
     recipients_are_few,
+    sender_fields_are_owned,
     sender_is_owned,
 )
 
@@ -30,9 +32,13 @@ FACTS = MessageFacts(
     reverse_path="ada@example.org",
     recipients=("bob@example.net",),
     authors=("ada@example.org",),
+    senders=(),
+    names=("Ada Lovelace",),
     message_bytes=100,
 )
-PROFILE = Profile(identity="ada", login="fosem-4k7q-talir", addresses=OWN, active=True, recipients_per_message=3)
+PROFILE = Profile(
+    identity="ada", login="fosem-4k7q-talir", owned=Owned(addresses=OWN), active=True, recipients_per_message=3
+)
 WINDOWS = (Window(10, 60.0), Window(20, 3600.0))
 
 
@@ -41,10 +47,14 @@ def facts(**changed: object) -> MessageFacts:
     return FACTS.model_copy(update=changed)
 
 
-def profile(*, addresses: frozenset[str] = OWN, active: bool = True, few: int = 3) -> Profile:
+def profile(*, active: bool = True, few: int = 3, **owned: frozenset[str]) -> Profile:
     """The profile of an ordinary credential, but for what a test is about."""
     return Profile(
-        identity="ada", login="fosem-4k7q-talir", addresses=addresses, active=active, recipients_per_message=few
+        identity="ada",
+        login="fosem-4k7q-talir",
+        owned=Owned.model_validate({"addresses": OWN} | owned),
+        active=active,
+        recipients_per_message=few,
     )
 
 
@@ -64,6 +74,14 @@ RULE_CASES = [
      Reason.SENDER_NOT_OWNED),
     ("a subaddress is another address", sender_is_owned, facts(reverse_path="ada+x@example.org"), profile(),
      Reason.SENDER_NOT_OWNED),
+    ("a subaddress where they are owned, too", sender_is_owned, facts(reverse_path="ada+x@example.org"),
+     profile(subaddressed=OWN), None),
+    ("an address of an own domain", sender_is_owned, facts(reverse_path="x@shop.example"),
+     profile(domains=frozenset({"shop.example"})), None),
+    ("the domain in Unicode", sender_is_owned, facts(reverse_path="x@bücher.example"),
+     profile(domains=frozenset({"xn--bcher-kva.example"})), None),
+    ("letters that another server would take for these", sender_is_owned, facts(reverse_path="strasse@example.org"),
+     profile(addresses=frozenset({"straße@example.org"})), Reason.SENDER_NOT_OWNED),
     ("who owns nothing sends as nobody", sender_is_owned, facts(), profile(addresses=frozenset()),
      Reason.SENDER_NOT_OWNED),
     ("one author", author_is_named, facts(), profile(), None),
@@ -76,6 +94,20 @@ RULE_CASES = [
     ("another's beside own author", author_is_owned, facts(authors=("bob@example.org", "ada@example.org")), profile(),
      Reason.AUTHOR_NOT_OWNED),
     ("an author is never null", author_is_owned, facts(authors=("",)), profile(), Reason.AUTHOR_NOT_OWNED),
+    ("no Sender and nothing resent", sender_fields_are_owned, facts(), profile(), None),
+    ("own Sender and Resent-From", sender_fields_are_owned, facts(senders=("countess@example.org", "ADA@example.org")),
+     profile(), None),
+    ("another's Sender", sender_fields_are_owned, facts(senders=("bob@example.org",)), profile(),
+     Reason.SENDER_FIELD_NOT_OWNED),
+    ("another's Resent-From beside an own one", sender_fields_are_owned,
+     facts(senders=("ada@example.org", "bob@example.org")), profile(), Reason.SENDER_FIELD_NOT_OWNED),
+    ("no name", names_show_no_foreign_address, facts(names=()), profile(), None),
+    ("a name", names_show_no_foreign_address, facts(), profile(), None),
+    ("the own address as a name", names_show_no_foreign_address, facts(names=("ada@example.org",)), profile(), None),
+    ("another's address as a name", names_show_no_foreign_address, facts(names=("bob@example.org",)), profile(),
+     Reason.NAME_SHOWS_ADDRESS),
+    ("as one of several names", names_show_no_foreign_address, facts(names=("Ada", "<ceo@bank.example>")), profile(),
+     Reason.NAME_SHOWS_ADDRESS),
     ("one recipient", recipients_are_few, facts(), profile(), None),
     ("as many as allowed", recipients_are_few, facts(recipients=("b@x.test",) * 3), profile(), None),
     ("one too many", recipients_are_few, facts(recipients=("b@x.test",) * 4), profile(), Reason.TOO_MANY_RECIPIENTS),
@@ -99,6 +131,12 @@ DECISIONS = [
      Ruling(Action.REJECT, Reason.SENDER_NOT_OWNED, "sender_is_owned")),
     ("author before recipients", facts(authors=("bob@example.org",), recipients=("b@x.test",) * 9), profile(),
      Ruling(Action.REJECT, Reason.AUTHOR_NOT_OWNED, "author_is_owned")),
+    ("author before Sender", facts(authors=("bob@example.org",), senders=("bob@example.org",)), profile(),
+     Ruling(Action.REJECT, Reason.AUTHOR_NOT_OWNED, "author_is_owned")),
+    ("Sender before names", facts(senders=("bob@example.org",), names=("bob@example.org",)), profile(),
+     Ruling(Action.REJECT, Reason.SENDER_FIELD_NOT_OWNED, "sender_fields_are_owned")),
+    ("names before recipients", facts(names=("bob@example.org",), recipients=("b@x.test",) * 9), profile(),
+     Ruling(Action.REJECT, Reason.NAME_SHOWS_ADDRESS, "names_show_no_foreign_address")),
     ("a missing author", facts(authors=()), profile(),
      Ruling(Action.REJECT, Reason.AUTHOR_MISSING, "author_is_named")),
     ("recipients last", facts(recipients=("b@x.test",) * 9), profile(),

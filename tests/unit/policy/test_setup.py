@@ -1,27 +1,18 @@
 """The first start in a folder of its own: everything once, nothing twice, and a sentence where it cannot be done."""
 
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
-from sqlalchemy import Engine
 
-from policy.budgets.sqlite import SqliteBudgets
 from policy.certificate import fingerprint, new_key, self_signed
-from policy.engine.charges import Charge, Window
+from policy.location import location
 from policy.settings import Settings
 from policy.setup import init, open_store
-from policy.store.database import MIGRATIONS, kept_connection, migrate, open_database
-from policy.store.identities import IdentityStore
-from policy.store.models import Base
+from policy.store.database import open_database
 from service.settings import SettingError
 
 T = 1_750_000_000.0  # any moment
@@ -123,7 +114,7 @@ def test_a_real_certificate_is_left_alone(settings: Settings) -> None:
 def test_the_administrator_is_postmaster(settings: Settings) -> None:
     """RFC 5321 section 4.5.1 wants a postmaster; whoever makes another identity first gets no second one."""
     init(settings, T)
-    engine = open_database(settings.database)
+    engine = open_database(location(settings))
     try:
         made = open_store(settings, engine).identities()
         assert [(one.name, one.addresses, one.created_at) for one in made] == [
@@ -166,7 +157,7 @@ def test_a_store_without_its_key_does_not_open(settings: Settings, content: byte
     settings.digest_key_file.unlink()
     if content is not None:
         settings.digest_key_file.write_bytes(content)
-    engine = open_database(settings.database)
+    engine = open_database(location(settings))
     try:
         with pytest.raises(SettingError, match=r"^POLICY_STATE_DIR: .*digest\.key is not there or no key"):
             open_store(settings, engine)
@@ -178,7 +169,7 @@ def test_an_empty_key_is_no_key(settings: Settings) -> None:
     """A file that was cut to nothing must not become a digest with no key at all."""
     init(settings, T)
     settings.digest_key_file.write_text("\n")
-    engine = open_database(settings.database)
+    engine = open_database(location(settings))
     try:
         with pytest.raises(SettingError, match=r"digest\.key is not there or no key"):
             open_store(settings, engine)
@@ -218,78 +209,3 @@ def test_the_certificate_of_the_first_start_matches_its_key(settings: Settings) 
     pem = settings.tls_cert.read_bytes()
     assert matches_key(pem, settings.tls_key.read_bytes())
     assert len(bytes.fromhex(fingerprint(pem).replace(":", ""))) == 32
-
-
-def test_migrations_make_what_the_models_say(tmp_path: Path) -> None:
-    """A model that was changed without a migration would fail on the first database that is not new."""
-    engine = open_database(tmp_path / "sallyport.db")
-    migrate(engine)
-    try:
-        with engine.connect() as connection:
-            assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-    finally:
-        engine.dispose()
-
-
-def test_migrating_twice_changes_nothing(database: Path) -> None:
-    """Every start migrates; a schema that is up to date is left alone."""
-    before = database.read_bytes()
-    engine = open_database(database)
-    migrate(engine)
-    engine.dispose()
-    assert database.read_bytes() == before
-
-
-def turn(engine: Engine, how: Callable[[Config, str], None], revision: str) -> None:
-    """To a schema that is not the newest."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        how(config, revision)
-
-
-def test_what_was_there_before_a_migration_is_there_after_it(tmp_path: Path) -> None:
-    """A store of the first schema: its credentials go on, and its charges have the totals that budgets count with."""
-    engine = open_database(tmp_path / "sallyport.db")
-    turn(engine, command.upgrade, "0001")
-    with engine.begin() as connection:
-        for statement in (
-            "INSERT INTO identity VALUES (1, 'ada', 0)",
-            "INSERT INTO credential VALUES (1, 1, 'fosem-4k7q-talir', x'00', 'laptop', 1, NULL, 2)",
-            "INSERT INTO charge VALUES ('c', 'recipients:ada', 3, 20, 0), ('a', 'recipients:ada', 1, 10, 0)",
-            "INSERT INTO charge VALUES ('b', 'recipients:ada', 2, 10, 1), ('x', 'recipients:bob', 7, 15, 1)",
-        ):
-            connection.exec_driver_sql(statement)
-    migrate(engine)
-    kept = kept_connection(engine)
-    try:
-        (credential,) = IdentityStore(engine, bytes(32)).credentials()
-        assert (credential.login, credential.kind, credential.certificate) == ("fosem-4k7q-talir", "secret", None)
-        assert (credential.label, credential.revoked_at) == ("laptop", 2)
-        totals = kept.execute("SELECT reservation, total FROM charge ORDER BY key, at, total").fetchall()
-        assert totals == [("a", 1), ("b", 3), ("c", 6), ("x", 7)]
-        windows = (Window(100, 5.0), Window(100, 15.0))
-        budgets = SqliteBudgets(kept)
-        assert budgets.spent(Charge("recipients:ada", 1, windows), 21.0) == [3, 6]
-        assert budgets.release("b")
-        assert budgets.spent(Charge("recipients:ada", 1, windows), 21.0) == [3, 4]
-    finally:
-        kept.close()
-        engine.dispose()
-
-
-def test_a_migration_can_be_undone(tmp_path: Path) -> None:
-    """Back to the first schema and up again: for whoever has to go back to the version before."""
-    engine = open_database(tmp_path / "sallyport.db")
-    migrate(engine)
-    try:
-        store = IdentityStore(engine, bytes(32))
-        store.add_identity("ada", (), T)
-        kept = store.add_credential("ada", "laptop", T)
-        store.add_certificate("ada", "server", "ab" * 32, T)
-        turn(engine, command.downgrade, "0001")
-        migrate(engine)
-        assert [one.login for one in store.credentials()] == [kept.login]
-    finally:
-        engine.dispose()

@@ -1,0 +1,102 @@
+"""The application: all routes, and every refusal as a problem of RFC 9457.
+
+A token is asked for before anything else is looked at. An error of ours says nothing about itself: its text may hold
+what was asked.
+"""
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+from policy import log
+from policy.api import credentials, identities, people, records
+from policy.api.bodies import Problem
+from policy.api.caller import Back
+from policy.location import open_existing
+from policy.settings import Settings
+from policy.setup import digest_key
+from policy.store.errors import StoreError, Unknown
+from service import VERSION
+
+_PROBLEM = "application/problem+json"
+_REFUSALS = {
+    HTTPStatus.BAD_REQUEST: "The body cannot be read",
+    HTTPStatus.UNAUTHORIZED: "There is no token, or none that is good any more",
+    HTTPStatus.FORBIDDEN: "The token lacks the scope",
+    HTTPStatus.NOT_FOUND: "There is nothing of that name",
+    HTTPStatus.CONFLICT: "It cannot be done as things are; `detail` says why",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "The request is not of the form that is described here",
+}
+
+
+def open_api(settings: Settings, clock: Callable[[], float]) -> FastAPI:
+    """On the database that the settings name."""
+    engine, key = open_existing(settings), digest_key(settings)
+    return make_api(Back(engine=engine, key=key, console_origin=settings.console_origin, clock=clock))
+
+
+def make_api(back: Back) -> FastAPI:
+    """The ASGI application, to be mounted below /api/v1."""
+    api = FastAPI(
+        title="Sallyport",
+        version=VERSION,
+        description="Identities and credentials of the submission gateway. Moments are ISO 8601 in UTC.",
+        docs_url=None,  # its pages take scripts from elsewhere
+        redoc_url=None,
+        responses={
+            int(status): {"description": text, "content": {_PROBLEM: {"schema": _schema()}}}
+            for status, text in _REFUSALS.items()
+        },
+    )
+    api.state.back = back
+    routers: tuple[APIRouter, ...] = (identities.router, credentials.router, people.router, records.router)
+    for router in routers:
+        api.include_router(router)
+    _add_refusals(api)
+    return api
+
+
+def _add_refusals(api: FastAPI) -> None:
+    @api.exception_handler(StoreError)
+    def cannot(_: Request, error: StoreError) -> JSONResponse:
+        return problem(HTTPStatus.NOT_FOUND if isinstance(error, Unknown) else HTTPStatus.CONFLICT, str(error))
+
+    @api.exception_handler(RequestValidationError)
+    def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}")
+
+    @api.exception_handler(HTTPException)
+    def refused(request: Request, error: HTTPException) -> JSONResponse:
+        headers = error.headers
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers = {"Allow": ", ".join(_methods_of(api, request))}
+        return problem(HTTPStatus(error.status_code), str(error.detail), headers)
+
+    @api.exception_handler(Exception)
+    def failed(request: Request, error: Exception) -> JSONResponse:
+        route = request.scope.get("route")
+        log.question_failed(getattr(route, "path", "api"), error)
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here; the log has its place")
+
+
+def _methods_of(api: FastAPI, request: Request) -> list[str]:
+    """All that the path knows, RFC 9110 section 15.5.6: each of its routes would only name its own."""
+    fitting = [one for one in api.routes if isinstance(one, APIRoute) and one.matches(request.scope)[0] != Match.NONE]
+    return sorted(method for route in fitting for method in route.methods or ())
+
+
+def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    body = Problem(title=status.phrase, status=status, detail=detail)
+    return JSONResponse(body.model_dump(), status, headers, media_type=_PROBLEM)
+
+
+def _schema() -> dict[str, object]:
+    return Problem.model_json_schema()

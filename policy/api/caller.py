@@ -1,0 +1,73 @@
+"""Who asks, and may it: a token in `Authorization: Bearer`, its scope, and the stores as this token's hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy import Engine
+
+from policy.store.audit import Actor
+from policy.store.identities import IdentityStore
+from policy.store.people import People
+from policy.store.tokens import ApiToken, TokenBook, TokenScope
+
+_BEARER = HTTPBearer(auto_error=False, description="A token of `sallyport token add`.")
+_ASKER = Actor("api", "")  # who looks tokens up; it changes nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Back:
+    """What the API works on, made once for the process."""
+
+    engine: Engine
+    key: bytes
+    console_origin: str
+    clock: Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """One request of one token. `now` is when it came."""
+
+    token: ApiToken
+    now: float
+    engine: Engine
+    identities: IdentityStore
+    people: People
+    console_origin: str
+
+
+def caller_with(scope: TokenScope) -> Any:  # noqa: ANN401 - what FastAPI calls a dependency
+    """The caller, if its token has `scope`."""
+
+    def check(
+        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None
+    ) -> Caller:
+        back: Back = request.app.state.back
+        now = back.clock()
+        token = TokenBook(back.engine, back.key, _ASKER).holder(given.credentials, now) if given else None
+        if token is None:
+            raise HTTPException(
+                401, "a token is needed that is neither expired nor revoked", headers={"WWW-Authenticate": "Bearer"}
+            )
+        if scope not in token.scopes:
+            raise HTTPException(403, f"this token lacks the scope {scope}")
+        actor = Actor(f"api:{token.name}", request.client.host if request.client else "")
+        return Caller(
+            token=token,
+            now=now,
+            engine=back.engine,
+            identities=IdentityStore(back.engine, back.key, actor),
+            people=People(back.engine, back.key, actor),
+            console_origin=back.console_origin,
+        )
+
+    return Depends(check)
+
+
+Reader = Annotated[Caller, caller_with(TokenScope.READ)]
+Writer = Annotated[Caller, caller_with(TokenScope.WRITE)]
+Auditor = Annotated[Caller, caller_with(TokenScope.AUDIT)]
+Keeper = Annotated[Caller, caller_with(TokenScope.BACKUP)]

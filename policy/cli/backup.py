@@ -1,0 +1,127 @@
+"""`sallyport backup` and `sallyport restore`: the whole store in one file, from and to either database."""
+
+import contextlib
+import json as documents
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from policy.cli.arguments import confirm
+from policy.cli.output import JSON, when
+from policy.cli.store import actor
+from policy.location import location, open_existing
+from policy.settings import Settings
+from policy.store.archive import ArchiveReader, Manifest
+from policy.store.backup import back_up, note_backup, whole_file
+from policy.store.database import open_database
+from policy.store.errors import StoreError
+from policy.store.restore import contents
+from policy.store.restore import restore as put_back
+from service.settings import load
+
+_STANDARD = "-"
+
+
+def backup(
+    file: Annotated[str, typer.Argument(help="The new file; - is standard output.", show_default=False)],
+    json: JSON = False,
+) -> None:
+    """Write everything to one file, while everything runs: the database and the keys that belong to it.
+
+    The file lets whoever has it verify secrets: keep it as you keep a key.
+
+    Example: sallyport backup sallyport-2027-01-31.tar.gz
+    """
+    if file == _STANDARD and json:
+        raise typer.BadParameter("standard output cannot be the backup and JSON at once")
+    settings, now = load(Settings), time.time()
+    engine = open_existing(settings)
+    with _target(file) as target:
+        made = back_up(engine, settings.state_dir, target, now, _tell)
+    note_backup(engine, actor(), made, file, now)
+    engine.dispose()
+    if file != _STANDARD:
+        _show(made, f"{file}: {_rows(made)} rows and {len(made.keys)} keys", json)
+
+
+def restore(
+    file: Annotated[str, typer.Argument(help="A backup; - is standard input.", show_default=False)],
+    replace: Annotated[bool, typer.Option("--replace", help="Even where there are identities already.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: JSON = False,
+) -> None:
+    """Put a backup in place, from either database into the one that the settings name.
+
+    Example: sallyport restore sallyport-2027-01-31.tar.gz
+    """
+    settings = load(Settings)
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    where = location(settings)
+    engine = open_database(where)
+    with _source(file, settings.state_dir) as source:
+        archive = ArchiveReader(source)
+        there = contents(engine)
+        if there and not replace:
+            raise StoreError(f"there are {there} already; --replace puts the backup in their place")
+        if there:
+            confirm(f"Replace {there} with the backup of {when(archive.manifest.made_at)}?", yes)
+        put_back(engine, settings.state_dir, archive, actor(), time.time(), _tell)
+    engine.dispose()
+    if isinstance(where, Path):
+        where.chmod(0o600)
+    _show(archive.manifest, f"restored {_rows(archive.manifest)} rows of {when(archive.manifest.made_at)}", json)
+    print("Restart policy and the console now: they work with the key that they have read.", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _target(file: str) -> Iterator[IO[bytes]]:
+    if file != _STANDARD:
+        with whole_file(Path(file)) as target:
+            yield target
+        return
+    if sys.stdout.isatty():
+        raise StoreError("a backup is nothing for a terminal; name a file, or send standard output to one")
+    yield sys.stdout.buffer
+    sys.stdout.buffer.flush()
+
+
+@contextlib.contextmanager
+def _source(file: str, folder: Path) -> Iterator[IO[bytes]]:
+    """Standard input is collected first: what is in a backup is not read in its order."""
+    if file == _STANDARD:
+        with tempfile.TemporaryFile(dir=folder) as collected:
+            shutil.copyfileobj(sys.stdin.buffer, collected)
+            collected.seek(0)
+            yield collected
+        return
+    try:
+        source = Path(file).open("rb")
+    except OSError as error:
+        raise StoreError(f"{file} cannot be read ({error.strerror})") from None
+    with source:
+        yield source
+
+
+def _tell(table: str, rows: int) -> None:
+    """How far it is, for whoever is looking."""
+    if sys.stderr.isatty():
+        print(f"{table}: {rows} rows", file=sys.stderr)
+
+
+def _show(manifest: Manifest, sentence: str, as_json: bool) -> None:
+    if not as_json:
+        print(sentence)
+        return
+    told = manifest.model_dump(include={"version", "revision", "database"})
+    tables = {name: part.rows for name, part in manifest.tables.items()}
+    print(documents.dumps(told | {"made_at": when(manifest.made_at), "tables": tables, "keys": list(manifest.keys)}))
+
+
+def _rows(manifest: Manifest) -> int:
+    return sum(part.rows for part in manifest.tables.values())

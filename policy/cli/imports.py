@@ -1,0 +1,231 @@
+"""`sallyport import`: a whole organisation from a file, and the end of a migration.
+
+A file is imported whole or not at all: every bad line is told, with its number, and then nothing is changed.
+"""
+
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from policy.cli.output import JSON, all_pages, print_rows, when
+from policy.cli.sheets import fill, link, reserved
+from policy.cli.store import actor, open_identities
+from policy.enrolment import Language, Servers
+from policy.enrolment.migration import Migrants, last_moment, pending, read_mailcow, read_passwd_file
+from policy.enrolment.table import MAX_FILE_OCTETS, BadLine, FileRefused
+from policy.enrolment.users import NewUser, read_users
+from policy.location import open_existing
+from policy.settings import Settings
+from policy.setup import digest_key
+from policy.store.errors import StoreError
+from policy.store.organisation import Enrolled, organisation
+from policy.store.people import DAY_S, MOST_DAYS
+from service.settings import load
+
+imports = typer.Typer(help="A whole organisation from a file.", no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="UTF-8; - is standard input.", show_default=False)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Try every line, tell what is wrong, change nothing.")]
+Until = Annotated[str, typer.Option(metavar="DATE", help="The last day (UTC) of old passwords.", show_default=False)]
+
+_PROGRESS_GRAIN = 50
+
+
+@imports.command("users")
+def import_users(
+    file: File,
+    sheets: Annotated[
+        Path | None, typer.Option(help="A folder for a sheet per person, to print.", show_default=False)
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="LABEL", help="Make a device for each, in place of an invitation.")
+    ] = "",
+    days: Annotated[int, typer.Option(help="How long an invitation is good.", min=1, max=MOST_DAYS)] = 14,
+    language: Annotated[Language, typer.Option(help="Of the sheets.")] = Language.EN,
+    dry_run: DryRun = False,
+    as_json: JSON = False,
+) -> None:
+    """Enrol people from a CSV file: name,address and, if you like, owner,profile,device,language.
+
+    Example: sallyport import users staff.csv --sheets staff-sheets
+    """
+    if not (sheets or as_json or dry_run):
+        raise StoreError("say --sheets FOLDER or --json: links, logins and secrets are told this once")
+    settings, now = load(Settings), time.time()
+    with _told():
+        users, bad = read_users(_content(file), device=device, language=language)
+    with organisation(open_existing(settings), digest_key(settings), actor()) as work:
+        with _progress(len(users)) as tell:
+            work.enrol(users, days, now, tell)
+        _end_if_bad([*bad, *work.bad])
+        new = [one for one in work.enrolled if one.is_new]
+        if not dry_run:
+            with reserved(sheets, [one.name for one in new]) if sheets else nullcontext():
+                work.commit()
+    if sheets and not dry_run:
+        with _progress(len(new), "sheets") as tell:
+            fill(sheets, users, new, settings, now + days * DAY_S, tell)
+    _show_users(users, work.enrolled, settings, dry_run=dry_run, as_json=as_json, sheets=sheets)
+
+
+@imports.command("dovecot-passwd")
+def import_dovecot(
+    file: File,
+    until: Until,
+    domain: Annotated[str, typer.Option(help="For users without one; the first of ours by default.")] = "",
+    dry_run: DryRun = False,
+    as_json: JSON = False,
+) -> None:
+    """Keep the logins and passwords of a Dovecot passwd-file working until a day.
+
+    Example: sallyport import dovecot-passwd /etc/dovecot/users --until 2026-12-31
+    """
+    with _told():
+        found = read_passwd_file(_content(file), domain or load(Settings).domains[0])
+    _migrate(found, until, dry_run=dry_run, as_json=as_json)
+
+
+@imports.command("mailcow")
+def import_mailcow(file: File, until: Until, dry_run: DryRun = False, as_json: JSON = False) -> None:
+    """Keep the logins and passwords of a mailcow server working until a day. CSV of its table `mailbox`.
+
+    Example: sallyport import mailcow mailbox.csv --until 2026-12-31
+    """
+    with _told():
+        found = read_mailcow(_content(file))
+    _migrate(found, until, dry_run=dry_run, as_json=as_json)
+
+
+@imports.command("pending")
+def import_pending(as_json: JSON = False) -> None:
+    """List who still depends on the password of the old server: has no other device, or used it since.
+
+    Example: sallyport import pending
+    """
+    identities = open_identities()
+    everything = all_pages(
+        lambda after, limit: identities.credentials(after=after, limit=limit), lambda one: one.login, "", None
+    )
+    print_rows(
+        pending(everything, time.time()),
+        ("identity", "old login", "last used", "until", "other device"),
+        lambda one: (
+            one.identity,
+            one.login,
+            when(one.last_used_at),
+            when(one.expires_at),
+            "yes" if one.has_device else "no",
+        ),
+        as_json,
+    )
+
+
+def _migrate(found: Migrants, until: str, *, dry_run: bool, as_json: bool) -> None:
+    settings, now = load(Settings), time.time()
+    try:
+        end = last_moment(until, now)
+    except ValueError as reason:
+        raise StoreError(str(reason)) from None
+    with organisation(open_existing(settings), digest_key(settings), actor()) as work:
+        with _progress(len(found.migrants)) as tell:
+            work.migrate(found.migrants, end, now, tell)
+        _end_if_bad([*found.bad, *work.bad])
+        if not dry_run:
+            work.commit()
+    for line in found.skipped:
+        print(f"line {line.number}: {line.why}: passed over", file=sys.stderr)
+    _tell_where_mail_goes([one.address for one in found.migrants], settings)
+    if as_json:
+        print(json.dumps([{"line": one.line, "name": one.name, "is_new": one.is_new} for one in work.enrolled]))
+    else:
+        _summary(work.enrolled, dry_run)
+
+
+def _content(file: Path) -> bytes:
+    """One octet more than is allowed is enough to see that it is too much."""
+    try:
+        if str(file) == "-":
+            return sys.stdin.buffer.read(MAX_FILE_OCTETS + 1)
+        with file.open("rb") as opened:
+            return opened.read(MAX_FILE_OCTETS + 1)
+    except OSError as error:
+        raise StoreError(f"{file} cannot be read ({error.strerror})") from None
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except FileRefused as reason:
+        raise StoreError(str(reason)) from None
+
+
+@contextmanager
+def _progress(total: int, what: str = "lines") -> Iterator[Callable[[int], None]]:
+    """A line on a terminal that counts; nothing where nobody watches."""
+    is_watched = sys.stderr.isatty()
+
+    def tell(done: int) -> None:
+        if is_watched and (done % _PROGRESS_GRAIN == 0 or done == total):
+            print(f"\r{done} of {total} {what}", end="", file=sys.stderr, flush=True)
+
+    yield tell
+    if is_watched and total:
+        print(file=sys.stderr)
+
+
+def _end_if_bad(bad: Sequence[BadLine]) -> None:
+    for line in sorted(bad, key=lambda one: one.number):
+        print(f"line {line.number}: {line.why}", file=sys.stderr)
+    if bad:
+        lines = "line is" if len(bad) == 1 else "lines are"
+        raise StoreError(f"{len(bad)} {lines} wrong; nothing was imported")
+
+
+def _show_users(
+    users: Sequence[NewUser],
+    enrolled: Sequence[Enrolled],
+    settings: Settings,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    sheets: Path | None,
+) -> None:
+    _tell_where_mail_goes([address for user in users for address in user.addresses], settings)
+    if not as_json:
+        _summary(enrolled, dry_run)
+        if sheets and not dry_run and any(one.is_new for one in enrolled):
+            print(f"sheets in {sheets}: give each person theirs, then remove the folder")
+        return
+    told = []
+    for one in enrolled:
+        shown: dict[str, object] = {"line": one.line, "name": one.name, "is_new": one.is_new}
+        if one.credential and not dry_run:
+            shown |= dataclasses.asdict(one.credential)
+        if one.token and not dry_run:
+            shown["url"] = link(settings, one.token)
+        told.append(shown)
+    print(json.dumps(told))
+
+
+def _summary(enrolled: Sequence[Enrolled], dry_run: bool) -> None:
+    new = sum(one.is_new for one in enrolled)
+    words = "would be imported, nothing was changed" if dry_run else "imported"
+    print(f"{new} {words}; {len(enrolled) - new} were there already")
+
+
+def _tell_where_mail_goes(addresses: Sequence[str], settings: Settings) -> None:
+    """One line for all of them: an address of a domain that is not kept here can send, and does not receive here."""
+    servers = Servers.of(settings)
+    if elsewhere := sorted({one.rpartition("@")[2].lower() for one in addresses if not servers.serve(one)}):
+        print(
+            f"note: mail TO addresses of {', '.join(elsewhere)} is delivered elsewhere (SALLYPORT_DOMAINS)",
+            file=sys.stderr,
+        )

@@ -1,0 +1,70 @@
+"""A person's own sign-in: the browsers that are signed in, its second factors, new recovery codes, another password."""
+
+from http import HTTPStatus
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from policy.console.parts import Parts
+from policy.console.routes import ACCOUNT, own_route
+from policy.console.visit import Visit
+from policy.people.desk import Session
+from policy.people.errors import Refused
+
+
+def routes(parts: Parts) -> list[Route]:
+    return [
+        own_route(parts, "GET", ACCOUNT, show),
+        own_route(parts, "POST", "/account/sessions/end", end_session),
+        own_route(parts, "POST", "/account/sessions/end-all", end_all_sessions),
+        own_route(parts, "POST", "/account/recovery-codes", new_codes),
+        own_route(parts, "POST", "/account/password", change_password),
+    ]
+
+
+async def show(visit: Visit, session: Session) -> Response:
+    return await _page(visit, session)
+
+
+async def end_session(visit: Visit, session: Session) -> Response:
+    form = await visit.form()
+    given = form.get("session", "")
+    number = int(given) if given.isascii() and given.isdigit() else 0
+    # Of this person alone: the desk looks for the number among the sessions of who asks.
+    await visit.call(visit.parts.desk.sign_in.end_session, session, number, visit.visitor, visit.now)
+    return visit.redirect(ACCOUNT)
+
+
+async def end_all_sessions(visit: Visit, session: Session) -> Response:
+    await visit.form()
+    await visit.call(visit.parts.desk.sign_in.end_all, session, visit.visitor, visit.now)
+    return visit.redirect(ACCOUNT)
+
+
+async def new_codes(visit: Visit, session: Session) -> Response:
+    """In this answer and in no other; sent once more, the form makes others again, and the old ones end."""
+    await visit.form()
+    codes = await visit.call(visit.parts.desk.account.new_recovery_codes, session, visit.visitor, visit.now)
+    return visit.page("recovery_codes.html", {"session": session, "codes": codes})
+
+
+async def change_password(visit: Visit, session: Session) -> Response:
+    form, say = await visit.form(), visit.language.say
+    current, new = form.get("current", ""), form.get("password", "")
+    if new != form.get("again", ""):
+        return await _page(visit, session, say("The two passwords are not the same. Type both again."))
+    try:
+        await visit.parts.desk.account.change_password(session, current, new, visit.visitor, visit.now)
+    except Refused as error:
+        return await _page(visit, session, visit.words(error))
+    return await _page(visit, session, notice=say("The password is changed. All other browsers are signed out."))
+
+
+async def _page(visit: Visit, session: Session, error: str = "", *, notice: str = "") -> Response:
+    desk = visit.parts.desk
+    sessions = await visit.call(desk.sign_in.sessions, session.identity, visit.now)
+    factors = await visit.call(desk.account.factors, session)
+    left = await visit.call(desk.account.recovery_codes_left, session)
+    shown = {"session": session, "sessions": sessions, "factors": factors, "codes_left": left}
+    status = HTTPStatus.BAD_REQUEST if error else HTTPStatus.OK
+    return visit.page("account.html", {**shown, "error": error, "notice": notice}, status)

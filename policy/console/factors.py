@@ -1,0 +1,83 @@
+"""A new second factor: the page that an invitation and the account share, and adding and removing one later."""
+
+from markupsafe import Markup
+from starlette.responses import Response
+from starlette.routing import Route
+
+from policy.console.parts import Parts
+from policy.console.routes import ACCOUNT, own_route
+from policy.console.visit import Visit
+from policy.enrolment.qr import qr_svg
+from policy.people.desk import Session, TotpOffer
+from policy.people.errors import Refused
+
+
+def routes(parts: Parts) -> list[Route]:
+    return [
+        own_route(parts, "GET", "/account/factors/new", ask),
+        own_route(parts, "POST", "/account/factors/code", add_code),
+        own_route(parts, "POST", "/account/factors/passkey", add_passkey),
+        own_route(parts, "POST", "/account/factors/remove", remove),
+    ]
+
+
+def factor_page(
+    visit: Visit,
+    offer: TotpOffer,
+    options: str,
+    action: str,
+    *,
+    error: Refused | None = None,
+    label: str = "",
+    session: Session | None = None,
+) -> Response:
+    """Both ways at once: the code of an application, whose seed is the same on each reload, and a passkey."""
+    code = Markup(qr_svg(offer.uri, visit.language.say("QR code for an authenticator application")))  # noqa: S704 - our own SVG
+    shown: dict[str, object] = {
+        "secret": offer.secret,
+        "qr_code": code,
+        "options": options,
+        "label": label,
+        "action": action,
+    }
+    shown["session"] = session
+    return visit.again("factor_new.html", error, shown) if error else visit.page("factor_new.html", shown)
+
+
+async def ask(visit: Visit, session: Session) -> Response:
+    return await _page(visit, session)
+
+
+async def add_code(visit: Visit, session: Session) -> Response:
+    form, add = await visit.form(), visit.parts.desk.account.add_totp
+    label = form.get("label", "").strip()
+    try:
+        await visit.call(add, session, form.get("code", ""), label, visit.visitor, visit.now)
+    except Refused as error:
+        return await _page(visit, session, error, label)
+    return visit.redirect(ACCOUNT)
+
+
+async def add_passkey(visit: Visit, session: Session) -> Response:
+    form, add = await visit.form(), visit.parts.desk.account.add_passkey
+    label = form.get("label", "").strip()
+    try:
+        await visit.call(add, session, form.get("answer", ""), label, visit.visitor, visit.now)
+    except Refused as error:
+        return await _page(visit, session, error, label)
+    return visit.redirect(ACCOUNT)
+
+
+async def remove(visit: Visit, session: Session) -> Response:
+    """One of this person's: the desk looks for the number among the factors of who asks."""
+    form = await visit.form()
+    given = form.get("factor", "")
+    number = int(given) if given.isascii() and given.isdigit() else 0
+    await visit.call(visit.parts.desk.account.remove_factor, session, number, visit.visitor, visit.now)
+    return visit.redirect(ACCOUNT)
+
+
+async def _page(visit: Visit, session: Session, error: Refused | None = None, label: str = "") -> Response:
+    offer = await visit.call(visit.parts.desk.account.totp, session, visit.now)
+    options = await visit.call(visit.parts.desk.account.passkey_options, session, visit.now)
+    return factor_page(visit, offer, options, "/account/factors", error=error, label=label, session=session)

@@ -1,0 +1,162 @@
+"""Around every request: which name was asked for, how long the body is, whose form it is; and every answer's headers.
+
+A page can forget none of it, because no page does it. What a form proves beyond that is visit.py's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+API = "/api/"
+SETUP = ("/mail/", "/.well-known/autoconfig/", "/autodiscover/", "/Autodiscover/")  # asked by mail clients
+HEALTH = "/health/"
+STATIC = "/static/"
+_FORM_BYTES = 64 * 1024
+_API_BYTES = 1024 * 1024
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_HSTS = "max-age=63072000"
+
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",  # the QR code
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": _POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), publickey-credentials-get=(self)",
+    "Referrer-Policy": "no-referrer",  # the address of an invite is a secret
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosts:
+    """Under which names the console answers. Any other name is somebody else's page that points here."""
+
+    console: frozenset[str]
+    setup: frozenset[str]  # for mail clients alone: autoconfig.example.org and such
+
+    def has(self, host: str, path: str) -> bool:
+        """Health is asked by the machine, under whatever name it has."""
+        if path.startswith(HEALTH) or host in self.console:
+            return True
+        return path.startswith(SETUP) and host in self.setup
+
+
+class _TooLong(Exception):
+    """The body has no reasonable end."""
+
+
+class Guard:
+    """The outermost ASGI application."""
+
+    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
+        self._app = app
+        self._hosts = hosts
+        # For localhost it would bind every other server on the reader's own machine, too.
+        self._hsts = _HSTS if "localhost" not in hosts.console else ""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path, headers = scope["path"], Headers(scope=scope)
+        sending = _Sending(send, self._hsts, is_kept=path.startswith(STATIC))
+        refusal = self._refusal(scope["method"], path, headers)
+        if refusal:
+            await _plain(refusal)(scope, receive, sending)
+            return
+        try:
+            await self._app(scope, _limited(receive, _limit(path)), sending)
+        except _TooLong:
+            if not sending.has_begun:
+                await _plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, sending)
+
+    def _refusal(self, method: str, path: str, headers: Headers) -> HTTPStatus | None:
+        if not self._hosts.has(host_name(headers.get("host", "")), path):
+            return HTTPStatus.MISDIRECTED_REQUEST
+        length = headers.get("content-length", "0")
+        if not length.isascii() or not length.isdigit() or int(length) > _limit(path):
+            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        # The API takes no cookie, and a mail client is no browser: nobody's page can act for somebody else there.
+        if method in _SAFE_METHODS or path.startswith((API, *SETUP)):
+            return None
+        return None if is_our_form(headers) else HTTPStatus.FORBIDDEN
+
+
+def host_name(given: str) -> str:
+    """The name in a Host header: without port and trailing dot, in lower case."""
+    name = given.lower()
+    name = name[: name.index("]") + 1] if name.startswith("[") and "]" in name else name.partition(":")[0]
+    return name.rstrip(".")
+
+
+def is_our_form(headers: Headers) -> bool:
+    """Whether the browser says that the request came from a page of ours.
+
+    Under our own Referrer-Policy it says `Origin: null` of our forms, too (Fetch Standard section 3.2): then
+    Sec-Fetch-Site tells, and in a browser too old for that the form's own token. Who sends neither is no browser.
+    """
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    if site is not None and site != "same-origin":
+        return False
+    if origin is None:
+        return site is not None
+    return origin in {"null", f"https://{headers.get('host', '').lower()}"}
+
+
+def _limit(path: str) -> int:
+    return _API_BYTES if path.startswith(API) else _FORM_BYTES
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    taken = 0
+
+    async def take() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise _TooLong
+        return message
+
+    return take
+
+
+class _Sending:
+    """Passes an answer on, with the headers that every answer has."""
+
+    def __init__(self, send: Send, hsts: str, *, is_kept: bool) -> None:
+        self._send = send
+        self._hsts = hsts
+        self._is_kept = is_kept
+        self.has_begun = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.has_begun = True
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers[name] = value
+            # Style and script may be kept, but not past the next version: the browser asks whether they have changed.
+            headers["Cache-Control"] = "no-cache" if self._is_kept else "no-store"
+            if self._hsts:
+                headers["Strict-Transport-Security"] = self._hsts
+        await self._send(message)
+
+
+def _plain(status: HTTPStatus) -> PlainTextResponse:
+    return PlainTextResponse(f"{status.value} {status.phrase}\n", status)

@@ -1,0 +1,87 @@
+"""The languages of the pages. The text in the code and the templates is English, and is the key of a catalogue.
+
+A catalogue is one JSON object, catalogues/CODE.json, from the English text to the other one. Names in it are %(name)s,
+as Jinja's i18n extension has them. A test holds templates and catalogues together, so nothing is half translated.
+"""
+
+import datetime
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+HERE = Path(__file__).parent
+DEFAULT = "en"
+_LONGEST_HEADER = 200  # of Accept-Language; what is longer is not read
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language: its catalogue and the templates that speak it."""
+
+    code: str
+    catalogue: dict[str, str]
+
+    def say(self, text: str, /, **values: object) -> str:
+        """The text in this language, with its values in place."""
+        found = self.catalogue.get(text, text)
+        return found % values if values else found
+
+    @cached_property
+    def templates(self) -> Environment:
+        """Escapes every value; a name that no handler gave is an error and not an empty place."""
+        environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            extensions=["jinja2.ext.i18n"],
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.policies["ext.i18n.trimmed"] = True
+        environment.filters["moment"] = moment
+        # The extension adds this method when it is loaded, which no type checker can see.
+        install = environment.install_gettext_callables  # type: ignore[attr-defined]
+        install(self.say, self._count, newstyle=True)
+        return environment
+
+    def _count(self, one: str, many: str, number: int) -> str:
+        return self.say(one if number == 1 else many)
+
+
+def load_languages() -> dict[str, Language]:
+    """English and every language that has a catalogue, by code."""
+    found = {DEFAULT: Language(DEFAULT, {})}
+    for path in sorted((HERE / "catalogues").glob("*.json")):
+        found[path.stem] = Language(path.stem, json.loads(path.read_text(encoding="utf-8")))
+    return found
+
+
+def preferred(accept: str, known: dict[str, Language]) -> Language:
+    """The known language that the header asks for most (RFC 9110 section 12.5.4); English where it asks for none."""
+    if len(accept) > _LONGEST_HEADER:
+        return known[DEFAULT]
+    wishes = [(_weight(part), -place, _code(part)) for place, part in enumerate(accept.split(","))]
+    wishes = [wish for wish in wishes if wish[0] > 0 and wish[2] in known]
+    return known[max(wishes)[2]] if wishes else known[DEFAULT]
+
+
+def moment(at: float) -> str:
+    """To the minute, in UTC: where the reader is, nobody knows."""
+    return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _code(part: str) -> str:
+    return part.partition(";")[0].strip().partition("-")[0].lower()
+
+
+def _weight(part: str) -> float:
+    _, _, given = part.partition("q=")
+    if not given:
+        return 1.0
+    try:
+        return min(1.0, float(given.strip()))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,63 @@
+"""A page's path, and what becomes of its errors. The log has the route and never the path, which may hold a token."""
+
+import functools
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from policy import log
+from policy.console.parts import Parts
+from policy.console.visit import FormRefused, Visit
+from policy.people.desk import Session
+from policy.people.errors import Refused
+
+Page = Callable[[Visit], Awaitable[Response]]
+OwnPage = Callable[[Visit, Session], Awaitable[Response]]
+
+SIGN_IN = "/sign-in"
+HOME = "/devices"
+ACCOUNT = "/account"
+
+
+def route(parts: Parts, method: str, path: str, page: Page) -> Route:
+    """A page that everybody may ask for."""
+
+    async def answer(request: Request) -> Response:
+        visit = Visit(request, parts, parts.clock())
+        response = await _answered(visit, path, page)
+        visit.put_cookies_on(response)
+        log.console_visited(method, path, response.status_code, visit.visitor.client_address)
+        return response
+
+    return Route(path, answer, methods=[method])
+
+
+def own_route(parts: Parts, method: str, path: str, page: OwnPage) -> Route:
+    """A page for who is signed in; everybody else is asked to."""
+
+    @functools.wraps(page)
+    async def guarded(visit: Visit) -> Response:
+        session = await visit.session()
+        return await page(visit, session) if session else visit.redirect(SIGN_IN)
+
+    return route(parts, method, path, guarded)
+
+
+async def _answered(visit: Visit, path: str, page: Page) -> Response:
+    try:
+        return await page(visit)
+    except Refused as error:
+        return visit.again("message.html", error)
+    except FormRefused:
+        text = visit.language.say("This form is too old. Go back, load the page again and repeat what you did.")
+        return visit.page("message.html", {"error": text}, HTTPStatus.FORBIDDEN)
+    except (HTTPException, ClientDisconnect):
+        raise
+    except Exception as error:  # noqa: BLE001 - the reader gets a page and never the exception's text
+        log.console_failed(path, error)
+        text = visit.language.say("Something went wrong on our side. Nothing was lost; please try again.")
+        return visit.page("message.html", {"error": text}, HTTPStatus.INTERNAL_SERVER_ERROR)

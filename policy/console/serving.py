@@ -1,0 +1,96 @@
+"""HTTPS by uvicorn, with what it leaves open: clients that are slow on purpose, and a certificate that is replaced.
+
+A connection that has sent no whole request in time is closed, so that connections without a purpose cannot take all
+places. h11 refuses a head of more than 64 KiB; that is why it is used and not httptools, for which none is too long.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from policy import log
+
+REQUEST_WITHIN_S = 20.0
+KEEP_ALIVE_S = 15
+MOST_CONNECTIONS = 256
+_LOOK_EVERY_S = 2.0
+
+
+class BoundedProtocol(H11Protocol):
+    """uvicorn's own, with a deadline for each request: from the connection, or its first octet, to its last one."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        super().connection_made(transport)
+        self._set_deadline()
+
+    def data_received(self, data: bytes) -> None:
+        if self._deadline is None:
+            self._set_deadline()
+        super().data_received(data)
+        if self.conn.their_state is not h11.SEND_BODY and self.conn.their_state is not h11.IDLE:
+            self._drop_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._drop_deadline()
+        super().connection_lost(exc)
+
+    def _set_deadline(self) -> None:
+        self._deadline = self.loop.call_later(REQUEST_WITHIN_S, self.transport.abort)
+
+    def _drop_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class Certificate:
+    """The pair of files that the gateway serves, too. A pair that is replaced is served to the next connection."""
+
+    def __init__(self, certificate: Path, key: Path) -> None:
+        self._files = (certificate, key)
+        self._seen = self._stamps()
+        self.context = self._loaded()
+
+    def look(self) -> None:
+        """Take what is new; a pair that is broken or half written is told once, and the old one goes on."""
+        try:
+            stamps = self._stamps()
+            if stamps == self._seen:
+                return
+            self._seen = stamps
+            self._loaded()  # first into a context that nobody uses: a failure in the middle would leave half of each
+            self.context.load_cert_chain(*self._files)
+        except OSError as error:  # ssl.SSLError is one
+            log.console_certificate_refused(str(self._files[0]), type(error).__name__)
+            return
+        log.console_certificate_loaded(str(self._files[0]))
+
+    @contextlib.asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        watching = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            self.look()
+
+    def _stamps(self) -> list[tuple[int, int]]:
+        return [(status.st_mtime_ns, status.st_ino) for status in (path.stat() for path in self._files)]
+
+    def _loaded(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        context.load_cert_chain(*self._files)
+        return context

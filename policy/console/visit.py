@@ -1,0 +1,148 @@
+"""One request of one browser: who comes, in which language, what the form says, and the page that goes back.
+
+A form proves that it came from a page of ours by a token that is derived from two cookies, the browser's own and that
+of its session: it ends with either of them, and nobody who cannot read the cookies can make one.
+"""
+
+import hmac
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from http import HTTPStatus
+from typing import ParamSpec, TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from policy.console.language import Language, preferred
+from policy.console.parts import Parts
+from policy.people.desk import Session, Visitor
+from policy.people.errors import Busy, InviteInvalid, Refused, Wait
+
+TOKEN_FIELD = "token"  # noqa: S105 - the name of a form's field
+_FORM_TYPE = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 30
+_LONGEST_AGENT = 200
+
+Given = ParamSpec("Given")
+Found = TypeVar("Found")
+Values = Mapping[str, object]
+
+
+_STATUS: tuple[tuple[type[Refused], HTTPStatus], ...] = (
+    (Busy, HTTPStatus.SERVICE_UNAVAILABLE),
+    (Wait, HTTPStatus.TOO_MANY_REQUESTS),
+    (InviteInvalid, HTTPStatus.NOT_FOUND),
+    (Refused, HTTPStatus.BAD_REQUEST),
+)
+
+
+class Cookie(StrEnum):
+    """The prefix makes browsers insist: from this very host, over TLS, for every path."""
+
+    BROWSER = "__Host-sallyport-browser"
+    SESSION = "__Host-sallyport-session"
+    SIGN_IN = "__Host-sallyport-sign-in"  # the password was right, the second factor is still to come
+    ENROLMENT = "__Host-sallyport-enrolment"  # the password was chosen in this browser
+
+
+class FormRefused(Exception):
+    """The form is not one of ours, or older than the cookies it was made with."""
+
+
+@dataclass(slots=True)
+class Visit:
+    """Made for one request. What it sets is put on the answer by routes.py."""
+
+    request: Request
+    parts: Parts
+    now: float
+    browser: str = ""
+    language: Language = field(init=False)
+    set_cookies: dict[Cookie, tuple[str, int | None]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.language = preferred(self.request.headers.get("accept-language", ""), self.parts.languages)
+        self.browser = self.cookie(Cookie.BROWSER)
+        if not self.browser:
+            self.browser = secrets.token_urlsafe(32)
+            self.keep(Cookie.BROWSER, self.browser)
+
+    # What came
+
+    @property
+    def visitor(self) -> Visitor:
+        address = self.request.client.host if self.request.client else ""
+        return Visitor(address, self.request.headers.get("user-agent", "")[:_LONGEST_AGENT])
+
+    def cookie(self, name: Cookie) -> str:
+        if name in self.set_cookies:
+            return self.set_cookies[name][0]
+        return self.request.cookies.get(name, "")
+
+    async def form(self) -> Mapping[str, str]:
+        """The fields of a form of ours, without the token; FormRefused for any other."""
+        if self.request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM_TYPE:
+            raise FormRefused
+        given = await self.request.form(max_files=0, max_fields=_MOST_FIELDS)
+        fields = {name: value for name, value in given.items() if isinstance(value, str)}
+        if not hmac.compare_digest(fields.pop(TOKEN_FIELD, "").encode(), self.form_token().encode()):
+            raise FormRefused
+        return fields
+
+    async def session(self) -> Session | None:
+        """Who is signed in; None for a stranger, and then a cookie that has ended is dropped."""
+        cookie = self.cookie(Cookie.SESSION)
+        if not cookie:
+            return None
+        found = await self.call(self.parts.desk.sign_in.session, cookie, self.now)
+        if found is None:
+            self.drop(Cookie.SESSION)
+        return found
+
+    # What goes back
+
+    async def call(self, method: Callable[Given, Found], *given: Given.args, **named: Given.kwargs) -> Found:
+        """Run what waits for the database in a thread."""
+        return await run_in_threadpool(method, *given, **named)
+
+    def keep(self, name: Cookie, value: str, max_age_s: int | None = None) -> None:
+        self.set_cookies[name] = (value, max_age_s)
+
+    def drop(self, name: Cookie) -> None:
+        self.set_cookies[name] = ("", 0)
+
+    def page(self, template: str, values: Values | None = None, status: int = HTTPStatus.OK) -> Response:
+        """`values` may have `session`, `error` and `notice` for the frame of the page, beside its own."""
+        shown = {"error": "", "notice": "", "session": None, **(values or {})}
+        shown |= {"language": self.language.code, "form_token": self.form_token(), "title_of": self.parts.title}
+        return HTMLResponse(self.language.templates.get_template(template).render(shown), status)
+
+    def again(self, template: str, error: Refused, values: Values | None = None) -> Response:
+        """The page once more, with what was wrong; nothing that was typed is lost but the password."""
+        answer = self.page(template, {**(values or {}), "error": self.words(error)}, status_of(error))
+        if isinstance(error, Wait):
+            answer.headers["Retry-After"] = str(error.seconds)
+        return answer
+
+    def words(self, error: Refused) -> str:
+        return self.language.say(error.template).format(**error.values)
+
+    @staticmethod
+    def redirect(path: str) -> Response:
+        return RedirectResponse(path, HTTPStatus.SEE_OTHER)
+
+    def form_token(self) -> str:
+        cookies = f"{self.browser} {self.cookie(Cookie.SESSION)}".encode()
+        return hmac.digest(self.parts.form_key, cookies, "sha256").hex()
+
+    def put_cookies_on(self, answer: Response) -> None:
+        for name, (value, max_age_s) in self.set_cookies.items():
+            answer.set_cookie(name, value, max_age=max_age_s, path="/", secure=True, httponly=True, samesite="strict")
+
+
+def status_of(error: Refused) -> int:
+    """The first row that fits."""
+    return next(status for kind, status in _STATUS if isinstance(error, kind))

@@ -1,0 +1,76 @@
+"""The DNS records that lead mail programs here: SRV (RFC 6186, RFC 8314) and the names of autoconfig and autodiscover.
+
+They are hints for the administrator, printed by `sallyport dns`; nothing here speaks DNS.
+
+RFC 6186 section 4 has a client try the whole address as login before it asks for one, and here that is a trap. So the
+records help where people enrol in the console first: the network that they do it from is known from then on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from policy.enrolment.settings import Servers
+
+_TTL_S = 3600
+_HTTPS_PORT = 443
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record, as a zone file has it. Names end with a dot."""
+
+    name: str
+    type: str
+    data: str
+    why: str
+
+
+def records(servers: Servers, console_url: str) -> tuple[Record, ...]:
+    """Those of all our domains."""
+    return tuple(record for domain in servers.domains for record in _of_domain(domain, servers, console_url))
+
+
+def zone_file(records: tuple[Record, ...]) -> str:
+    """The same as lines of a zone file (RFC 1035 section 5)."""
+    width = max((len(one.name) for one in records), default=0)
+    return "".join(f"{one.name:<{width}} {_TTL_S} IN {one.type:<5} {one.data} ; {one.why}\n" for one in records)
+
+
+def notes(console_url: str) -> tuple[str, ...]:
+    """What must be true besides, for the records to be of use."""
+    said = ["The certificate of the console must hold autoconfig.DOMAIN and autodiscover.DOMAIN."]
+    if _port(console_url) != _HTTPS_PORT:
+        said.append(
+            f"The console is at {console_url}: mail programs ask autoconfig and autodiscover on port 443 only, "
+            "so publish it there, too."
+        )
+    said.append(
+        "A mail program may try the e-mail address as login once, which is a trap: let people enrol in the "
+        "console before."
+    )
+    return tuple(said)
+
+
+def _of_domain(domain: str, servers: Servers, console_url: str) -> Iterator[Record]:
+    here = f"{servers.hostname}."
+    services = (
+        ("_submissions", servers.submissions_port, "outgoing mail, TLS"),
+        ("_submission", servers.submission_port, "outgoing mail, STARTTLS"),
+        ("_imaps", servers.imaps_port, "incoming mail, TLS"),
+    )
+    for service, port, why in services:
+        yield Record(f"{service}._tcp.{domain}.", "SRV", f"0 1 {port} {here}", why)
+    for service in ("_imap", "_pop3", "_pop3s"):
+        yield Record(f"{service}._tcp.{domain}.", "SRV", "0 0 0 .", "not offered (RFC 6186 section 3.4)")
+    console = f"{urlsplit(console_url).hostname or servers.hostname}."
+    for name, why in (("autoconfig", "Thunderbird, K-9 Mail, FairEmail"), ("autodiscover", "Outlook")):
+        if console != f"{name}.{domain}.":
+            yield Record(f"{name}.{domain}.", "CNAME", console, why)
+    yield Record(
+        f"_autodiscover._tcp.{domain}.", "SRV", f"0 1 {_port(console_url)} {console}", "Outlook, by its other way"
+    )
+
+
+def _port(console_url: str) -> int:
+    return urlsplit(console_url).port or _HTTPS_PORT

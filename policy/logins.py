@@ -1,0 +1,207 @@
+"""Whether somebody is let in: one way for every mechanism, for submission and for Dovecot.
+
+    proofs.py              what a claim is about, and whether it is true
+    logins.py              (you are here) walls, proof, gates, traps, in this order
+    engine/guessing.py     the walls: who has tried too much
+    engine/gates.py        what must hold of a credential that was proven
+    store/traps.py         what no owner of a login has a reason to do
+
+Walls come first, so that nothing is looked at behind them. Whatever is refused after that is refused in the same words
+and after the same work: unknown, wrong, expired, revoked, suspended, out of scope, from another network.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from policy import log, sasl
+from policy.alerts import AlertKind
+from policy.bridges.answers import Later, Wrong
+from policy.contract import LoginAnswer, LoginOutcome
+from policy.engine.gates import Entrance, refusal_at_gates
+from policy.engine.guessing import DAY_S, HOUR_S, Attempt, Trap, Walls
+from policy.engine.sources import Network, is_within
+from policy.proofs import MADE_HERE, Case, GoOn, Prover, Visit
+from policy.store.directory import Found
+from policy.store.traps import Closed, TrapHit, TrapRecords, Traps
+from policy.store.uses import NETWORK_GRAIN_S, USE_GRAIN_S, Uses
+from policy.store.writer import Writer
+
+_MENTIONED = 1000  # old devices that are kept in mind, so that each is in the log once an hour
+
+Tell = Callable[[AlertKind, str, Sequence[str]], None]
+
+
+@dataclass(slots=True)
+class _Memory:
+    """Whether what was before the start has been looked up."""
+
+    is_complete: bool = False
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logins:
+    """Put together once at the start. `uses` and `trap_records` work within `writer`."""
+
+    prover: Prover
+    walls: Walls
+    traps: Traps
+    trap_records: TrapRecords
+    uses: Uses
+    writer: Writer
+    unwalled: tuple[Network, ...]  # the administrator vouches for these
+    tell: Tell  # the administrator
+    _mentioned: OrderedDict[tuple[str, str, str], float] = field(default_factory=OrderedDict)
+    _memory: _Memory = field(default_factory=_Memory)
+
+    async def decide(self, claim: sasl.Claim, visit: Visit) -> LoginAnswer:
+        """The answer to a claim."""
+        if not self._memory.is_complete:
+            await self.remember(visit.now)
+        case = await self.prover.case(claim, visit)
+        attempt = self._attempt(case, visit)
+        if wall := self.walls.wall_for(attempt, visit.now):
+            return _later(visit, wall.value)
+        proof = await case.prove()
+        if isinstance(proof, GoOn):
+            return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=proof.challenge)
+        if isinstance(proof, Later):
+            return _later(visit, proof.why)
+        if isinstance(proof, Wrong) or not case.found:
+            return await self._refused(case, attempt, visit, proof.why if isinstance(proof, Wrong) else "")
+        entrance = Entrance(scope=visit.scope, client_address=visit.client_address, now=visit.now)
+        if why := refusal_at_gates(case.found, entrance):
+            return await self._refused(case, attempt, visit, why, proven=case.found)
+        if proof.verifier is not None:
+            return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=proof.verifier)
+        return await self._granted(case.found, attempt, visit)
+
+    async def remember(self, now: float) -> None:
+        """Wall again, after a start, the networks whose traps closed in the last days. Other counts begin anew.
+
+        Done once, before the first answer; where the store does not answer, the next one tries again.
+        """
+        async with self._memory.lock:
+            if self._memory.is_complete:
+                return
+            for network, at in await self.traps.since(now - 2 * DAY_S):
+                if not is_within(network.partition("/")[0], self.unwalled):
+                    self.walls.penalise(network, at)
+            self._memory.is_complete = True
+
+    async def close(self) -> None:
+        await self.prover.close()
+
+    def _attempt(self, case: Case, visit: Visit) -> Attempt:
+        return Attempt(
+            login=case.login if case.is_counted else None,
+            network=None if is_within(visit.client_address, self.unwalled) else visit.network,
+            is_known=case.found is not None,
+            has_history=case.found is not None and case.found.has_history,
+        )
+
+    async def _granted(self, found: Found, attempt: Attempt, visit: Visit) -> LoginAnswer:
+        """Owners do not wait. From a network without history a yes takes as long as a no, or the wait would tell."""
+        delay_s = 0.0 if attempt.has_history or attempt.network is None else self.walls.delay_s(attempt, visit.now)
+        last_used_at = found.last_used_at
+        if last_used_at is None or visit.now - last_used_at >= USE_GRAIN_S:
+            self.writer.make_later(partial(self.uses.note_credential, found.id, visit.client_address, visit.now))
+        if found.network_used_at is None or visit.now - found.network_used_at >= NETWORK_GRAIN_S:
+            self.writer.make_later(partial(self.uses.note_network, found.identity_id, visit.network, visit.now))
+        log.login_granted(visit.session, visit.client_address, visit.mechanism, found.login, found.identity)
+        grants = await self.prover.directory.grants(found)
+        return LoginAnswer(outcome=LoginOutcome.GRANTED, grants=grants, delay_s=delay_s)
+
+    async def _refused(
+        self, case: Case, attempt: Attempt, visit: Visit, why: str, proven: Found | None = None
+    ) -> LoginAnswer:
+        """`proven` is the credential where it was proven, and is good for nothing here."""
+        log.login_refused(visit.session, visit.client_address, visit.mechanism, why)
+        delay_s = 0.0
+        if case.is_counted or proven:
+            closed = await self._trap(case, visit, proven)
+            if closed and (closed.has_history or attempt.network is None):
+                self._mention(closed, visit)
+            elif closed:
+                self._close(closed, attempt, visit)
+        if case.is_counted:
+            until = self.walls.note_wrong(attempt, case.secret, visit.now)
+            if until:
+                log.network_walled(visit.network, until - visit.now, "guessing")
+            delay_s = self.walls.delay_s(attempt, visit.now)
+            await self.prover.wait_like_a_refusal(case)
+        if case.failure:
+            return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=case.failure)
+        return LoginAnswer(outcome=LoginOutcome.REFUSED, delay_s=delay_s)
+
+    # Traps
+
+    async def _trap(self, case: Case, visit: Visit, proven: Found | None) -> Closed | None:
+        """The trap that this was. A login that somebody has may have any form, as long as it is in force."""
+        closed = await self.traps.closed_by(case.login, case.digest, visit.network)
+        found = case.found
+        if proven:
+            if proven.revoked_at is None or proven.kind not in MADE_HERE:
+                return None
+            return Closed(Trap.REVOKED, proven.identity, proven.label, proven.has_history)
+        if closed and closed.kind is Trap.ADDRESS and found and _is_in_force(found, visit.now):
+            return None
+        return closed
+
+    def _close(self, closed: Closed, attempt: Attempt, visit: Visit) -> None:
+        """The source is walled at once, it is written down, and the administrator is told."""
+        until = self.walls.penalise(attempt.network, visit.now)
+        hit = TrapHit(
+            at=visit.now,
+            kind=closed.kind,
+            network=visit.network,
+            client_address=visit.client_address,
+            protocol=visit.protocol,
+            identity=closed.identity,
+            label=closed.label,
+            hits=1,
+        )
+        self.writer.make_later(partial(self.trap_records.add, hit))
+        log.trap_closed(closed.kind, visit.session, visit.client_address, visit.protocol, closed.identity, closed.label)
+        if until:
+            log.network_walled(visit.network, until - visit.now, "a trap")
+        self.tell(AlertKind.TRAP_CLOSED, f"A trap closed: {closed.kind} from {visit.network}", _told(hit))
+
+    def _mention(self, closed: Closed, visit: Visit) -> None:
+        """An old device, or its owner's mistake: in the log, once an hour."""
+        key = (closed.kind, closed.identity, visit.network)
+        if visit.now - self._mentioned.get(key, -HOUR_S) < HOUR_S:
+            return
+        self._mentioned[key] = visit.now
+        self._mentioned.move_to_end(key)
+        if len(self._mentioned) > _MENTIONED:
+            self._mentioned.popitem(last=False)
+        log.old_login_tried(closed.kind, visit.session, visit.client_address, closed.identity, closed.label)
+
+
+def _is_in_force(found: Found, now: float) -> bool:
+    return found.revoked_at is None and (found.expires_at is None or found.expires_at > now)
+
+
+def _later(visit: Visit, why: str) -> LoginAnswer:
+    log.login_deferred(visit.session, visit.client_address, visit.mechanism, why)
+    return LoginAnswer(outcome=LoginOutcome.LATER)
+
+
+def _told(hit: TrapHit) -> list[str]:
+    what = {
+        Trap.ADDRESS: "an address, or a name, was used as a login",
+        Trap.RETIRED: "a secret was used that was replaced by another one",
+        Trap.REVOKED: "the secret of a credential was used that is revoked",
+        Trap.DECOY: "a decoy was used",
+    }[Trap(hit.kind)]
+    return [
+        f"What: {what}.",
+        f"From: {hit.client_address} ({hit.network}), over {hit.protocol}.",
+        f"Whose: {hit.identity or 'nobody here'}{f' ({hit.label})' if hit.label else ''}.",
+        "The network is refused for an hour, the next time for longer; networks that an identity has used go on.",
+        "More: sallyport trap list",
+    ]

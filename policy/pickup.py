@@ -1,0 +1,75 @@
+"""Ends the IMAP sessions of whoever has lost a credential: Dovecot is told through its doveadm HTTP API, "kick".
+
+Dovecot knows sessions by mailbox, not by login: all of an identity's are ended, and its other devices log in again by
+themselves. The token with which Dovecot asks policy is the key with which policy asks Dovecot; nobody else has it.
+While Dovecot does not answer the same is tried again: what was not kicked must not be forgotten.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+from http import HTTPStatus
+
+import aiohttp
+
+from policy import log
+from policy.store.revocations import Feed
+
+_PERIOD_S = 0.5
+_TIMEOUT_S = 5.0
+_LOOK_BACK_S = 600.0  # at the start: what was revoked while nobody was there to kick
+
+
+class Pickup:
+    """`url` is that of doveadm's HTTP listener, for example http://dovecot:8080."""
+
+    def __init__(self, url: str, token: str, feed: Feed, clock: Callable[[], float]) -> None:
+        self._url = f"{url.rstrip('/')}/doveadm/v1"
+        self._headers = {"Authorization": f"X-Dovecot-API {base64.b64encode(token.encode()).decode()}"}
+        self._feed = feed
+        self._clock = clock
+        self._is_failing = False
+        self._following: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Follow the feed from now on, in the background."""
+        self._following = asyncio.get_running_loop().create_task(self._follow())
+
+    async def close(self) -> None:
+        if self._following:
+            self._following.cancel()
+            await asyncio.wait({self._following})
+
+    async def _follow(self) -> None:
+        known: int | None = None
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+        async with aiohttp.ClientSession(headers=self._headers, timeout=timeout) as http:
+            while True:
+                try:
+                    if known is None:
+                        known = await self._feed.before(self._clock() - _LOOK_BACK_S)
+                    known = await self._kick_after(known, http)
+                    self._is_failing = False
+                except Exception as error:  # noqa: BLE001 - Dovecot or the store is away; it is said once
+                    if not self._is_failing:
+                        log.kick_failed(error)
+                    self._is_failing = True
+                await asyncio.sleep(_PERIOD_S)
+
+    async def _kick_after(self, known: int, http: aiohttp.ClientSession) -> int:
+        ended = await self._feed.after(known)
+        if not ended:
+            return min(known, await self._feed.newest())  # a store that was restored goes on from there
+        names = sorted({one.identity for one in ended})
+        await self._kick(names, http)
+        log.sessions_kicked(names)
+        return ended[-1].id
+
+    async def _kick(self, names: list[str], http: aiohttp.ClientSession) -> None:
+        """A mailbox that has no session is an error to doveadm and none to us: only the whole answer counts."""
+        commands = [["kick", {"mask": [name]}, name] for name in names]
+        async with http.post(self._url, data=json.dumps(commands)) as answer:
+            if answer.status != HTTPStatus.OK:
+                raise aiohttp.ClientError(f"status {answer.status}")
+            await answer.read()

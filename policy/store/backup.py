@@ -1,0 +1,122 @@
+"""Backup: the whole store as one moment saw it, while everything goes on.
+
+The rows come from one snapshot that waits for no writer and keeps none waiting. The keys beside the database belong to
+it: without the digest key no secret in it can be verified. restore.py is the way back.
+"""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, Engine, Table, select, text
+
+from policy.store import audit
+from policy.store.archive import FORMAT, ArchiveWriter, Manifest, Row
+from policy.store.database import newest_revision
+from policy.store.errors import StoreError
+from policy.store.models import Base
+from service import VERSION
+
+KEYS = ("digest.key", "client-ca/key.pem", "client-ca/cert.pem")  # in POLICY_STATE_DIR
+
+Say = Callable[[str, int], None]  # how far it is: a table's name, and how many of its rows are done
+
+_ROWS_AT_ONCE = 5000
+
+
+def back_up(engine: Engine, state_dir: Path, file: IO[bytes], now: float, say: Say) -> Manifest:
+    """Write everything to `file`."""
+    writer = ArchiveWriter(file, now, state_dir)
+    with _snapshot(engine) as connection:
+        revision = MigrationContext.configure(connection).get_current_revision()
+        if revision != newest_revision():
+            raise StoreError("the database has not the schema of this version; run `sallyport init` first")
+        tables = {
+            table.name: writer.add_table(table.name, _rows(connection, table, say))
+            for table in Base.metadata.sorted_tables
+        }
+        last_ids = last_ids_of(connection)
+    keys = {name: writer.add_key(name, (state_dir / name).read_bytes()) for name in KEYS if (state_dir / name).exists()}
+    manifest = Manifest(
+        format=FORMAT,
+        version=VERSION,
+        revision=revision,
+        made_at=now,
+        database=engine.dialect.name,
+        tables=tables,
+        last_ids=last_ids,
+        keys=keys,
+    )
+    writer.close(manifest)
+    return manifest
+
+
+def note_backup(engine: Engine, actor: audit.Actor, made: Manifest, target: str, now: float) -> None:
+    """Whoever has the file has the store: the audit log says who made one."""
+    rows = sum(part.rows for part in made.tables.values())
+    with engine.begin() as connection:
+        audit.record(connection, actor, now, "backup-made", target, {}, {"rows": rows, "revision": made.revision})
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A new file of mode 0600 that appears complete or not at all, and in place of no other."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        if path.exists():
+            raise StoreError(f"{path} is there already; choose another name")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.link(draft, path)
+        finally:
+            draft.unlink()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written ({error.strerror})") from None
+
+
+def last_ids_of(connection: Connection) -> dict[str, int]:
+    """The last number that each table has given, of those that keep count beside their rows."""
+    if connection.dialect.name == "sqlite":
+        return {name: int(last) for name, last in connection.execute(text("SELECT name, seq FROM sqlite_sequence"))}
+    found = {}
+    for name, sequence in connection.execute(
+        text(
+            "SELECT table_name, pg_get_serial_sequence(table_name, 'id') FROM information_schema.columns "
+            "WHERE table_schema = current_schema() AND column_name = 'id' AND column_default LIKE 'nextval(%'"
+        )
+    ).all():
+        last = connection.execute(text(f"SELECT last_value FROM {sequence} WHERE is_called")).scalar()  # noqa: S608
+        if last is not None:
+            found[str(name)] = int(last)
+    return found
+
+
+@contextlib.contextmanager
+def _snapshot(engine: Engine) -> Iterator[Connection]:
+    """One moment of the database for as long as it takes, without the write lock."""
+    words = "BEGIN" if engine.dialect.name == "sqlite" else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql(words)
+        try:
+            yield connection
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
+
+
+def _rows(connection: Connection, table: Table, say: Say) -> Iterator[Row]:
+    number = 0
+    wanted = select(table).order_by(*table.primary_key)
+    with connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(wanted) as found:
+        for number, row in enumerate(found.mappings(), 1):
+            yield dict(row)
+            if number % _ROWS_AT_ONCE == 0:
+                say(table.name, number)
+    say(table.name, number)

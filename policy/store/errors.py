@@ -1,0 +1,9 @@
+"""What the stores raise for the administrator."""
+
+
+class StoreError(Exception):
+    """A change that cannot be made; str(self) is a sentence for the administrator."""
+
+
+class Unknown(StoreError):
+    """There is nothing of that name."""

@@ -1,0 +1,197 @@
+"""What a writer works with: one transaction at a time on either database, with a connection to itself.
+
+    begin()            nothing that another one writes comes between this and the end
+    commit(changes)    the changes are made and are on disk, or nothing of them is
+    execute(...)       a statement of a change, within the transaction (or alone where none has begun)
+
+SQLite: the statements run in the event loop's thread, where they take microseconds; only the commit waits in a thread
+of its own. (A thread that ran the statements, too, would wait for Python's lock after each of them.) PostgreSQL: all of
+it runs in the thread, because each statement waits for the network.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg
+
+from policy.store.database import (
+    ALWAYS_ON_DISK,
+    TAKE_WRITE_LOCK,
+    Location,
+    conninfo,
+    kept_connection,
+    open_database,
+)
+from policy.store.reader import Row, Values
+from policy.store.statements import Prepared
+
+_LOCK_TRIES = 500
+_LOCK_PAUSE_S = 0.01  # 5 s in all, as long as a command waits for us
+
+_BEGIN = f"BEGIN; {TAKE_WRITE_LOCK}"
+
+Change = Callable[[], Any]
+
+
+class Answer(Protocol):
+    """What a statement did, in the words of both drivers."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed."""
+
+    def fetchall(self) -> list[Row]:
+        """The rows that it found."""
+
+
+class Statements(Protocol):
+    """Where the statements of a change run."""
+
+    def execute(self, statement: Prepared, values: Values) -> Answer:
+        """Run one."""
+
+
+class Transactions(Statements, Protocol):
+    """See the head of this module."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection broke: a commit that failed may have been made, and is not tried again."""
+
+    async def begin(self) -> None:
+        """Wait for the write lock; TimeoutError where another process keeps it."""
+
+    async def commit(self, changes: Sequence[Change]) -> list[Any]:
+        """What each change returned."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class SqliteTransactions:
+    """On a connection without patience: to wait for another process must not stop the event loop."""
+
+    is_lost = False
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._thread = ThreadPoolExecutor(1, "commit")
+
+    def execute(self, statement: Prepared, values: Values) -> Answer:
+        return self._connection.execute(statement.sqlite, values)
+
+    async def begin(self) -> None:
+        for _ in range(_LOCK_TRIES):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                await asyncio.sleep(_LOCK_PAUSE_S)
+            else:
+                return
+        raise TimeoutError("another process holds the database")
+
+    async def commit(self, changes: Sequence[Change]) -> list[Any]:
+        try:
+            values = [change() for change in changes]
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.commit)
+        except Exception:
+            with contextlib.suppress(sqlite3.Error):  # a disk that is gone; the next BEGIN fails, too, and says so
+                self._connection.rollback()
+            raise
+        return values
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._connection.close()
+
+
+class PostgresqlTransactions:
+    """A connection that was lost is made again with the next transaction."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._connection: psycopg.Connection | None = None
+        self._has_begun = False
+        self._thread = ThreadPoolExecutor(1, "commit")
+
+    @property
+    def is_lost(self) -> bool:
+        return self._connection is None or self._connection.closed
+
+    def execute(self, statement: Prepared, values: Values) -> Answer:
+        connection = self._open() if self._has_begun else self._connected()
+        return connection.execute(statement.postgresql, values, prepare=True)
+
+    async def begin(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._begin)
+
+    async def commit(self, changes: Sequence[Change]) -> list[Any]:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, changes)
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        if self._connection:
+            self._connection.close()
+
+    def _begin(self) -> None:
+        try:
+            self._connected().execute(_BEGIN)
+        except psycopg.errors.LockNotAvailable:
+            self._roll_back()
+            raise TimeoutError("another process holds the database") from None
+        except psycopg.OperationalError:
+            if not self.is_lost:
+                self._roll_back()
+                raise
+            self._connected().execute(_BEGIN)  # the server was started anew while nothing was written
+        self._has_begun = True
+
+    def _commit(self, changes: Sequence[Change]) -> list[Any]:
+        try:
+            values = [change() for change in changes]
+            self._end()
+        except Exception:
+            self._roll_back()
+            raise
+        finally:
+            self._has_begun = False
+        return values
+
+    def _end(self) -> None:
+        """A change may have hidden that a statement of its failed; the server then says ROLLBACK, and no error."""
+        if self._open().execute("COMMIT").statusmessage != "COMMIT":
+            raise psycopg.InternalError("rolled back")
+
+    def _roll_back(self) -> None:
+        """A connection on which even that fails is of no use any more."""
+        try:
+            self._open().execute("ROLLBACK")
+        except psycopg.Error:
+            if self._connection:
+                self._connection.close()
+
+    def _open(self) -> psycopg.Connection:
+        """The connection on which the transaction began: on another one there would be none."""
+        if self._connection is None:
+            raise psycopg.OperationalError("not connected")
+        return self._connection
+
+    def _connected(self) -> psycopg.Connection:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._conninfo, autocommit=True)
+            self._connection.execute(ALWAYS_ON_DISK)
+        return self._connection
+
+
+def open_transactions(where: Location) -> Transactions:
+    """A writer's transactions on the database at `where`; PostgreSQL is connected when the first one begins."""
+    if isinstance(where, Path):
+        return SqliteTransactions(kept_connection(open_database(where, busy_timeout_s=0)))
+    return PostgresqlTransactions(conninfo(where))

@@ -1,0 +1,49 @@
+"""What a granted login leaves behind: when and from where the credential was used last, and the network it came from.
+
+The network is what makes history: from then on its logins to this identity are never walled (engine/guessing.py), so
+the first network that a credential is ever used from is known from that moment on. It is forgotten when it was not used
+for 400 days, unless somebody has vouched for it.
+"""
+
+from sqlalchemy import bindparam, update
+
+from policy.store.models import Credentials
+from policy.store.statements import prepared
+from policy.store.transactions import Statements
+
+USE_GRAIN_S = 60.0  # a login costs no disk write more often than this
+NETWORK_GRAIN_S = 3600.0
+_DAY_S = 86400.0
+_FORGOTTEN_AFTER_S = 400 * _DAY_S
+
+_USE = prepared(
+    update(Credentials)
+    .where(Credentials.id == bindparam("used"))
+    .values(last_used_at=bindparam("now"), last_used_from=bindparam("client_address"))
+)
+_NETWORK = prepared(
+    "INSERT INTO network (identity_id, network, first_used_at, last_used_at, days)"
+    " VALUES (:identity, :network, :now, :now, 1)"
+    " ON CONFLICT (identity_id, network) DO UPDATE SET"
+    " days = network.days + CASE WHEN network.last_used_at < :today THEN 1 ELSE 0 END, last_used_at = :now"
+    " WHERE network.last_used_at < :now"
+)
+_FORGET = prepared(
+    "DELETE FROM network WHERE identity_id = :identity AND last_used_at < :edge AND confirmed_at IS NULL"
+)
+
+
+class Uses:
+    """Runs in the transactions of whoever has `statements` (store/writer.py)."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+
+    def note_credential(self, credential: int, client_address: str, now: float) -> None:
+        self._statements.execute(_USE, {"used": credential, "client_address": client_address, "now": now})
+
+    def note_network(self, identity: int, network: str, now: float) -> None:
+        """`days` counts the days (UTC) on which it was used."""
+        self._statements.execute(_FORGET, {"identity": identity, "edge": now - _FORGOTTEN_AFTER_S})
+        today = now - now % _DAY_S
+        self._statements.execute(_NETWORK, {"identity": identity, "network": network, "now": now, "today": today})

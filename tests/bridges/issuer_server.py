@@ -1,0 +1,169 @@
+"""An OIDC issuer for tests, over TLS on loopback: discovery, keys that change while it runs, and a token endpoint.
+
+Its signatures are made by another library than the one that policy verifies them with, so that each finds the other's
+faults. It can be as bad as a real one: down, slow, a page in HTML, too long, a redirection.
+"""
+
+import json
+import socket
+import ssl
+import threading
+import time
+import warnings
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from certificates import make
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
+
+AUDIENCE = "https://mail.example.org"
+DISCOVERY, KEYS, TOKEN = "/.well-known/openid-configuration", "/keys", "/token"
+_DAY_S = 86400.0
+Key = RSAKey | ECKey | OKPKey
+
+_RSA_2048 = RSAKey.generate_key(2048, {"kid": "rsa"})  # slow to make, so made once
+
+
+def new_key(algorithm: str, kid: str) -> Key:
+    named = {"kid": kid, "use": "sig", "alg": algorithm}
+    if algorithm.startswith("ES"):
+        return ECKey.generate_key("P-256", named)
+    if algorithm == "EdDSA":
+        return OKPKey.generate_key("Ed25519", named)
+    if kid == "rsa":
+        return RSAKey.import_key(_RSA_2048.as_dict(private=True), named)
+    return RSAKey.generate_key(2048, named)
+
+
+class Issuer:
+    """`behaviour` is what it does to the paths of its documents; `asked` counts requests by path."""
+
+    def __init__(self, folder: Path) -> None:
+        now = time.time()
+        made = make("localhost", begins=now - _DAY_S, expires=now + _DAY_S)
+        cert, key = made.write(folder, "issuer")
+        self.ca = cert
+        self.behaviour: dict[str, str] = {}
+        self.asked: Counter[str] = Counter()
+        self.keys: list[Key] = [new_key("RS256", "rsa")]
+        self.released = threading.Event()
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(cert, key)
+        self._server = _Server(self, context)
+        self.port: int = self._server.server_address[1]
+        self.url = f"https://localhost:{self.port}"
+        self.documents: dict[str, Any] = {}
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def start(self) -> "Issuer":
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        self.released.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def rotate(self, algorithm: str, kid: str) -> Key:
+        """From now on tokens are signed with a new key, and the old ones are gone."""
+        self.keys = [new_key(algorithm, kid)]
+        return self.keys[0]
+
+    def claims(self, now: float, **changed: object) -> dict[str, Any]:
+        """Those of a good access token; None takes one away."""
+        good = {
+            "iss": self.url,
+            "aud": AUDIENCE,
+            "sub": "248289761001",
+            "client_id": "mail-program",
+            "scope": "openid mail",
+            "iat": int(now),
+            "exp": int(now) + 300,
+            "jti": "1",
+        }
+        return {name: value for name, value in (good | changed).items() if value is not None}
+
+    def token(self, now: float, header: dict[str, Any] | None = None, key: Key | None = None, **claims: object) -> str:
+        """Signed with the newest key, unless with `key`."""
+        key = key or self.keys[-1]
+        algorithm = str(key.as_dict().get("alg", "RS256"))
+        head = {"alg": algorithm, "kid": key.kid, "typ": "at+jwt"} | (header or {})
+        head = {name: value for name, value in head.items() if value is not None}
+        if head["alg"] != "EdDSA":
+            return jwt.encode(head, self.claims(now, **claims), key, algorithms=[head["alg"]])
+        with warnings.catch_warnings(action="ignore"):  # RFC 9864 would rather have it called Ed25519
+            return jwt.encode(head, self.claims(now, **claims), key, algorithms=["EdDSA"])
+
+    def document(self, path: str) -> bytes:
+        documents = {
+            DISCOVERY: {"issuer": self.url, "jwks_uri": self.url + KEYS, "token_endpoint": self.url + TOKEN},
+            KEYS: KeySet(self.keys).as_dict(private=False),
+        }
+        return json.dumps((documents | self.documents)[path]).encode()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, issuer: Issuer, tls: ssl.SSLContext) -> None:
+        self.issuer, self._tls = issuer, tls
+        super().__init__(("127.0.0.1", 0), _Handler)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """The handshake in the connection's own thread: a client that hangs holds up nobody."""
+        with self._tls.wrap_socket(request, server_side=True) as secured:
+            super().finish_request(secured, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away is none of ours."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        issuer = self.server.issuer
+        issuer.asked[self.path] += 1
+        behaviour = issuer.behaviour.get(self.path, "")
+        if behaviour == "slow":
+            issuer.released.wait(20)
+        elif behaviour == "closes":
+            self.connection.shutdown(socket.SHUT_RDWR)
+        elif behaviour == "down":
+            self._answer(503, b"")
+        elif behaviour == "html":
+            self._answer(200, b"<html>Sign in to the network</html>", "text/html")
+        elif behaviour == "too long":
+            self._answer(200, b'{"keys": [' + b" " * 1_000_000)
+        elif behaviour == "redirects":
+            self._answer(302, b"", location=issuer.url + "/elsewhere")
+        elif behaviour.startswith(("{", "[")):
+            self._answer(200, behaviour.encode())
+        else:
+            self._answer(200, issuer.document(self.path))
+
+    def do_POST(self) -> None:
+        """RFC 6749 section 4.4: a client asks for a token with what it knows; here everybody is believed."""
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        if self.path != TOKEN or form.get("grant_type") != ["client_credentials"]:
+            self._answer(400, b'{"error": "unsupported_grant_type"}')
+            return
+        token = self.server.issuer.token(time.time(), client_id=form["client_id"][0])
+        self._answer(200, json.dumps({"access_token": token, "token_type": "Bearer", "expires_in": 300}).encode())
+
+    def log_message(self, *args: object) -> None:
+        """Nothing: the test says what went wrong."""
+
+    def _answer(self, status: int, body: bytes, kind: str = "application/json", location: str = "") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        if location:
+            self.send_header("Location", location)
+        self.end_headers()
+        self.wfile.write(body)

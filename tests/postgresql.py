@@ -1,0 +1,131 @@
+"""A private PostgreSQL server for tests: one cluster for the whole run, a database of its own for each test.
+
+On a socket in a folder of its own, as the user that Debian's package makes (PostgreSQL refuses to run as root). Without
+fsync: no test cuts the power. Where the package is not installed, `is_possible` is false and the tests skip.
+"""
+
+import atexit
+import functools
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+from harness import until
+from sqlalchemy import URL
+
+from policy.store.database import migrate, open_database
+
+NOT_INSTALLED = "PostgreSQL is not installed: apt-get install postgresql"
+_TEMPLATE = "template_sallyport"
+_SETTINGS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+    "autovacuum": "off",
+}
+
+
+class Cluster:
+    """One server."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="sallyport-pg-"))
+        self._user = "postgres" if os.geteuid() == 0 else None
+        if self._user:
+            shutil.chown(self.folder, self._user, self._user)
+        self._numbers = itertools.count()
+        self._running: subprocess.Popen[bytes] | None = None
+        self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8")
+
+    def start(self) -> None:
+        options = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._running = subprocess.Popen(
+                [_programs() / "postgres", "-D", self.folder / "data", "-k", self.folder, *options],
+                stdout=log, stderr=log, user=self._user, group=self._user, extra_groups=[] if self._user else None,
+            )  # fmt: skip
+        until(self._answers, "PostgreSQL answers")
+
+    def stop(self) -> None:
+        """At once, as a server that lost its power; committed is what was committed."""
+        if self._running:
+            self._running.send_signal(signal.SIGQUIT)
+            self._running.wait(20)
+            self._running = None
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder)
+
+    def url(self, database: str) -> URL:
+        return URL.create("postgresql", "postgres", database=database, query={"host": str(self.folder)})
+
+    def create_empty(self) -> URL:
+        """A new database without a schema."""
+        return self._create("template0")
+
+    def create(self) -> URL:
+        """A new database with the schema, and nothing in it."""
+        self._make_template()
+        return self._create(_TEMPLATE)
+
+    def drop(self, where: URL) -> None:
+        self._order(f'DROP DATABASE "{where.database}" WITH (FORCE)')
+
+    @functools.cache  # noqa: B019 - there is one for the whole run
+    def _make_template(self) -> None:
+        self._order(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0")
+        engine = open_database(self.url(_TEMPLATE))
+        migrate(engine)
+        engine.dispose()
+
+    def _create(self, template: str) -> URL:
+        name = f"test_{next(self._numbers)}"
+        self._order(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        return self.url(name)
+
+    def _order(self, statement: str) -> None:
+        with self._connected() as connection:
+            connection.execute(statement)
+
+    def _connected(self) -> psycopg.Connection:
+        return psycopg.connect(host=str(self.folder), user="postgres", dbname="postgres", autocommit=True)
+
+    def _answers(self) -> bool:
+        try:
+            self._connected().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [_programs() / program, "-D", self.folder / "data", *arguments],
+            check=True, capture_output=True, user=self._user, group=self._user,
+            extra_groups=[] if self._user else None, cwd=self.folder,
+        )  # fmt: skip
+
+
+def is_possible() -> bool:
+    return _programs().is_dir()
+
+
+@functools.cache
+def cluster() -> Cluster:
+    """The server of this run, started when the first test asks for it."""
+    one = Cluster()
+    atexit.register(one.close)
+    one.start()
+    return one
+
+
+def _programs() -> Path:
+    """Debian keeps the programs of each version apart, and off the path."""
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/usr/lib/postgresql/bin"))

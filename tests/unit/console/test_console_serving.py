@@ -1,0 +1,147 @@
+"""HTTPS: a certificate that is replaced, and clients that are slow on purpose."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import uvicorn
+from cryptography import x509
+from starlette.types import Receive, Scope, Send
+
+from policy.certificate import new_key, self_signed
+from policy.console import serving
+from policy.console.serving import BoundedProtocol, Certificate
+
+T = 1_700_000_000.0
+HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+FORM = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate and its key."""
+    pair = tmp_path / "cert.pem", tmp_path / "key.pem"
+    write(pair, "first.example")
+    return pair
+
+
+def write(files: tuple[Path, Path], name: str) -> None:
+    key = new_key()
+    for path, content in zip(files, (self_signed(name, key, T), key), strict=True):
+        draft = path.with_suffix(".new")
+        draft.write_bytes(content)
+        draft.replace(path)
+
+
+def served(context: ssl.SSLContext) -> str:
+    """The name in the certificate that the next client is shown."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    client = trusting.wrap_bio(to_client, to_server)
+    server = context.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(4):
+        for side in (client, server):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    certificate = x509.load_der_x509_certificate(client.getpeercert(binary_form=True) or b"")
+    return certificate.subject.rfc4514_string().removeprefix("CN=")
+
+
+def test_a_new_pair_is_served_to_the_next_client(files: tuple[Path, Path]) -> None:
+    certificate = Certificate(*files)
+    assert served(certificate.context) == "first.example"
+    write(files, "second.example")
+    certificate.look()
+    assert served(certificate.context) == "second.example"
+
+
+def test_a_broken_pair_leaves_the_old_one(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """Half written, of another key, or gone; told once, and the next good one is taken."""
+    certificate = Certificate(*files)
+    kept = [path.read_bytes() for path in files]
+    for damage in (
+        lambda: files[0].write_bytes(kept[0][:50]),
+        lambda: files[1].write_bytes(new_key()),
+        lambda: files[0].unlink(),
+    ):
+        damage()
+        certificate.look()
+        certificate.look()
+        assert served(certificate.context) == "first.example"
+        assert capsys.readouterr().out.count("console-certificate-refused") >= 1
+    write(files, "third.example")
+    certificate.look()
+    assert served(certificate.context) == "third.example"
+
+
+async def hello(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] != "http":
+        return
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[int]:
+    """The protocol on a loopback port, without TLS, which it does not see."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(hello, http=BoundedProtocol, ws="none", lifespan="off", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+    task = asyncio.create_task(server._serve([listening]))
+    while not server.started:
+        await asyncio.sleep(0)
+    yield listening.getsockname()[1]
+    server.should_exit = True
+    await task
+
+
+SLOW = [
+    ("says nothing", b""),
+    ("does not end its head", HEAD),
+    ("does not end its form", FORM + b"a=1"),
+    ("does not end its second request", HEAD + b"\r\n" + HEAD),
+]
+
+
+@pytest.mark.parametrize("octets", [case[1] for case in SLOW], ids=[case[0] for case in SLOW])
+async def test_a_slow_client_is_dropped(octets: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving, "REQUEST_WITHIN_S", 0.1)
+    async with running() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(octets)
+        async with asyncio.timeout(4):  # uvicorn's own limit, for a connection that is kept, is 5
+            with pytest.raises(ConnectionResetError):
+                while await reader.read(1000):
+                    pass
+                raise ConnectionResetError  # it was closed, which is as good
+        writer.close()
+
+
+async def test_a_client_that_takes_a_breath_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deadline is for a request, not for a connection."""
+    monkeypatch.setattr(serving, "REQUEST_WITHIN_S", 0.3)
+    async with running() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(4):
+            writer.write(HEAD + b"\r\n")
+            assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
+            await asyncio.sleep(0.15)
+        writer.close()
+
+
+async def test_a_head_without_end_is_refused() -> None:
+    async with running() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(HEAD + b"X: " + b"a" * 100_000)
+        assert (await reader.read(100)).startswith(b"HTTP/1.1 400")
+        writer.close()

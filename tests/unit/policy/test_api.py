@@ -1,0 +1,269 @@
+"""Every route does what its command does, and writes into the audit log whose token it was."""
+
+import re
+from typing import Any
+
+import pytest
+from api_client import NOW, Client, bearer
+from fastapi import FastAPI
+from sqlalchemy import Engine
+
+from policy.api.app import make_api
+from policy.api.caller import Back
+from policy.store import audit
+from policy.store.models import Base
+from policy.store.tokens import TokenBook, TokenScope
+
+KEY = bytes(range(32))
+
+
+@pytest.fixture
+def tokens(engine: Engine) -> TokenBook:
+    """Where tokens are made."""
+    return TokenBook(engine, KEY, audit.Actor("cli:test", "localhost"))
+
+
+@pytest.fixture
+def api(engine: Engine) -> FastAPI:
+    """The application."""
+    return make_api(Back(engine=engine, key=KEY, console_origin="https://mail.example.org", clock=lambda: NOW))
+
+
+@pytest.fixture
+def client(api: FastAPI, tokens: TokenBook) -> Client:
+    """Somebody who may do everything."""
+    return Client(api, bearer(tokens.add_token("everything", tuple(TokenScope), 30, NOW).token))
+
+
+def add_ada(client: Client) -> None:
+    given = {"name": "ada", "addresses": ["ada@example.org"], "owner": "Ada Lovelace"}
+    assert client.post("/identities", json=given).status_code == 201
+
+
+def add_laptop(client: Client) -> dict[str, Any]:
+    add_ada(client)
+    answer = client.post("/identities/ada/credentials", json={"kind": "secret", "label": "laptop"})
+    assert answer.status_code == 201
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def acts(engine: Engine) -> list[tuple[str, str, str]]:
+    """Actor, action and subject of each row, newest first."""
+    return [(one.actor, one.action, one.subject) for one in audit.newest(engine, audit.Wanted())]
+
+
+def test_an_identity_from_first_to_last(client: Client, engine: Engine) -> None:
+    """Added, found, changed, suspended, resumed, removed; each act is this token's."""
+    add_ada(client)
+    shown = client.get("/identities/ada").json()
+    assert shown["addresses"] == ["ada@example.org"]
+    assert shown["created_at"] == "2027-01-15T08:00:00Z"
+    assert [one["name"] for one in client.get("/identities", params={"search": "love"}).json()] == ["ada"]
+    assert client.patch("/identities/ada", json={"owner": "A. Lovelace"}).json()["owner"] == "A. Lovelace"
+    assert client.post("/identities/ada/suspend").json()["suspended_at"]
+    assert client.post("/identities/ada/resume").json()["suspended_at"] is None
+    assert client.delete("/identities/ada").status_code == 204
+    assert client.get("/identities/ada").status_code == 404
+    done = [action for actor, action, _ in acts(engine) if actor == "api:everything"]
+    assert done == [
+        "identity-removed",
+        "identity-resumed",
+        "identity-suspended",
+        "identity-changed",
+        "identity-added",
+    ]
+
+
+def test_addresses_and_who_may_send_as_them(client: Client) -> None:
+    """Added to one, allowed to another, and taken away again."""
+    add_ada(client)
+    client.post("/identities", json={"name": "bob", "addresses": ["bob@example.org"]})
+    given = {"address": "sales@example.org", "subaddresses": True}
+    assert "sales@example.org" in client.post("/identities/ada/addresses", json=given).json()["subaddressed"]
+    assert client.put("/addresses/sales@example.org/senders/bob").json()["sends_as"] == ["sales@example.org"]
+    assert client.delete("/addresses/sales@example.org/senders/bob").json()["sends_as"] == []
+    assert client.patch("/addresses/sales@example.org", json={"subaddresses": False}).json()["subaddressed"] == []
+    assert client.delete("/addresses/sales@example.org").json()["addresses"] == ["ada@example.org"]
+
+
+def test_a_credential_from_first_to_last(client: Client) -> None:
+    """The secret is in the answer that makes it and in no other."""
+    made = add_laptop(client)
+    assert re.fullmatch(r"[0-9a-z]{6}(-[0-9a-z]{1,6})+", made["secret"])
+    path = f"/credentials/{made['login']}"
+    assert made["secret"] not in client.get(path).text
+    changed = client.patch(path, json={"scopes": ["submit"], "networks": ["192.0.2.0/24"]}).json()
+    assert (changed["scopes"], changed["networks"], changed["label"]) == (["submit"], ["192.0.2.0/24"], "laptop")
+    assert (
+        client.patch(path, json={"expires_at": "2027-06-01T00:00:00Z"}).json()["expires_at"] == "2027-06-01T00:00:00Z"
+    )
+    assert client.patch(path, json={"expires_at": None}).json()["expires_at"] is None
+    renewed = client.post(f"{path}/renew").json()
+    assert (renewed["login"], renewed["secret"] == made["secret"]) == (made["login"], False)
+    assert client.delete(path).json()["revoked_at"] == "2027-01-15T08:00:00Z"
+    assert [one["login"] for one in client.get("/credentials", params={"identity": "ada"}).json()] == [made["login"]]
+
+
+KINDS = [
+    ("a certificate", {"kind": "certificate", "certificate": "ab" * 32}, 201),
+    ("a certificate without its fingerprint", {"kind": "certificate"}, 422),
+    ("a fingerprint that is none", {"kind": "certificate", "certificate": "ab"}, 422),
+    ("a subject of the issuer", {"kind": "oidc", "subject": "248289761001"}, 201),
+    ("a name for LDAP", {"kind": "ldap", "login": "e1001"}, 201),
+    ("a name for LDAP with its DN", {"kind": "ldap", "login": "e1001", "subject": "uid=ada,dc=example"}, 201),
+    ("a name for LDAP that is an address here", {"kind": "ldap", "login": "ada"}, 409),
+    ("a secret with a subject", {"kind": "secret", "subject": "248289761001"}, 422),
+    ("what only an import can bring", {"kind": "migrated", "login": "ada@example.org"}, 422),
+    ("no kind", {}, 422),
+    ("a member that there is not", {"kind": "secret", "network": "192.0.2.0/24"}, 422),
+]
+
+
+@pytest.mark.parametrize(("given", "status"), [case[1:] for case in KINDS], ids=[case[0] for case in KINDS])
+def test_kinds(client: Client, given: dict[str, str], status: int) -> None:
+    """Each kind has what proves it, and nothing else."""
+    add_ada(client)
+    answer = client.post("/identities/ada/credentials", json={"label": "device", **given})
+    assert answer.status_code == status, answer.text
+    if status == 201:
+        assert answer.json()["secret"] is None
+
+
+def test_invitations(client: Client) -> None:
+    """The link is told once; a newer one makes it worthless, and so does revoking."""
+    add_ada(client)
+    made = client.post("/identities/ada/invite", json={}).json()
+    assert re.fullmatch(r"https://mail\.example\.org/invite/[\w-]{43}", made["url"])
+    token = made["url"].rpartition("/")[2]
+    listed = client.get("/invites")
+    assert token not in listed.text
+    assert listed.json()[0]["identity"] == "ada"
+    assert client.delete(f"/invites/{made['invite']['id']}").json()["revoked_at"]
+    assert client.post("/identities/ada/reset-sign-in", json={"days": 1}).status_code == 201
+
+
+def test_networks(client: Client) -> None:
+    """Confirmed, listed, forgotten; with the slash in the path, and as an address."""
+    add_ada(client)
+    assert client.put("/identities/ada/networks/192.0.2.0/24").json()["network"] == "192.0.2.0/24"
+    assert client.put("/identities/ada/networks/2001:db8::1").json()["network"] == "2001:db8::/48"
+    assert len(client.get("/identities/ada/networks").json()) == 2
+    assert client.delete("/identities/ada/networks/192.0.2.0/24").status_code == 200
+    assert client.delete("/identities/ada/networks/192.0.2.0/24").status_code == 404
+
+
+def test_records(client: Client) -> None:
+    """What happened: the audit log, decoys, submissions, traps; and the token itself."""
+    add_ada(client)
+    decoy = client.post("/decoys", json={"label": "wiki"}).json()
+    assert [one["login"] for one in client.get("/decoys").json()] == [decoy["login"]]
+    assert client.delete(f"/decoys/{decoy['login']}").status_code == 200
+    shown = client.get("/audit", params={"subject": "ada"}).json()
+    assert [(one["action"], one["actor"]) for one in shown] == [("identity-added", "api:everything")]
+    assert client.get("/submissions").json() == []
+    assert client.get("/submissions/0123").status_code == 404
+    assert client.get("/traps").json() == []
+    assert client.get("/token").json()["name"] == "everything"
+
+
+REFUSALS = [
+    ("an unknown identity", "GET", "/identities/nobody", None, 404, "there is no identity 'nobody'"),
+    ("a name that is taken", "POST", "/identities", {"name": "ada"}, 409, "there is an identity 'ada' already"),
+    ("a name that is none", "POST", "/identities", {"name": "A da"}, 409, "cannot be a name"),
+    ("an unknown login", "DELETE", "/credentials/bofem-4k7q-talir", None, 404, "there is no login"),
+    ("an unknown address", "DELETE", "/addresses/x@example.org", None, 404, "belongs to nobody"),
+    ("no JSON", "POST", "/identities", "text", 422, "body"),
+    ("NUL in a name", "POST", "/identities", {"name": "a\0"}, 422, "body.name"),
+    ("a page that is too long", "GET", "/identities?limit=100000", None, 422, "query.limit"),
+    ("no such path", "GET", "/nothing", None, 404, "Not Found"),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "detail"), [case[1:] for case in REFUSALS], ids=[case[0] for case in REFUSALS]
+)
+def test_what_cannot_be_done(client: Client, method: str, path: str, body: Any, status: int, detail: str) -> None:
+    """A problem in the form of RFC 9457, with a sentence, and nothing of what was sent but names."""
+    add_ada(client)
+    answer = client.request(method, path, json=body)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == status
+    assert detail in answer.json()["detail"]
+
+
+def test_an_error_of_ours_says_nothing(api: FastAPI, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text of an exception may hold what was asked."""
+    monkeypatch.setattr("policy.store.identities.IdentityStore.identity", lambda *_: 1 / 0)
+    answer = client.get("/identities/ada")
+    assert answer.status_code == 500
+    assert "division" not in answer.text
+
+
+def routes(api: FastAPI) -> list[tuple[str, str, str]]:
+    """Method and path of each, and the scope that its name asks for."""
+    found = []
+    for path, methods in api.openapi()["paths"].items():
+        for method in methods:
+            family = path.split("/")[1]
+            scope = "read" if method == "get" else "write"
+            found.append((method.upper(), path, "audit" if scope == "read" and family in AUDITED else scope))
+    return found
+
+
+AUDITED = ("audit", "submissions", "traps", "decoys")
+
+
+def test_every_route_wants_its_scope(api: FastAPI, tokens: TokenBook) -> None:
+    """Without a token 401, with one that lacks the scope 403, before anything else is looked at."""
+    wanted = routes(api)
+    assert len(wanted) > 25
+    for method, path, scope in wanted:
+        url = path.replace("{number}", "1").replace("{network}", "192.0.2.0/24").replace("{", "").replace("}", "")
+        others = [one for one in TokenScope if one != scope]
+        assert Client(api).request(method, url).status_code == 401, (method, path)
+        lacking = tokens.add_token(f"t{wanted.index((method, path, scope))}", others, 1, NOW).token
+        refused = Client(api, bearer(lacking)).request(method, url)
+        assert refused.status_code == 403, (method, path)
+        assert scope in refused.json()["detail"]
+
+
+BAD_TOKENS = [
+    ("none", {}),
+    ("empty", {"Authorization": "Bearer "}),
+    ("another scheme", {"Authorization": "Basic YWRhOng="}),
+    ("unknown", {"Authorization": "Bearer sallyport_AAAA"}),
+    ("not ASCII", {"Authorization": "Bearer \xe9".encode("latin-1")}),
+]
+
+
+@pytest.mark.parametrize("headers", [case[1] for case in BAD_TOKENS], ids=[case[0] for case in BAD_TOKENS])
+def test_a_token_that_is_none(api: FastAPI, headers: dict[str, Any]) -> None:
+    """All are answered alike."""
+    answer = Client(api, headers).get("/identities")
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert answer.json()["detail"] == "a token is needed that is neither expired nor revoked"
+
+
+def test_a_token_ends(engine: Engine, api: FastAPI, client: Client) -> None:
+    """By being revoked, or by itself."""
+    book = TokenBook(engine, KEY, audit.Actor("cli:test", "localhost"))
+    assert client.get("/token").status_code == 200
+    assert book.tokens()[0].last_used_at == NOW
+    book.revoke_token("everything", NOW)
+    assert client.get("/token").status_code == 401
+    short = book.add_token("short", (TokenScope.READ,), 1, NOW - 86400.0).token
+    assert Client(api, bearer(short)).get("/token").status_code == 401
+
+
+def test_no_token_is_in_the_store(engine: Engine, tokens: TokenBook) -> None:
+    """Only its digest is, and the audit log has its name."""
+    made = tokens.add_token("provisioning", (TokenScope.READ,), 1, NOW)
+    with engine.connect() as connection:
+        dump = repr([list(connection.execute(table.select())) for table in Base.metadata.sorted_tables])
+    assert "provisioning" in dump
+    assert made.token not in dump
+    assert made.token not in repr(made)
+    assert acts(engine)[0] == ("cli:test", "token-added", "provisioning")

@@ -1,0 +1,244 @@
+"""The audit log: every change leaves one row in its own transaction, without a secret, for ever."""
+
+import inspect
+import json
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import DBAPIError
+
+from policy.store import audit
+from policy.store.audit import Act, Actor, Wanted, changed, newest, record
+from policy.store.identities import IdentityStore, Profile
+from policy.store.models import Base
+from policy.store.rows import Terms
+
+T = 1_000_000.0  # any moment
+ACTOR = Actor("api:deploy", "192.0.2.9")
+HASH = "{SHA512-CRYPT}$6$salt$hash"
+
+Change = Callable[[IdentityStore], object]
+
+
+def credential(store: IdentityStore) -> str:
+    """The login of ada's laptop."""
+    return store.credentials("ada", limit=1)[0].login
+
+
+# Every public method that changes something: what it is called with, on a store that `stored` has filled, its action,
+# what it is about, and what is told of before and after.
+CHANGES: dict[str, tuple[Change, str, str | None, dict[str, object], dict[str, object]]] = {
+    "add_identity": (lambda s: s.add_identity("carol", ("C@example.org",), T, owner="Carol"), "identity-added", "carol",
+                     {}, {"profile": "person", "owner": "Carol", "addresses": ["c@example.org"]}),
+    "change_identity": (lambda s: s.change_identity("ada", T, owner="Ada King"), "identity-changed", "ada",
+                        {"owner": "Ada"}, {"owner": "Ada King"}),
+    "suspend": (lambda s: s.suspend("ada", T + 1), "identity-suspended", "ada",
+                {"suspended_at": None}, {"suspended_at": T + 1}),
+    "resume": (lambda s: s.resume("bob", T), "identity-resumed", "bob", {"suspended_at": T}, {"suspended_at": None}),
+    "remove_identity": (lambda s: s.remove_identity("bob", T), "identity-removed", "bob",
+                        {"profile": "app", "owner": "", "addresses": ["bob@example.org"], "logins": []}, {}),
+    "add_address": (lambda s: s.add_address("ada", "A@example.org", T), "address-added", "a@example.org",
+                    {}, {"identity": "ada", "subaddresses": False}),
+    "change_address": (lambda s: s.change_address("ada@example.org", True, T), "address-changed", "ada@example.org",
+                       {"identity": "ada", "subaddresses": False}, {"subaddresses": True}),
+    "remove_address": (lambda s: s.remove_address("Bob@example.org", T), "address-removed", "bob@example.org",
+                       {"identity": "bob", "subaddresses": False, "allowed": ["ada"]}, {}),
+    "allow": (lambda s: s.allow("ada@example.org", "bob", T), "send-as-allowed", "ada@example.org",
+              {}, {"identity": "bob"}),
+    "disallow": (lambda s: s.disallow("bob@example.org", "ada", T), "send-as-disallowed", "bob@example.org",
+                 {"identity": "ada"}, {}),
+    "add_credential": (lambda s: s.add_credential("ada", "new", T, Terms(networks=("192.0.2.1",))),
+                       "credential-added", None, {},
+                       {"identity": "ada", "kind": "secret", "label": "new", "scopes": "submit imap",
+                        "networks": "192.0.2.1/32", "expires_at": None}),
+    "add_certificate": (lambda s: s.add_certificate("ada", "new", "cd" * 32, T), "credential-added", None, {},
+                        {"identity": "ada", "kind": "certificate", "label": "new", "scopes": "submit imap",
+                         "networks": "", "expires_at": None, "certificate": "cd" * 32}),
+    "issue_certificate": (lambda s: s.issue_certificate("ada", "new", lambda _: "ef" * 32, T), "credential-added", None,
+                          {}, {"identity": "ada", "kind": "certificate", "label": "new", "scopes": "submit imap",
+                               "networks": "", "expires_at": None, "certificate": "ef" * 32}),
+    "add_oidc": (lambda s: s.add_oidc("ada", "new", "8c1f", T), "credential-added", None, {},
+                 {"identity": "ada", "kind": "oidc", "label": "new", "scopes": "submit imap", "networks": "",
+                  "expires_at": None, "subject": "8c1f"}),
+    "add_ldap": (lambda s: s.add_ldap("ada", "new", "u4711", "cn=Ada", T), "credential-added", "u4711", {},
+                 {"identity": "ada", "kind": "ldap", "label": "new", "scopes": "submit imap", "networks": "",
+                  "expires_at": None, "subject": "cn=Ada"}),
+    "add_migrated": (lambda s: s.add_migrated("ada", "Ada@Example.org", "old", HASH, T + 9, T), "credential-added",
+                     "ada@example.org", {},
+                     {"identity": "ada", "kind": "migrated", "label": "old", "scopes": "submit imap", "networks": "",
+                      "expires_at": T + 9}),
+    "change_credential": (lambda s: s.change_credential(credential(s), T, label="phone"), "credential-changed", None,
+                          {"identity": "ada", "label": "laptop"}, {"label": "phone"}),
+    "renew": (lambda s: s.renew(credential(s), T), "credential-renewed", None, {"identity": "ada"}, {}),
+    "revoke": (lambda s: s.revoke(credential(s), T), "credential-revoked", None,
+               {"identity": "ada"}, {"revoked_at": T}),
+    "add_decoy": (lambda s: s.add_decoy("note", T), "decoy-added", None, {}, {"label": "note"}),
+    "remove_decoy": (lambda s: s.remove_decoy(s.decoys()[0].login, T), "decoy-removed", None, {"label": "mail"}, {}),
+    "confirm_network": (lambda s: s.confirm_network("ada", "198.51.100.9", T), "network-confirmed", "198.51.100.0/24",
+                        {}, {"identity": "ada"}),
+    "forget_network": (lambda s: s.forget_network("ada", "192.0.2.0/24", T), "network-forgotten", "192.0.2.0/24",
+                       {"identity": "ada", "days": 0, "confirmed_at": T}, {}),
+}  # fmt: skip
+READS = {"identity", "identities", "owner_of", "credential", "credentials", "logins", "decoys", "networks"}
+
+
+@pytest.fixture
+def stored(engine: Engine, key: bytes) -> IdentityStore:
+    """Two identities with all that can be changed."""
+    store = IdentityStore(engine, key, ACTOR)
+    store.add_identity("ada", ("ada@example.org",), T, owner="Ada")
+    store.add_identity("bob", ("bob@example.org",), T, profile=Profile.APP)
+    store.allow("bob@example.org", "ada", T)
+    store.suspend("bob", T)
+    store.add_credential("ada", "laptop", T)
+    store.add_decoy("mail", T)
+    store.confirm_network("ada", "192.0.2.1", T)
+    return store
+
+
+def acts(engine: Engine, wanted: Wanted = Wanted()) -> list[Act]:  # noqa: B008 - frozen
+    """All that the log has, newest first."""
+    return newest(engine, wanted)
+
+
+def everything(engine: Engine) -> str:
+    """Every row of every table, as text."""
+    with engine.connect() as connection:
+        return "\n".join(
+            f"{table.name} {tuple(row)}"
+            for table in Base.metadata.sorted_tables
+            for row in connection.execute(select(table).order_by(*table.primary_key))
+        )
+
+
+def test_the_table_has_every_method() -> None:
+    """A method that was added without saying what it writes down is noticed."""
+    methods = {name for name, _ in inspect.getmembers(IdentityStore, inspect.isfunction) if not name.startswith("_")}
+    assert methods == CHANGES.keys() | READS
+    assert not CHANGES.keys() & READS
+
+
+@pytest.mark.parametrize("method", CHANGES)
+def test_every_change_leaves_one_row(stored: IdentityStore, engine: Engine, method: str) -> None:
+    """Who, from where, what it was done to, and how it was before and after."""
+    change, action, subject, before, after = CHANGES[method]
+    known = acts(engine)
+    change(stored)
+    act, *older = acts(engine)
+    assert older == known
+    assert (act.actor, act.source, act.action) == ("api:deploy", "192.0.2.9", action)
+    assert (act.before, act.after) == (before, after)
+    if subject is None:
+        logins = {one.login for one in (*stored.credentials(), *stored.decoys())}
+        assert act.subject in logins or action == "decoy-removed"
+    else:
+        assert act.subject == subject
+
+
+@pytest.mark.parametrize("method", CHANGES)
+def test_a_change_that_cannot_be_written_down_is_not_made(
+    stored: IdentityStore, engine: Engine, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Both are one transaction: there is no change without its row."""
+
+    def fail(*_: object) -> None:
+        raise OSError("no room for the log")
+
+    before = everything(engine)
+    monkeypatch.setattr(audit, "record", fail)
+    with pytest.raises(OSError, match="no room"):
+        CHANGES[method][0](stored)
+    assert everything(engine) == before
+
+
+@pytest.mark.parametrize("method", READS)
+def test_a_question_leaves_none(stored: IdentityStore, engine: Engine, method: str) -> None:
+    """The log is what was done."""
+    arguments = {"identity": ["ada"], "owner_of": ["ada@example.org"], "credential": [credential(stored)],
+                 "logins": ["", 5], "networks": ["ada"]}  # fmt: skip
+    before = everything(engine)
+    getattr(stored, method)(*arguments.get(method, []))
+    assert everything(engine) == before
+
+
+def test_the_log_has_no_secret(stored: IdentityStore, engine: Engine) -> None:
+    """Neither one that was made, nor a hash that was brought along, nor a digest."""
+    made = stored.add_credential("ada", "phone", T)
+    renewed = stored.renew(made.login, T)
+    stored.add_migrated("ada", "old", "old", HASH, T + 9, T)
+    stored.remove_identity("ada", T)
+    told = json.dumps([(act.before, act.after) for act in acts(engine)])
+    assert made.login in told
+    for secret in (made.secret, renewed.secret, HASH, "$6$"):
+        assert secret not in told
+        assert secret.replace("-", "") not in told
+
+
+STATEMENTS = [
+    # what it shows, statement
+    ("changing a row", "UPDATE audit SET actor = 'nobody' WHERE id = 1"),
+    ("changing all", "UPDATE audit SET at = 0"),
+    ("deleting a row", "DELETE FROM audit WHERE id = 1"),
+    ("deleting all", "DELETE FROM audit"),
+]
+
+
+@pytest.mark.parametrize("statement", [c[1] for c in STATEMENTS], ids=[c[0] for c in STATEMENTS])
+def test_the_log_only_grows(stored: IdentityStore, engine: Engine, statement: str) -> None:
+    """The database itself refuses the rest."""
+    before = acts(engine)
+    with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
+        connection.execute(text(statement))
+    assert acts(engine) == before
+
+
+def test_what_was_removed_stays_known(stored: IdentityStore, engine: Engine) -> None:
+    """By its name."""
+    stored.remove_identity("bob", T)
+    assert acts(engine, Wanted("bob"))[0].action == "identity-removed"
+
+
+FILTERS = [
+    # what it shows, wanted, subjects of what is found, newest first
+    ("an identity, with what names it", Wanted("ada"),
+     ["192.0.2.0/24", "LOGIN", "bob@example.org", "ada"]),
+    ("an address", Wanted("bob@example.org"), ["bob@example.org"]),
+    ("nobody", Wanted("nobody"), []),
+    ("no wildcard", Wanted("%"), []),
+    ("a quote", Wanted('"'), []),
+    ("an actor", Wanted(actor="cli:root"), ["zoe"]),
+    ("since", Wanted(since=T + 5), ["zoe"]),
+    ("all three", Wanted("ada", "cli:root", T), []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("wanted", "found"), [c[1:] for c in FILTERS], ids=[c[0] for c in FILTERS])
+def test_filters(stored: IdentityStore, engine: Engine, key: bytes, wanted: Wanted, found: list[str]) -> None:
+    """What was done to somebody's logins was done to him."""
+    IdentityStore(engine, key, Actor("cli:root", "here")).add_identity("zoe", (), T + 5)
+    login = credential(stored)
+    assert [act.subject.replace(login, "LOGIN") for act in acts(engine, wanted)] == found
+
+
+def test_pages(stored: IdentityStore, engine: Engine) -> None:
+    """Newest first, each once."""
+    everyone = acts(engine)
+    first = newest(engine, Wanted(), limit=3)
+    assert [*first, *acts(engine, Wanted(before_id=first[-1].id))] == everyone
+    assert [act.id for act in everyone] == sorted((act.id for act in everyone), reverse=True)
+
+
+def test_a_row_that_was_rolled_back_is_none(engine: Engine) -> None:
+    """The log has what happened."""
+    connection = engine.connect()
+    record(connection, ACTOR, T, "nothing-done", "x", {}, {})
+    connection.rollback()
+    connection.close()
+    assert acts(engine) == []
+
+
+def test_only_what_differs_is_told() -> None:
+    """A value that came, one that went, one that changed; null is a value."""
+    before, after = changed({"a": 1, "b": 2, "c": None, "d": 4}, {"a": 1, "b": 3, "c": None, "e": 5})
+    assert (before, after) == ({"b": 2, "d": 4}, {"b": 3, "e": 5})

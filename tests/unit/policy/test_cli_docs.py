@@ -1,0 +1,55 @@
+"""docs/cli.md has every command with its example and its options, and nothing that there is not."""
+
+import inspect
+import re
+from collections.abc import Iterator
+
+import click
+import pytest
+import typer
+from harness import ROOT
+
+from policy.cli import app
+
+PAGE = (ROOT / "docs" / "cli.md").read_text()
+SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+EVERYWHERE = {"--json", "--help"}  # told once, above all sections
+
+
+def commands(node: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Every command, with the words that lead to it."""
+    if not isinstance(children := getattr(node, "commands", None), dict):
+        yield path, node
+        return
+    for name, child in children.items():
+        yield from commands(child, (*path, name))
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_is_documented(path: tuple[str, ...]) -> None:
+    """With the example that its --help has, and all of its options."""
+    node = COMMANDS[path]
+    section = SECTIONS[path[0] if len(path) > 1 else "First start"]
+    assert re.search(rf"sallyport {' '.join(path)}\b", section)
+    example = re.search(r"^Example: (.+)$", inspect.cleandoc(node.help or ""), re.MULTILINE)
+    assert example, "its --help has no example"
+    assert example[1] in section
+    options = {one for option in node.params for one in (*option.opts, *option.secondary_opts) if one.startswith("--")}
+    told = set(re.findall(r"--[a-z][a-z-]*", section)) | EVERYWHERE
+    assert options <= told
+
+
+def test_nothing_is_documented_that_there_is_not() -> None:
+    """A command that was renamed is renamed there, too; what has a default command may leave it out."""
+    groups = {path[0] for path in COMMANDS if len(path) > 1}
+    known = {option for node in COMMANDS.values() for one in node.params for option in (*one.opts, *one.secondary_opts)}
+    known |= {"--help", "--version", "--install-completion", "--show-completion"}
+    for line in re.findall(r"^ +sallyport ([^#\n]+)", PAGE, re.MULTILINE):
+        words = line.split()
+        assert words[0] in groups, line
+        assert (words[0], words[1]) in COMMANDS or (words[0], "add") in COMMANDS, line
+        assert {word for word in words if word.startswith("--")} <= known, line
+    assert set(SECTIONS) == groups | {"First start"}
