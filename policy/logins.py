@@ -143,9 +143,7 @@ class Logins:
         """The trap that this was. A login that somebody has may have any form, as long as it is in force."""
         closed = await self.traps.closed_by(case.login, case.digest, visit.network)
         found = case.found
-        if proven:
-            if proven.revoked_at is None or proven.kind not in MADE_HERE:
-                return None
+        if proven and proven.revoked_at is not None and proven.kind in MADE_HERE:
             return Closed(Trap.REVOKED, proven.identity, proven.label, proven.has_history)
         if closed and closed.kind is Trap.ADDRESS and found and _is_in_force(found, visit.now):
             return None

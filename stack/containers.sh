@@ -74,13 +74,19 @@ greeting_comes() { # HOST PORT SECONDS -> does an SMTP 220 come before the deadl
 containers_down() { compose down --remove-orphans; }
 containers_destroy() { compose down --volumes --remove-orphans; }
 
+takes_standard_input() { # ARGS... of the command line: "-" is where a file is read from, or written to
+  case " $* " in *" - "*) ;; *) return 1 ;; esac
+}
+
 containers_cli() { # the command line inside the policy container; a terminal only where there is one
   local caller # for the audit log: inside, everybody is the same user
   caller="SALLYPORT_CALLER=${SUDO_USER:-$(id -un)}@$(uname -n)"
   if [ -t 0 ] && [ -t 1 ]; then
     compose exec -e "$caller" policy sallyport "$@"
+  elif takes_standard_input "$@"; then
+    compose exec -T -e "$caller" policy sallyport "$@"
   else
-    # No command reads its input, and the engine's client would swallow what was pasted or piped behind it.
+    # The engine's client would swallow what was pasted or piped behind a command that does not read it.
     compose exec -T -e "$caller" policy sallyport "$@" </dev/null
   fi
 }

@@ -4,10 +4,10 @@ A token is asked for before anything else is looked at. An error of ours says no
 what was asked.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -15,9 +15,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from policy import log
-from policy.api import credentials, identities, people, records
-from policy.api.bodies import Problem
+from policy.api import credentials, identities, imports, people, records
+from policy.api.bodies import BadLine, Problem
 from policy.api.caller import Back
+from policy.api.imports import BadLines
 from policy.location import open_existing
 from policy.settings import Settings
 from policy.setup import digest_key
@@ -38,7 +39,15 @@ _REFUSALS = {
 def open_api(settings: Settings, clock: Callable[[], float]) -> FastAPI:
     """On the database that the settings name."""
     engine, key = open_existing(settings), digest_key(settings)
-    return make_api(Back(engine=engine, key=key, console_origin=settings.console_origin, clock=clock))
+    return make_api(
+        Back(
+            engine=engine,
+            key=key,
+            state_dir=settings.state_dir,
+            console_origin=settings.console_origin,
+            clock=clock,
+        )
+    )
 
 
 def make_api(back: Back) -> FastAPI:
@@ -55,9 +64,8 @@ def make_api(back: Back) -> FastAPI:
         },
     )
     api.state.back = back
-    routers: tuple[APIRouter, ...] = (identities.router, credentials.router, people.router, records.router)
-    for router in routers:
-        api.include_router(router)
+    for module in (identities, credentials, people, records, imports):
+        api.include_router(module.router)
     _add_refusals(api)
     return api
 
@@ -65,7 +73,9 @@ def make_api(back: Back) -> FastAPI:
 def _add_refusals(api: FastAPI) -> None:
     @api.exception_handler(StoreError)
     def cannot(_: Request, error: StoreError) -> JSONResponse:
-        return problem(HTTPStatus.NOT_FOUND if isinstance(error, Unknown) else HTTPStatus.CONFLICT, str(error))
+        status = HTTPStatus.NOT_FOUND if isinstance(error, Unknown) else HTTPStatus.CONFLICT
+        lines = [BadLine.model_validate(one) for one in error.lines] if isinstance(error, BadLines) else []
+        return problem(status, str(error), lines=lines)
 
     @api.exception_handler(RequestValidationError)
     def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -93,8 +103,11 @@ def _methods_of(api: FastAPI, request: Request) -> list[str]:
     return sorted(method for route in fitting for method in route.methods or ())
 
 
-def problem(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    body = Problem(title=status.phrase, status=status, detail=detail)
+def problem(
+    status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None, lines: Sequence[BadLine] = ()
+) -> JSONResponse:
+    """Any refusal, also of the console's for a path that could be none of ours."""
+    body = Problem(title=status.phrase, status=status, detail=detail, lines=list(lines))
     return JSONResponse(body.model_dump(), status, headers, media_type=_PROBLEM)
 
 

@@ -265,9 +265,43 @@ class Token(Shown):
     last_used_at: Moment | None
 
 
+class ImportedLine(BaseModel):
+    """`is_new` is false for who was there already."""
+
+    line: int
+    name: str
+    is_new: bool
+
+
+class EnrolledPerson(ImportedLine):
+    """A link, or the credential of a device, told this once."""
+
+    login: str | None
+    secret: str | None
+    url: str | None
+
+
+class PendingPerson(Shown):
+    """Somebody who still depends on the password of the old server."""
+
+    identity: str
+    login: str
+    last_used_at: Moment | None
+    expires_at: Moment | None
+    has_device: bool
+
+
+class BadLine(Shown):
+    """What is wrong with one line of a file."""
+
+    number: int
+    why: str
+
+
 class Problem(BaseModel):
     """Why a request was not answered, RFC 9457: media type application/problem+json."""
 
     title: str
     status: int
     detail: str
+    lines: list[BadLine] = []  # of a file that was not imported

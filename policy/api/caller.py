@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
@@ -23,6 +24,7 @@ class Back:
 
     engine: Engine
     key: bytes
+    state_dir: Path
     console_origin: str
     clock: Callable[[], float]
 
@@ -33,7 +35,10 @@ class Caller:
 
     token: ApiToken
     now: float
+    actor: Actor
     engine: Engine
+    key: bytes
+    state_dir: Path
     identities: IdentityStore
     people: People
     console_origin: str
@@ -58,7 +63,10 @@ def caller_with(scope: TokenScope) -> Any:  # noqa: ANN401 - what FastAPI calls 
         return Caller(
             token=token,
             now=now,
+            actor=actor,
             engine=back.engine,
+            key=back.key,
+            state_dir=back.state_dir,
             identities=IdentityStore(back.engine, back.key, actor),
             people=People(back.engine, back.key, actor),
             console_origin=back.console_origin,

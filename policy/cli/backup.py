@@ -2,6 +2,7 @@
 
 import contextlib
 import json as documents
+import os
 import shutil
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from policy.cli.output import JSON, when
 from policy.cli.store import actor
 from policy.location import location, open_existing
 from policy.settings import Settings
-from policy.store.archive import ArchiveReader, Manifest
+from policy.store.archive import Manifest, reading
 from policy.store.backup import back_up, note_backup, whole_file
 from policy.store.database import open_database
 from policy.store.errors import StoreError
@@ -64,8 +65,7 @@ def restore(
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     where = location(settings)
     engine = open_database(where)
-    with _source(file, settings.state_dir) as source:
-        archive = ArchiveReader(source)
+    with _source(file, settings.state_dir) as source, reading(source) as archive:
         there = contents(engine)
         if there and not replace:
             raise StoreError(f"there are {there} already; --replace puts the backup in their place")
@@ -100,11 +100,9 @@ def _source(file: str, folder: Path) -> Iterator[IO[bytes]]:
             collected.seek(0)
             yield collected
         return
-    try:
-        source = Path(file).open("rb")
-    except OSError as error:
-        raise StoreError(f"{file} cannot be read ({error.strerror})") from None
-    with source:
+    if not os.access(file, os.R_OK):
+        raise StoreError(f"{file} is not there or cannot be read")
+    with Path(file).open("rb") as source:
         yield source
 
 

@@ -10,17 +10,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from policy.cli.output import JSON, all_pages, print_rows, when
-from policy.cli.sheets import fill, link, reserved
+from policy.cli.sheets import SheetArchive, SheetFolder, drawn, link
 from policy.cli.store import actor, open_identities
 from policy.enrolment import Language, Servers
 from policy.enrolment.migration import Migrants, last_moment, pending, read_mailcow, read_passwd_file
 from policy.enrolment.table import MAX_FILE_OCTETS, BadLine, FileRefused
-from policy.enrolment.users import NewUser, read_users
+from policy.enrolment.users import read_users
 from policy.location import open_existing
 from policy.settings import Settings
 from policy.setup import digest_key
@@ -42,7 +42,8 @@ _PROGRESS_GRAIN = 50
 def import_users(
     file: File,
     sheets: Annotated[
-        Path | None, typer.Option(help="A folder for a sheet per person, to print.", show_default=False)
+        Path | None,
+        typer.Option(help="A folder for a sheet per person; - is a tar on standard output.", show_default=False),
     ] = None,
     device: Annotated[
         str, typer.Option(metavar="LABEL", help="Make a device for each, in place of an invitation.")
@@ -56,9 +57,8 @@ def import_users(
 
     Example: sallyport import users staff.csv --sheets staff-sheets
     """
-    if not (sheets or as_json or dry_run):
-        raise StoreError("say --sheets FOLDER or --json: links, logins and secrets are told this once")
     settings, now = load(Settings), time.time()
+    sink = _sink(sheets, now, dry_run=dry_run, as_json=as_json)
     with _told():
         users, bad = read_users(_content(file), device=device, language=language)
     with organisation(open_existing(settings), digest_key(settings), actor()) as work:
@@ -67,12 +67,21 @@ def import_users(
         _end_if_bad([*bad, *work.bad])
         new = [one for one in work.enrolled if one.is_new]
         if not dry_run:
-            with reserved(sheets, [one.name for one in new]) if sheets else nullcontext():
+            with sink.reserved([one.name for one in new]) if sink else nullcontext():
                 work.commit()
-    if sheets and not dry_run:
+    if sink:
         with _progress(len(new), "sheets") as tell:
-            fill(sheets, users, new, settings, now + days * DAY_S, tell)
-    _show_users(users, work.enrolled, settings, dry_run=dry_run, as_json=as_json, sheets=sheets)
+            for done, (name, sheet) in enumerate(drawn(users, new, settings, now + days * DAY_S), 1):
+                sink.fill(name, sheet)
+                tell(done)
+        sink.close()
+    _tell_where_mail_goes([address for user in users for address in user.addresses], settings)
+    if as_json:
+        print(json.dumps([_shown(one, settings, dry_run) for one in work.enrolled]))
+        return
+    _summary(work.enrolled, dry_run, sys.stderr if str(sheets) == "-" else sys.stdout)
+    if sink and new:
+        print("give each person their sheet, then remove the sheets", file=sys.stderr)
 
 
 @imports.command("dovecot-passwd")
@@ -145,7 +154,7 @@ def _migrate(found: Migrants, until: str, *, dry_run: bool, as_json: bool) -> No
     if as_json:
         print(json.dumps([{"line": one.line, "name": one.name, "is_new": one.is_new} for one in work.enrolled]))
     else:
-        _summary(work.enrolled, dry_run)
+        _summary(work.enrolled, dry_run, sys.stdout)
 
 
 def _content(file: Path) -> bytes:
@@ -189,36 +198,37 @@ def _end_if_bad(bad: Sequence[BadLine]) -> None:
         raise StoreError(f"{len(bad)} {lines} wrong; nothing was imported")
 
 
-def _show_users(
-    users: Sequence[NewUser],
-    enrolled: Sequence[Enrolled],
-    settings: Settings,
-    *,
-    dry_run: bool,
-    as_json: bool,
-    sheets: Path | None,
-) -> None:
-    _tell_where_mail_goes([address for user in users for address in user.addresses], settings)
-    if not as_json:
-        _summary(enrolled, dry_run)
-        if sheets and not dry_run and any(one.is_new for one in enrolled):
-            print(f"sheets in {sheets}: give each person theirs, then remove the folder")
-        return
-    told = []
-    for one in enrolled:
-        shown: dict[str, object] = {"line": one.line, "name": one.name, "is_new": one.is_new}
-        if one.credential and not dry_run:
-            shown |= dataclasses.asdict(one.credential)
-        if one.token and not dry_run:
-            shown["url"] = link(settings, one.token)
-        told.append(shown)
-    print(json.dumps(told))
+def _sink(sheets: Path | None, now: float, *, dry_run: bool, as_json: bool) -> SheetFolder | SheetArchive | None:
+    """Where the sheets go; whatever is told once has to go somewhere."""
+    if sheets and str(sheets) == "-":
+        if as_json:
+            raise typer.BadParameter("standard output cannot be the sheets and JSON at once")
+        if sys.stdout.isatty() and not dry_run:
+            raise StoreError("an archive is nothing for a terminal; name a folder, or send standard output to a file")
+    if dry_run:
+        return None
+    if not (sheets or as_json):
+        raise StoreError("say --sheets FOLDER or --json: links, logins and secrets are told this once")
+    if not sheets:
+        return None
+    return SheetArchive(sys.stdout.buffer, now) if str(sheets) == "-" else SheetFolder(sheets)
 
 
-def _summary(enrolled: Sequence[Enrolled], dry_run: bool) -> None:
+def _shown(one: Enrolled, settings: Settings, dry_run: bool) -> dict[str, object]:
+    shown: dict[str, object] = {"line": one.line, "name": one.name, "is_new": one.is_new}
+    if dry_run:
+        return shown
+    if one.credential:
+        shown |= dataclasses.asdict(one.credential)
+    if one.token:
+        shown["url"] = link(settings, one.token)
+    return shown
+
+
+def _summary(enrolled: Sequence[Enrolled], dry_run: bool, where: TextIO) -> None:
     new = sum(one.is_new for one in enrolled)
     words = "would be imported, nothing was changed" if dry_run else "imported"
-    print(f"{new} {words}; {len(enrolled) - new} were there already")
+    print(f"{new} {words}; {len(enrolled) - new} were there already", file=where)
 
 
 def _tell_where_mail_goes(addresses: Sequence[str], settings: Settings) -> None:

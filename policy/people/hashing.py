@@ -125,17 +125,21 @@ def measure(stopwatch: Callable[[], float], target_s: float = TARGET_S, memory_k
 def kept_cost(path: Path, stopwatch: Callable[[], float]) -> Cost:
     """What was measured when the console started first. Without the file, it is measured now and kept there."""
     try:
-        return Cost(**json.loads(path.read_text()))
-    except FileNotFoundError:
+        if path.exists():
+            return Cost(**json.loads(path.read_text()))
         chosen = measure(stopwatch)
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         draft.write_text(json.dumps(asdict(chosen)) + "\n")
         draft.replace(path)
-        return chosen
+    except OSError as error:
+        raise SettingError(
+            "POLICY_STATE_DIR", f"{path} cannot be read or written ({error.strerror})", "check the folder and its owner"
+        ) from None
     except (ValueError, TypeError):
         raise SettingError(
             "POLICY_STATE_DIR", f"{path} does not hold the cost of a password", "remove it; it is measured again"
         ) from None
+    return chosen
 
 
 def _seconds(stopwatch: Callable[[], float], memory_kib: int, passes: int) -> float:

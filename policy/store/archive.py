@@ -1,16 +1,18 @@
 """The file of a backup: one format for both databases, so that it also moves a store from one to the other.
 
-A gzipped tar. `tables/NAME.jsonl` has a JSON object for each row, octets as {"base64": "..."}; `keys/PATH` is a key file
-of POLICY_STATE_DIR; `manifest.json` comes last and names all of them with their SHA-256, so that a file which was cut
-off is known to be one. Everything in it can be read with tar and any JSON reader.
+A gzipped tar. `tables/NAME.jsonl` has a JSON object for each row, octets as {"base64": "..."}; `keys/PATH` is a key
+file of POLICY_STATE_DIR; `manifest.json` comes last and names all of them with their SHA-256, so that a file which was
+cut off is known to be one. Everything in it can be read with tar and any JSON reader.
 """
 
 import base64
+import contextlib
 import hashlib
 import io
 import json
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -52,11 +54,10 @@ class Manifest(BaseModel):
 
 
 class ArchiveWriter:
-    """Writes one archive. Tables are collected in a file in `folder` first, because tar wants to know how long they are."""
+    """Writes one archive. Tables are collected in a file in `folder` first: tar wants to know how long they are."""
 
-    def __init__(self, file: IO[bytes], made_at: float, folder: Path) -> None:
-        self._tar = tarfile.open(fileobj=file, mode="w|gz")
-        self._made_at, self._folder = made_at, folder
+    def __init__(self, tar: tarfile.TarFile, made_at: float, folder: Path) -> None:
+        self._tar, self._made_at, self._folder = tar, made_at, folder
 
     def add_table(self, name: str, rows: Iterable[Row]) -> Part:
         count, digest = 0, hashlib.sha256()
@@ -73,9 +74,8 @@ class ArchiveWriter:
         self._add(_key(name), io.BytesIO(content))
         return Part(sha256=hashlib.sha256(content).hexdigest())
 
-    def close(self, manifest: Manifest) -> None:
+    def add_manifest(self, manifest: Manifest) -> None:
         self._add(_MANIFEST, io.BytesIO(manifest.model_dump_json(indent=2).encode() + b"\n"))
-        self._tar.close()
 
     def _add(self, name: str, content: IO[bytes]) -> None:
         member = tarfile.TarInfo(name)
@@ -87,23 +87,16 @@ class ArchiveWriter:
 class ArchiveReader:
     """Reads one, and believes nothing that its manifest does not vouch for."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        try:
-            self._tar = tarfile.open(fileobj=file, mode="r:gz")
-            content = self._file(_MANIFEST).read()
-        except (OSError, EOFError, tarfile.TarError) as error:
-            raise StoreError(_DAMAGED.format(error)) from None
-        self.manifest = _manifest(content)
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self._tar = tar
+        self.manifest = _manifest(self._file(_MANIFEST).read())
 
     def rows(self, table: str) -> Iterator[dict[str, Any]]:
         """Those of one table. What is wrong with them is only known, and said, after the last one."""
         digest = hashlib.sha256()
-        try:
-            for line in self._file(_table(table)):
-                digest.update(line)
-                yield json.loads(line, object_hook=_value)
-        except (OSError, EOFError, ValueError, tarfile.TarError) as error:
-            raise StoreError(_DAMAGED.format(f"table {table}, {error}")) from None
+        for line in self._file(_table(table)):
+            digest.update(line)
+            yield json.loads(line, object_hook=_value)
         _check(table, digest.hexdigest(), self.manifest.tables[table])
 
     def key(self, name: str) -> bytes:
@@ -119,6 +112,23 @@ class ArchiveReader:
         if found is None:
             raise StoreError(_DAMAGED.format(f"{name} is missing"))
         return found
+
+
+@contextlib.contextmanager
+def writing(file: IO[bytes], made_at: float, folder: Path) -> Iterator[ArchiveWriter]:
+    """A new archive."""
+    with tarfile.open(fileobj=file, mode="w|gz") as tar:
+        yield ArchiveWriter(tar, made_at, folder)
+
+
+@contextlib.contextmanager
+def reading(file: IO[bytes]) -> Iterator[ArchiveReader]:
+    """An archive that there is. While it is read, whatever is wrong with it ends with a sentence."""
+    try:
+        with tarfile.open(fileobj=file, mode="r:gz") as tar:
+            yield ArchiveReader(tar)
+    except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:
+        raise StoreError(_DAMAGED.format(error)) from None
 
 
 def _manifest(content: bytes) -> Manifest:

@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, Table, select, text
 
 from policy.store import audit
-from policy.store.archive import FORMAT, ArchiveWriter, Manifest, Row
+from policy.store.archive import FORMAT, Manifest, Row, writing
 from policy.store.database import newest_revision
 from policy.store.errors import StoreError
 from policy.store.models import Base
@@ -30,8 +30,7 @@ _ROWS_AT_ONCE = 5000
 
 def back_up(engine: Engine, state_dir: Path, file: IO[bytes], now: float, say: Say) -> Manifest:
     """Write everything to `file`."""
-    writer = ArchiveWriter(file, now, state_dir)
-    with _snapshot(engine) as connection:
+    with writing(file, now, state_dir) as writer, _snapshot(engine) as connection:
         revision = MigrationContext.configure(connection).get_current_revision()
         if revision != newest_revision():
             raise StoreError("the database has not the schema of this version; run `sallyport init` first")
@@ -39,19 +38,18 @@ def back_up(engine: Engine, state_dir: Path, file: IO[bytes], now: float, say: S
             table.name: writer.add_table(table.name, _rows(connection, table, say))
             for table in Base.metadata.sorted_tables
         }
-        last_ids = last_ids_of(connection)
-    keys = {name: writer.add_key(name, (state_dir / name).read_bytes()) for name in KEYS if (state_dir / name).exists()}
-    manifest = Manifest(
-        format=FORMAT,
-        version=VERSION,
-        revision=revision,
-        made_at=now,
-        database=engine.dialect.name,
-        tables=tables,
-        last_ids=last_ids,
-        keys=keys,
-    )
-    writer.close(manifest)
+        keys = [name for name in KEYS if (state_dir / name).exists()]
+        manifest = Manifest(
+            format=FORMAT,
+            version=VERSION,
+            revision=revision,
+            made_at=now,
+            database=engine.dialect.name,
+            tables=tables,
+            last_ids=last_ids_of(connection),
+            keys={name: writer.add_key(name, (state_dir / name).read_bytes()) for name in keys},
+        )
+        writer.add_manifest(manifest)
     return manifest
 
 
@@ -113,8 +111,8 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
 
 def _rows(connection: Connection, table: Table, say: Say) -> Iterator[Row]:
     number = 0
-    wanted = select(table).order_by(*table.primary_key)
-    with connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(wanted) as found:
+    wanted = select(table).order_by(*table.primary_key).execution_options(yield_per=_ROWS_AT_ONCE)
+    with connection.execute(wanted) as found:
         for number, row in enumerate(found.mappings(), 1):
             yield dict(row)
             if number % _ROWS_AT_ONCE == 0:

@@ -143,4 +143,6 @@ def newest_traps(engine: Engine, limit: int) -> list[TrapHit]:
 def _range(login: str) -> tuple[str, str]:
     """The addresses that a login may stand for: itself, or those whose local part it is."""
     canonical = canonical_address(login)
-    return (canonical, canonical) if "@" in login else (f"{canonical}@", f"{canonical}@{_LAST}")
+    if "@" in login or not login:  # before the @ of a whole domain there is nothing
+        return canonical, canonical
+    return f"{canonical}@", f"{canonical}@{_LAST}"

@@ -6,5 +6,5 @@ import asyncio
 async def connections_closed() -> None:
     """TLS ends when both sides have said so, which takes the event loop some rounds."""
     async with asyncio.timeout(10):
-        while any(one._sock for one in asyncio.get_running_loop()._transports.values()):
-            await asyncio.sleep(0.01)  # noqa: ASYNC110 - asyncio tells nobody when a transport is gone
+        while any(one._sock for one in asyncio.get_running_loop()._transports.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # asyncio tells nobody when a transport is gone

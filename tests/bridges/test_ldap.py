@@ -167,7 +167,7 @@ SEARCHES = [
         {"ldap_service_dn": ""},
         "ada",
         ADAS_PASSWORD,
-        Later("the search ended with 32"),
+        Later("the search ended with 50"),
     ),
     (
         "a service account that is refused",

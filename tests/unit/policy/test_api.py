@@ -1,6 +1,9 @@
 """Every route does what its command does, and writes into the audit log whose token it was."""
 
+import io
 import re
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +27,17 @@ def tokens(engine: Engine) -> TokenBook:
 
 
 @pytest.fixture
-def api(engine: Engine) -> FastAPI:
+def api(engine: Engine, tmp_path: Path) -> FastAPI:
     """The application."""
-    return make_api(Back(engine=engine, key=KEY, console_origin="https://mail.example.org", clock=lambda: NOW))
+    return make_api(
+        Back(
+            engine=engine,
+            key=KEY,
+            state_dir=tmp_path,
+            console_origin="https://mail.example.org",
+            clock=lambda: NOW,
+        )
+    )
 
 
 @pytest.fixture
@@ -167,6 +178,50 @@ def test_records(client: Client) -> None:
     assert client.get("/token").json()["name"] == "everything"
 
 
+USERS = "name,address,owner\nada,ada@example.org,Ada Lovelace\nbob,bob@example.org,Bob\n"
+PASSWD = "ada@example.org:{SHA512-CRYPT}$6$rounds=1000$abcdefgh$" + "a" * 86 + "::::::\n"
+
+
+def test_a_whole_organisation(client: Client) -> None:
+    """Tried, imported, and imported again; links are told once."""
+    tried = client.post("/imports/users?dry_run=true", content=USERS)
+    assert [one["url"] for one in tried.json()] == [None, None]
+    assert client.get("/identities/ada").status_code == 404
+    imported = client.post("/imports/users", content=USERS).json()
+    assert [one["name"] for one in imported] == ["ada", "bob"]
+    assert all("/invite/" in one["url"] for one in imported)
+    assert [one["is_new"] for one in client.post("/imports/users", content=USERS).json()] == [False, False]
+
+
+def test_a_file_with_bad_lines(client: Client) -> None:
+    """Each is told with its number, and nothing is imported."""
+    answer = client.post("/imports/users", content=USERS + "eve,nothing\nmallory,ada@example.org\n")
+    assert answer.status_code == 409
+    assert [one["number"] for one in answer.json()["lines"]] == [4, 5]
+    assert client.get("/identities/ada").status_code == 404
+    assert client.post("/imports/users", content=b"\xff\xfe").status_code == 409
+
+
+def test_a_migration(client: Client) -> None:
+    """Old logins work until a day; who has not moved is listed."""
+    imported = client.post("/imports/dovecot-passwd?until=2027-12-31&domain=example.org", content=PASSWD)
+    assert [one["name"] for one in imported.json()] == ["ada"], imported.text
+    (pending,) = client.get("/imports/pending").json()
+    assert (pending["login"], pending["expires_at"][:10]) == ("ada@example.org", "2028-01-01")  # its first moment
+    late = client.post("/imports/dovecot-passwd?until=1999-12-31&domain=example.org", content=PASSWD)
+    assert late.status_code == 409
+
+
+def test_a_backup(client: Client, engine: Engine) -> None:
+    """One archive with everything; the audit log says that it was made."""
+    add_ada(client)
+    answer = client.get("/backup")
+    assert answer.headers["content-type"] == "application/gzip"
+    with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
+        assert any("identity" in name for name in archive.getnames())
+    assert acts(engine)[0][:2] == ("api:everything", "backup-made")
+
+
 REFUSALS = [
     ("an unknown identity", "GET", "/identities/nobody", None, 404, "there is no identity 'nobody'"),
     ("a name that is taken", "POST", "/identities", {"name": "ada"}, 409, "there is an identity 'ada' already"),
@@ -208,7 +263,8 @@ def routes(api: FastAPI) -> list[tuple[str, str, str]]:
         for method in methods:
             family = path.split("/")[1]
             scope = "read" if method == "get" else "write"
-            found.append((method.upper(), path, "audit" if scope == "read" and family in AUDITED else scope))
+            scope = "audit" if scope == "read" and family in AUDITED else scope
+            found.append((method.upper(), path, "backup" if family == "backup" else scope))
     return found
 
 

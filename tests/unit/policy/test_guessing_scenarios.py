@@ -19,7 +19,7 @@ from policy.contract import LoginAnswer, LoginOutcome, LoginStep
 from policy.engine.guessing import DAY_S, HOUR_S, MINUTE_S, Walls
 from policy.logins import _Memory
 from policy.store.identities import IdentityStore, NewCredential
-from policy.store.rows import Terms
+from policy.store.rows import Profile, Terms
 from policy.store.traps import TrapHit, newest_traps
 
 T = 1_000_000.0
@@ -236,6 +236,7 @@ OF_ADA = {name: sprung for name, sprung in TRAPS.items() if sprung.identity}
 def words(store: IdentityStore, ada: NewCredential) -> dict[str, str]:
     """Ada has renewed the laptop's secret, and lost her phone; a decoy lies in the wiki."""
     store.add_address("ada", "ada.lovelace@example.org", T)
+    store.add_identity("invoices", ("@invoices.example",), T, profile=Profile.APP)
     renewed = store.renew(ada.login, T)
     phone = store.add_credential("ada", "phone", T)
     store.revoke(phone.login, T)

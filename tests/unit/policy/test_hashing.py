@@ -103,6 +103,8 @@ def test_the_cost_is_measured_once(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="measured again"):
         kept_cost(path, time.perf_counter)
     assert list(tmp_path.iterdir()) == [path]
+    with pytest.raises(SettingError, match="check the folder"):
+        kept_cost(tmp_path / "missing" / "cost.json", time.perf_counter)
 
 
 async def test_a_storm_is_bounded() -> None:

@@ -1,13 +1,16 @@
 """`sallyport import` and `sallyport dns`: whole organisations, all or nothing, told once."""
 
 import contextlib
+import io
 import json
+import os
 import re
 import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -16,6 +19,7 @@ from typing import Any
 
 import pytest
 from conftest import ACTOR, T
+from harness import ROOT
 from sqlalchemy import Engine, func, select
 
 from policy.brain import Brain
@@ -248,7 +252,8 @@ def test_import_users_with_sheets(run: Run, file: Callable[..., Path], tmp_path:
     path, sheets = file(USERS), tmp_path / "sheets"
     done = run("import", "users", path, "--sheets", sheets)
     assert done.code in (0, None), done.err
-    assert done.out.startswith("3 imported; 0 were there already\nsheets in ")
+    assert done.out == "3 imported; 0 were there already\n"
+    assert "give each person their sheet" in done.err
     assert "elsewhere.example is delivered elsewhere" in done.err
     assert sorted(one.name for one in sheets.iterdir()) == [
         "ada.html", "ada.txt", "bob.html", "bob.txt", "printer.html", "printer.txt",
@@ -265,6 +270,31 @@ def test_import_users_with_sheets(run: Run, file: Callable[..., Path], tmp_path:
     again = run("import", "users", path, "--sheets", tmp_path / "others")
     assert again.out == "0 imported; 3 were there already\n"
     assert list((tmp_path / "others").iterdir()) == []
+
+
+def test_import_users_by_standard_input_and_output(tmp_path: Path) -> None:
+    """For who is outside of the container: the file comes in, and the sheets go out as an archive."""
+    environment = {
+        "POLICY_STATE_DIR": str(tmp_path),
+        "POLICY_GATEWAY_TOKEN_FILE": str(tmp_path / "gateway.token"),
+        "POLICY_DOVECOT_TOKEN_FILE": str(tmp_path / "dovecot.token"),
+        "POLICY_TLS_CERT": str(tmp_path / "cert.pem"),
+        "POLICY_TLS_KEY": str(tmp_path / "key.pem"),
+    }
+    command = [sys.executable, "-c", "from policy.cli import main; main()"]
+    options = {"cwd": ROOT, "env": os.environ | environment, "capture_output": True}
+    subprocess.run([*command, "init"], check=True, **options)
+    done = subprocess.run([*command, "import", "users", "-", "--sheets", "-"], input=USERS, check=True, **options)
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        assert [one.name for one in archive] == ["sheets"] + [
+            f"sheets/{name}.{kind}" for name in ("ada", "bob", "printer") for kind in ("html", "txt")
+        ]
+        assert {one.mode for one in archive} == {0o700, 0o600}
+        page = archive.extractfile("sheets/bob.html")
+        assert page is not None
+        assert b"Bob &lt;b&gt;" in page.read()
+    assert done.stderr.startswith(b"note: mail TO")
+    assert b"3 imported; 0 were there already" in done.stderr
 
 
 def test_import_users_with_json(run: Run, file: Callable[..., Path]) -> None:
@@ -294,6 +324,7 @@ ONE_BAD_LINE = b"name,address\nada,nothing\n"
 BAD = [
     # what it shows, file, options, code, parts of what is said
     ("nowhere to tell secrets", USERS, (), 1, ["--sheets"]),
+    ("two things on standard output", USERS, ("--json", "--sheets", "-"), 2, ["at once"]),
     ("bad lines", TWO_BAD_LINES, ("--json",), 1, ["line 2:", "line 3:", "2 lines are wrong; nothing was imported"]),
     ("one bad line", ONE_BAD_LINE, ("--json",), 1, ["line 2:", "1 line is wrong; nothing was imported"]),
     ("no CSV", b"\xff\xfe", ("--json",), 1, ["not UTF-8"]),
