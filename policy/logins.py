@@ -19,10 +19,10 @@ from functools import partial
 from policy import log, sasl
 from policy.alerts import AlertKind
 from policy.bridges.answers import Later, Wrong
-from policy.contract import LoginAnswer, LoginOutcome
+from policy.contract import LoginAnswer, LoginOutcome, canonical_address
 from policy.engine.gates import Entrance, refusal_at_gates
 from policy.engine.guessing import DAY_S, HOUR_S, Attempt, Trap, Walls
-from policy.engine.sources import Network, is_within
+from policy.engine.sources import NOWHERE, Network, is_within
 from policy.proofs import MADE_HERE, Case, GoOn, Prover, Visit
 from policy.store.directory import Found
 from policy.store.traps import Closed, TrapHit, TrapRecords, Traps
@@ -96,8 +96,9 @@ class Logins:
         await self.prover.close()
 
     def _attempt(self, case: Case, visit: Visit) -> Attempt:
+        """Logins are counted in their canonical form: in capitals it is no other one."""
         return Attempt(
-            login=case.login if case.is_counted else None,
+            login=canonical_address(case.login) if case.is_counted else None,
             network=None if is_within(visit.client_address, self.unwalled) else visit.network,
             is_known=case.found is not None,
             has_history=case.found is not None and case.found.has_history,
@@ -109,7 +110,8 @@ class Logins:
         last_used_at = found.last_used_at
         if last_used_at is None or visit.now - last_used_at >= USE_GRAIN_S:
             self.writer.make_later(partial(self.uses.note_credential, found.id, visit.client_address, visit.now))
-        if found.network_used_at is None or visit.now - found.network_used_at >= NETWORK_GRAIN_S:
+        is_due = found.network_used_at is None or visit.now - found.network_used_at >= NETWORK_GRAIN_S
+        if is_due and visit.network != NOWHERE:
             self.writer.make_later(partial(self.uses.note_network, found.identity_id, visit.network, visit.now))
         log.login_granted(visit.session, visit.client_address, visit.mechanism, found.login, found.identity)
         grants = await self.prover.directory.grants(found)

@@ -36,7 +36,7 @@ LOGIN_LIMIT, LOGIN_SPAN_S = 50, DAY_S
 NETWORK_LIMIT, NETWORK_SPAN_S = 5, HOUR_S  # distinct logins with a wrong secret
 PENALTIES_S = (1 * HOUR_S, 2 * HOUR_S, 4 * HOUR_S, 8 * HOUR_S, 16 * HOUR_S, 24 * HOUR_S)
 PENALTY_REMEMBERED_S = DAY_S  # after its end; the next one within that is the longer one
-NETWORKS_KEPT, STRANGERS_KEPT = 50_000, 20_000  # at most 50 MB together
+NETWORKS_KEPT, STRANGERS_KEPT = 50_000, 20_000  # at most 60 MB together, measured
 
 _LOGIN_LEVELS = (2, TARPIT_FROM, LOGIN_LIMIT)  # distinct secrets at which the next level of guilt begins
 _BEFORE_PENALTIES = range(NETWORK_LIMIT)  # levels of networks: by the number of logins tried, then by the penalty

@@ -6,17 +6,18 @@ from functools import lru_cache
 
 _IPV4_OCTETS = 3  # that name the network
 _IPV6_PREFIX = 48
+NOWHERE = "unknown"
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """`192.0.2.0/24` or `2001:db8:1::/48`. Whoever has no address is in one network with all who have none."""
+    """`192.0.2.0/24` or `2001:db8:1::/48`. Whoever has no address is NOWHERE, with all who have none."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return "unknown"
+        return NOWHERE
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
         parsed = parsed.ipv4_mapped
     if isinstance(parsed, ipaddress.IPv4Address):

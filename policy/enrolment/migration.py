@@ -92,9 +92,7 @@ def last_moment(day: str, now: float) -> float:
     if end.timestamp() <= now:
         raise ValueError(f"{day} is over; say until when the old passwords are to work")
     if end.timestamp() > now + MOST_DAYS * 86400:
-        raise ValueError(
-            f"{day} is more than {MOST_DAYS} days away; an import can be repeated with a later day"
-        )
+        raise ValueError(f"{day} is more than {MOST_DAYS} days away; an import can be repeated with a later day")
     return end.timestamp()
 
 

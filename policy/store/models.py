@@ -111,7 +111,7 @@ class Decoys(Base):
 
 
 class TrapHits(Base):
-    """A trap that closed. The rows are bounded: see policy.store.records."""
+    """A trap that closed. The rows are bounded: see policy.store.traps."""
 
     __tablename__ = "trap_hit"
     id: Mapped[int] = mapped_column(primary_key=True)

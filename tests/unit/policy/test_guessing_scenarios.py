@@ -424,6 +424,13 @@ async def test_a_network_that_was_not_used_for_long_is_forgotten(
     assert [one[0] for one in networks_of(store, "ada")] == ["2001:db8:bad::/48", "198.51.100.0/24"]
 
 
+async def test_who_comes_from_nowhere_makes_no_history(world: World, store: IdentityStore, ada: NewCredential) -> None:
+    """Without an address there is no network that could be anybody's."""
+    assert (await world.imap(ada.login, ada.secret, "")).outcome is GRANTED
+    await world.written()
+    assert networks_of(store, "ada") == []
+
+
 GATES = [
     # what it shows, terms, address, over SMTP, over IMAP
     ("everywhere", Terms(), ABROAD, GRANTED, GRANTED),
