@@ -50,6 +50,7 @@ _REPLY_TO_LOGIN: Mapping[LoginOutcome, Reply] = {
     LoginOutcome.REFUSED: replies.LOGIN_REFUSED,
     LoginOutcome.MALFORMED: replies.BAD_AUTH_SYNTAX,
     LoginOutcome.LATER: replies.LOGIN_LATER,
+    LoginOutcome.UNAVAILABLE: replies.LOGIN_UNAVAILABLE,
 }
 
 

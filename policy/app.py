@@ -140,7 +140,7 @@ def _add_dovecot_routes(app: FastAPI, brain: Brain, token: str) -> None:
         if answer.grants:
             return answer.grants.identity
         # 429: nothing was looked at; Dovecot says "try again later" and not "wrong".
-        raise HTTPException(429 if answer.outcome is LoginOutcome.LATER else 403)
+        raise HTTPException(403 if answer.outcome is LoginOutcome.REFUSED else 429)
 
     @app.post("/v1/dovecot/mailbox", dependencies=allowed, response_class=PlainTextResponse)
     async def dovecot_mailbox(name: Annotated[str, Form()]) -> str:

@@ -75,6 +75,7 @@ class LoginOutcome(StrEnum):
     REFUSED = "refused"
     MALFORMED = "malformed"
     LATER = "later"  # nothing was looked at: too many guesses from there, or too much to do
+    UNAVAILABLE = "unavailable"  # somebody else has to say, and does not answer
 
 
 class LoginStep(Frozen):

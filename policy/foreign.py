@@ -7,14 +7,20 @@ told to come later; logins of devices, which take microseconds, notice nothing o
 import asyncio
 import secrets
 from collections import deque
+from dataclasses import dataclass
 
 from policy import foreign_hashes
-from policy.bridges.answers import Answer, Later, Right, Wrong
+from policy.bridges.answers import Right, Wrong
 from policy.people.errors import Busy
 from policy.people.hashing import HashingPool
 
 _PARALLEL, _QUEUE = 2, 20
 _REFUSALS_KEPT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """There is too much to verify; what was offered was not looked at."""
 
 
 class ForeignSecrets:
@@ -24,13 +30,13 @@ class ForeignSecrets:
         self._pool = pool or HashingPool(_PARALLEL, _QUEUE)
         self._refusals = deque[float](maxlen=_REFUSALS_KEPT)  # how long each took
 
-    async def check(self, stored: str, secret: str) -> Answer:
-        """Whether `secret` is the one that `stored` was made of."""
+    async def check(self, stored: str, secret: str) -> Right | Wrong | Full:
+        """Whether `secret` is the one that `stored` was made of; Full where too many wait for that already."""
         began = _seconds()
         try:
             is_right = await self._pool.run(foreign_hashes.verify, stored, secret)
         except Busy:
-            return Later("too many secrets to verify")
+            return Full()
         if is_right:
             return Right("")
         self._refusals.append(_seconds() - began)

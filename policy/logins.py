@@ -23,6 +23,7 @@ from policy.contract import LoginAnswer, LoginOutcome, canonical_address
 from policy.engine.gates import Entrance, refusal_at_gates
 from policy.engine.guessing import DAY_S, HOUR_S, Attempt, Trap, Walls
 from policy.engine.sources import NOWHERE, Network, is_within
+from policy.foreign import Full
 from policy.proofs import MADE_HERE, Case, GoOn, Prover, Visit
 from policy.store.directory import Found
 from policy.store.traps import Closed, TrapHit, TrapRecords, Traps
@@ -64,12 +65,14 @@ class Logins:
         case = await self.prover.case(claim, visit)
         attempt = self._attempt(case, visit)
         if wall := self.walls.wall_for(attempt, visit.now):
-            return _later(visit, wall.value)
+            return _deferred(visit, wall.value, LoginOutcome.LATER)
         proof = await case.prove()
         if isinstance(proof, GoOn):
             return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=proof.challenge)
+        if isinstance(proof, Full):
+            return _deferred(visit, "too many secrets to verify", LoginOutcome.LATER)
         if isinstance(proof, Later):
-            return _later(visit, proof.why)
+            return _deferred(visit, proof.why, LoginOutcome.UNAVAILABLE)
         if isinstance(proof, Wrong) or not case.found:
             return await self._refused(case, attempt, visit, proof.why if isinstance(proof, Wrong) else "")
         entrance = Entrance(scope=visit.scope, client_address=visit.client_address, now=visit.now)
@@ -186,9 +189,9 @@ def _is_in_force(found: Found, now: float) -> bool:
     return found.revoked_at is None and (found.expires_at is None or found.expires_at > now)
 
 
-def _later(visit: Visit, why: str) -> LoginAnswer:
+def _deferred(visit: Visit, why: str, outcome: LoginOutcome) -> LoginAnswer:
     log.login_deferred(visit.session, visit.client_address, visit.mechanism, why)
-    return LoginAnswer(outcome=LoginOutcome.LATER)
+    return LoginAnswer(outcome=outcome)
 
 
 def _told(hit: TrapHit) -> list[str]:

@@ -18,7 +18,7 @@ from typing import Any
 from policy import sasl
 from policy.bridges.answers import Later, Right, Wrong
 from policy.bridges.opened import Bridges
-from policy.foreign import ForeignSecrets
+from policy.foreign import ForeignSecrets, Full
 from policy.store.directory import Directory, Found
 from policy.store.handles import Kind
 
@@ -57,7 +57,7 @@ class GoOn:
     challenge: bytes
 
 
-Proof = Proven | GoOn | Wrong | Later
+Proof = Proven | GoOn | Wrong | Later | Full
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,5 +167,5 @@ PROOFS: Mapping[type, Callable[[Prover, Any, Visit], Awaitable[Case]]] = {
 }
 
 
-def _proof(answer: Right | Wrong | Later) -> Proof:
+def _proof(answer: Right | Wrong | Later | Full) -> Proof:
     return Proven() if isinstance(answer, Right) else answer

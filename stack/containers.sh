@@ -80,7 +80,7 @@ takes_standard_input() { # ARGS... of the command line: "-" is where a file is r
 
 containers_cli() { # the command line inside the policy container; a terminal only where there is one
   local caller # for the audit log: inside, everybody is the same user
-  caller="SALLYPORT_CALLER=${SUDO_USER:-$(id -un)}@$(uname -n)"
+  caller="SALLYPORT_CALLER=$(who_calls)"
   if [ -t 0 ] && [ -t 1 ]; then
     compose exec -e "$caller" policy sallyport "$@"
   elif takes_standard_input "$@"; then

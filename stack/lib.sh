@@ -25,6 +25,8 @@ choose_stack() { # sets STACK from TEST
 
 test_suffix() { [ "$STACK" = main ] || printf '%s' "$1"; } # what names of the test stack have in addition
 
+who_calls() { printf '%s@%s' "${SUDO_USER:-$(id -un)}" "$(uname -n)"; } # who calls, for the audit log
+
 engine_answers() { docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; }
 
 check_way() {

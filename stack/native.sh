@@ -190,5 +190,5 @@ native_destroy() {
 
 native_cli() {
   set_native_paths
-  run_inside cli "$@"
+  SALLYPORT_CALLER="$(who_calls)" run_inside cli "$@"
 }

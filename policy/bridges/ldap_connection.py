@@ -27,7 +27,7 @@ from policy.bridges.ldap_messages import (
 
 _PORTS = {"ldap": 389, "ldaps": 636}
 _PIECE = 16 * 1024
-_ENTRIES_LIMIT = 100  # of one answer; we ask for two
+_ENTRIES_LIMIT = 100  # of one answer; we ask for two, and references to other servers come beside them
 _LAST = (BIND_ANSWER, SEARCH_DONE, EXTENDED_ANSWER)
 
 
@@ -89,6 +89,8 @@ class Connection:
             self._writer.write(request(self._number, operation))
             await self._writer.drain()
             while not answers or answers[-1].kind not in _LAST:
+                if len(answers) > _ENTRIES_LIMIT:
+                    raise Broken("an answer without end")
                 answers.append(await self._next())
         except (OSError, Broken) as error:
             raise Unavailable(_sentence(error)) from None

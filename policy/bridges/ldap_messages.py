@@ -86,7 +86,7 @@ def split(received: bytes) -> tuple[bytes, bytes] | None:
     """The content of the first message, and what follows it; None as long as it is not complete."""
     if received and received[0] != _SEQUENCE:
         raise Broken("no LDAP message")
-    bounds = _bounds(received, 0)
+    bounds = _bounds(received)
     if bounds is None:
         return None
     begin, end = bounds
@@ -130,18 +130,18 @@ def _integer(value: int) -> bytes:
 
 def _first(content: bytes) -> tuple[int, bytes, bytes]:
     """The first element: its tag, what it contains, and what follows it."""
-    bounds = _bounds(content, 0)
+    bounds = _bounds(content)
     if bounds is None or bounds[1] > len(content):
         raise Broken("an element that has no end")
     begin, end = bounds
     return content[0], content[begin:end], content[end:]
 
 
-def _bounds(received: bytes, at: int) -> tuple[int, int] | None:
+def _bounds(received: bytes) -> tuple[int, int] | None:
     """Where the content of an element begins and ends; None as long as its length is not complete."""
-    if len(received) < at + 2:
+    if len(received) < 2:  # noqa: PLR2004 - the tag and the first octet of the length
         return None
-    length, begin = received[at + 1], at + 2
+    length, begin = received[1], 2
     if length >= _LONG:
         count = length - _LONG
         if not 1 <= count <= 4:  # noqa: PLR2004 - RFC 4511 section 5.1: definite, and no server needs more

@@ -12,11 +12,13 @@ from policy.cli.arguments import Login, Name, Yes, complete_name, confirm, futur
 from policy.cli.client_certificates import issue
 from policy.cli.output import JSON, TABLE_ROWS, Limit, all_pages, print_rows, print_values, when
 from policy.cli.store import open_identities
+from policy.settings import Settings
 from policy.store.credentials import CredentialChanges
 from policy.store.errors import StoreError
 from policy.store.handles import Scope
 from policy.store.identities import Credential, NewCredential
 from policy.store.rows import SCOPES, Terms
+from service.settings import SettingError, load
 
 credential = typer.Typer(help="Logins and secrets, one for each device.", no_args_is_help=True)
 
@@ -90,6 +92,7 @@ def credential_add(  # noqa: PLR0913, PLR0917 - each is an option of the command
         raise typer.BadParameter("choose one of --certificate, --issue-certificate, --oidc and --ldap")
     if dn and ldap is None:
         raise typer.BadParameter("--dn goes with --ldap")
+    _refuse_without_bridge(oidc, ldap, dn)
     store, now = open_identities(), time.time()
     terms = Terms(tuple(scopes or SCOPES), tuple(networks or ()), future(expires))
     if certificate:
@@ -105,6 +108,21 @@ def credential_add(  # noqa: PLR0913, PLR0917 - each is an option of the command
         show_new(store.add_credential(name, label, now, terms), store.identity(name).addresses, json)
         return
     _show_without_secret(added, store.identity(name).addresses, json)
+
+
+def _refuse_without_bridge(oidc: str | None, ldap: str | None, dn: str) -> None:
+    """A login that nothing could prove would only look like one."""
+    settings = load(Settings)
+    if oidc is not None and not settings.oidc_issuer:
+        raise SettingError("POLICY_OIDC_ISSUER", "no issuer is set, so no token proves anything", "set it first")
+    if ldap is not None and not settings.ldap_url:
+        raise SettingError("POLICY_LDAP_URL", "no LDAP server is set, so there is nothing to bind at", "set it first")
+    if ldap is not None and not (dn or settings.ldap_bind_dn or settings.ldap_search_base):
+        raise SettingError(
+            "POLICY_LDAP_BIND_DN",
+            "neither it nor POLICY_LDAP_SEARCH_BASE says as whom a login binds",
+            "set one of them, or give --dn",
+        )
 
 
 def _fingerprint_of(path: Path) -> str:

@@ -19,7 +19,7 @@ def open_identities() -> IdentityStore:
 
 
 def actor() -> Actor:
-    """Who the audit log says it was: the login name at this host, with sudo the one before, in a container that outside.
+    """Who the audit log says it was: the login name at this host, before sudo, and outside of the container.
 
     Whoever can run commands on the store can say that it was somebody else: this is for honest people to remember by.
     """

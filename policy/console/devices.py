@@ -19,7 +19,7 @@ from policy.console.routes import HOME, own_route
 from policy.console.visit import Visit
 from policy.enrolment import Device
 from policy.enrolment.guides import guides
-from policy.enrolment.mobileconfig import FILE_NAME, MEDIA_TYPE, mobileconfig
+from policy.enrolment.mobileconfig import FILE_NAME, MEDIA_TYPE, mobileconfig, signed
 from policy.enrolment.qr import qr_svg, thunderbird_qr
 from policy.enrolment.words import Language
 from policy.people.desk import Session
@@ -78,7 +78,8 @@ async def profile(visit: Visit, session: Session) -> Response:
         return _no_such_device(visit, session)
     device = _device(session, found.login, form.get("secret", ""), form["address"], found.label)
     name = {"Content-Disposition": f'attachment; filename="{FILE_NAME}"'}
-    return Response(mobileconfig(visit.parts.servers, device), media_type=MEDIA_TYPE, headers=name)
+    made = await visit.call(_signed, visit.parts, mobileconfig(visit.parts.servers, device))
+    return Response(made, media_type=MEDIA_TYPE, headers=name)
 
 
 async def rename(visit: Visit, session: Session) -> Response:
@@ -179,6 +180,14 @@ def _shown_once(visit: Visit, session: Session, device: Device, kind: str) -> Re
 
 def _device(session: Session, login: str, secret: str, address: str, label: str) -> Device:
     return Device(login=login, secret=secret, address=address, display_name=session.owner, label=label)
+
+
+def _signed(parts: Parts, made: bytes) -> bytes:
+    """As the server whose certificate it is, so that the device says whose profile it is; unsigned it works as well."""
+    try:
+        return signed(made, parts.certificate.read_bytes(), parts.certificate_key.read_bytes())
+    except (OSError, ValueError):
+        return made
 
 
 def _addresses(session: Session) -> list[str]:

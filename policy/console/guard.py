@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 API = "/api/"
-SETUP = ("/mail/", "/.well-known/autoconfig/", "/autodiscover/", "/Autodiscover/")  # asked by mail clients
+SETUP = ("/mail/", "/.well-known/autoconfig/", "/autodiscover/")  # asked by mail clients, in any letter case
 HEALTH = "/health/"
 STATIC = "/static/"
 _FORM_BYTES = 64 * 1024
@@ -53,11 +54,14 @@ class Hosts:
         """Health is asked by the machine, under whatever name it has."""
         if path.startswith(HEALTH) or host in self.console:
             return True
-        return path.startswith(SETUP) and host in self.setup
+        return path.lower().startswith(SETUP) and host in self.setup
 
 
-class _TooLong(Exception):
-    """The body has no reasonable end."""
+class BodyTooLong(HTTPException):
+    """The body has no reasonable end. Raised where it is read, and answered as any other refusal there."""
+
+    def __init__(self) -> None:
+        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 class Guard:
@@ -79,11 +83,7 @@ class Guard:
         if refusal:
             await _plain(refusal)(scope, receive, sending)
             return
-        try:
-            await self._app(scope, _limited(receive, _limit(path)), sending)
-        except _TooLong:
-            if not sending.has_begun:
-                await _plain(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)(scope, receive, sending)
+        await self._app(scope, _limited(receive, _limit(path)), sending)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> HTTPStatus | None:
         if not self._hosts.has(host_name(headers.get("host", "")), path):
@@ -92,7 +92,7 @@ class Guard:
         if not length.isascii() or not length.isdigit() or int(length) > _limit(path):
             return HTTPStatus.REQUEST_ENTITY_TOO_LARGE
         # The API takes no cookie, and a mail client is no browser: nobody's page can act for somebody else there.
-        if method in _SAFE_METHODS or path.startswith((API, *SETUP)):
+        if method in _SAFE_METHODS or path.lower().startswith((API, *SETUP)):
             return None
         return None if is_our_form(headers) else HTTPStatus.FORBIDDEN
 
@@ -130,7 +130,7 @@ def _limited(receive: Receive, limit: int) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > limit:
-            raise _TooLong
+            raise BodyTooLong
         return message
 
     return take
@@ -143,11 +143,9 @@ class _Sending:
         self._send = send
         self._hsts = hsts
         self._is_kept = is_kept
-        self.has_begun = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.has_begun = True
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers[name] = value

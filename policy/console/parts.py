@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from policy.console.language import Language, load_languages
 from policy.enrolment import Servers
@@ -26,6 +27,8 @@ class Parts:
     languages: dict[str, Language]
     form_key: bytes
     title: str  # of the installation: its host name
+    certificate: Path
+    certificate_key: Path
     clock: Callable[[], float]
 
     def store_of(self, session: Session, visitor: Visitor) -> IdentityStore:
@@ -42,5 +45,7 @@ def open_parts(settings: Settings, clock: Callable[[], float], stopwatch: Callab
         languages=load_languages(),
         form_key=hmac.digest(key, _FORMS, "sha256"),
         title=settings.hostname,
+        certificate=settings.tls_cert,
+        certificate_key=settings.tls_key,
         clock=clock,
     )

@@ -30,7 +30,7 @@ def route(parts: Parts, method: str, path: str, page: Page) -> Route:
         visit = Visit(request, parts, parts.clock())
         response = await _answered(visit, path, page)
         visit.put_cookies_on(response)
-        log.console_visited(method, path, response.status_code, visit.visitor.client_address)
+        log.console_visited(method, path, int(response.status_code), visit.visitor.client_address)
         return response
 
     return Route(path, answer, methods=[method])

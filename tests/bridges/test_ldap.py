@@ -274,8 +274,9 @@ ODD_SERVERS = [
     ("an answer to another request", bytes.fromhex("300c02010261070a010004000400"), "an answer to another request"),
     ("it says goodbye", bytes.fromhex("300c02010078070a013404000400"), "ConnectionResetError"),
     ("a yes to a question that was not asked", bytes.fromhex("300c02010165070a010004000400"), "no answer to a bind"),
+    ("entries without end", bytes.fromhex("300702010164020400") * 200, "an answer without end"),
     ("half an answer", bytes.fromhex("300c0201016107"), "ConnectionResetError"),
-    ("an empty result", bytes.fromhex("300502010161 00".replace(" ", "")), "an element that has no end"),
+    ("an empty result", bytes.fromhex("30050201016100"), "an element that has no end"),
 ]
 
 

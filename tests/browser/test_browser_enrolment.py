@@ -72,7 +72,7 @@ def test_with_an_authenticator_application(site: Site, sink: Sink, page: Page) -
     screenshot(page, "07-device-shown-once")
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the profile").click()
-    assert login.secret in download.value.path().read_text()
+    assert login.secret.encode() in download.value.path().read_bytes()
     assert login.secret not in page.url
     send(site, sink, login, "ada@sallyport.test")
     page.goto(f"{site.url}/devices")

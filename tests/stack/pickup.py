@@ -4,6 +4,7 @@ import imaplib
 import os
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -20,6 +21,8 @@ class Pickup:
     def __post_init__(self) -> None:
         self.folder = self.sallyport.folder / "dovecot"
         self.folder.mkdir()
+        self._run = Path(tempfile.mkdtemp(prefix="sallyport-"))  # of its sockets, whose paths must be short
+        self._run.chmod(0o755)
         self.port, self.doveadm_port = free_port(), free_port()
         self.config = self.folder / "config"
         of_sallyport = self.sallyport.policy_environment
@@ -36,7 +39,7 @@ class Pickup:
             "DOVECOT_TLS_CERT": of_sallyport["POLICY_TLS_CERT"],
             "DOVECOT_TLS_KEY": of_sallyport["POLICY_TLS_KEY"],
             "DOVECOT_MAIL_DIR": str(self.folder / "mail"),
-            "DOVECOT_RUN_DIR": str(self.folder / "run"),
+            "DOVECOT_RUN_DIR": str(self._run),
             "DOVECOT_STATE_DIR": str(self.folder / "state"),
             "DOVECOT_MAIL_USER": "mail",
             "DOVECOT_MAIL_GROUP": "mail",
@@ -63,6 +66,7 @@ class Pickup:
         if self.process.running and self.process.running.poll() is None:
             self.process.running.terminate()
             self.process.ended()
+        shutil.rmtree(self._run, ignore_errors=True)
 
     def client(self) -> imaplib.IMAP4_SSL:
         return imaplib.IMAP4_SSL("localhost", self.port, ssl_context=self.sallyport.tls(), timeout=30)

@@ -36,7 +36,12 @@ class Console:
     def __post_init__(self) -> None:
         key = bytes(range(32))
         self.settings = Settings(
-            state_dir=self.folder, hostname="mail.example.org", domains=("example.org",), console_url=ORIGIN
+            state_dir=self.folder,
+            hostname="mail.example.org",
+            domains=("example.org",),
+            console_url=ORIGIN,
+            tls_cert=self.folder / "cert.pem",
+            tls_key=self.folder / "key.pem",
         )
         self.settings.digest_key_file.write_text(key.hex())
         (self.folder / COST_FILE).write_text(json.dumps({"memory_kib": 64, "passes": 1}))

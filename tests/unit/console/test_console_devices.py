@@ -6,8 +6,10 @@ import pytest
 from authenticator import six_digits
 from browser import HOME, PASSWORD
 from console_app import Console
+from cryptography.hazmat.primitives.serialization import pkcs7
 from markupsafe import escape
 
+from policy.certificate import new_key, self_signed
 from policy.store.audit import Wanted, newest
 from policy.store.database import open_database
 from policy.store.handles import Scope
@@ -77,6 +79,21 @@ async def test_the_profile_holds_what_the_page_held(console: Console) -> None:
         (mail,) = plistlib.loads(answer.content)["PayloadContent"]
         assert mail["IncomingMailServerUsername"] == login
         assert mail["IncomingPassword"] == secret
+
+
+async def test_the_profile_is_signed_where_there_is_a_certificate(console: Console) -> None:
+    """With the console's own; the profile itself is in it as it was."""
+    key = new_key()
+    console.settings.tls_key.write_bytes(key)
+    console.settings.tls_cert.write_bytes(self_signed("mail.example.org", key, console.now))
+    async with await console.enrolled("ada") as browser:
+        login, secret = await console.add_device(browser, "ada", "phone")
+        fields = {"login": login, "secret": secret, "address": "ada@example.org"}
+        answer = await browser.post("/devices/profile", **fields)
+    assert not answer.content.startswith(b"<?xml")
+    (certificate,) = pkcs7.load_der_pkcs7_certificates(answer.content)
+    assert certificate.subject.rfc4514_string() == "CN=mail.example.org"
+    assert secret.encode() in answer.content
 
 
 async def test_rename_and_remove(console: Console) -> None:

@@ -37,7 +37,8 @@ def texts() -> set[str]:
     found = {str(text) for text in Text}
     extract = Language("en", {}).templates.extract_translations  # type: ignore[attr-defined]  # of the extension
     for template in (HERE / "templates").glob("*.html"):
-        found |= {text for _, _, text in extract(template.read_text(encoding="utf-8"))}
+        for _, _, message in extract(template.read_text(encoding="utf-8")):
+            found |= {text for text in ([message] if isinstance(message, str) else message) if text}
     for module in HERE.glob("*.py"):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "say":

@@ -113,6 +113,11 @@ OTHER_PROOFS = [
     ("a DN", ["--ldap", "u4711", "--dn", "cn=Eva,dc=example"], "ldap, as cn=Eva,dc=example"),
     ("a name of the directory", ["--ldap", "u4712"], "ldap"),
 ]
+BRIDGES = {
+    "POLICY_OIDC_ISSUER": "https://issuer.example",
+    "POLICY_LDAP_URL": "ldaps://directory.example",
+    "POLICY_LDAP_SEARCH_BASE": "dc=example",
+}
 
 
 @pytest.mark.parametrize(("options", "told"), [c[1:] for c in OTHER_PROOFS], ids=[c[0] for c in OTHER_PROOFS])
@@ -120,8 +125,27 @@ def test_a_login_without_a_secret(sallyport: CommandLine, options: list[str], to
     """What proves it stands where the secret stands otherwise."""
     if sallyport("identity", "show", "eva").returncode:
         sallyport.json("identity", "add", "eva")
-    shown = done(sallyport, "credential", "add", "eva", "--label", "directory", *options)
+    shown = done(sallyport, "credential", "add", "eva", "--label", "directory", *options, **BRIDGES)
     assert re.fullmatch(rf"login    \S+\nproof    {re.escape(told)}\nsends as no address yet\n", shown)
+
+
+NO_BRIDGE = [
+    # what it shows, options, settings, the setting that is missing
+    ("no issuer", ["--oidc", "8c1F"], {}, "POLICY_OIDC_ISSUER"),
+    ("no LDAP server", ["--ldap", "u1", "--dn", "cn=a"], {}, "POLICY_LDAP_URL"),
+    ("nobody to bind as", ["--ldap", "u1"], {"POLICY_LDAP_URL": "ldaps://directory.example"}, "POLICY_LDAP_BIND_DN"),
+]
+
+
+@pytest.mark.parametrize(("options", "settings", "missing"), [c[1:] for c in NO_BRIDGE], ids=[c[0] for c in NO_BRIDGE])
+def test_a_login_that_nothing_could_prove(
+    sallyport: CommandLine, options: list[str], settings: dict[str, str], missing: str
+) -> None:
+    """The setting is named, with exit code 2."""
+    ran = sallyport("credential", "add", "administrator", "--label", "x", *options, **settings)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert is_one_sentence(ran.stderr), ran.stderr
+    assert ran.stderr.startswith(f"sallyport: {missing}: ")
 
 
 def test_lists_of_what_can_go(sallyport: CommandLine) -> None:

@@ -18,6 +18,7 @@ from policy.brain import Brain
 from policy.contract import LoginAnswer, LoginOutcome, LoginStep
 from policy.engine.guessing import DAY_S, HOUR_S, MINUTE_S, Walls
 from policy.logins import _Memory
+from policy.store import traps
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.rows import Profile, Terms
 from policy.store.traps import TrapHit, newest_traps
@@ -363,6 +364,20 @@ async def test_hits_are_added_up_by_the_hour(world: World, engine: Engine, words
         (T, "decoy", 2),
         (T, "address", 2),
     ]
+
+
+async def test_rows_of_traps_have_a_bound(world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In number and in age: a botnet does not fill the disk."""
+    monkeypatch.setattr(traps, "ROWS_KEPT", 5)
+    records = world.brain.logins.trap_records
+    for number in range(20):
+        hit = TrapHit(T + number, "address", f"10.0.{number}.0/24", HOME, "imap", "", "", 1)
+        await world.brain.writer.make(lambda hit=hit: records.add(hit))
+    assert [one.at for one in newest_traps(engine, 100)] == [T + number for number in range(19, 13, -1)]
+    for number in range(3):
+        late = TrapHit(T + 91 * DAY_S + number, "decoy", f"10.0.{number}.0/24", HOME, "imap", "", "", 1)
+        await world.brain.writer.make(lambda late=late: records.add(late))
+    assert {one.kind for one in newest_traps(engine, 100)} == {"decoy"}
 
 
 async def test_a_vouched_for_network_is_never_walled(

@@ -108,10 +108,10 @@ async def test_ldap(bridged: Brain, ldap: Directory, employee: str, typed: str) 
 
 
 async def test_ldap_that_does_not_answer_is_no_refusal(bridged: Brain, ldap: Directory, employee: str) -> None:
-    """Later, and it is no guess."""
+    """Nobody can say, and it is no guess."""
     ldap.answer = Later("no answer in time")
     for number in range(60):
-        assert (await plain(bridged, employee, f"secret {number}")).outcome == "later"
+        assert (await plain(bridged, employee, f"secret {number}")).outcome == "unavailable"
     ldap.answer = None
     assert (await plain(bridged, employee, "right")).outcome == "granted"
 
@@ -166,7 +166,7 @@ TOKENS = {
     "of nobody here": Shown("sub-2", lambda _: "", None, "challenge"),
     "in other letters": Shown("SUB-1", lambda _: "", None, "challenge"),
     "wrong": Shown("x", lambda _: "", Wrong("the signature is wrong"), "challenge"),
-    "not known now": Shown("x", lambda _: "", Later("no keys"), "later"),
+    "not known now": Shown("x", lambda _: "", Later("no keys"), "unavailable"),
 }
 
 
