@@ -84,17 +84,12 @@ class Connection:
     async def ask(self, operation: bytes) -> list[Answer]:
         """All answers to one request; the last one is the result."""
         self._number += 1
-        answers = list[Answer]()
         try:
             self._writer.write(request(self._number, operation))
             await self._writer.drain()
-            while not answers or answers[-1].kind not in _LAST:
-                if len(answers) > _ENTRIES_LIMIT:
-                    raise Broken("an answer without end")
-                answers.append(await self._next())
+            return await self._answers()
         except (OSError, Broken) as error:
             raise Unavailable(_sentence(error)) from None
-        return answers
 
     def close(self) -> None:
         """At once: a directory that hangs would not hear a farewell."""
@@ -109,6 +104,14 @@ class Connection:
             await self._writer.start_tls(tls, server_hostname=address.host)
         except OSError as error:
             raise Unavailable(_sentence(error)) from None
+
+    async def _answers(self) -> list[Answer]:
+        answers = [await self._next()]
+        while answers[-1].kind not in _LAST:
+            if len(answers) > _ENTRIES_LIMIT:
+                raise Broken("an answer without end")
+            answers.append(await self._next())
+        return answers
 
     async def _next(self) -> Answer:
         while (found := split(self._received)) is None:

@@ -317,7 +317,7 @@ def misuse_submission(run: Run) -> None:
     assert run.ask_policy("/v1/login", step | {login.secret: login.secret}) == 422
     run.wanted.add("a wrong token for policy", wrong := secrets.token_urlsafe(32))
     assert run.ask_policy("/v1/login", step, token=wrong) == 401
-    form = {"login": login.login, "secret": login.secret, "client_address": login.secret}
+    form = {"login": login.login, "secret": login.secret, "client_address": "198.51.100.9"}
     assert run.ask_policy("/v1/dovecot/login", form, as_dovecot=True, token=wrong) == 401
     assert run.ask_policy("/v1/dovecot/login", form, as_dovecot=True) in (200, 403)
 
@@ -442,6 +442,7 @@ def use_api(run: Run) -> None:
     assert run.ask_api("GET", f"/{token}", token).status_code == 404
     body = {"kind": "secret", "label": "by the API"}
     device = run.ask_api("POST", "/identities/ada/credentials", token, body).json()
+    run.public.add(device["login"])
     run.wanted.add("secret that the API made", device["secret"])
     assert run.ask_api("POST", "/identities/ada/credentials", token, body | {"secret": token}).status_code == 422
     run.wanted.add("a password in clear, by the API", clear := "clear{}Password" + secrets.token_hex(6))

@@ -19,7 +19,7 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "gateway.token": ("token of the gateway",),
     "dovecot.token": ("token of Dovecot",),
     "dovecot/config/doveadm.conf": ("token of Dovecot",),
-    "state/digest.key": ("digest key",),
+    "state/digest.key": ("digest key", "digest key, in octets"),
     "key.pem": ("key of TLS",),
     "state/client-ca/key.pem": ("key of the client CA",),
 }
@@ -73,7 +73,7 @@ def test_no_secret_is_left(run: Run, sink: Sink) -> None:
 
 def add_keys(run: Run) -> None:
     """What `sallyport init` has made."""
-    for file, (name,) in MEANT.items():
+    for file, (name, *_) in MEANT.items():
         path = run.sallyport.folder / file
         if path.suffix == ".pem":
             run.wanted.add(name, path.read_bytes().splitlines()[2])

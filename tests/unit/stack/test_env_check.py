@@ -14,6 +14,8 @@ GOOD = {
     "an IPv6 address": "SALLYPORT_BIND=::1\n",
     "the lowest and the highest port": "SALLYPORT_SUBMISSION_PORT=1\nSALLYPORT_IMAPS_PORT=65535\n",
     "ports that change places": "SALLYPORT_SUBMISSION_PORT=465\nSALLYPORT_SUBMISSIONS_PORT=587\n",
+    "where browsers find the console": "SALLYPORT_CONSOLE_URL=https://mail.example.org\n",
+    "on a port of its own": "SALLYPORT_CONSOLE_URL=https://mail.example.org:8443\n",
     "JSON lines": "SALLYPORT_LOG_FORMAT=json\n",
 }
 
@@ -54,6 +56,13 @@ BAD = {
     "a host name in capitals": ("SALLYPORT_HOSTNAME=Mail.test\n", "SALLYPORT_HOSTNAME is"),
     "a host name of one label": ("SALLYPORT_HOSTNAME=mail\n", "SALLYPORT_HOSTNAME is"),
     "a command for a host name": ("SALLYPORT_HOSTNAME=$(id).test\n", "SALLYPORT_HOSTNAME is"),
+    "a console without TLS": ("SALLYPORT_CONSOLE_URL=http://a.test\n", "SALLYPORT_CONSOLE_URL is"),
+    "a console with a path": ("SALLYPORT_CONSOLE_URL=https://a.test/console\n", "SALLYPORT_CONSOLE_URL is"),
+    "a console on port 0": ("SALLYPORT_CONSOLE_URL=https://a.test:0\n", "SALLYPORT_CONSOLE_URL is"),
+    "the console on another's port": (
+        "SALLYPORT_IMAPS_PORT=8443\n",
+        "SALLYPORT_CONSOLE_PORT is 8443, which SALLYPORT_IMAPS_PORT is",
+    ),
     "a comma too many": ("SALLYPORT_DOMAINS=a.test,,b.test\n", "SALLYPORT_DOMAINS is"),
     "a comma at the end": ("SALLYPORT_DOMAINS=a.test,\n", "SALLYPORT_DOMAINS is"),
     "blanks between domains": ("SALLYPORT_DOMAINS=a.test, b.test\n", "SALLYPORT_DOMAINS is"),
