@@ -9,9 +9,9 @@ from pathlib import Path
 
 from bench.contenders.contender import ADDRESS, USERS
 from gateway.settings import Settings as GatewaySettings
+from policy.location import open_existing
 from policy.settings import Settings as PolicySettings
 from policy.setup import open_store
-from policy.location import open_existing
 from tests.harness import Sallyport
 
 MANY = "1000000"

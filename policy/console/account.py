@@ -7,7 +7,7 @@ from starlette.routing import Route
 
 from policy.console.parts import Parts
 from policy.console.routes import ACCOUNT, own_route
-from policy.console.visit import Visit
+from policy.console.visit import Visit, status_of
 from policy.people.desk import Session
 from policy.people.errors import Refused
 
@@ -56,15 +56,17 @@ async def change_password(visit: Visit, session: Session) -> Response:
     try:
         await visit.parts.desk.account.change_password(session, current, new, visit.visitor, visit.now)
     except Refused as error:
-        return await _page(visit, session, visit.words(error))
+        return await _page(visit, session, visit.words(error), status_of(error))
     return await _page(visit, session, notice=say("The password is changed. All other browsers are signed out."))
 
 
-async def _page(visit: Visit, session: Session, error: str = "", *, notice: str = "") -> Response:
+async def _page(
+    visit: Visit, session: Session, error: str = "", status: int = HTTPStatus.BAD_REQUEST, *, notice: str = ""
+) -> Response:
     desk = visit.parts.desk
     sessions = await visit.call(desk.sign_in.sessions, session.identity, visit.now)
     factors = await visit.call(desk.account.factors, session)
     left = await visit.call(desk.account.recovery_codes_left, session)
-    shown = {"session": session, "sessions": sessions, "factors": factors, "codes_left": left}
-    status = HTTPStatus.BAD_REQUEST if error else HTTPStatus.OK
-    return visit.page("account.html", {**shown, "error": error, "notice": notice}, status)
+    shown: dict[str, object] = {"session": session, "sessions": sessions, "factors": factors, "codes_left": left}
+    shown |= {"error": error, "notice": notice}
+    return visit.page("account.html", shown, status if error else HTTPStatus.OK)

@@ -7,6 +7,7 @@ made of what the page gives back in a form, so that the server has to keep the s
 A device is named in forms alone: its login is half of what opens the mailbox, and a browser keeps addresses for ever.
 """
 
+import contextlib
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -103,10 +104,8 @@ async def revoke(visit: Visit, session: Session) -> Response:
         return _no_such_device(visit, session)
     if form.get("sure") != "yes":
         return visit.page("device_revoke.html", {"session": session, "device": found})
-    try:
+    with contextlib.suppress(StoreError):  # two browsers, or a second click: it is revoked, and that was wanted
         await visit.call(visit.parts.store_of(session, visit.visitor).revoke, found.login, visit.now)
-    except StoreError:  # two browsers, or a second click: it is revoked, and that was wanted
-        return visit.redirect(HOME)
     return visit.redirect(HOME)
 
 

@@ -40,6 +40,8 @@ _SESSION = (
     f"-c lock_timeout={_BUSY_TIMEOUT_S:.0f}s",
     # Who is stopped in the middle of a transaction must not keep everybody else from writing.
     "-c idle_in_transaction_session_timeout=60s",
+    # What was asked for may be a secret in the wrong field: the server's log has no parameters of what failed.
+    "-c log_parameter_max_length_on_error=0",
 )
 _NETWORK: dict[str, str | int] = {
     "application_name": "sallyport",

@@ -144,6 +144,9 @@ class Directory:
     def hang(self) -> None:
         """It takes connections, and says nothing any more."""
         self.process.send(signal.SIGSTOP)
+        assert self.process.running
+        threads = Path(f"/proc/{self.process.running.pid}/task")
+        until(lambda: all(_state(one) == "T" for one in threads.iterdir()), "every thread of slapd has stopped")
 
     def go_on(self) -> None:
         self.process.send(signal.SIGCONT)
@@ -159,3 +162,8 @@ class Directory:
     @staticmethod
     def is_possible() -> bool:
         return shutil.which("slapd", path="/usr/sbin") is not None
+
+
+def _state(thread: Path) -> str:
+    """The letter behind the name in parentheses, proc(5)."""
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]

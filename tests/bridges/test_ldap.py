@@ -230,14 +230,14 @@ async def test_a_directory_that_hangs(tmp_path: Path, way: str) -> None:
     if not Directory.is_possible():
         pytest.skip("slapd is not installed (Debian package slapd)")
     directory = Directory(tmp_path / "ldap").start()
-    one, other = (bridge(directory, ldap_url=getattr(directory, way), ldap_timeout_s=0.5) for _ in range(2))
+    one, other = (bridge(directory, ldap_url=getattr(directory, way), ldap_timeout_s=1.5) for _ in range(2))
     try:
         assert await one.check("ada", "", ADAS_PASSWORD) == Right(ADA)
         directory.hang()
         began = time.monotonic()
         assert await one.check("ada", "", ADAS_PASSWORD) == Later("no answer in time")
         assert await other.check("ada", "", ADAS_PASSWORD) == Later("no answer in time")
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 10
         directory.go_on()
         assert await one.check("ada", "", ADAS_PASSWORD) == Right(ADA)
         assert await other.check("ada", "", "wrong") == INVALID

@@ -24,6 +24,7 @@ PORTS = {"policy": 7587, "postfix": 10025, "dovecot": 2424}
 CAPABILITIES = {
     "gateway": set(),
     "policy": set(),
+    "console": set(),
     "dovecot": set(),
     "postfix": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"},
 }
@@ -95,7 +96,7 @@ def test_postfix_reaches_the_outside(stack: Compose, outside: str) -> None:
     assert connects(stack, "postfix", outside, 25)
 
 
-@pytest.mark.parametrize("service", ["gateway", "dovecot", "policy"])
+@pytest.mark.parametrize("service", ["gateway", "dovecot", "policy", "console"])
 def test_nobody_else_reaches_the_outside(stack: Compose, outside: str, service: str) -> None:
     """A part that was broken into cannot send mail by itself, nor fetch anything."""
     assert not connects(stack, service, outside, 25)
@@ -160,7 +161,7 @@ def test_lmtp_listens_on_the_pickup_network_alone(stack: Compose) -> None:
     assert answering == ["sallyport-isolation_pickup"]
 
 
-@pytest.mark.parametrize("service", ["gateway", "dovecot", "policy"])
+@pytest.mark.parametrize("service", ["gateway", "dovecot", "policy", "console"])
 def test_nobody_else_asks_resolvers_outside(stack: Compose, service: str) -> None:
     """A name looked up is a message to whoever answers for it; only the services' own names are looked up here."""
     assert stack.inspect(service)["HostConfig"]["Dns"] == ["127.0.0.1"]
@@ -171,6 +172,20 @@ def test_gateway_reaches_what_it_needs_and_nothing_else(stack: Compose) -> None:
     assert connects(stack, "gateway", address_of(stack, "policy", "decisions"), 7587)
     assert connects(stack, "gateway", address_of(stack, "postfix", "relay"), 10025)
     assert not connects(stack, "gateway", address_of(stack, "dovecot", "pickup"), 2424)
+
+
+def test_the_console_reaches_no_inner_port(stack: Compose) -> None:
+    """It shares policy's store and nothing else: no question to policy, no mail to Postfix or into a mailbox."""
+    for service, network in (("policy", "decisions"), ("postfix", "relay"), ("dovecot", "pickup")):
+        assert not connects(stack, "console", address_of(stack, service, network), PORTS[service]), service
+
+
+def test_the_console_is_not_open_to_others_by_default(stack: Compose, outside: str) -> None:
+    """It answers on this machine; from outside only where somebody has said so."""
+    assert connects(stack, "console", "127.0.0.1", 8443)
+    (binding,) = stack.inspect("console")["HostConfig"]["PortBindings"]["8443/tcp"]
+    assert binding["HostIp"] == "127.0.0.1"
+    assert not connects_from_outside(INSIDE, stack.console_port)
 
 
 def test_dovecot_cannot_hand_mail_to_postfix(stack: Compose) -> None:

@@ -92,20 +92,16 @@ async def hello(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[int]:
+async def running() -> AsyncIterator[tuple[int, uvicorn.Server]]:
     """The protocol on a loopback port, without TLS, which it does not see."""
     listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        hello, http=BoundedProtocol, ws="none", lifespan="off", log_config=None, timeout_keep_alive=1
-    )
+    config = uvicorn.Config(hello, http=BoundedProtocol, lifespan="off", log_config=None, timeout_keep_alive=1)
     server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(server._serve([listening]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0)
-    yield listening.getsockname()[1]
-    server.should_exit = True
-    await task
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup([listening])
+    yield listening.getsockname()[1], server
+    await server.shutdown([listening])
 
 
 SLOW = [
@@ -119,7 +115,7 @@ SLOW = [
 @pytest.mark.parametrize("octets", [case[1] for case in SLOW], ids=[case[0] for case in SLOW])
 async def test_a_slow_client_is_dropped(octets: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "REQUEST_WITHIN_S", 0.1)
-    async with running() as port:
+    async with running() as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(octets)
         async with asyncio.timeout(10):
@@ -129,20 +125,21 @@ async def test_a_slow_client_is_dropped(octets: bytes, monkeypatch: pytest.Monke
         writer.close()
 
 
-async def test_a_client_that_takes_a_breath_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The deadline is for a request, not for a connection."""
-    monkeypatch.setattr(serving, "REQUEST_WITHIN_S", 0.3)
-    async with running() as port:
+async def test_a_client_that_takes_a_breath_is_served() -> None:
+    """The deadline is for a request, not for a connection: between two of them there is none."""
+    async with running() as (port, server):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for _ in range(4):
-            writer.write(HEAD + b"\r\n")
+        for request in (HEAD + b"\r\n", FORM + b"a=12345678"):
+            writer.write(request)
             assert (await reader.readuntil(b"ok")).startswith(b"HTTP/1.1 200")
-            await asyncio.sleep(0.15)
+            (protocol,) = server.server_state.connections
+            assert isinstance(protocol, BoundedProtocol)
+            assert protocol._deadline is None
         writer.close()
 
 
 async def test_a_head_without_end_is_refused() -> None:
-    async with running() as port:
+    async with running() as (port, _):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(HEAD + b"X: " + b"a" * 100_000)
         assert (await reader.read(100)).startswith(b"HTTP/1.1 400")

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
-import postgresql
 import pytest
 from sqlalchemy import Engine
 
+import postgresql
 from policy.alerts import Alerts, Mailing
 from policy.brain import Brain
 from policy.bridges.opened import Bridges

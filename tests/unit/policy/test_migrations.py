@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import postgresql
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -14,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
+import postgresql
 from policy.budgets.stored import StoredBudgets
 from policy.engine.charges import Charge, Window
 from policy.setup import ITSELF
