@@ -2,16 +2,21 @@
 
 What may be logged is a service's own vocabulary (gateway/log.py, policy/log.py): one function for each event, and a
 value that has no parameter there cannot be logged. This module only gives the lines their shape.
+
+Of an error the log has the class and the place, ours and those of libraries. What it says may be what a client sent.
 """
 
 import logging
 import re
 import sys
+import traceback
+from types import TracebackType
 from typing import Literal
 
 import structlog
 
 LogFormat = Literal["text", "json"]
+_Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 _PLAIN = re.compile(r"[!#-&(-<>-~]*")  # needs no quotes: printable ASCII without blank, quote and "="
 
@@ -23,15 +28,39 @@ def configure(log_format: LogFormat) -> None:
         processors=[
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
+            structlog.processors.ExceptionRenderer(_trace_of),
             renderer,
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(
-        stream=sys.stdout, level=logging.WARNING, format="%(asctime)s [%(levelname)s] %(name)s: %(message)s"
-    )
+    libraries = logging.StreamHandler(sys.stdout)
+    libraries.setFormatter(_LibraryLine("%(asctime)s [%(levelname)s] %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[libraries])
+
+
+class _LibraryLine(logging.Formatter):
+    """A line of a library's own. Beside an error, only its first line: asyncio shows the error's words in the next."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        if record.exc_info:
+            record.msg, record.args = record.getMessage().partition("\n")[0], None
+        return super().format(record)
+
+    def formatException(self, ei: _Raised) -> str:  # noqa: N802 - logging's name
+        return _trace_of(ei)
+
+
+def _trace_of(exc_info: _Raised) -> str:
+    """The frames and the class, then those of what it came from and of what is in it: code, and no values."""
+    error = exc_info[1]
+    if error is None:
+        return ""
+    frames = "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    others = [one for one in (cause, *inner) if one]
+    return "\n".join([frames, *[_trace_of((type(one), one, one.__traceback__)) for one in others]])
 
 
 def _as_text(_logger: object, _method: str, event: structlog.types.EventDict) -> str:

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from starlette.responses import Response
 from starlette.routing import Route
 
+from policy.console.factors import confirm_password
 from policy.console.parts import Parts
 from policy.console.routes import ACCOUNT, own_route
 from policy.console.visit import Visit, status_of
@@ -43,7 +44,10 @@ async def end_all_sessions(visit: Visit, session: Session) -> Response:
 
 async def new_codes(visit: Visit, session: Session) -> Response:
     """In this answer and in no other; sent once more, the form makes others again, and the old ones end."""
-    await visit.form()
+    try:
+        await confirm_password(visit, session, await visit.form())
+    except Refused as error:
+        return await _page(visit, session, visit.words(error), status_of(error))
     codes = await visit.call(visit.parts.desk.account.new_recovery_codes, session, visit.visitor, visit.now)
     return visit.page("recovery_codes.html", {"session": session, "codes": codes})
 

@@ -1,4 +1,10 @@
-"""A new second factor: the page that an invitation and the account share, and adding and removing one later."""
+"""A new second factor: the page that an invitation and the account share, and adding and removing one later.
+
+What would let somebody sign in again later is changed only by who types the password once more: a browser that was left
+open, or a stolen session, must not become an account.
+"""
+
+from collections.abc import Mapping
 
 from markupsafe import Markup
 from starlette.responses import Response
@@ -9,7 +15,7 @@ from policy.console.routes import ACCOUNT, own_route
 from policy.console.visit import Visit
 from policy.enrolment.qr import qr_svg
 from policy.people.desk import Session, TotpOffer
-from policy.people.errors import Refused
+from policy.people.errors import Refused, SignInRefused, Text
 
 
 def routes(parts: Parts) -> list[Route]:
@@ -44,6 +50,14 @@ def factor_page(
     return visit.again("factor_new.html", error, shown) if error else visit.page("factor_new.html", shown)
 
 
+async def confirm_password(visit: Visit, session: Session, form: Mapping[str, str]) -> None:
+    """Refused where the form does not hold the password. It meets the same walls as a sign-in."""
+    try:
+        await visit.parts.desk.sign_in.password(session.identity, form.get("current", ""), visit.visitor, visit.now)
+    except SignInRefused:
+        raise SignInRefused(Text.WRONG_PASSWORD) from None
+
+
 async def ask(visit: Visit, session: Session) -> Response:
     return await _page(visit, session)
 
@@ -52,6 +66,7 @@ async def add_code(visit: Visit, session: Session) -> Response:
     form, add = await visit.form(), visit.parts.desk.account.add_totp
     label = form.get("label", "").strip()
     try:
+        await confirm_password(visit, session, form)
         await visit.call(add, session, form.get("code", ""), label, visit.visitor, visit.now)
     except Refused as error:
         return await _page(visit, session, error, label)
@@ -62,6 +77,7 @@ async def add_passkey(visit: Visit, session: Session) -> Response:
     form, add = await visit.form(), visit.parts.desk.account.add_passkey
     label = form.get("label", "").strip()
     try:
+        await confirm_password(visit, session, form)
         await visit.call(add, session, form.get("answer", ""), label, visit.visitor, visit.now)
     except Refused as error:
         return await _page(visit, session, error, label)
@@ -73,6 +89,7 @@ async def remove(visit: Visit, session: Session) -> Response:
     form = await visit.form()
     given = form.get("factor", "")
     number = int(given) if given.isascii() and given.isdigit() else 0
+    await confirm_password(visit, session, form)
     await visit.call(visit.parts.desk.account.remove_factor, session, number, visit.visitor, visit.now)
     return visit.redirect(ACCOUNT)
 

@@ -2,10 +2,10 @@
 
 import time
 
-from authenticator import six_digits
 from browser_parts import Site, screenshot, virtual_authenticator
 from harness import Login, Sink, until
 from playwright.sync_api import Page, expect
+from pocket import six_digits
 
 PASSWORD = "seven quiet herons over the mill"
 

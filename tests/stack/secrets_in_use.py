@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from authenticator import six_digits
 from harness import ROOT, Login, Process, Sallyport, Sink, answers, free_port, until
 from pickup import Pickup
+from pocket import six_digits
 from secret_search import Wanted
 from sqlalchemy import text
 from visitor import Visitor
@@ -431,7 +431,7 @@ def use_own_pages(run: Run, person: Visitor) -> None:
 def use_api(run: Run) -> None:
     """A token, and a wrong one; what the API makes, and bodies that it refuses."""
     made = json.loads(
-        run.command(*"token add tests --scope read --scope write --scope audit --json".split(), shows_a_secret=True)
+        run.command(*["token", "add", "tests", "--scope", "read", "--scope", "write", "--scope", "audit", "--json"], shows_a_secret=True)
     )
     token = made["token"]
     run.wanted.add("token of the API", token)

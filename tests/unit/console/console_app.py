@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from authenticator import six_digits
 from browser import HOME, ORIGIN, PASSWORD, Browser
+from pocket import six_digits
 
 from policy.console.app import hosts_of, make_app
 from policy.console.guard import Guard

@@ -3,11 +3,11 @@
 import plistlib
 
 import pytest
-from authenticator import six_digits
 from browser import HOME, PASSWORD
 from console_app import Console
 from cryptography.hazmat.primitives.serialization import pkcs7
 from markupsafe import escape
+from pocket import six_digits
 
 from policy.certificate import new_key, self_signed
 from policy.store.audit import Wanted, newest

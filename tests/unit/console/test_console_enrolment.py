@@ -1,8 +1,8 @@
 """From the link to the first session; and what a second opener, a crash and an old link meet."""
 
-from authenticator import six_digits
 from browser import PASSWORD, Browser
 from console_app import Console
+from pocket import six_digits
 
 from policy.people.errors import Text
 

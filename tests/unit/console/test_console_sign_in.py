@@ -3,9 +3,9 @@
 import re
 
 import pytest
-from authenticator import six_digits
 from browser import PASSWORD, Browser
 from console_app import Console
+from pocket import six_digits
 
 from policy.people.errors import Text
 
@@ -138,7 +138,10 @@ async def test_another_password(console: Console) -> None:
 async def test_new_recovery_codes_replace_the_old_ones(console: Console) -> None:
     async with await console.enrolled("ada") as browser:
         await browser.get("/account")
-        answer = await browser.post("/account/recovery-codes")
+        refused = await browser.post("/account/recovery-codes", current=WRONG)
+        assert refused.status_code == 400
+        assert "<li><code>" not in refused.text
+        answer = await browser.post("/account/recovery-codes", current=PASSWORD)
         codes = re.findall(r"<li><code>([^<]+)</code>", answer.text)
         assert len(codes) == 10
         assert not [code for code in codes if code in (await browser.get("/account")).text]
@@ -153,13 +156,20 @@ async def test_a_second_factor_is_added_and_removed(console: Console) -> None:
     async with await console.enrolled("ada") as browser, await console.enrolled("bob") as bob:
         await browser.get("/account/factors/new")
         code = six_digits(browser.shown("totp-key"), console.now)
-        added = await browser.post("/account/factors/code", code=code, label="tablet")
+        refused = await browser.post("/account/factors/code", code=code, label="tablet")
+        assert refused.status_code == 400
+        assert browser.error == Text.WRONG_PASSWORD
+        assert 'value="tablet"' in refused.text
+        added = await browser.post("/account/factors/code", code=code, label="tablet", current=PASSWORD)
         assert (await browser.follow(added)).text.count("tablet") >= 1
         number, _ = re.findall(r'name="factor" value="(\d+)"', browser.seen)
         await bob.get("/account")
-        await bob.post("/account/factors/remove", factor=number)
+        await bob.post("/account/factors/remove", factor=number, current=PASSWORD)
         assert bob.error == Text.NO_SUCH_FACTOR
         await browser.get("/account")
-        await browser.follow(await browser.post("/account/factors/remove", factor=number))
+        await browser.post("/account/factors/remove", factor=number, current=WRONG)
+        assert browser.error == Text.WRONG_PASSWORD
+        await browser.get("/account")
+        await browser.follow(await browser.post("/account/factors/remove", factor=number, current=PASSWORD))
         assert "tablet" in browser.seen
         assert 'name="factor"' not in browser.seen

@@ -77,3 +77,45 @@ def test_a_process_logs_in_the_format_that_was_asked_for(log_format: str) -> Non
         assert said == {"level": "warning", "event": "seen", "name": "two words", "count": 2}
     else:
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\S*Z \[warning  \] seen name='two words' count=2\n", done.stdout)
+
+
+ERRORS = """
+import asyncio, gc, logging
+import structlog
+from service.log import configure
+
+def ask(secret):
+    try:
+        raise KeyError(secret)
+    except KeyError as error:
+        raise ExceptionGroup(secret, [ValueError(secret)]) from error
+
+async def fail():
+    task = asyncio.ensure_future(wait())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    del task
+    gc.collect()
+
+async def wait():
+    ask("s3cret-of-a-task")
+
+configure("{log_format}")
+try:
+    ask("s3cret")
+except ExceptionGroup as error:
+    structlog.get_logger().error("failed", exc_info=error)
+    logging.getLogger("library").error("it failed: %s", "at once", exc_info=error)
+asyncio.run(fail())
+"""
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_an_error_is_told_by_its_place_and_not_by_its_words(log_format: str) -> None:
+    """What an exception says may be what a client sent: ours, that of a library, and one that nobody has waited for."""
+    script = ERRORS.replace("{log_format}", log_format)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "s3cret" not in done.stdout + done.stderr
+    assert done.stdout.count("in ask") >= 6
+    for name in ("ExceptionGroup", "ValueError", "KeyError", "it failed: at once", "Task exception was never retrieved"):
+        assert name in done.stdout
