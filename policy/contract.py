@@ -40,9 +40,12 @@ Octets = Annotated[
 
 
 class Frozen(BaseModel):
-    """Unknown members are refused, so that two versions that disagree say so instead of guessing."""
+    """Unknown members are refused, so that two versions that disagree say so instead of guessing.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    What was given is in no error: it may be a SASL response.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Reason(StrEnum):
@@ -87,7 +90,7 @@ class LoginStep(Frozen):
     listener: str
     gate: str = "default"  # by which name the listener calls the gate that is to be asked
     mechanism: str
-    responses: tuple[Octets, ...]
+    responses: Annotated[tuple[Octets, ...], Field(repr=False)]
     # What the TLS session can be bound to, by the name of the channel binding: "tls-server-end-point" (RFC 5929), and
     # under TLS 1.2 "tls-unique". Empty where nothing is known.
     channel_bindings: dict[str, Octets] = Field(default_factory=dict)

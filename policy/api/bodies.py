@@ -170,7 +170,7 @@ class MadeCredential(BaseModel):
     login: str
     identity: str
     label: str
-    secret: str | None
+    secret: Annotated[str | None, Field(repr=False)]
 
 
 class NewInvite(Given):
@@ -191,7 +191,7 @@ class Invite(Shown):
 class MadeInvite(BaseModel):
     """`url` is shown this once, and opens once."""
 
-    url: str
+    url: Annotated[str, Field(repr=False)]
     invite: Invite
 
 
@@ -277,8 +277,8 @@ class EnrolledPerson(ImportedLine):
     """A link, or the credential of a device, told this once."""
 
     login: str | None
-    secret: str | None
-    url: str | None
+    secret: Annotated[str | None, Field(repr=False)]
+    url: Annotated[str | None, Field(repr=False)]
 
 
 class PendingPerson(Shown):

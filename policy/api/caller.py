@@ -1,7 +1,7 @@
 """Who asks, and may it: a token in `Authorization: Bearer`, its scope, and the stores as this token's hand."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ class Back:
     """What the API works on, made once for the process."""
 
     engine: Engine
-    key: bytes
+    key: bytes = field(repr=False)
     state_dir: Path
     console_origin: str
     clock: Callable[[], float]
@@ -37,7 +37,7 @@ class Caller:
     now: float
     actor: Actor
     engine: Engine
-    key: bytes
+    key: bytes = field(repr=False)
     state_dir: Path
     identities: IdentityStore
     people: People

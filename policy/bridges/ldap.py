@@ -12,7 +12,7 @@ import asyncio
 import secrets
 import ssl
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from policy import log
 from policy.bridges.answers import Answer, Later, Right, Wrong
@@ -37,7 +37,7 @@ class Search:
     base: str
     filter: Filter
     service_dn: str
-    service_password: str
+    service_password: str = field(repr=False)
 
 
 class Ldap:

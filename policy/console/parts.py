@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from policy.console.language import Language, load_languages
@@ -25,7 +25,7 @@ class Parts:
     stores: Callable[[Actor], IdentityStore]
     servers: Servers
     languages: dict[str, Language]
-    form_key: bytes
+    form_key: bytes = field(repr=False)
     title: str  # of the installation: its host name
     certificate: Path
     certificate_key: Path

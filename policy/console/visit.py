@@ -59,9 +59,9 @@ class Visit:
     request: Request
     parts: Parts
     now: float
-    browser: str = ""
+    browser: str = field(default="", repr=False)  # the value of its cookie
     language: Language = field(init=False)
-    set_cookies: dict[Cookie, tuple[str, int | None]] = field(default_factory=dict)
+    set_cookies: dict[Cookie, tuple[str, int | None]] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.language = preferred(self.request.headers.get("accept-language", ""), self.parts.languages)
