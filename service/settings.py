@@ -6,6 +6,7 @@ refused, too: a misspelt limit would otherwise be a limit that is silently not t
 
 import difflib
 import os
+import re
 import sys
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -15,6 +16,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 
 EXIT_BAD_SETTING = 2
+
+_USER_OF_URL = re.compile(r"//.*@")  # and its password
 
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
 
@@ -46,7 +49,10 @@ def read_secret(name: str, path: Path) -> str:
     try:
         secret = path.read_text().strip()
     except OSError as error:
-        raise SettingError(name, f"{path} cannot be read ({error.strerror})", "check the path and its owner") from None
+        why = f"cannot be read ({error.strerror})"
+        if not path.is_absolute():  # it may be the secret itself
+            raise SettingError(name, f"it {why}", "give the path of a file from / on") from None
+        raise SettingError(name, f"{path} {why}", "check the path and its owner") from None
     except UnicodeDecodeError:
         raise SettingError(name, f"{path} is not text", "remove it and let `sallyport init` make it anew") from None
     if not secret:
@@ -67,4 +73,5 @@ def _explained(error: ErrorDetails, prefix: str) -> SettingError:
     # pydantic says "Input should be ..." or "String should ...", our own validators "it should be ...".
     wanted = error["msg"].removeprefix("Value error, ").partition("should")[2]
     remedy = f"it should{wanted}" if wanted else error["msg"]
-    return SettingError(name, f"{error['input']!r} will not do", remedy)
+    given = _USER_OF_URL.sub("//...@", repr(error["input"]))
+    return SettingError(name, f"{given} will not do", remedy)

@@ -1,7 +1,7 @@
 """Looks for secrets in what a program left behind: in every form in which it may have been written.
 
 A form is what another program would have made of the secret: base64 at any place of a longer text, hexadecimal,
-percent-encoded, escaped, in another letter case. What is found is told by the name of the secret and never by its value.
+percent-encoded, escaped, in another letter case. What is found is told by the name of the secret, never by its value.
 """
 
 import json
@@ -121,7 +121,9 @@ def _base64_within(value: bytes, place: int) -> bytes:
 
 def _percent_encoded(value: bytes, octet: str) -> bytes:
     """As a program does it that leaves nothing but letters and digits."""
-    return "".join(chr(one) if chr(one).isascii() and chr(one).isalnum() else octet.format(one) for one in value).encode()
+    return "".join(
+        chr(one) if chr(one).isascii() and chr(one).isalnum() else octet.format(one) for one in value
+    ).encode()
 
 
 def _is_in(pattern: bytes | re.Pattern[bytes], content: bytes) -> bool:

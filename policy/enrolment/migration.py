@@ -57,7 +57,8 @@ class Pending:
 def read_passwd_file(content: bytes, domain: str) -> Migrants:
     """`domain` completes users that have none."""
     found: list[Migrant | BadLine] = []
-    for number, line in enumerate(text_of(content).splitlines(), 1):
+    # Not splitlines, which knows eleven ends of a line: users wrote their own names, and Dovecot knows one.
+    for number, line in enumerate(text_of(content).split("\n"), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             user, _, rest = line.partition(":")
             # gecos is the fourth field behind the user; a hash has no colon.

@@ -266,6 +266,30 @@ def test_what_is_revoked_ends_at_once(up: Up) -> None:
     again.shutdown()
 
 
+def test_scopes_hold_on_both_sides(up: Up) -> None:
+    """A credential for sending reads no mail, one for reading sends none; and there is no master user."""
+    name = f"shop{time.time_ns()}"
+    up.cli("identity", "add", name, "--address", f"{name}@sallyport.test")
+    made = {
+        scope: json.loads(up.cli("credential", "add", name, "--label", scope, "--scope", scope, "--json"))
+        for scope in ("submit", "imap")
+    }
+    context = ssl.create_default_context(cafile=str(up.certificate))
+    for login, secret, can_read in (
+        (made["submit"]["login"], made["submit"]["secret"], False),
+        (f"{name}*{made['imap']['login']}", made["imap"]["secret"], False),
+        (made["imap"]["login"], made["imap"]["secret"], True),
+    ):
+        reading = imaplib.IMAP4_SSL("localhost", up.port("IMAPS"), ssl_context=context)
+        with contextlib.nullcontext() if can_read else pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+            reading.login(login, secret)
+        reading.shutdown()
+    with smtplib.SMTP_SSL("localhost", up.port("SUBMISSIONS"), context=context) as sending:
+        with pytest.raises(smtplib.SMTPAuthenticationError):
+            sending.login(made["imap"]["login"], made["imap"]["secret"])
+        sending.login(made["submit"]["login"], made["submit"]["secret"])
+
+
 def test_imap_refuses_what_submission_refuses(up: Up) -> None:
     """The same logins, the same secrets; a wrong one is refused."""
     context = ssl.create_default_context(cafile=str(up.certificate))

@@ -1,18 +1,20 @@
 """After use no secret stands anywhere but where it belongs: not in the database, no log, no environment, no file.
 
-Everything that takes or makes a secret is used once, rightly and wrongly (secrets_in_use.py). Then each secret is looked
-for in each form (secret_search.py) in each place.
+Everything that takes or makes a secret is used once, rightly and wrongly (secrets_in_use.py). Then each secret is
+looked for in each form (secret_search.py) in each place.
 """
 
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import postgresql
 import pytest
 from harness import Sink, until
-from secrets_in_use import Run, look_at_everything, misuse_submission, use_api, use_console, use_devices, use_other_proofs
+from secrets_in_use import look_at_everything, misuse_submission, use_api, use_console, use_devices, use_other_proofs
+from services_in_use import Run
 from sqlalchemy import inspect, make_url, text
+
+import postgresql
 
 # The files that are meant to hold a secret, and which.
 MEANT: Mapping[str, tuple[str, ...]] = {
@@ -123,7 +125,7 @@ def database(run: Run) -> dict[str, bytes]:
         rows = [
             str(value)
             for table in inspect(connection).get_table_names()
-            for (value,) in connection.execute(text(f'SELECT CAST(t AS TEXT) FROM "{table}" AS t'))
+            for (value,) in connection.execute(text(f'SELECT CAST(t AS TEXT) FROM "{table}" AS t'))  # noqa: S608
         ]
     return {"dump of the database": "\n".join(rows).encode()}
 
@@ -173,5 +175,3 @@ def backup(run: Run) -> dict[str, bytes]:
     with tarfile.open(run.files / "backup.tar.gz") as archive:
         parts = {one.name: archive.extractfile(one) for one in archive.getmembers() if one.isfile()}
         return {f"{name} of the backup": content.read() for name, content in parts.items() if content}
-
-

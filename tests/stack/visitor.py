@@ -1,4 +1,4 @@
-"""A person's browser at the console, over HTTPS: keeps cookies, sends forms, and tells every secret that it was given."""
+"""A person's browser at the console, over HTTPS: keeps cookies, sends forms, tells each secret that it was given."""
 
 import re
 import ssl

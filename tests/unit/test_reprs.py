@@ -1,4 +1,4 @@
-"""No value shows a secret of its own when it is printed: in a traceback of a debugger, in a test that fails, in a log."""
+"""No value shows a secret of its own when it is printed: in a debugger, in a test that fails, in a log."""
 
 import dataclasses
 import importlib
@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator
 from types import ModuleType
 
-import gateway
-import policy
 import pytest
-import service
 from pydantic import BaseModel, ValidationError
 
+import gateway
+import policy
+import service
 from policy.contract import LoginStep
 
 SECRETS = re.compile(

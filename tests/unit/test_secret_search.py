@@ -1,4 +1,4 @@
-"""The search for secrets must be able to find: each form is planted among other octets, by another hand than the search's."""
+"""The search for secrets must be able to find: each form is planted, by another hand than the search's."""
 
 import binascii
 import codecs
@@ -68,7 +68,9 @@ def test_base64_is_found_at_any_place(before: bytes, behind: bytes, value: bytes
         assert wanted(value).found_in({"x": b"AUTH PLAIN " + encode(before + value + behind)})
 
 
-@pytest.mark.parametrize("value", [DEVICE, SASL, PASSWORD.encode(), b"123456"], ids=["device", "SASL", "password", "code"])
+@pytest.mark.parametrize(
+    "value", [DEVICE, SASL, PASSWORD.encode(), b"123456"], ids=["device", "SASL", "password", "code"]
+)
 def test_each_form_is_found_by_itself(value: bytes) -> None:
     """No form is listed that the search would pass over."""
     for form, written in forms(value):

@@ -15,8 +15,10 @@ from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
 from policy.brain import Brain
+from policy.bridges.answers import Right
 from policy.contract import LoginAnswer, LoginOutcome, LoginStep
 from policy.engine.guessing import DAY_S, HOUR_S, MINUTE_S, Walls
+from policy.foreign import ForeignSecrets
 from policy.logins import _Memory
 from policy.store import traps
 from policy.store.identities import IdentityStore, NewCredential
@@ -351,6 +353,20 @@ async def test_a_migrated_login_may_be_an_address(
     assert [one.kind for one in newest_traps(engine, 10)] == ["address"]
 
 
+async def test_what_is_revoked_during_a_slow_proof_is_refused(
+    world: World, store: IdentityStore, ada: NewCredential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hash or a directory takes its time; whoever was let in after it would have no session yet that could be ended."""
+
+    async def check(_self: ForeignSecrets, _stored: str, _secret: str) -> Right:
+        store.revoke("ada@example.org", T)
+        return Right("")
+
+    monkeypatch.setattr(ForeignSecrets, "check", check)
+    store.add_migrated("ada", "ada@example.org", "old server", "{SSHA}x", T + DAY_S, T)
+    assert (await world.imap("ada@example.org", "right", HOME)).outcome is WRONG
+
+
 async def test_hits_are_added_up_by_the_hour(world: World, engine: Engine, words: dict[str, str]) -> None:
     """A row for each hour, kind, network and identity, however many there were."""
     records = world.brain.logins.trap_records
@@ -401,6 +417,18 @@ async def test_closed_traps_are_remembered_over_a_restart(world: World, words: d
     assert (await anew.plain(words["LOGIN"], words["SECRET"], ABROAD)).outcome is LATER
     assert (await anew.plain(words["LOGIN"], words["SECRET"], HOME)).outcome is GRANTED
     anew.now += 1
+    assert (await anew.plain(words["LOGIN"], words["SECRET"], ABROAD)).outcome is GRANTED
+
+
+async def test_traps_of_a_clock_that_was_wrong_do_not_stop_the_clock(world: World, words: dict[str, str]) -> None:
+    """A network that was walled at a moment that has not come yet is walled from now on, and not until then."""
+    world.now = T + 400 * DAY_S
+    await world.plain("ada@example.org", "x", ABROAD)
+    await world.written()
+    logins = replace(world.brain.logins, walls=Walls(bytes(32)), _memory=_Memory())
+    anew = World(replace(world.brain, logins=logins), T)
+    assert (await anew.plain(words["LOGIN"], words["SECRET"], ABROAD)).outcome is LATER
+    anew.now += HOUR_S
     assert (await anew.plain(words["LOGIN"], words["SECRET"], ABROAD)).outcome is GRANTED
 
 

@@ -141,6 +141,14 @@ def test_a_passwd_file_of_dovecot() -> None:
     assert found.bad == ()
 
 
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\v", "\f", "\x1c", "\r"])
+def test_a_name_of_a_passwd_file_makes_no_other_line(sign: str) -> None:
+    """Its users wrote it themselves: what is no end of a line to Dovecot must not be one here."""
+    smuggled = f"mallory@example.org:{HASH}:5000:5000:Mallory{sign}root@example.org:{HASH}:::\r\n".encode()
+    (one,) = read_passwd_file(smuggled, "example.org").migrants
+    assert (one.login, one.hash) == ("mallory@example.org", HASH)
+
+
 def test_a_table_of_mailcow() -> None:
     """Any columns beside those that matter; resources and those that were switched off are passed over."""
     found = read_mailcow(

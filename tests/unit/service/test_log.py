@@ -117,5 +117,11 @@ def test_an_error_is_told_by_its_place_and_not_by_its_words(log_format: str) -> 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "s3cret" not in done.stdout + done.stderr
     assert done.stdout.count("in ask") >= 6
-    for name in ("ExceptionGroup", "ValueError", "KeyError", "it failed: at once", "Task exception was never retrieved"):
+    for name in (
+        "ExceptionGroup",
+        "ValueError",
+        "KeyError",
+        "it failed: at once",
+        "Task exception was never retrieved",
+    ):
         assert name in done.stdout

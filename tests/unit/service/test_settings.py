@@ -134,6 +134,23 @@ def test_a_bad_secret_file(tmp_path: Path, content: bytes | str | None, part: st
         read_secret("KETTLE_TOKEN_FILE", tmp_path / "token")
 
 
+def test_a_secret_where_its_files_path_belongs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake that many make; what was given is not repeated."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingError) as caught:
+        read_secret("KETTLE_TOKEN_FILE", Path("s3cret"))
+    said = "KETTLE_TOKEN_FILE: it cannot be read (No such file or directory); give the path of a file from / on"
+    assert str(caught.value) == said
+
+
+def test_a_password_in_a_url_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
+    """Where the URL will not do."""
+    environment.setenv("KETTLE_WATER", "3")
+    environment.setenv("KETTLE_HOSTNAME", "https://tea:s3cret/@kettle.example")
+    with pytest.raises(SettingError, match=r"^KETTLE_HOSTNAME: 'https://\.\.\.@kettle\.example' will not do; "):
+        load(Settings)
+
+
 def test_stop_prints_the_sentence_and_exits_2(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing else is printed, so that the sentence is what is seen."""
     with pytest.raises(SystemExit) as stopped:
