@@ -73,14 +73,17 @@ class Logins:
             return _deferred(visit, "too many secrets to verify", LoginOutcome.LATER)
         if isinstance(proof, Later):
             return _deferred(visit, proof.why, LoginOutcome.UNAVAILABLE)
-        if isinstance(proof, Wrong) or not case.found:
+        found = case.found
+        if found and case.slow:  # that may have taken seconds: as it is now
+            found = await self.prover.directory.by_id(found.id, visit.network)
+        if isinstance(proof, Wrong) or not found:
             return await self._refused(case, attempt, visit, proof.why if isinstance(proof, Wrong) else "")
         entrance = Entrance(scope=visit.scope, client_address=visit.client_address, now=visit.now)
-        if why := refusal_at_gates(case.found, entrance):
-            return await self._refused(case, attempt, visit, why, proven=case.found)
+        if why := refusal_at_gates(found, entrance):
+            return await self._refused(case, attempt, visit, why, proven=found)
         if proof.verifier is not None:
             return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=proof.verifier)
-        return await self._granted(case.found, attempt, visit)
+        return await self._granted(found, attempt, visit)
 
     async def remember(self, now: float) -> None:
         """Wall again, after a start, the networks whose traps closed in the last days. Other counts begin anew.
@@ -92,7 +95,8 @@ class Logins:
                 return
             for network, at in await self.traps.since(now - 2 * DAY_S):
                 if not is_within(network.partition("/")[0], self.unwalled):
-                    self.walls.penalise(network, at)
+                    # A row may be of a clock that was set back since; the walls' own would stand still until then.
+                    self.walls.penalise(network, min(at, now))
             self._memory.is_complete = True
 
     async def close(self) -> None:

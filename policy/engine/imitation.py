@@ -37,8 +37,8 @@ _LOOK_ALIKES = str.maketrans(
     }
 )
 _UNSEEN = frozenset(("Cc", "Cf", "Cn", "Co", "Cs"))
-_SPELLED_AT = re.compile(r" ?[(\[{<] ?at ?[)\]}>] ?", re.IGNORECASE)
-_SPELLED_DOT = re.compile(r" ?[(\[{<] ?dot ?[)\]}>] ?", re.IGNORECASE)
+_SPELLED_AT = re.compile(r" ?[(\[{<] ?(?:at|@) ?[)\]}>] ?", re.IGNORECASE)
+_SPELLED_DOT = re.compile(r" ?[(\[{<] ?(?:dot|\.) ?[)\]}>] ?", re.IGNORECASE)
 _LABEL = r"[^\s()<>\[\]{}\"'`,;:!?/\\|@.]"
 _DOMAIN = re.compile(rf" ?(?P<domain>{_LABEL}+(?:\.{_LABEL}+)*\.[^\W\d_]{_LABEL}+)(?P<more>[.@-]*{_LABEL})?")
 _LOCAL = re.compile(r"[^\s()<>\[\]{}\",:;\\]*\Z")

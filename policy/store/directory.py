@@ -131,6 +131,10 @@ class Directory:
         """A credential of the issuer's, by who it is there."""
         return await self._found(_BY_SUBJECT, network, wanted=subject)
 
+    async def by_id(self, credential: int, network: str) -> Found | None:
+        """One that was found before, as it is now."""
+        return await self._found(_BY_ID, network, wanted=credential)
+
     # What it is verified with
 
     def digest(self, secret: str) -> bytes:
@@ -168,7 +172,7 @@ class Directory:
 
     async def profile(self, credential: int, now: float) -> Profile | None:
         """What the rules need to know of a credential, as it is now; None if there never was one."""
-        found = await self._found(_BY_ID, "", wanted=credential)
+        found = await self.by_id(credential, "")
         if not found:
             return None
         entrance = Entrance(scope=Scope.SUBMIT, client_address="", now=now)

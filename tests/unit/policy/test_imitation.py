@@ -47,12 +47,15 @@ HONEST = [
     ("any address of the own domain", "sales@shop.example"),
     ("the own domain behind blanks", "Alice @ Example.org"),
     ("the own domain behind (at)", "alice (at) example.org"),
+    ("the same with the sign itself", "alice (@) example [.] org"),
     ("the own whole domain behind blanks", "Alice @ shop.example"),
     ("two own addresses", "ada@example.org, ada+x@example.org"),
 ]
 FOREIGN = [
     ("an address", "ceo@bank.example"),
     ("within a sentence", "Mail from ceo@bank.example here"),
+    ("with the at sign in brackets", "ceo [@] bank.example"),
+    ("with the dot in brackets", "ceo@bank[.]example"),
     ("in brackets", "The CEO <ceo@bank.example>"),
     ("in round brackets", "The CEO (ceo@bank.example)"),
     ("behind the own one", "ada@example.org ceo@bank.example"),
