@@ -73,9 +73,7 @@ class Logins:
             return _deferred(visit, "too many secrets to verify", LoginOutcome.LATER)
         if isinstance(proof, Later):
             return _deferred(visit, proof.why, LoginOutcome.UNAVAILABLE)
-        found = case.found
-        if found and case.slow:  # that may have taken seconds: as it is now
-            found = await self.prover.directory.by_id(found.id, visit.network)
+        found = None if isinstance(proof, Wrong) else await self._as_it_is_now(case, visit)
         if isinstance(proof, Wrong) or not found:
             return await self._refused(case, attempt, visit, proof.why if isinstance(proof, Wrong) else "")
         entrance = Entrance(scope=visit.scope, client_address=visit.client_address, now=visit.now)
@@ -110,6 +108,11 @@ class Logins:
             is_known=case.found is not None,
             has_history=case.found is not None and case.found.has_history,
         )
+
+    async def _as_it_is_now(self, case: Case, visit: Visit) -> Found | None:
+        """A slow proof may have taken seconds, and whoever was revoked meanwhile has no session that could be ended."""
+        found = case.found
+        return await self.prover.directory.by_id(found.id, visit.network) if found and case.slow else found
 
     async def _granted(self, found: Found, attempt: Attempt, visit: Visit) -> LoginAnswer:
         """Owners do not wait. From a network without history a yes takes as long as a no, or the wait would tell."""

@@ -2,7 +2,8 @@
 
 Dovecot knows sessions by mailbox, not by login: all of an identity's are ended, and its other devices log in again by
 themselves. The token with which Dovecot asks policy is the key with which policy asks Dovecot; nobody else has it.
-While Dovecot does not answer the same is tried again: what was not kicked must not be forgotten.
+While Dovecot does not answer the same is tried again: what was not kicked must not be forgotten. And each is kicked
+once more a little later: a login that was granted just before the revocation is no session yet at the first time.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from policy import log
 from policy.store.revocations import Feed
 
 _PERIOD_S = 0.5
+_AGAIN_S = 5.0  # longer than Dovecot takes from our yes to the session
 _TIMEOUT_S = 5.0
 _LOOK_BACK_S = 600.0  # at the start: what was revoked while nobody was there to kick
 
@@ -30,6 +32,7 @@ class Pickup:
         self._feed = feed
         self._clock = clock
         self._is_failing = False
+        self._again: list[tuple[float, list[str]]] = []  # from when on, and whom; the oldest first
         self._following: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -50,6 +53,7 @@ class Pickup:
                     if known is None:
                         known = await self._feed.before(self._clock() - _LOOK_BACK_S)
                     known = await self._kick_after(known, http)
+                    await self._kick_again(http)
                     self._is_failing = False
                 except Exception as error:  # noqa: BLE001 - Dovecot or the store is away; it is said once
                     if not self._is_failing:
@@ -64,7 +68,13 @@ class Pickup:
         names = sorted({one.identity for one in ended})
         await self._kick(names, http)
         log.sessions_kicked(names)
+        self._again.append((self._clock() + _AGAIN_S, names))
         return ended[-1].id
+
+    async def _kick_again(self, http: aiohttp.ClientSession) -> None:
+        while self._again and self._again[0][0] <= self._clock():
+            await self._kick(self._again[0][1], http)
+            del self._again[0]
 
     async def _kick(self, names: list[str], http: aiohttp.ClientSession) -> None:
         """A mailbox that has no session is an error to doveadm and none to us: only the whole answer counts."""

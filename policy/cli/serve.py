@@ -56,7 +56,6 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         "POLICY_DOVECOT_TOKEN_FILE": str(data / "dovecot" / "policy.token"),
         "POLICY_TLS_CERT": str(data / "tls" / "cert.pem"),
         "POLICY_TLS_KEY": str(data / "tls" / "key.pem"),
-        "POLICY_ALERT_RELAY": relay,
         "POLICY_PUBLIC_SUBMISSION_PORT": str(submission_port),
         "POLICY_PUBLIC_SUBMISSIONS_PORT": str(submissions_port),
     }
@@ -77,6 +76,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     init(load(Settings), time.time())
     spool.mkdir(mode=0o700, exist_ok=True)
     _check("gateway", gateway_environment)
+    policy_environment["POLICY_ALERT_RELAY"] = relay  # which the gateway has just found to be one
     sys.exit(_run({"policy": policy_environment, "gateway": gateway_environment}))
 
 

@@ -7,8 +7,8 @@ mail from the bank, and no DMARC policy of the bank helps. So whatever reads as 
   name such as `Alice @ Work`, `Team @Home` or `@ada` has no such domain;
 - in whatever look-alikes: full-width at signs, other dots and hyphens, characters that nobody sees are all taken for
   what they look like. Who overrides the direction of writing has something to hide;
-- with blanks around the at sign, or as `(at)`, it says where somebody is as much as it is an address: then it is
-  enough that the identity has an address in that domain (`Alice @ example.com`).
+- with blanks around the at sign, or as `(at)` or `(@)`, it says where somebody is as much as it is an address: then it
+  is enough that the identity has an address in that domain (`Alice @ example.com`).
 
 Not looked at: domains without an at sign, and names of people. Nobody could tell them apart from honest ones.
 """

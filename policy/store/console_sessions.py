@@ -2,20 +2,25 @@
 
 A session ends when nobody has used it for half an hour, twelve hours after the sign-in, when its person ends it, and at
 once when the identity is suspended or starts over.
+
+A network in which one was opened is the person's own (store/uses.py): names are public, and strangers who try
+passwords on one must not keep its owner out there.
 """
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Engine, Row, ScalarSelect, Select, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, ScalarSelect, Select, case, delete, insert, select, update
 
+from policy.engine.sources import NOWHERE, network_of
 from policy.store.audit import Actor, record
 from policy.store.digests import Use, new_token, token_digest
-from policy.store.models import Addresses, ConsoleSessions, Identities, Passwords
+from policy.store.models import Addresses, ConsoleSessions, Identities, Networks, Passwords
 
 IDLE_S = 30 * 60.0
 LONGEST_S = 12 * 3600.0
 _SEEN_GRAIN_S = 60.0  # a page with ten pictures is one use
 _MOST_USER_AGENT = 200
+_DAY_S = 86400.0
 
 _Found = Row[int, str, str, str, str, float, float, float]
 
@@ -156,6 +161,7 @@ def open_session(connection: Connection, key: bytes, identity_id: int, visitor: 
             expires_at=now + LONGEST_S,
         )
     )
+    _note_network(connection, identity_id, network_of(visitor.client_address), now)
     return cookie
 
 
@@ -163,6 +169,21 @@ def end_sessions(connection: Connection, identity: str, *, but: int | None = Non
     """All sessions of a person, or all but one, in the transaction of what ends them."""
     ended = delete(ConsoleSessions).where(ConsoleSessions.identity_id == _id_of(identity))
     return connection.execute(ended if but is None else ended.where(ConsoleSessions.id != but)).rowcount
+
+
+def _note_network(connection: Connection, person: int, network: str, now: float) -> None:
+    """As a login of a device does it."""
+    if network == NOWHERE:
+        return
+    is_another_day = case((Networks.last_used_at < now - now % _DAY_S, 1), else_=0)
+    noted = connection.execute(
+        update(Networks)
+        .where(Networks.identity_id == person, Networks.network == network)
+        .values(days=Networks.days + is_another_day, last_used_at=now)
+    )
+    if not noted.rowcount:
+        first = {"first_used_at": now, "last_used_at": now, "days": 1}
+        connection.execute(insert(Networks).values(identity_id=person, network=network, **first))
 
 
 def _id_of(identity: str) -> ScalarSelect[int]:

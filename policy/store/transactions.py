@@ -1,12 +1,11 @@
 """What a writer works with: one transaction at a time on either database, with a connection to itself.
 
-    begin()            nothing that another one writes comes between this and the end
-    commit(changes)    the changes are made and are on disk, or nothing of them is
+    commit(changes)    the changes are made and are on disk, or nothing of them is; nobody else writes between them
     execute(...)       a statement of a change, within the transaction (or alone where none has begun)
 
 SQLite: the statements run in the event loop's thread, where they take microseconds; only the commit waits in a thread
 of its own. (A thread that ran the statements, too, would wait for Python's lock after each of them.) PostgreSQL: all of
-it runs in the thread, because each statement waits for the network.
+it runs in the thread in one go, because each statement waits for the network.
 """
 
 import asyncio
@@ -38,6 +37,10 @@ _BEGIN = f"BEGIN; {TAKE_WRITE_LOCK}"
 Change = Callable[[], Any]
 
 
+class NotBegun(Exception):
+    """The write lock was not to be had, or the database: nothing was tried."""
+
+
 class Answer(Protocol):
     """What a statement did, in the words of both drivers."""
 
@@ -63,11 +66,8 @@ class Transactions(Statements, Protocol):
     def is_lost(self) -> bool:
         """Whether the connection broke: a commit that failed may have been made, and is not tried again."""
 
-    async def begin(self) -> None:
-        """Wait for the write lock; TimeoutError where another process keeps it."""
-
     async def commit(self, changes: Sequence[Change]) -> list[Any]:
-        """What each change returned."""
+        """What each change returned; NotBegun where another process keeps the write lock."""
 
     def close(self) -> None:
         """Give the connection back."""
@@ -85,19 +85,8 @@ class SqliteTransactions:
     def execute(self, statement: Prepared, values: Values) -> Answer:
         return self._connection.execute(statement.sqlite, values)
 
-    async def begin(self) -> None:
-        for _ in range(_LOCK_TRIES):
-            try:
-                self._connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-                    raise
-                await asyncio.sleep(_LOCK_PAUSE_S)
-            else:
-                return
-        raise TimeoutError("another process holds the database")
-
     async def commit(self, changes: Sequence[Change]) -> list[Any]:
+        await self._begin()
         try:
             values = [change() for change in changes]
             await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.commit)
@@ -110,6 +99,18 @@ class SqliteTransactions:
     def close(self) -> None:
         self._thread.shutdown()
         self._connection.close()
+
+    async def _begin(self) -> None:
+        for _ in range(_LOCK_TRIES):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise NotBegun from error
+                await asyncio.sleep(_LOCK_PAUSE_S)
+            else:
+                return
+        raise NotBegun("another process holds the database")
 
 
 class PostgresqlTransactions:
@@ -129,9 +130,6 @@ class PostgresqlTransactions:
         connection = self._open() if self._has_begun else self._connected()
         return connection.execute(statement.postgresql, values, prepare=True)
 
-    async def begin(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._begin)
-
     async def commit(self, changes: Sequence[Change]) -> list[Any]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, changes)
 
@@ -145,7 +143,7 @@ class PostgresqlTransactions:
             self._connected().execute(_BEGIN)
         except psycopg.errors.LockNotAvailable:
             self._roll_back()
-            raise TimeoutError("another process holds the database") from None
+            raise NotBegun("another process holds the database") from None
         except psycopg.OperationalError:
             if not self.is_lost:
                 self._roll_back()
@@ -154,6 +152,10 @@ class PostgresqlTransactions:
         self._has_begun = True
 
     def _commit(self, changes: Sequence[Change]) -> list[Any]:
+        try:
+            self._begin()
+        except psycopg.Error as error:
+            raise NotBegun from error
         try:
             values = [change() for change in changes]
             self._end()

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from policy import log
-from policy.store.transactions import Transactions
+from policy.store.transactions import NotBegun, Transactions
 
 Value = TypeVar("Value")
 Change = Callable[[], Value]  # runs statements, and does nothing else: on PostgreSQL it runs in another thread
@@ -75,13 +75,11 @@ class Writer:
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         try:
-            await self._transactions.begin()
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
-            _fail(batch, error)
-            return
-        try:
             values = await self._transactions.commit([change for change, _ in batch])
-        except Exception as error:  # noqa: BLE001 - the same
+        except NotBegun as error:
+            _fail(batch, error.__cause__ or error)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
             await self._commit_alone(batch, error)
             return
         for value, (_, done) in zip(values, batch, strict=True):
@@ -97,7 +95,7 @@ class Writer:
             await self._commit([one])
 
 
-def _fail(batch: list[_Waiting], error: Exception) -> None:
+def _fail(batch: list[_Waiting], error: BaseException) -> None:
     for _, done in batch:
         if not done.done():
             done.set_exception(error)

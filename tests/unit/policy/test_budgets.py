@@ -37,7 +37,6 @@ def in_own_session(database: Location, change: Callable[[StoredBudgets], int]) -
     async def commit() -> int:
         transactions = open_transactions(database)
         try:
-            await transactions.begin()
             (value,) = await transactions.commit([partial(change, StoredBudgets(transactions))])
             return int(value)
         finally:

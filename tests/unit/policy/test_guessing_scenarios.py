@@ -356,7 +356,7 @@ async def test_a_migrated_login_may_be_an_address(
 async def test_what_is_revoked_during_a_slow_proof_is_refused(
     world: World, store: IdentityStore, ada: NewCredential, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hash or a directory takes its time; whoever was let in after it would have no session yet that could be ended."""
+    """A hash or a directory takes its time; who is let in after it had no session yet that could be ended."""
 
     async def check(_self: ForeignSecrets, _stored: str, _secret: str) -> Right:
         store.revoke("ada@example.org", T)

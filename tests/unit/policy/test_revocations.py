@@ -120,6 +120,23 @@ async def test_imap_sessions_are_ended(brain: Brain, store: IdentityStore, ada: 
     await runner.cleanup()
 
 
+async def test_imap_sessions_are_ended_once_more(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
+    """A login that was granted just before the revocation is no session yet when Dovecot looks for those to end."""
+    doveadm, now = Doveadm(), [T]
+    runner = aiohttp.web.AppRunner(_application(doveadm))
+    await runner.setup()
+    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    pickup = Pickup(f"http://127.0.0.1:{runner.addresses[0][1]}", TOKEN, brain.feed, lambda: now[0])
+    store.revoke(ada.login, T)
+    pickup.start()
+    await until_true(lambda: doveadm.kicked == ["ada"])
+    now[0] += 10
+    await until_true(lambda: doveadm.kicked == ["ada", "ada"])
+    await pickup.close()
+    await runner.cleanup()
+
+
 def _application(doveadm: Doveadm) -> aiohttp.web.Application:
     application = aiohttp.web.Application()
     application.router.add_post("/doveadm/v1", doveadm.answer)

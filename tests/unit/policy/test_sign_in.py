@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 import structlog
 from people_desk import HOME, PASSWORD, Enrolled, T, cheap_hashing, code_at, enrol, invite, new_desk, phone
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, select, update
 
 from policy.engine.guessing import LOGIN_LIMIT, NETWORK_LIMIT, TARPIT_FROM, Attempt
 from policy.people.desk import Desk, Visitor
@@ -33,17 +33,6 @@ def desk(engine: Engine, key: bytes) -> Desk:
 async def ada(desk: Desk, engine: Engine, key: bytes, store: IdentityStore) -> Enrolled:
     """She has an application and recovery codes."""
     return await enrol(desk, invite(engine, key, store))
-
-
-@pytest.fixture
-def at_home(engine: Engine, ada: Enrolled) -> None:
-    """She was in her network before."""
-    with engine.begin() as connection:
-        connection.execute(
-            insert(Networks).values(
-                identity_id=1, network="192.0.2.0/24", first_used_at=T, last_used_at=T, days=1, confirmed_at=None
-            )
-        )
 
 
 @pytest.mark.parametrize("typed", ["ada", "ADA", " ada ", "ada@example.org", "Ada.Long@Example.ORG"])
@@ -289,7 +278,7 @@ async def test_a_hash_made_anew_replaces_its_own_alone(desk: Desk, ada: Enrolled
     assert await desk.sign_in.password("ada", "eight yellow horses at sea", HOME, T)
 
 
-async def test_what_walls_are_told(ada: Enrolled, engine: Engine, key: bytes, at_home: None) -> None:
+async def test_what_walls_are_told(ada: Enrolled, engine: Engine, key: bytes) -> None:
     """One login for all of a person's names, and strangers' names apart: their number has a bound."""
     people = People(engine, key, Actor("cli:test", "host"))
 
@@ -352,7 +341,7 @@ async def tries(desk: Desk, ask: Callable[[int], Awaitable[object]], number: int
     return outcomes
 
 
-async def test_guessers_meet_a_wall_and_the_owner_does_not(desk: Desk, at_home: None, pauses: list[float]) -> None:
+async def test_guessers_meet_a_wall_and_the_owner_does_not(desk: Desk, ada: Enrolled, pauses: list[float]) -> None:
     """A hundred passwords from a hundred networks: delayed from the tenth on, refused from the fiftieth on."""
     outcomes = await tries(
         desk, lambda turn: desk.sign_in.password("ada", f"guess {turn}", Visitor(f"203.0.{turn}.1", ""), T), 100
@@ -365,7 +354,7 @@ async def test_guessers_meet_a_wall_and_the_owner_does_not(desk: Desk, at_home: 
     assert await desk.sign_in.password("ada", PASSWORD, HOME, T)
 
 
-async def test_a_network_that_tries_many_names(desk: Desk, at_home: None, pauses: list[float]) -> None:
+async def test_a_network_that_tries_many_names(desk: Desk, ada: Enrolled, pauses: list[float]) -> None:
     """Known ones and unknown ones alike; the owner in that network goes on."""
     outcomes = await tries(desk, lambda turn: desk.sign_in.password(f"name{turn}", "guess", AWAY, T), 10)
     assert outcomes == ["SignInRefused"] * NETWORK_LIMIT + ["Wait"] * (10 - NETWORK_LIMIT)
@@ -374,6 +363,17 @@ async def test_a_network_that_tries_many_names(desk: Desk, at_home: None, pauses
     outcomes = await tries(desk, lambda turn: desk.sign_in.password(f"name{turn}", "guess", HOME, T), 10)
     assert outcomes[-1] == "Wait"
     assert await desk.sign_in.password("ada", PASSWORD, HOME, T)
+
+
+async def test_where_somebody_has_signed_in_is_theirs(desk: Desk, ada: Enrolled, engine: Engine) -> None:
+    """As where a device was: strangers who know the name, and try passwords, keep nobody out there."""
+    for at in (LATER, LATER + 86400.0):
+        ticket = await desk.sign_in.password("ada", PASSWORD, AWAY, at)
+        desk.sign_in.code(ticket.token, code_at(ada.offer, at), AWAY, at)
+    with engine.begin() as connection:
+        columns = select(Networks.network, Networks.first_used_at, Networks.last_used_at, Networks.days)
+        rows = connection.execute(columns.order_by(Networks.id)).all()
+    assert rows == [("192.0.2.0/24", T, T, 1), ("198.51.100.0/24", LATER, LATER + 86400.0, 2)]
 
 
 async def test_the_same_wrong_password_is_one(desk: Desk, ada: Enrolled, pauses: list[float]) -> None:
