@@ -156,7 +156,7 @@ class Logins:
         closed = await self.traps.closed_by(case.login, case.digest, visit.network)
         found = case.found
         if proven and proven.revoked_at is not None and proven.kind in MADE_HERE:
-            return Closed(Trap.REVOKED, proven.identity, proven.label, proven.has_history)
+            return Closed(Trap.REVOKED, proven.identity, proven.label, proven.is_settled)
         if closed and closed.kind is Trap.ADDRESS and found and _is_in_force(found, visit.now):
             return None
         return closed

@@ -18,6 +18,7 @@ from policy.store.handles import Kind, Scope, digest, nobodys_salt, nonce_key, s
 from policy.store.models import Addresses, Credentials, Identities, Networks, SendAs
 from policy.store.reader import Reader
 from policy.store.statements import Prepared, prepared
+from policy.store.traps import SETTLED_DAYS
 
 
 class Found(NamedTuple):
@@ -43,11 +44,18 @@ class Found(NamedTuple):
     identity: str
     suspended_at: float | None
     network_used_at: float | None  # when a login from this network was last written down; None: there was none
+    network_days: int | None
+    network_confirmed_at: float | None
 
     @property
     def has_history(self) -> bool:
         """Whether an earlier login of the identity was granted from this network, or somebody vouched for it."""
         return self.network_used_at is not None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the network is the owner's beyond doubt, see policy.store.traps."""
+        return (self.network_days or 0) >= SETTLED_DAYS or self.network_confirmed_at is not None
 
 
 _COLUMNS = (
@@ -72,6 +80,8 @@ _COLUMNS = (
         Identities.name,
         Identities.suspended_at,
         Networks.last_used_at,
+        Networks.days,
+        Networks.confirmed_at,
     )
     .join(Identities, Identities.id == Credentials.identity_id)
     .outerjoin(

@@ -21,6 +21,9 @@ from policy.store.reader import Reader
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
 
+# A thief's first login with the secret made his network one of the owner's. It is that beyond doubt from the third day
+# on, or when somebody vouches for it: until then it excuses nobody who has an old secret.
+SETTLED_DAYS = 3
 ROWS_KEPT, KEPT_S = 10_000, 90 * 86400.0
 _HOUR_S = 3600.0
 _DELETED_AT_ONCE = 3  # more than one comes in
@@ -33,6 +36,7 @@ SELECT '{Trap.RETIRED}', identity.name, credential.label, network.id
   FROM retired_secret JOIN credential ON credential.id = retired_secret.credential_id
   JOIN identity ON identity.id = credential.identity_id
   LEFT JOIN network ON network.identity_id = identity.id AND network.network = :network
+   AND (network.days >= :settled OR network.confirmed_at IS NOT NULL)
  WHERE credential.login = :login AND retired_secret.digest = :digest
 UNION ALL
 SELECT '{Trap.DECOY}', '', decoy.label, NULL FROM decoy WHERE decoy.login = :login
@@ -100,7 +104,7 @@ class Traps:
         Whoever asks knows whether the login is one that somebody has: then its form is no trap.
         """
         first, last = _range(login)
-        values = {"login": login, "digest": digest, "network": network, "name": login.lower()}
+        values = {"login": login, "digest": digest, "network": network, "name": login.lower(), "settled": SETTLED_DAYS}
         rows = await self._reader.rows(_TRAPS, values | {"first": first, "last": last})
         for kind, identity, label, seen in rows:
             return Closed(Trap(kind), identity, label, seen is not None)

@@ -291,8 +291,10 @@ async def test_a_trap_closes_at_once(
 async def test_at_home_it_is_an_old_device_or_a_mistake(
     world: World, engine: Engine, words: dict[str, str], told: list[tuple[str, str]], sprung: Sprung
 ) -> None:
-    """From a network that the identity has used before it is noted once an hour, and nobody is walled."""
-    await world.at_home(NewCredential(words["LOGIN"], words["SECRET"], "ada", "laptop"))
+    """From a network that is the identity's own it is noted once an hour, and nobody is walled."""
+    for _ in range(3):
+        await world.at_home(NewCredential(words["LOGIN"], words["SECRET"], "ada", "laptop"))
+        world.now += DAY_S
     with capture_logs() as events:
         for _ in range(70):
             login, secret = words.get(sprung.login, sprung.login), words.get(sprung.secret, sprung.secret)
@@ -305,6 +307,20 @@ async def test_at_home_it_is_an_old_device_or_a_mistake(
     ] * 2
     await world.written()
     assert (newest_traps(engine, 10), told) == ([], [])
+
+
+@pytest.mark.parametrize("sprung", ["a retired secret", "a revoked secret"])
+async def test_a_thief_has_made_no_home_by_one_login(
+    world: World, store: IdentityStore, words: dict[str, str], told: list[tuple[str, str]], sprung: str
+) -> None:
+    """His network has history from his first login on. That excuses no old secret, until somebody vouches for it."""
+    old = TRAPS[sprung]
+    await world.at_home(NewCredential(words["LOGIN"], words["SECRET"], "ada", "laptop"))
+    assert (await world.plain(words[old.login], words[old.secret], HOME)).outcome is WRONG
+    assert [kind for kind, _ in told] == ["trap-closed"]
+    store.confirm_network("ada", HOME, T)
+    assert (await world.plain(words[old.login], words[old.secret], HOME)).outcome is WRONG
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize("ask", [World.plain, World.scram])
