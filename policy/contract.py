@@ -212,6 +212,11 @@ def canonical_address(address: str) -> str:
     return f"{_canonical_local(local)}@{_canonical_domain(domain)}"
 
 
+def canonical_login(login: str) -> str:
+    """The one form in which logins are stored, asked for and counted: without letter case, or blanks around it."""
+    return canonical_address(login.strip())
+
+
 def _canonical_local(local: str) -> str:
     """Case and compatibility forms (NFKC: full-width letters, ligatures, composition) do not matter.
 

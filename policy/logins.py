@@ -19,7 +19,7 @@ from functools import partial
 from policy import log, sasl
 from policy.alerts import AlertKind
 from policy.bridges.answers import Later, Wrong
-from policy.contract import LoginAnswer, LoginOutcome, canonical_address
+from policy.contract import LoginAnswer, LoginOutcome, canonical_login
 from policy.engine.gates import Entrance, refusal_at_gates
 from policy.engine.guessing import DAY_S, HOUR_S, Attempt, Trap, Walls
 from policy.engine.sources import NOWHERE, Network, is_within
@@ -103,7 +103,7 @@ class Logins:
     def _attempt(self, case: Case, visit: Visit) -> Attempt:
         """Logins are counted in their canonical form: in capitals it is no other one."""
         return Attempt(
-            login=canonical_address(case.login) if case.is_counted else None,
+            login=canonical_login(case.login) if case.is_counted else None,
             network=None if is_within(visit.client_address, self.unwalled) else visit.network,
             is_known=case.found is not None,
             has_history=case.found is not None and case.found.has_history,
@@ -213,5 +213,7 @@ def _told(hit: TrapHit) -> list[str]:
         f"From: {hit.client_address} ({hit.network}), over {hit.protocol}.",
         f"Whose: {hit.identity or 'nobody here'}{f' ({hit.label})' if hit.label else ''}.",
         "The network is refused for an hour, the next time for longer; networks that an identity has used go on.",
+        "If that is a network of its owner, or of others who work there, let each of them in:",
+        f"    sallyport network confirm {hit.identity or 'NAME'} {hit.network}",
         "More: sallyport trap list",
     ]

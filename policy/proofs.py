@@ -18,6 +18,7 @@ from typing import Any
 from policy import sasl
 from policy.bridges.answers import Later, Right, Wrong
 from policy.bridges.opened import Bridges
+from policy.contract import canonical_login
 from policy.foreign import ForeignSecrets, Full
 from policy.store.directory import Directory, Found
 from policy.store.handles import Kind
@@ -140,7 +141,8 @@ class Prover:
         found = await self.directory.by_certificate(claim.fingerprint, visit.network)
 
         async def prove() -> Proof:
-            return Proven() if found and claim.login in ("", found.login) else Wrong("no such certificate, or login")
+            is_right = found and canonical_login(claim.login) in ("", found.login)
+            return Proven() if is_right else Wrong("no such certificate, or login")
 
         return Case(found=found, prove=prove, login=claim.login)
 
@@ -153,7 +155,8 @@ class Prover:
         async def prove() -> Proof:
             if not isinstance(answer, Right):
                 return answer
-            return Proven() if found and claim.login in ("", found.login) else Wrong("a token of nobody here")
+            is_right = found and canonical_login(claim.login) in ("", found.login)
+            return Proven() if is_right else Wrong("a token of nobody here")
 
         return Case(found=found, prove=prove, login=claim.login, failure=claim.failure)
 

@@ -9,9 +9,10 @@ compose() {
 }
 
 containers_run() { [ -n "$(compose ps --quiet --status running policy 2>/dev/null)" ]; }
+containers_project() { compose config 2>/dev/null | sed -n 's/^name: //p'; }
 containers_exist() { # containers, or the volumes that `down` keeps
   local project
-  project=$(compose config 2>/dev/null | sed -n 's/^name: //p')
+  project=$(containers_project)
   [ -n "$project" ] || return 1
   [ -n "$(compose ps --all --quiet 2>/dev/null)$(docker volume ls --quiet --filter "label=com.docker.compose.project=$project")" ]
 }
@@ -69,6 +70,14 @@ greeting_comes() { # HOST PORT SECONDS -> does an SMTP 220 come before the deadl
     sleep 0.5
   done
   return 1
+}
+
+containers_described() { # the checkout that it was started from is known as long as there are containers
+  local project from
+  project=$(containers_project)
+  from=$(docker ps --all --filter "label=com.docker.compose.project=$project" \
+    --format '{{.Label "com.docker.compose.project.working_dir"}}' | sort -u | head -n 1)
+  say "the Compose project $project (${from:+started from $from, }you are in $PWD)"
 }
 
 containers_down() { compose down --remove-orphans; }

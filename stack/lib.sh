@@ -65,10 +65,12 @@ existing_ways() { # the ways in which $STACK runs or has left data
   if [ "${WAY:-containers}" = containers ] && engine_answers && containers_exist; then say containers; fi
 }
 
-confirm_destroy() {
+confirm_destroy() { # WAY...: says what would go, because another checkout may drive the same stack
   [ "${YES:-}" != 1 ] || return 0
-  [ -t 0 ] || refuse "destroy removes every mailbox, login and setting of the $STACK stack and asks before it does; without a terminal say YES=1."
-  printf 'This removes every mailbox, login and log of the %s stack for good. Type "yes" to go on: ' "$STACK"
+  local way what=''
+  for way in "$@"; do what="$what${what:+ and }$("${way}_described")"; done
+  [ -t 0 ] || refuse "destroy removes every mailbox, login and log of the $STACK stack, $what, and asks before it does; without a terminal say YES=1."
+  printf 'This removes every mailbox, login and log of the %s stack for good: %s.\nType "yes" to go on: ' "$STACK" "$what"
   read -r answer || answer=
   [ "$answer" = yes ] || fail "nothing was removed."
 }

@@ -181,6 +181,11 @@ native_exists() {
   [ -e "$RUN/.sallyport" ]
 }
 
+native_described() {
+  set_native_paths
+  say "the run directory $RUN (you are in $PWD)"
+}
+
 native_destroy() {
   set_native_paths
   run_inside remove

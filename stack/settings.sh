@@ -23,6 +23,25 @@ is_address() {
   for part in ${1//./ }; do is_integer_within "$part" 0 255 || return; done
 }
 
+is_network() { # no bits beyond the prefix, which policy would refuse later
+  local address=${1%%/*} bits=${1#*/} a b c d
+  is_address "$address" || return
+  [[ $1 == */* ]] || return 0
+  if [[ $address == *:* ]]; then
+    is_integer_within "$bits" 0 128
+    return
+  fi
+  is_integer_within "$bits" 0 32 || return
+  IFS=. read -r a b c d <<<"$address"
+  [ $(((a << 24 | b << 16 | c << 8 | d) & ((1 << (32 - bits)) - 1))) = 0 ]
+}
+
+is_network_list() {
+  local network
+  [[ $1 =~ ^[^,[:space:]]+(,[^,[:space:]]+)*$ ]] || return
+  for network in ${1//,/ }; do is_network "$network" || return; done
+}
+
 is_domain_list() {
   local domain
   [[ $1 =~ ^[^,[:space:]]+(,[^,[:space:]]+)*$ ]] || return
@@ -44,6 +63,7 @@ problem_of() { # KEY VALUE -> says what is wrong with the value; says nothing wh
     *_URL) is_console_url "$2" || say "is not of the form https://mail.example.org:8443, without a path" ;;
     *_HOSTNAME) is_hostname "$2" || say "is not a full host name in lower case such as mail.example.org" ;;
     *_DOMAINS) is_domain_list "$2" || say "is not a list of domains in lower case, separated by commas alone" ;;
+    *_NETWORKS) [ -z "$2" ] || is_network_list "$2" || say "is not a list of networks such as 192.0.2.0/24, separated by commas alone" ;;
     *_MAX_MESSAGE_BYTES) is_integer_within "$2" 65536 1073741824 || say "is not a whole number of bytes from 65536 to 1073741824" ;;
     *_RECIPIENTS_PER_HOUR) is_integer_within "$2" 1 1000000 || say "is not a whole number from 1 to 1000000" ;;
     *_LOG_FORMAT) [[ $2 == text || $2 == json ]] || say "is neither text nor json" ;;
@@ -65,7 +85,7 @@ read_env_file() { # FILE -> sets the variable FROM_FILE_<key> for each line, or 
     [[ $line =~ ^[[:space:]]*(#.*)?$ ]] && continue
     refuse_bad_line "$1" "$number" "$line" "$seen"
     key=${line%%=*} value=${line#*=}
-    [ -n "$value" ] || refuse "$1 line $number: $key is empty; give it a value, or remove the line for the default."
+    [ -n "$value" ] || [ -z "$(default_of "$key")" ] || refuse "$1 line $number: $key is empty; give it a value, or remove the line for the default."
     problem=$(problem_of "$key" "$value")
     [ -z "$problem" ] || refuse "$1 line $number: $key is \"$value\", which $problem; correct it, or remove the line for the default."
     seen="$seen $key"

@@ -80,6 +80,13 @@ def _add_refusals(api: FastAPI) -> None:
     @api.exception_handler(RequestValidationError)
     def malformed(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
+        if first["type"] == "json_invalid":
+            return problem(HTTPStatus.BAD_REQUEST, "the body is no JSON")
+        if first["type"] in ("model_attributes_type", "model_type") and first["loc"] == ("body",):
+            return problem(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "the body is no JSON object; is the header Content-Type: application/json?",
+            )
         where = ".".join(str(part) for part in first["loc"])
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}")
 

@@ -84,7 +84,7 @@ app.command()(serve)
 def main() -> None:
     """Entry point: what cannot be done ends with a sentence, never with a traceback."""
     try:
-        app()
+        app(prog_name="sallyport")
     except StoreError as error:
         print(f"sallyport: {error}", file=sys.stderr)
         sys.exit(1)

@@ -63,12 +63,10 @@ def _acts(engine: Engine, wanted: Wanted, limit: int) -> Iterator[Act]:
 
 
 def _told(values: dict[str, object]) -> str:
-    return "\n".join(f"{name}: {_text(name, value)}" for name, value in values.items())
+    return "\n".join(f"{name}: {_text(value)}" for name, value in values.items())
 
 
-def _text(name: str, value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(str(one) for one in value) or "none"
-    if name.endswith("_at") and isinstance(value, float):
-        return when(value)
     return "none" if value in (None, "") else str(value)

@@ -18,6 +18,7 @@ from policy.cli.output import JSON, when
 from policy.cli.store import actor
 from policy.location import location, open_existing
 from policy.settings import Settings
+from policy.setup import ADMINISTRATOR
 from policy.store.archive import Manifest, reading
 from policy.store.backup import back_up, note_backup, whole_file
 from policy.store.database import open_database
@@ -27,6 +28,10 @@ from policy.store.restore import restore as put_back
 from service.settings import load
 
 _STANDARD = "-"
+_WHAT_NOW = (
+    "Logins are those of the backup now, the administrator's, too. Restart policy and the console, which work with the "
+    "key that they have read: `docker compose restart policy console`, or `make down` and `make up`."
+)
 
 
 def backup(
@@ -66,9 +71,9 @@ def restore(
     where = location(settings)
     engine = open_database(where)
     with _source(file, settings.state_dir) as source, reading(source) as archive:
-        there = contents(engine)
+        there = contents(engine, ADMINISTRATOR)
         if there and not replace:
-            raise StoreError(f"there are {there} already; --replace puts the backup in their place")
+            raise StoreError(f"the store has {there} already; --replace puts the backup in their place")
         if there:
             confirm(f"Replace {there} with the backup of {when(archive.manifest.made_at)}?", yes)
         put_back(engine, settings.state_dir, archive, actor(), time.time(), _tell)
@@ -76,7 +81,7 @@ def restore(
     if isinstance(where, Path):
         where.chmod(0o600)
     _show(archive.manifest, f"restored {_rows(archive.manifest)} rows of {when(archive.manifest.made_at)}", json)
-    print("Restart policy and the console now: they work with the key that they have read.", file=sys.stderr)
+    print(_WHAT_NOW, file=sys.stderr)
 
 
 @contextlib.contextmanager

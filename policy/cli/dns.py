@@ -21,6 +21,6 @@ def dns(as_json: JSON = False) -> None:
     if as_json:
         print(json.dumps([dataclasses.asdict(one) for one in wanted]))
         return
-    print(zone_file(wanted), end="")
+    print(zone_file(wanted, settings.console_origin), end="")
     for note in notes(settings.console_origin):
         print(f"note: {note}", file=sys.stderr)

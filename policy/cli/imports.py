@@ -165,7 +165,9 @@ def _content(file: Path) -> bytes:
         with file.open("rb") as opened:
             return opened.read(MAX_FILE_OCTETS + 1)
     except OSError as error:
-        raise StoreError(f"{file} cannot be read ({error.strerror})") from None
+        is_elsewhere = isinstance(error, FileNotFoundError | PermissionError)
+        hint = "; in containers, and after make up: - < FILE" if is_elsewhere else ""
+        raise StoreError(f"{file} cannot be read ({error.strerror}){hint}") from None
 
 
 @contextmanager

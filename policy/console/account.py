@@ -1,14 +1,15 @@
 """A person's own sign-in: the browsers that are signed in, its second factors, new recovery codes, another password."""
 
 from http import HTTPStatus
+from urllib.parse import urlsplit
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from policy.console.factors import confirm_password
 from policy.console.parts import Parts
-from policy.console.routes import ACCOUNT, own_route
-from policy.console.visit import Visit, status_of
+from policy.console.routes import ACCOUNT, RECOVERED, own_route
+from policy.console.visit import Visit, number_in, status_of
 from policy.people.desk import Session
 from policy.people.errors import Refused
 
@@ -24,13 +25,19 @@ def routes(parts: Parts) -> list[Route]:
 
 
 async def show(visit: Visit, session: Session) -> Response:
-    return await _page(visit, session)
+    if visit.request.url.query != urlsplit(RECOVERED).query:
+        return await _page(visit, session)
+    left = await visit.call(visit.parts.desk.account.recovery_codes_left, session)
+    text = visit.language.say(
+        "You have signed in with a recovery code. Recovery codes left: %(number)s. "
+        "If your second factor is lost, add a new one and remove the old one.",
+        number=left,
+    )
+    return await _page(visit, session, notice=text)
 
 
 async def end_session(visit: Visit, session: Session) -> Response:
-    form = await visit.form()
-    given = form.get("session", "")
-    number = int(given) if given.isascii() and given.isdigit() else 0
+    number = number_in(await visit.form(), "session")
     # Of this person alone: the desk looks for the number among the sessions of who asks.
     await visit.call(visit.parts.desk.sign_in.end_session, session, number, visit.visitor, visit.now)
     return visit.redirect(ACCOUNT)

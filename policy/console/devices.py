@@ -38,6 +38,8 @@ KINDS: Mapping[str, str] = {
     "outlook": "outlook",
     "other": "",
 }
+_WAYS = ("steps", "code", "profile")  # the parts of the page of a new device; the steps are there for every kind
+_WAY_OF: Mapping[str, str] = {"android": "code", "apple": "profile"}
 
 
 def routes(parts: Parts) -> list[Route]:
@@ -174,6 +176,8 @@ def _shown_once(visit: Visit, session: Session, device: Device, kind: str) -> Re
     first = KINDS.get(kind, "")
     every = sorted(guides(servers, device, language), key=lambda guide: guide.client != first)
     shown = {"device": device, "servers": servers, "guides": every, "first": first, "qr_code": code}
+    own = _WAY_OF.get(kind, _WAYS[0])
+    shown["ways"] = sorted(_WAYS, key=lambda way: way != own)
     return visit.page("device_shown.html", {**shown, "session": session})
 
 

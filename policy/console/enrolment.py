@@ -5,6 +5,7 @@ goes on with the same link. Two things are needed meanwhile: the link, and a tic
 password was chosen has as a cookie. Whoever opens the link later, or elsewhere, is asked for that very password first.
 """
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.responses import Response
@@ -14,7 +15,7 @@ from policy.console.factors import factor_page
 from policy.console.parts import Parts
 from policy.console.routes import HOME, route
 from policy.console.visit import Cookie, Visit, status_of
-from policy.people.desk import SignedIn
+from policy.people.desk import FactorKind, SignedIn
 from policy.people.errors import InviteInvalid, Refused, TicketExpired
 
 _TICKET_S = 3600
@@ -68,7 +69,7 @@ async def finish_with_code(visit: Visit) -> Response:
     except InviteInvalid:
         raise
     except Refused as error:
-        return await _factors_page(visit, error, label)
+        return await _factors_page(visit, error, {FactorKind.TOTP: label})
     return _enrolled(visit, done)
 
 
@@ -80,7 +81,7 @@ async def finish_with_passkey(visit: Visit) -> Response:
     except InviteInvalid:
         raise
     except Refused as error:
-        return await _factors_page(visit, error, label)
+        return await _factors_page(visit, error, {FactorKind.PASSKEY: label})
     return _enrolled(visit, done)
 
 
@@ -92,7 +93,9 @@ async def _password_page(visit: Visit, error: str = "", status: int = HTTPStatus
     return visit.page("invite_password.html", shown, status if error else HTTPStatus.OK)
 
 
-async def _factors_page(visit: Visit, error: Refused | None = None, label: str = "") -> Response:
+async def _factors_page(
+    visit: Visit, error: Refused | None = None, labels: Mapping[FactorKind, str] | None = None
+) -> Response:
     """Both ways at once: the code of an application, whose seed is the same on each reload, and a passkey."""
     token, ticket, invitations = _token(visit), _ticket(visit), visit.parts.desk.invitations
     try:
@@ -100,7 +103,7 @@ async def _factors_page(visit: Visit, error: Refused | None = None, label: str =
         options = await visit.call(invitations.passkey_options, token, ticket, visit.now)
     except TicketExpired:
         return visit.redirect(f"/invite/{token}")
-    return factor_page(visit, offer, options, f"/invite/{token}", error=error, label=label)
+    return factor_page(visit, offer, options, f"/invite/{token}", error=error, labels=labels)
 
 
 def _enrolled(visit: Visit, done: SignedIn) -> Response:

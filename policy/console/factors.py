@@ -12,9 +12,9 @@ from starlette.routing import Route
 
 from policy.console.parts import Parts
 from policy.console.routes import ACCOUNT, own_route
-from policy.console.visit import Visit
+from policy.console.visit import Visit, number_in
 from policy.enrolment.qr import qr_svg
-from policy.people.desk import Session, TotpOffer
+from policy.people.desk import FactorKind, Session, TotpOffer
 from policy.people.errors import Refused, SignInRefused, Text
 
 
@@ -34,16 +34,21 @@ def factor_page(
     action: str,
     *,
     error: Refused | None = None,
-    label: str = "",
+    labels: Mapping[FactorKind, str] | None = None,
     session: Session | None = None,
 ) -> Response:
-    """Both ways at once: the code of an application, whose seed is the same on each reload, and a passkey."""
+    """Both ways at once: the code of an application, whose seed is the same on each reload, and a passkey.
+
+    `labels` has what was typed as a name; it stays in the form in which it was typed.
+    """
+    typed = labels or {}
     code = Markup(qr_svg(offer.uri, visit.language.say("QR code for an authenticator application")))  # noqa: S704 - our own SVG
     shown: dict[str, object] = {
         "secret": offer.secret,
         "qr_code": code,
         "options": options,
-        "label": label,
+        "code_label": typed.get(FactorKind.TOTP, ""),
+        "passkey_label": typed.get(FactorKind.PASSKEY, ""),
         "action": action,
     }
     shown["session"] = session
@@ -69,7 +74,7 @@ async def add_code(visit: Visit, session: Session) -> Response:
         await confirm_password(visit, session, form)
         await visit.call(add, session, form.get("code", ""), label, visit.visitor, visit.now)
     except Refused as error:
-        return await _page(visit, session, error, label)
+        return await _page(visit, session, error, {FactorKind.TOTP: label})
     return visit.redirect(ACCOUNT)
 
 
@@ -80,21 +85,22 @@ async def add_passkey(visit: Visit, session: Session) -> Response:
         await confirm_password(visit, session, form)
         await visit.call(add, session, form.get("answer", ""), label, visit.visitor, visit.now)
     except Refused as error:
-        return await _page(visit, session, error, label)
+        return await _page(visit, session, error, {FactorKind.PASSKEY: label})
     return visit.redirect(ACCOUNT)
 
 
 async def remove(visit: Visit, session: Session) -> Response:
     """One of this person's: the desk looks for the number among the factors of who asks."""
     form = await visit.form()
-    given = form.get("factor", "")
-    number = int(given) if given.isascii() and given.isdigit() else 0
+    number = number_in(form, "factor")
     await confirm_password(visit, session, form)
     await visit.call(visit.parts.desk.account.remove_factor, session, number, visit.visitor, visit.now)
     return visit.redirect(ACCOUNT)
 
 
-async def _page(visit: Visit, session: Session, error: Refused | None = None, label: str = "") -> Response:
+async def _page(
+    visit: Visit, session: Session, error: Refused | None = None, labels: Mapping[FactorKind, str] | None = None
+) -> Response:
     offer = await visit.call(visit.parts.desk.account.totp, session, visit.now)
     options = await visit.call(visit.parts.desk.account.passkey_options, session, visit.now)
-    return factor_page(visit, offer, options, "/account/factors", error=error, label=label, session=session)
+    return factor_page(visit, offer, options, "/account/factors", error=error, labels=labels, session=session)

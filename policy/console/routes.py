@@ -21,6 +21,7 @@ OwnPage = Callable[[Visit, Session], Awaitable[Response]]
 SIGN_IN = "/sign-in"
 HOME = "/devices"
 ACCOUNT = "/account"
+RECOVERED = f"{ACCOUNT}?by=recovery-code"  # the account, after a sign-in that used a recovery code up
 
 
 def route(parts: Parts, method: str, path: str, page: Page) -> Route:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policy.console.parts import Parts
-from policy.console.routes import HOME, SIGN_IN, own_route, route
+from policy.console.routes import HOME, RECOVERED, SIGN_IN, own_route, route
 from policy.console.visit import Cookie, Visit
 from policy.people.desk import FactorKind, Session, SignedIn
 from policy.people.errors import Refused, TicketExpired
@@ -101,7 +101,7 @@ def _from_the_start(visit: Visit) -> Response:
 def _signed_in(visit: Visit, done: SignedIn) -> Response:
     visit.drop(Cookie.SIGN_IN)
     visit.keep(Cookie.SESSION, done.cookie)
-    return visit.redirect(HOME)
+    return visit.redirect(RECOVERED if done.by_recovery_code else HOME)
 
 
 def _ticket(visit: Visit) -> str:

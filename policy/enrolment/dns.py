@@ -8,12 +8,14 @@ records help where people enrol in the console first: the network that they do i
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from policy.enrolment.settings import Servers
 
 _TTL_S = 3600
 _HTTPS_PORT = 443
+_LEFT_OUT = "no autoconfig and autodiscover: the console is at {}, which is no public name; set SALLYPORT_CONSOLE_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +33,23 @@ def records(servers: Servers, console_url: str) -> tuple[Record, ...]:
     return tuple(record for domain in servers.domains for record in _of_domain(domain, servers, console_url))
 
 
-def zone_file(records: tuple[Record, ...]) -> str:
-    """The same as lines of a zone file (RFC 1035 section 5)."""
+def zone_file(records: tuple[Record, ...], console_url: str) -> str:
+    """The same as lines of a zone file (RFC 1035 section 5), with a comment on what was left out."""
     width = max((len(one.name) for one in records), default=0)
-    return "".join(f"{one.name:<{width}} {_TTL_S} IN {one.type:<5} {one.data} ; {one.why}\n" for one in records)
+    comment = "" if _is_public(console_url) else f"; {_LEFT_OUT.format(console_url)}\n"
+    return comment + "".join(
+        f"{one.name:<{width}} {_TTL_S} IN {one.type:<5} {one.data} ; {one.why}\n" for one in records
+    )
 
 
 def notes(console_url: str) -> tuple[str, ...]:
     """What must be true besides, for the records to be of use."""
-    said = ["The certificate of the console must hold autoconfig.DOMAIN and autodiscover.DOMAIN."]
-    if _port(console_url) != _HTTPS_PORT:
+    said = []
+    if _is_public(console_url):
+        said.append("The certificate of the console must hold autoconfig.DOMAIN and autodiscover.DOMAIN.")
+    else:
+        said.append(f"In these records there is {_LEFT_OUT.format(console_url)}.")
+    if _is_public(console_url) and _port(console_url) != _HTTPS_PORT:
         said.append(
             f"The console is at {console_url}: mail programs ask autoconfig and autodiscover on port 443 only, "
             "so publish it there, too."
@@ -63,13 +72,25 @@ def _of_domain(domain: str, servers: Servers, console_url: str) -> Iterator[Reco
         yield Record(f"{service}._tcp.{domain}.", "SRV", f"0 1 {port} {here}", why)
     for service in ("_imap", "_pop3", "_pop3s"):
         yield Record(f"{service}._tcp.{domain}.", "SRV", "0 0 0 .", "not offered (RFC 6186 section 3.4)")
-    console = f"{urlsplit(console_url).hostname or servers.hostname}."
+    if not _is_public(console_url):
+        return
+    console = f"{urlsplit(console_url).hostname}."
     for name, why in (("autoconfig", "Thunderbird, K-9 Mail, FairEmail"), ("autodiscover", "Outlook")):
         if console != f"{name}.{domain}.":
             yield Record(f"{name}.{domain}.", "CNAME", console, why)
     yield Record(
         f"_autodiscover._tcp.{domain}.", "SRV", f"0 1 {_port(console_url)} {console}", "Outlook, by its other way"
     )
+
+
+def _is_public(console_url: str) -> bool:
+    """Whether the console has a name that others can know: localhost and addresses are nothing for a CNAME."""
+    host = (urlsplit(console_url).hostname or "").removesuffix(".")
+    try:
+        ip_address(host)
+    except ValueError:
+        return "." in host and not host.endswith(".localhost")
+    return False
 
 
 def _port(console_url: str) -> int:

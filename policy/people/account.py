@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from policy.engine.guessing import HOUR_S, Walls
+from policy.engine.guessing import HOUR_S
 from policy.people.choosing import Choosing
 from policy.people.errors import PasswordRefused, Refused, SignInRefused, Text, TicketExpired, Wait
 from policy.people.hashing import Hashing
@@ -11,7 +11,7 @@ from policy.people.passkeys import RelyingParty
 from policy.people.passwords import About, canonical, is_possible
 from policy.people.pending import Pending
 from policy.people.second_factors import FactorKind, TotpOffer, new_recovery_codes, new_seed, offer, step_of
-from policy.people.sign_in import actor_of, attempt_of
+from policy.people.sign_in import Fence, actor_of, attempt_of
 from policy.store.audit import Actor
 from policy.store.console_sessions import Session, Visitor
 from policy.store.factors import Factor, Factors, NewFactor
@@ -30,7 +30,7 @@ class Account:
         site: RelyingParty,
         choosing: Choosing,
         hashing: Hashing,
-        walls: Walls,
+        fence: Fence,
         user: Callable[[str], bytes],
     ) -> None:
         self._people = people
@@ -38,7 +38,7 @@ class Account:
         self._site = site
         self._choosing = choosing
         self._hashing = hashing
-        self._walls = walls
+        self._walls, self._unwalled = fence.walls, fence.unwalled
         self._user = user
         self._seeds: Pending[bytes] = Pending(_DRAFT_S)
         self._challenges: Pending[bytes] = Pending(_DRAFT_S)
@@ -96,7 +96,7 @@ class Account:
         """All other sessions of the person end: whoever had the old password may be in one of them."""
         people = self._people(actor_of(session, visitor))
         person = await asyncio.to_thread(people.find, session.identity)
-        attempt = await asyncio.to_thread(attempt_of, people, person, session.identity, visitor)
+        attempt = await asyncio.to_thread(attempt_of, people, person, session.identity, visitor, self._unwalled)
         if self._walls.wall_for(attempt, now):
             raise Wait(HOUR_S)
         kept = person.password if person else None

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Engine
 
 from policy.engine.guessing import Walls
+from policy.engine.sources import Network
 from policy.people import breached
 from policy.people.account import Account
 from policy.people.choosing import Choosing
@@ -17,7 +18,7 @@ from policy.people.hibp import RangeServer
 from policy.people.invitations import Invitations
 from policy.people.passkeys import RelyingParty, user_handle
 from policy.people.second_factors import FactorKind, TotpOffer
-from policy.people.sign_in import SignedIn, SignIn, Ticket
+from policy.people.sign_in import Fence, SignedIn, SignIn, Ticket
 from policy.settings import Settings
 from policy.setup import ADMINISTRATOR, digest_key
 from policy.store.console_sessions import Session, Sessions, Visitor
@@ -61,16 +62,23 @@ def open_desk(settings: Settings, engine: Engine, stopwatch: Callable[[], float]
     site = RelyingParty(settings.console_origin, url.hostname or settings.hostname, settings.hostname)
     hashing = Hashing(Hasher(cost), HashingPool())
     choosing = Choosing(breached.load(), RangeServer(settings.hibp_url), hashing)
-    return make_desk(engine, digest_key(settings), site, hashing, choosing)
+    return make_desk(engine, digest_key(settings), site, hashing, choosing, settings.unwalled_networks)
 
 
-def make_desk(engine: Engine, key: bytes, site: RelyingParty, hashing: Hashing, choosing: Choosing) -> Desk:
-    """Of parts that are there."""
+def make_desk(
+    engine: Engine,
+    key: bytes,
+    site: RelyingParty,
+    hashing: Hashing,
+    choosing: Choosing,
+    unwalled: tuple[Network, ...] = (),
+) -> Desk:
+    """Of parts that are there; the administrator vouches for the networks in `unwalled`."""
     people, factors, sessions = partial(People, engine, key), Factors(engine, key), Sessions(engine, key, ADMINISTRATOR)
-    walls, user = Walls(secrets.token_bytes(32)), partial(user_handle, key=key)
+    fence, user = Fence(Walls(secrets.token_bytes(32)), unwalled), partial(user_handle, key=key)
     return Desk(
-        SignIn(people, factors, sessions, site, hashing, walls),
+        SignIn(people, factors, sessions, site, hashing, fence),
         Invitations(people, sessions, site, choosing, hashing, user),
-        Account(people, factors, site, choosing, hashing, walls, user),
+        Account(people, factors, site, choosing, hashing, fence, user),
         hashing,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from policy import log
 from policy.engine.guessing import HOUR_S, Attempt, Walls
-from policy.engine.sources import network_of
+from policy.engine.sources import Network, is_within, network_of
 from policy.people.errors import Busy, SignInRefused, Text, TicketExpired, Wait
 from policy.people.hashing import Hashing
 from policy.people.passkeys import RelyingParty, handle_of
@@ -38,11 +38,23 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """The cookie for the browser; recovery codes where they were made with this, to be shown once."""
+    """The cookie for the browser; recovery codes where they were made with this, to be shown once.
+
+    `by_recovery_code` where one was used up: the second factor may be lost.
+    """
 
     cookie: str = field(repr=False)
     session: Session
     recovery_codes: tuple[str, ...] = field(default=(), repr=False)
+    by_recovery_code: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The walls of the console, and the networks that meet none: the administrator vouches for these."""
+
+    walls: Walls
+    unwalled: tuple[Network, ...]
 
 
 class SignIn:
@@ -55,7 +67,7 @@ class SignIn:
         sessions: Sessions,
         site: RelyingParty,
         hashing: Hashing,
-        walls: Walls,
+        fence: Fence,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._people = people
@@ -63,7 +75,7 @@ class SignIn:
         self._sessions = sessions
         self._site = site
         self._hashing = hashing
-        self._walls = walls
+        self._walls, self._unwalled = fence.walls, fence.unwalled
         self._pause = pause
         self._tickets: Pending[Person] = Pending(TICKET_S)
         self._challenges: Pending[bytes] = Pending(TICKET_S)
@@ -72,7 +84,7 @@ class SignIn:
         """`typed` is a name or an address. Busy, Wait or SignInRefused where there is no ticket for it."""
         people = self._people(Actor("console", visitor.client_address))
         person = await asyncio.to_thread(people.find, typed)
-        attempt = await asyncio.to_thread(attempt_of, people, person, typed, visitor)
+        attempt = await asyncio.to_thread(attempt_of, people, person, typed, visitor, self._unwalled)
         if wall := self._walls.wall_for(attempt, now):
             log.sign_in_refused(visitor.client_address, wall)
             raise Wait(HOUR_S)
@@ -166,7 +178,7 @@ class SignIn:
         if opened is None:
             raise _refused(visitor, "suspended, or the password was changed meanwhile")
         log.signed_in(person.name, visitor.client_address, kind)
-        return SignedIn(opened.cookie, opened.session)
+        return SignedIn(opened.cookie, opened.session, by_recovery_code=kind is FactorKind.RECOVERY)
 
 
 def actor_of(session: Session, visitor: Visitor) -> Actor:
@@ -174,13 +186,16 @@ def actor_of(session: Session, visitor: Visitor) -> Actor:
     return Actor(f"console:{session.identity}", visitor.client_address)
 
 
-def attempt_of(people: People, person: Person | None, typed: str, visitor: Visitor) -> Attempt:
+def attempt_of(
+    people: People, person: Person | None, typed: str, visitor: Visitor, unwalled: tuple[Network, ...] = ()
+) -> Attempt:
     """What a try is to the walls. Of somebody's names and addresses each is the same login."""
+    address = visitor.client_address
     return Attempt(
         login=person.name if person else typed.strip().casefold(),
-        network=network_of(visitor.client_address),
+        network=None if is_within(address, unwalled) else network_of(address),
         is_known=person is not None,
-        has_history=people.was_in(person.id if person else 0, visitor.client_address),
+        has_history=people.was_in(person.id if person else 0, address),
     )
 
 

@@ -127,6 +127,8 @@ def reading(file: IO[bytes]) -> Iterator[ArchiveReader]:
     try:
         with tarfile.open(fileobj=file, mode="r:gz") as tar:
             yield ArchiveReader(tar)
+    except RecursionError:
+        raise StoreError(_DAMAGED.format("its JSON is nested too deeply")) from None
     except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:
         raise StoreError(_DAMAGED.format(error)) from None
 

@@ -8,6 +8,7 @@ by its name and not by its row, because they outlive it. No secret, digest or ha
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, Select, insert, or_, select
 
@@ -28,7 +29,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One administrative act, as it is stored."""
+    """One administrative act. Moments in `before` and `after` are ISO 8601, UTC."""
 
     id: int
     at: float
@@ -86,8 +87,8 @@ def newest(engine: Engine, wanted: Wanted, limit: int = _PAGE) -> list[Act]:
                 source=row.source,
                 action=row.action,
                 subject=row.subject,
-                before=json.loads(row.before),
-                after=json.loads(row.after),
+                before=_values(row.before),
+                after=_values(row.after),
             )
             for row in connection.execute(_question(wanted).limit(limit))
         ]
@@ -113,6 +114,17 @@ def _question(wanted: Wanted) -> Select[int, float, str, str, str, str, str, str
     if wanted.before_id is not None:
         question = question.where(Audit.id < wanted.before_id)
     return question
+
+
+def _values(stored: str) -> dict[str, object]:
+    """As people and programs read them. Rows have seconds since the epoch, and cannot be changed."""
+    return {name: _value(name, value) for name, value in json.loads(stored).items()}
+
+
+def _value(name: str, value: object) -> object:
+    if name.endswith("_at") and isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return value
 
 
 def _text(values: Values) -> str:

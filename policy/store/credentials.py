@@ -11,7 +11,7 @@ from typing import TypedDict, Unpack
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from policy.contract import canonical_address
+from policy.contract import canonical_login
 from policy.store.changes import Changes, begins, checked_label, end_sessions, identity_id
 from policy.store.errors import StoreError, Unknown
 from policy.store.handles import Kind, Scope, digest, new_scram_keys, new_secret, sealed
@@ -104,7 +104,7 @@ class CredentialBook(Changes):
 
     def add_migrated(self, name: str, login: str, label: str, hashed: str, expires_at: float, now: float) -> Credential:
         """A login with its secret's hash as another server had both; they work until `expires_at`."""
-        login = canonical_address(login)
+        login = canonical_login(login)
         if not login or len(login) > _OLD_LOGIN_LIMIT or not login.isprintable():
             raise StoreError(f"{login!r} cannot be a login: it has 1 to 255 printable characters")
         with self._engine.begin() as connection:

@@ -8,10 +8,10 @@ import hmac
 import secrets
 from typing import NamedTuple
 
-from sqlalchemy import String, and_, bindparam, literal_column, or_, select, union_all
+from sqlalchemy import String, and_, bindparam, literal_column, select, union_all
 
 from policy import scram
-from policy.contract import Grants, Owned, canonical_address
+from policy.contract import Grants, Owned, canonical_address, canonical_login
 from policy.engine.gates import Entrance, refusal_at_gates
 from policy.engine.rules import Profile
 from policy.store.handles import Kind, Scope, digest, nobodys_salt, nonce_key, sealed
@@ -89,16 +89,7 @@ _COLUMNS = (
     )
 )
 _OIDC = literal_column(f"'{Kind.OIDC}'", String)
-_TYPED = [literal_column(f"'{kind}'", String) for kind in (Kind.LDAP, Kind.MIGRATED)]
-# What people type has no letter case: a login of LDAP, or one that was brought along. A generated one is exact.
-_BY_LOGIN = prepared(
-    _COLUMNS.where(
-        or_(
-            Credentials.login == bindparam("wanted"),
-            and_(Credentials.login == bindparam("canonical"), Credentials.kind.in_(_TYPED)),
-        )
-    )
-)
+_BY_LOGIN = prepared(_COLUMNS.where(Credentials.login == bindparam("wanted")))
 _BY_CERTIFICATE = prepared(_COLUMNS.where(Credentials.certificate == bindparam("wanted")))
 _BY_SUBJECT = prepared(_COLUMNS.where(Credentials.subject == bindparam("wanted"), Credentials.kind == _OIDC))
 _BY_ID = prepared(_COLUMNS.where(Credentials.id == bindparam("wanted")))
@@ -132,7 +123,8 @@ class Directory:
     # Whom a claim is about; `network` is where it comes from
 
     async def by_login(self, login: str, network: str) -> Found | None:
-        return await self._found(_BY_LOGIN, network, wanted=login, canonical=canonical_address(login))
+        """In any spelling: telephones begin a field with a capital letter, and end it with a blank."""
+        return await self._found(_BY_LOGIN, network, wanted=canonical_login(login))
 
     async def by_certificate(self, fingerprint: str, network: str) -> Found | None:
         return await self._found(_BY_CERTIFICATE, network, wanted=fingerprint)
@@ -157,8 +149,8 @@ class Directory:
         return hmac.compare_digest(kept, given)
 
     def scram_keys(self, found: Found | None, login: str) -> scram.Keys:
-        """The keys that prove a login. Where there are none, they are keys that nobody has."""
-        salt, nobody = nobodys_salt(login, self._key), self._nobodys_keys
+        """The keys that prove a login, in any spelling. Where there are none, they are keys that nobody has."""
+        salt, nobody = nobodys_salt(canonical_login(login), self._key), self._nobodys_keys
         stored, server = nobody.stored_key, nobody.server_key
         if found and found.scram_salt:
             salt = found.scram_salt

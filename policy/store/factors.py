@@ -170,7 +170,7 @@ class Factors:
 
 
 def add_factor(connection: Connection, key: bytes, identity: str, new: NewFactor, now: float) -> None:
-    """In the transaction that it belongs to."""
+    """In the transaction that it belongs to. It was proven just now, which is its first use."""
     row = SecondFactors
     label = new.label.strip()
     if not 1 <= len(label) <= _MOST_LABEL or not label.isprintable():
@@ -191,6 +191,7 @@ def add_factor(connection: Connection, key: bytes, identity: str, new: NewFactor
             material=seal(new.material, key, number) if is_seed else new.material,
             counter=new.counter,
             created_at=now,
+            last_used_at=now,
         )
     )
 

@@ -25,19 +25,29 @@ from policy.store.errors import StoreError
 from policy.store.models import Audit, Base, ConsoleSessions
 
 _ROWS_AT_ONCE = 1000
-_COUNTED = {
-    "identities": "SELECT count(*) FROM identity WHERE name <> 'administrator'",
-    "credentials": "SELECT count(*) FROM credential",
-}
 
 
-def contents(engine: Engine) -> str:
-    """What a restore would replace, in words; empty where there is no more than `sallyport init` has made."""
+def contents(engine: Engine, administrator: str) -> str:
+    """What a restore would replace, in words; empty where there is no more than the first start has made.
+
+    That is one identity of the name `administrator`, and its first credential where it was shown.
+    """
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         if not inspect(connection).has_table("identity"):
             return ""
-        counted = {what: connection.execute(text(question)).scalar_one() for what, question in _COUNTED.items()}
-    return " and ".join(f"{count} {what}" for what, count in counted.items()) if any(counted.values()) else ""
+        identities = connection.execute(text("SELECT count(*) FROM identity")).scalar_one()
+        credentials = connection.execute(text("SELECT count(*) FROM credential")).scalar_one()
+        others = connection.execute(
+            text("SELECT count(*) FROM identity WHERE name <> :administrator"), {"administrator": administrator}
+        ).scalar_one()
+    if not others and credentials <= 1:
+        return ""
+    return " and ".join(
+        (
+            f"{identities} {'identity' if identities == 1 else 'identities'}",
+            f"{credentials} {'credential' if credentials == 1 else 'credentials'}",
+        )
+    )
 
 
 def restore(

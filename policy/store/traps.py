@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, bindparam, select
 
-from policy.contract import canonical_address
+from policy.contract import canonical_login
 from policy.engine.guessing import Trap
 from policy.store.models import TrapHits
 from policy.store.reader import Reader
@@ -101,10 +101,12 @@ class Traps:
     async def closed_by(self, login: str, digest: bytes, network: str) -> Closed | None:
         """The trap that this login, or this secret (its keyed digest) of this login, is; the first of the table above.
 
-        Whoever asks knows whether the login is one that somebody has: then its form is no trap.
+        Whoever asks knows whether the login is one that somebody has: then its form is no trap. Its spelling is as free
+        as where credentials are looked up, or capitals would be a way round.
         """
-        first, last = _range(login)
-        values = {"login": login, "digest": digest, "network": network, "name": login.lower(), "settled": SETTLED_DAYS}
+        asked = canonical_login(login)
+        first, last = _range(asked)
+        values = {"login": asked, "digest": digest, "network": network, "name": asked, "settled": SETTLED_DAYS}
         rows = await self._reader.rows(_TRAPS, values | {"first": first, "last": last})
         for kind, identity, label, seen in rows:
             return Closed(Trap(kind), identity, label, seen is not None)
@@ -146,7 +148,6 @@ def newest_traps(engine: Engine, limit: int) -> list[TrapHit]:
 
 def _range(login: str) -> tuple[str, str]:
     """The addresses that a login may stand for: itself, or those whose local part it is."""
-    canonical = canonical_address(login)
     if "@" in login or not login:  # before the @ of a whole domain there is nothing
-        return canonical, canonical
-    return f"{canonical}@", f"{canonical}@{_LAST}"
+        return login, login
+    return f"{login}@", f"{login}@{_LAST}"

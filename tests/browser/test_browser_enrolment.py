@@ -2,10 +2,15 @@
 
 import time
 
+import pytest
 from browser_parts import Site, screenshot, virtual_authenticator
 from harness import Login, Sink, until
 from playwright.sync_api import Page, expect
 from pocket import six_digits
+
+from policy.enrolment import Device, Servers
+from policy.enrolment.sheet import sheet_html
+from policy.enrolment.words import Language
 
 PASSWORD = "seven quiet herons over the mill"
 
@@ -59,6 +64,7 @@ def test_with_an_authenticator_application(site: Site, sink: Sink, page: Page) -
     page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_role("alert").first).to_contain_text("not right")
     expect(page.get_by_label("Name of this application")).to_have_value("old phone")
+    expect(page.locator("#passkey-label")).to_have_value("this device")
     page.get_by_label("Six digits").fill(six_digits(key, time.time()))
     page.get_by_role("button", name="Confirm").click()
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
@@ -121,3 +127,18 @@ def test_in_german_and_in_the_dark_on_a_phone(site: Site, page: Page) -> None:
     assert shown.evaluate("document.documentElement.scrollWidth") <= 360
     screenshot(shown, "13-invitation-german-dark-phone")
     phone.close()
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize(("media", "width"), [("screen", 1000), ("screen", 390), ("print", 680)])
+def test_a_sheet_can_be_copied_letter_by_letter(page: Page, media: str, width: int, language: Language) -> None:
+    """Nothing is wider than the screen or the paper, and no name and no secret goes on in the next line."""
+    servers = Servers("mail.department.sallyport.test", 993, 587, 465, ("sallyport.test",))
+    device = Device("fosem-4k7q-talir", "abcdef-ghjkmn-pqrstu-vwxyz2-345", "ada@sallyport.test", "Ada", "Laptop")
+    page.emulate_media(media="print" if media == "print" else "screen")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.set_content(sheet_html(servers, device, language))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    lines = "[...document.querySelectorAll('code')].map((code) => [code.textContent, code.getClientRects().length])"
+    assert page.evaluate(lines) == [[text, 1] for text, _ in page.evaluate(lines)]
+    screenshot(page, f"14-sheet-{language}-{media}-{width}")

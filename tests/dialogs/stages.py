@@ -163,6 +163,7 @@ class Theatre:
             one.start_policy()
             login = one.new_login("ada", SENDER)
         else:
+            one.policy_environment = self.main.policy_environment
             one.gateway.environment["GATEWAY_POLICY_URL"] = f"http://127.0.0.1:{self.main.policy_port}"
         if "policy" in key:
             policy = ScriptedPolicy(self.main.policy_port).start()

@@ -21,6 +21,7 @@ def test_a_trap_is_mailed_to_the_postmaster(tmp_path: Path, sink: Sink) -> None:
         (found,) = sink.messages("recipient=postmaster@sallyport.test&wait=10")
         raw = sink.raw(found["id"])
         assert b"Subject: [Sallyport] " in raw
+        assert b"sallyport network confirm NAME 127.0.0.0/24" in raw
         for tried in (decoy, "guess-"):
             assert tried.encode() not in raw
             assert tried not in one.policy.text()

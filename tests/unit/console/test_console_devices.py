@@ -1,6 +1,7 @@
 """Devices: the secret is shown once, everybody has only their own, and nothing that was typed becomes markup."""
 
 import plistlib
+import re
 
 import pytest
 from browser import HOME, PASSWORD
@@ -27,6 +28,34 @@ async def test_a_device_is_added_and_its_secret_shown_once(console: Console) -> 
             assert secret not in (await browser.get(path)).text
         (kept,) = console.store.credentials("ada")
         assert (kept.login, kept.label, set(kept.scopes)) == (login, "phone", {Scope.SUBMIT, Scope.IMAP})
+
+
+# The kind that was chosen, and what stands first on the page
+FIRST = [
+    ("android", "Thunderbird on Android, K-9 Mail"),
+    ("apple", "iPhone, iPad, Mac"),
+    ("thunderbird", "Step by step"),
+    ("outlook", "Step by step"),
+    ("other", "Step by step"),
+    ("no kind", "Step by step"),
+]
+
+
+@pytest.mark.parametrize(("kind", "first"), FIRST)
+async def test_the_chosen_kind_comes_first(console: Console, kind: str, first: str) -> None:
+    async with await console.enrolled("ada") as browser:
+        await console.add_device(browser, "ada", "phone", kind=kind)
+        headings = re.findall(r"<h2>([^<]*)</h2>", browser.seen)
+        assert headings[0] == first
+        assert sorted(headings) == ["Step by step", "Thunderbird on Android, K-9 Mail", "iPhone, iPad, Mac"]
+
+
+async def test_a_single_address_is_not_asked_for(console: Console) -> None:
+    """There is nothing to choose; with two there is."""
+    async with await console.enrolled("ada") as browser:
+        assert "<select" not in (await browser.get("/devices/new")).text
+        console.store.add_address("ada", "countess@example.org", console.now)
+        assert "<select" in (await browser.get("/devices/new")).text
 
 
 async def test_the_form_sent_again_makes_no_second_device(console: Console) -> None:

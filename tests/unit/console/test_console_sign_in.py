@@ -148,7 +148,23 @@ async def test_new_recovery_codes_replace_the_old_ones(console: Console) -> None
         async with console.browser() as other:
             await other.get("/sign-in")
             await other.follow(await other.post("/sign-in", name="ada", password=PASSWORD))
-            assert (await other.post("/sign-in/code", code=codes[0])).headers["location"] == "/devices"
+            account = await other.follow(await other.post("/sign-in/code", code=codes[0]))
+            assert "Recovery codes left: 9." in account.text
+            assert 'role="status"' in account.text
+            assert 'role="status"' not in (await other.get("/account")).text
+
+
+# Forms that name something by its number
+NUMBERED = [("/account/sessions/end", "session"), ("/account/factors/remove", "factor")]
+
+
+@pytest.mark.parametrize("given", ["9" * 5000, "9" * 40, "4294967296", "-1", "", "one", "\u0663"])
+@pytest.mark.parametrize(("path", "name"), NUMBERED)
+async def test_what_no_number_of_ours_could_be(console: Console, path: str, name: str, given: str) -> None:
+    """Longer than Python converts, larger than a database keeps, or none at all."""
+    async with await console.enrolled("ada") as browser:
+        await browser.get("/account")
+        assert (await browser.post(path, current=PASSWORD, **{name: given})).status_code == 400
 
 
 async def test_a_second_factor_is_added_and_removed(console: Console) -> None:
@@ -160,6 +176,7 @@ async def test_a_second_factor_is_added_and_removed(console: Console) -> None:
         assert refused.status_code == 400
         assert browser.error == Text.WRONG_PASSWORD
         assert 'value="tablet"' in refused.text
+        assert 'value="this device"' in refused.text
         added = await browser.post("/account/factors/code", code=code, label="tablet", current=PASSWORD)
         assert (await browser.follow(added)).text.count("tablet") >= 1
         number, _ = re.findall(r'name="factor" value="(\d+)"', browser.seen)

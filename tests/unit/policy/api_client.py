@@ -17,11 +17,11 @@ class Client:
         self._api = api
         self._headers = headers or {}
 
-    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+    def request(self, method: str, path: str, headers: Mapping[str, str] = {}, **more: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(self._api, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="https://api.test") as client:
-                return await client.request(method, path, headers=self._headers, **more)
+                return await client.request(method, path, headers={**self._headers, **headers}, **more)
 
         return asyncio.run(ask())
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from authenticator import Authenticator
 from sqlalchemy import Engine
 
+from policy.engine.sources import Network
 from policy.people import breached
 from policy.people.choosing import Choosing
 from policy.people.desk import Desk, Visitor, make_desk
@@ -31,9 +32,11 @@ def cheap_hashing(cost: Cost | None = None) -> Hashing:
     return Hashing(Hasher(cost or Cost(memory_kib=64, passes=1)), HashingPool())
 
 
-def new_desk(engine: Engine, key: bytes, hashing: Hashing | None = None, server: str = "") -> Desk:
+def new_desk(
+    engine: Engine, key: bytes, hashing: Hashing | None = None, server: str = "", unwalled: tuple[Network, ...] = ()
+) -> Desk:
     hashing = hashing or cheap_hashing()
-    return make_desk(engine, key, SITE, hashing, Choosing(KNOWN, RangeServer(server), hashing))
+    return make_desk(engine, key, SITE, hashing, Choosing(KNOWN, RangeServer(server), hashing), unwalled)
 
 
 def phone() -> Authenticator:

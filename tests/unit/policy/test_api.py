@@ -228,7 +228,7 @@ REFUSALS = [
     ("a name that is none", "POST", "/identities", {"name": "A da"}, 409, "cannot be a name"),
     ("an unknown login", "DELETE", "/credentials/bofem-4k7q-talir", None, 404, "there is no login"),
     ("an unknown address", "DELETE", "/addresses/x@example.org", None, 404, "belongs to nobody"),
-    ("no JSON", "POST", "/identities", "text", 422, "body"),
+    ("no object", "POST", "/identities", "text", 422, "the body is no JSON object"),
     ("NUL in a name", "POST", "/identities", {"name": "a\0"}, 422, "body.name"),
     ("a page that is too long", "GET", "/identities?limit=100000", None, 422, "query.limit"),
     ("no such path", "GET", "/nothing", None, 404, "Not Found"),
@@ -246,6 +246,22 @@ def test_what_cannot_be_done(client: Client, method: str, path: str, body: Any, 
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == status
     assert detail in answer.json()["detail"]
+
+
+BODIES = [
+    ("no JSON", b"{nope", "application/json", 400, "the body is no JSON"),
+    ("another type", b'{"name": "ada"}', "application/x-www-form-urlencoded", 422, "Content-Type: application/json?"),
+    ("none", b"", "application/json", 422, "body: Field required"),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "detail"), [case[1:] for case in BODIES], ids=[case[0] for case in BODIES]
+)
+def test_bodies_that_cannot_be_read(client: Client, body: bytes, kind: str, status: int, detail: str) -> None:
+    """The sentence says what to do."""
+    answer = client.request("POST", "/identities", content=body, headers={"Content-Type": kind})
+    assert (answer.status_code, detail in answer.json()["detail"]) == (status, True), answer.text
 
 
 def test_an_error_of_ours_says_nothing(api: FastAPI, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

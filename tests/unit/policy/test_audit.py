@@ -15,6 +15,7 @@ from policy.store.models import Base
 from policy.store.rows import Terms
 
 T = 1_000_000.0  # any moment
+AT, AT_1, AT_9 = (f"1970-01-12T13:46:{second}Z" for second in (40, 41, 49))  # the same as the log tells it
 ACTOR = Actor("api:deploy", "192.0.2.9")
 HASH = "{SHA512-CRYPT}$6$salt$hash"
 
@@ -34,8 +35,8 @@ CHANGES: dict[str, tuple[Change, str, str | None, dict[str, object], dict[str, o
     "change_identity": (lambda s: s.change_identity("ada", T, owner="Ada King"), "identity-changed", "ada",
                         {"owner": "Ada"}, {"owner": "Ada King"}),
     "suspend": (lambda s: s.suspend("ada", T + 1), "identity-suspended", "ada",
-                {"suspended_at": None}, {"suspended_at": T + 1}),
-    "resume": (lambda s: s.resume("bob", T), "identity-resumed", "bob", {"suspended_at": T}, {"suspended_at": None}),
+                {"suspended_at": None}, {"suspended_at": AT_1}),
+    "resume": (lambda s: s.resume("bob", T), "identity-resumed", "bob", {"suspended_at": AT}, {"suspended_at": None}),
     "remove_identity": (lambda s: s.remove_identity("bob", T), "identity-removed", "bob",
                         {"profile": "app", "owner": "", "addresses": ["bob@example.org"], "logins": []}, {}),
     "add_address": (lambda s: s.add_address("ada", "A@example.org", T), "address-added", "a@example.org",
@@ -67,18 +68,18 @@ CHANGES: dict[str, tuple[Change, str, str | None, dict[str, object], dict[str, o
     "add_migrated": (lambda s: s.add_migrated("ada", "Ada@Example.org", "old", HASH, T + 9, T), "credential-added",
                      "ada@example.org", {},
                      {"identity": "ada", "kind": "migrated", "label": "old", "scopes": "submit imap", "networks": "",
-                      "expires_at": T + 9}),
+                      "expires_at": AT_9}),
     "change_credential": (lambda s: s.change_credential(credential(s), T, label="phone"), "credential-changed", None,
                           {"identity": "ada", "label": "laptop"}, {"label": "phone"}),
     "renew": (lambda s: s.renew(credential(s), T), "credential-renewed", None, {"identity": "ada"}, {}),
     "revoke": (lambda s: s.revoke(credential(s), T), "credential-revoked", None,
-               {"identity": "ada"}, {"revoked_at": T}),
+               {"identity": "ada"}, {"revoked_at": AT}),
     "add_decoy": (lambda s: s.add_decoy("note", T), "decoy-added", None, {}, {"label": "note"}),
     "remove_decoy": (lambda s: s.remove_decoy(s.decoys()[0].login, T), "decoy-removed", None, {"label": "mail"}, {}),
     "confirm_network": (lambda s: s.confirm_network("ada", "198.51.100.9", T), "network-confirmed", "198.51.100.0/24",
                         {}, {"identity": "ada"}),
     "forget_network": (lambda s: s.forget_network("ada", "192.0.2.0/24", T), "network-forgotten", "192.0.2.0/24",
-                       {"identity": "ada", "days": 0, "confirmed_at": T}, {}),
+                       {"identity": "ada", "days": 0, "confirmed_at": AT}, {}),
 }  # fmt: skip
 READS = {"identity", "identities", "owner_of", "credential", "credentials", "logins", "decoys", "networks"}
 

@@ -284,6 +284,11 @@ def without(name: str) -> Callable[[bytes], bytes]:
     return lambda backup: packed({other: content for other, content in unpacked(backup).items() if other != name})
 
 
+def deep(name: str) -> Callable[[bytes], bytes]:
+    """One file becomes JSON that is nested deeper than any reader goes."""
+    return lambda backup: packed(unpacked(backup) | {name: b"[" * 100_000 + b"]" * 100_000 + b"\n"})
+
+
 BAD = [
     # what it shows, what becomes of a good backup, a part of the sentence
     ("empty", lambda _: b"", "damaged"),
@@ -297,6 +302,8 @@ BAD = [
     ("without a table", without("tables/credential.jsonl"), "credential.jsonl is missing"),
     ("another row", changed("tables/identity.jsonl", b"ada", b"eve"), "identity is not what was written"),
     ("a row that is none", changed("tables/identity.jsonl", b"{", b"("), "damaged"),
+    ("a row of nothing but depth", deep("tables/identity.jsonl"), "nested too deeply"),
+    ("a manifest of nothing but depth", deep("manifest.json"), "nested too deeply"),
     ("another key", changed("keys/digest.key", b"store", b"thief"), "digest.key is not what was written"),
     ("without a key", without("keys/digest.key"), "digest.key is missing"),
 ]
@@ -343,15 +350,18 @@ def test_tables_of_others_are_left_alone(engine: Engine, state_dir: Path) -> Non
 
 def test_what_a_restore_would_replace(other: Engine) -> None:
     """Nothing, as long as there is no more than the first start makes."""
-    assert contents(other) == ""
+    assert contents(other, "administrator") == ""
     migrate(other)
     store = IdentityStore(other, KEY, ACTOR)
     store.add_identity("administrator", ("postmaster@example.org",), T)
-    assert contents(other) == ""
+    assert contents(other, "administrator") == ""
+    assert contents(other, "ada") == "1 identity and 0 credentials"
     store.add_credential("administrator", "first login", T)
-    assert contents(other) == "0 identities and 1 credentials"
+    assert contents(other, "administrator") == ""
+    store.add_credential("administrator", "laptop", T)
+    assert contents(other, "administrator") == "1 identity and 2 credentials"
     store.add_identity("ada", (), T)
-    assert contents(other) == "1 identities and 1 credentials"
+    assert contents(other, "administrator") == "2 identities and 2 credentials"
 
 
 def test_a_store_of_another_schema_is_not_backed_up(other: Engine, state_dir: Path) -> None:

@@ -440,7 +440,23 @@ def test_dns_records() -> None:
     assert any("443 only" in note for note in notes("https://console.example.org:8443"))
 
 
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:8443", "console", "mail.localhost", "127.0.0.1:8443", "192.0.2.1", "[::1]:8443"]
+)
+def test_a_console_without_a_public_name_is_in_no_record(host: str) -> None:
+    """Nobody else finds it there; what was left out stands in the zone file itself."""
+    url = f"https://{host}"
+    found = records(SERVERS, url)
+    assert {one.type for one in found} == {"SRV"}
+    assert not any("autodiscover" in one.name or "localhost" in one.data for one in found)
+    first, *others = zone_file(found, url).splitlines()
+    assert re.fullmatch(r"; .*autoconfig.*SALLYPORT_CONSOLE_URL.*", first)
+    assert len(others) == len(found)
+    assert not any("certificate" in note or "443 only" in note for note in notes(url))
+
+
 def test_the_zone_file_is_one() -> None:
     """Name, seconds, class, type, data, and a comment: RFC 1035 section 5."""
-    for line in zone_file(records(SERVERS, "https://console.example.org:8443")).splitlines():
+    url = "https://console.example.org:8443"
+    for line in zone_file(records(SERVERS, url), url).splitlines():
         assert re.fullmatch(r"\S+\. +3600 IN (SRV   0 [01] \d+ \S*\.|CNAME \S+\.) ; .+", line), line

@@ -35,7 +35,9 @@ VERIFY = [
     ("a secret of dashes", str, lambda _: "----", False),
     ("unknown login", lambda _: "fosem-4k7q-talir", str, False),
     ("empty login", lambda _: "", str, False),
-    ("login in capitals", str.upper, str, False),
+    ("login in capitals", str.upper, str, True),
+    ("login with blanks around it", lambda login: f" {login} ", str, True),
+    ("login with blanks in it", lambda login: login.replace("-", " "), str, False),
     ("the identity's name is no login", lambda _: "ada", str, False),
     ("the address is no login", lambda _: "ada@example.org", str, False),
     ("a wildcard is no login", lambda _: "%", str, False),
@@ -46,7 +48,9 @@ VERIFY = [
 async def test_by_secret(
     brain: Brain, ada: NewCredential, login: Callable[[str], str], secret: Callable[[str], str], granted: bool
 ) -> None:
-    """Only the credential's own login with its own secret; groups and letter case of the secret are for the eye."""
+    """Only the credential's own login with its own secret; letter case and groups of a secret are for the eye,
+    and so are letter case of a login and the blanks around it.
+    """
     found = await let_in(brain, login(ada.login), secret(ada.secret))
     expected = Grants(
         credential=1,

@@ -309,6 +309,17 @@ async def test_at_home_it_is_an_old_device_or_a_mistake(
     assert (newest_traps(engine, 10), told) == ([], [])
 
 
+@pytest.mark.parametrize("form", [str.upper, " {} ".format], ids=["capitals", "blanks"])
+@pytest.mark.parametrize("sprung", TRAPS.values(), ids=TRAPS)
+async def test_no_spelling_is_a_way_round_a_trap(
+    world: World, words: dict[str, str], told: list[tuple[str, str]], sprung: Sprung, form: Callable[[str], str]
+) -> None:
+    """Traps know a login in every form that is granted."""
+    login, secret = words.get(sprung.login, sprung.login), words.get(sprung.secret, sprung.secret)
+    assert (await world.plain(form(login), secret, ABROAD)).outcome is WRONG
+    assert told == [("trap-closed", f"A trap closed: {sprung.kind} from 2001:db8:bad::/48")]
+
+
 @pytest.mark.parametrize("sprung", ["a retired secret", "a revoked secret"])
 async def test_a_thief_has_made_no_home_by_one_login(
     world: World, store: IdentityStore, words: dict[str, str], told: list[tuple[str, str]], sprung: str

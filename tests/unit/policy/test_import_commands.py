@@ -360,7 +360,9 @@ def test_sheets_that_cannot_be_written_end_the_import(run: Run, file: Callable[.
     blocked = tmp_path / "file"
     blocked.write_text("")
     assert "cannot be made" in run("import", "users", file(USERS), "--sheets", blocked / "sheets").err
-    assert "cannot be read" in run("import", "users", tmp_path / "nowhere.csv", "--json").err
+    said = run("import", "users", tmp_path / "nowhere.csv", "--json").err
+    assert "nowhere.csv cannot be read (No such file or directory); in containers, and after make up: - < FILE" in said
+    assert "containers" not in run("import", "users", tmp_path, "--json").err  # a folder is there
     assert [one["name"] for one in run("identity", "list", "--json").json] == ["administrator"]
 
 
@@ -435,3 +437,12 @@ def test_dns(run: Run) -> None:
     found = run("dns", "--json").json
     assert {one["type"] for one in found} == {"SRV", "CNAME"}
     assert len(found) == len(done.out.splitlines())
+
+
+def test_dns_of_a_console_that_nobody_else_reaches(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after the first `make up`: the zone file itself says what is not in it, and JSON has none of it."""
+    monkeypatch.setenv("POLICY_CONSOLE_URL", "https://localhost:8443")
+    done = run("dns")
+    assert done.out.startswith("; ")
+    assert "localhost." not in done.out
+    assert {one["type"] for one in run("dns", "--json").json} == {"SRV"}

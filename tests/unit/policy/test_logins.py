@@ -112,6 +112,25 @@ async def test_an_unknown_login_has_a_salt_that_stays(brain: Brain, ada: NewCred
     assert {re.sub(rb"s=[^,]{22}==", b"s=", one) for one in salts.values()} == {b",s=,i=4096"}
 
 
+async def test_a_login_as_people_type_it(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
+    """In capitals, with blanks around it: the exchange of SCRAM has the client's spelling, and so has EXTERNAL."""
+    server = store.add_certificate("ada", "server", FINGERPRINT, T)
+    for form in (str.upper, str.title, " {} ".format):
+        assert (await scram(brain, form(ada.login), ada.secret)).grants == grants_of(ada.login, 1)
+        answer = await asked(brain, "EXTERNAL", form(server.login).encode(), certificate=FINGERPRINT)
+        assert answer.grants == grants_of(server.login, 2)
+
+
+@pytest.mark.parametrize("kind", ["secret", "without keys", "nobody's"])
+async def test_no_spelling_changes_the_salt(brain: Brain, store: IdentityStore, ada: NewCredential, kind: str) -> None:
+    """A salt that changed with the capitals would tell that nobody has this login."""
+    without_keys = store.add_certificate("ada", "server", FINGERPRINT, T)
+    login = {"secret": ada.login, "without keys": without_keys.login, "nobody's": "fosem-4k7q-talir"}[kind]
+    found = [await asked(brain, "SCRAM-SHA-256", ScramClient(one, "x").first()) for one in (login, f" {login.upper()}")]
+    (salt,) = {re.sub(rb"^r=[^,]*", b"", one.challenge) for one in found}
+    assert salt
+
+
 async def test_external(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
     """The certificate finds its login; naming another one, or having none, is refused."""
     made = store.add_certificate("ada", "server", FINGERPRINT, T)
@@ -213,7 +232,8 @@ async def test_who_is_refused_cannot_be_told_from_the_work(
             (reader.login, reader.secret),
             (pinned.login, pinned.secret),
             (suspended.login, suspended.secret),
-            (ada.login.upper(), ada.secret),
+            (ada.login.upper(), "wrong"),
+            (f" {phone.login} ", phone.secret),
             ("ada", "wrong"),
             ("ada@example.org", "wrong"),
         )

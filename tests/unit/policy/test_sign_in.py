@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_network
 
 import pytest
 import structlog
@@ -43,6 +44,7 @@ async def test_name_or_address(desk: Desk, ada: Enrolled, typed: str) -> None:
     done = desk.sign_in.code(ticket.token, code_at(ada.offer, LATER), HOME, LATER)
     assert done.session.identity == "ada"
     assert done.recovery_codes == ()
+    assert not done.by_recovery_code
     assert desk.sign_in.session(done.cookie, LATER) == done.session
 
 
@@ -149,6 +151,7 @@ async def test_recovery_codes_serve_once_each(desk: Desk, ada: Enrolled) -> None
     for number, code in enumerate(ada.first.recovery_codes, 1):
         ticket = await desk.sign_in.password("ada", PASSWORD, HOME, LATER)
         done = desk.sign_in.code(ticket.token, code.upper().replace("-", " "), HOME, LATER)
+        assert done.by_recovery_code
         assert desk.account.recovery_codes_left(done.session) == RECOVERY_CODES - number
     ticket = await desk.sign_in.password("ada", PASSWORD, HOME, LATER)
     with pytest.raises(SignInRefused):
@@ -289,6 +292,26 @@ async def test_what_walls_are_told(ada: Enrolled, engine: Engine, key: bytes) ->
     assert told("ada", HOME) == told("ADA@example.org", HOME) == home
     assert told("ada", AWAY) == Attempt(login="ada", network="198.51.100.0/24", is_known=True, has_history=False)
     assert told(" Eve ", HOME) == Attempt(login="eve", network="192.0.2.0/24", is_known=False, has_history=False)
+
+
+async def test_a_network_that_the_administrator_vouches_for(engine: Engine, key: bytes, store: IdentityStore) -> None:
+    """It is never walled, neither at the sign-in nor where the password is asked for once more; another one is."""
+    desk = new_desk(engine, key, unwalled=(ip_network("198.51.100.0/24"),))
+    ada = await enrol(desk, invite(engine, key, store))
+    for visitor, at_last in ((AWAY, SignInRefused), (Visitor("203.0.113.9", "curl"), Wait)):
+        for number in range(NETWORK_LIMIT):
+            with pytest.raises(SignInRefused):
+                await desk.sign_in.password(f"stranger{number}", "x", visitor, LATER)
+        with pytest.raises(at_last):
+            await desk.sign_in.password("stranger", "x", visitor, LATER)
+        with pytest.raises(at_last):
+            await desk.account.change_password(ada.first.session, "x", "eight yellow horses at sea", visitor, LATER)
+
+
+async def test_enrolling_is_the_first_use_of_a_factor(desk: Desk, ada: Enrolled) -> None:
+    """It was proven then."""
+    (factor,) = desk.account.factors(ada.first.session)
+    assert factor.last_used_at == T
 
 
 async def test_a_hash_is_made_anew_at_sign_in(desk: Desk, ada: Enrolled, engine: Engine, key: bytes) -> None:

@@ -1,10 +1,11 @@
 """The commands where there is nothing to do or nothing that may be done: a clear sentence, and nothing is touched."""
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
-from stack_scripts import Run
+from stack_scripts import CHECKOUT, Run
 
 
 def test_the_command_line_says_when_no_stack_is_up(run: Run) -> None:
@@ -42,7 +43,33 @@ def test_destroy_does_not_go_ahead_without_an_answer(run: Run, tmp_path: Path) -
     done = run("stack/destroy", WAY="native")
     assert done.returncode == 2
     assert "YES=1" in done.stderr
+    assert f"the run directory {kept.parent} (you are in {CHECKOUT})" in done.stderr
     assert kept.exists()
+
+
+ENGINE = """#!/bin/sh
+# An engine with one stack, whose checkout is not the one that asks.
+case "$*" in
+  *destroy* | *down*) echo "$*" >>"$HOME/destroyed" ;;
+  *config*) echo "name: ${COMPOSE_PROJECT_NAME:-sallyport}" ;;
+  "compose "*" ps "*) echo 0123456789ab ;;
+  "ps "*) echo /srv/first ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(("named", "project"), [("", "sallyport"), ("second", "second")])
+def test_destroy_names_the_project_and_where_it_came_from(run: Run, tmp_path: Path, named: str, project: str) -> None:
+    """Two checkouts on one machine drive the same stack, unless it has another name."""
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir()
+    engine.write_text(ENGINE)
+    engine.chmod(0o755)
+    path = f"{engine.parent}:{os.environ['PATH']}"
+    done = run("stack/destroy", WAY="containers", PATH=path, COMPOSE_PROJECT_NAME=named)
+    assert done.returncode == 2
+    assert f"the Compose project {project} (started from /srv/first, you are in {CHECKOUT})" in done.stderr
+    assert not (tmp_path / "destroyed").exists()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ GOOD = {
     "ports that change places": "SALLYPORT_SUBMISSION_PORT=465\nSALLYPORT_SUBMISSIONS_PORT=587\n",
     "where browsers find the console": "SALLYPORT_CONSOLE_URL=https://mail.example.org\n",
     "on a port of its own": "SALLYPORT_CONSOLE_URL=https://mail.example.org:8443\n",
+    "no network that is never walled": "SALLYPORT_UNWALLED_NETWORKS=\n",
+    "networks that are never walled": "SALLYPORT_UNWALLED_NETWORKS=192.0.2.0/24,198.51.100.7,0.0.0.0/0,2001:db8::/64\n",
     "JSON lines": "SALLYPORT_LOG_FORMAT=json\n",
 }
 
@@ -70,6 +72,15 @@ BAD = {
     "a name to bind to": ("SALLYPORT_BIND=localhost\n", "SALLYPORT_BIND is"),
     "an octet of 256": ("SALLYPORT_BIND=127.0.0.256\n", "SALLYPORT_BIND is"),
     "three octets": ("SALLYPORT_BIND=127.0.1\n", "SALLYPORT_BIND is"),
+    "a name for a network": ("SALLYPORT_UNWALLED_NETWORKS=office\n", "SALLYPORT_UNWALLED_NETWORKS is"),
+    "a blank between networks": (
+        "SALLYPORT_UNWALLED_NETWORKS=192.0.2.0/24, 198.51.100.0/24\n",
+        "SALLYPORT_UNWALLED_NETWORKS is",
+    ),
+    "an address within a network": ("SALLYPORT_UNWALLED_NETWORKS=192.0.2.7/24\n", "SALLYPORT_UNWALLED_NETWORKS is"),
+    "a prefix of 33 bits": ("SALLYPORT_UNWALLED_NETWORKS=192.0.2.0/33\n", "SALLYPORT_UNWALLED_NETWORKS is"),
+    "a prefix of 129 bits": ("SALLYPORT_UNWALLED_NETWORKS=2001:db8::/129\n", "SALLYPORT_UNWALLED_NETWORKS is"),
+    "no prefix behind the slash": ("SALLYPORT_UNWALLED_NETWORKS=192.0.2.0/\n", "SALLYPORT_UNWALLED_NETWORKS is"),
     "bytes with a unit": ("SALLYPORT_MAX_MESSAGE_BYTES=25M\n", "SALLYPORT_MAX_MESSAGE_BYTES is"),
     "too few bytes": ("SALLYPORT_MAX_MESSAGE_BYTES=1000\n", "SALLYPORT_MAX_MESSAGE_BYTES is"),
     "no recipients": ("SALLYPORT_RECIPIENTS_PER_HOUR=0\n", "SALLYPORT_RECIPIENTS_PER_HOUR is"),
@@ -107,6 +118,7 @@ def test_every_default_of_the_example_is_good(run: Run, tmp_path: Path) -> None:
     [
         ({"SALLYPORT_IMAPS_PORT": "imaps"}, "SALLYPORT_IMAPS_PORT of the environment"),
         ({"SALLYPORT_LOG_FORMAT": "xml"}, "SALLYPORT_LOG_FORMAT of the environment"),
+        ({"SALLYPORT_UNWALLED_NETWORKS": "192.0.2.7/24"}, "SALLYPORT_UNWALLED_NETWORKS of the environment"),
         ({"SALLYPORT_IMAPS_PORT": "1587", "SALLYPORT_SUBMISSION_PORT": "1587"}, "give each a port of its own"),
     ],
 )
