@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import postgresql
 import pytest
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Boolean, Engine, Integer, LargeBinary, delete, insert, inspect, select, text
 
+import postgresql
 from policy.store import audit
 from policy.store.archive import Manifest, reading
 from policy.store.backup import back_up, last_ids_of, note_backup, whole_file
