@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import postgresql
 import pytest
 from harness import Sallyport, until
+
+import postgresql
 
 LIMIT = 400
 SENDER = "ada@sallyport.test"
