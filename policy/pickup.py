@@ -4,6 +4,7 @@ Dovecot knows sessions by mailbox, not by login: all of an identity's are ended,
 themselves. The token with which Dovecot asks policy is the key with which policy asks Dovecot; nobody else has it.
 While Dovecot does not answer the same is tried again: what was not kicked must not be forgotten. And each is kicked
 once more a little later: a login that was granted just before the revocation is no session yet at the first time.
+Credentials that come to their end by themselves are looked for twice a minute.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from policy import log
 from policy.store.revocations import Feed
 
 _PERIOD_S = 0.5
+_EXPIRY_PERIOD_S = 30.0
 _AGAIN_S = 5.0  # longer than Dovecot takes from our yes to the session
 _TIMEOUT_S = 5.0
 _LOOK_BACK_S = 600.0  # at the start: what was revoked while nobody was there to kick
@@ -32,6 +34,7 @@ class Pickup:
         self._feed = feed
         self._clock = clock
         self._is_failing = False
+        self._expired_until = clock() - _LOOK_BACK_S  # whoever's credential ended before that has been kicked
         self._again: list[tuple[float, list[str]]] = []  # from when on, and whom; the oldest first
         self._following: asyncio.Task[None] | None = None
 
@@ -53,6 +56,7 @@ class Pickup:
                     if known is None:
                         known = await self._feed.before(self._clock() - _LOOK_BACK_S)
                     known = await self._kick_after(known, http)
+                    await self._kick_expired(http)
                     await self._kick_again(http)
                     self._is_failing = False
                 except Exception as error:  # noqa: BLE001 - Dovecot or the store is away; it is said once
@@ -70,6 +74,15 @@ class Pickup:
         log.sessions_kicked(names)
         self._again.append((self._clock() + _AGAIN_S, names))
         return ended[-1].id
+
+    async def _kick_expired(self, http: aiohttp.ClientSession) -> None:
+        now = self._clock()
+        if now - self._expired_until < _EXPIRY_PERIOD_S:
+            return
+        if names := await self._feed.expired(self._expired_until, now):
+            await self._kick(names, http)
+            log.sessions_kicked(names)
+        self._expired_until = now
 
     async def _kick_again(self, http: aiohttp.ClientSession) -> None:
         while self._again and self._again[0][0] <= self._clock():

@@ -16,6 +16,11 @@ from policy.store.statements import prepared
 _AT_ONCE = 1000
 
 _AFTER = prepared("SELECT id, credential_id, identity FROM revocation WHERE id > :known ORDER BY id LIMIT :most")
+_EXPIRED = prepared(
+    "SELECT DISTINCT identity.name FROM credential JOIN identity ON identity.id = credential.identity_id"
+    " WHERE credential.expires_at > :after AND credential.expires_at <= :until AND credential.revoked_at IS NULL"
+    " ORDER BY identity.name"
+)
 _NEWEST = prepared(select(func.max(Revocations.id)))
 _BEFORE = prepared(select(func.max(Revocations.id)).where(Revocations.at < bindparam("edge")))
 
@@ -37,6 +42,10 @@ class Feed:
     async def after(self, known: int) -> list[Ended]:
         """What came after it, oldest first, and the rest the next time."""
         return [Ended(*row) for row in await self._reader.rows(_AFTER, {"known": known, "most": _AT_ONCE})]
+
+    async def expired(self, after: float, until: float) -> list[str]:
+        """The identities of which a credential has come to its end since `after`: no row says so."""
+        return [name for (name,) in await self._reader.rows(_EXPIRED, {"after": after, "until": until})]
 
     async def newest(self) -> int:
         """The id of the newest one; 0 where there is none."""

@@ -137,6 +137,28 @@ async def test_imap_sessions_are_ended_once_more(brain: Brain, store: IdentitySt
     await runner.cleanup()
 
 
+async def test_a_credential_that_ends_by_itself(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
+    """Nobody revokes it, and no row says so: its sessions end all the same, and only once."""
+    doveadm, now = Doveadm(), [T]
+    runner = aiohttp.web.AppRunner(_application(doveadm))
+    await runner.setup()
+    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    store.add_identity("guest", ("guest@example.org",), T)
+    store.add_credential("guest", "visit", T, Terms(expires_at=T + 3600))
+    pickup = Pickup(f"http://127.0.0.1:{runner.addresses[0][1]}", TOKEN, brain.feed, lambda: now[0])
+    assert await brain.feed.expired(T, T + 3599) == []
+    now[0] = T + 3600
+    pickup.start()
+    await until_true(lambda: doveadm.kicked == ["guest"])
+    now[0] += 60
+    store.suspend("ada", T)
+    await until_true(lambda: "ada" in doveadm.kicked)
+    assert doveadm.kicked == ["guest", "ada"]
+    await pickup.close()
+    await runner.cleanup()
+
+
 def _application(doveadm: Doveadm) -> aiohttp.web.Application:
     application = aiohttp.web.Application()
     application.router.add_post("/doveadm/v1", doveadm.answer)
