@@ -64,10 +64,19 @@ def postgresql_database() -> Iterator[Location]:
     postgresql.cluster().drop(where)
 
 
+@pytest.fixture
+def shared_postgresql_database() -> Location:
+    """The one that tests share, emptied: for whatever leaves the server and the schema alone."""
+    if not postgresql.is_possible():
+        pytest.skip(postgresql.NOT_INSTALLED)
+    return postgresql.cluster().lend()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Location:
     """Where the database of this test is, of either kind."""
-    where: Location = request.getfixturevalue(f"{request.param}_database")
+    names = {"sqlite": "sqlite_database", "postgresql": "shared_postgresql_database"}
+    where: Location = request.getfixturevalue(names[request.param])
     return where
 
 
