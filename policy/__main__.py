@@ -6,7 +6,6 @@ Exit code 2 with one sentence for a wrong setting; nothing is half started.
 import gc
 import logging
 import secrets
-import socket
 import sys
 import time
 
@@ -20,6 +19,7 @@ from policy.bridges.opened import open_bridges
 from policy.budgets.stored import StoredBudgets
 from policy.engine.guessing import Walls
 from policy.foreign import ForeignSecrets
+from policy.listening import listen
 from policy.location import location, named_location
 from policy.logins import Logins
 from policy.pickup import Pickup
@@ -62,7 +62,7 @@ def _run(settings: Settings) -> None:
         dovecot=read_secret("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file),
     )
     app = App(_brain(settings, tokens.dovecot), tokens)
-    listening = _listen(settings)
+    listening = listen("POLICY_PORT", settings.bind, settings.port)
     log.started(settings.bind, settings.port)
     config = uvicorn.Config(
         app,
@@ -107,22 +107,6 @@ def _brain(settings: Settings, dovecot_token: str) -> Brain:
         recipient_windows=settings.recipient_windows,
         clock=time.time,
     )
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.bind else socket.AF_INET
-    # With its protocol named: only then does asyncio set TCP_NODELAY, without which half of an answer waits 40 ms.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.bind, settings.port))
-    except OSError as error:
-        raise SettingError(
-            "POLICY_PORT",
-            f"{settings.bind}:{settings.port} cannot be bound ({error.strerror})",
-            "choose another port, or stop what holds it",
-        ) from None
-    return listening
 
 
 if __name__ == "__main__":

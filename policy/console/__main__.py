@@ -16,6 +16,7 @@ from policy.api.app import open_api
 from policy.console.app import hosts_of, make_app
 from policy.console.parts import open_parts
 from policy.console.serving import KEEP_ALIVE_S, MOST_CONNECTIONS, BoundedProtocol, Certificate
+from policy.listening import listen
 from policy.settings import Settings
 from service import log as service_log
 from service.settings import SettingError, load, stop
@@ -35,7 +36,8 @@ def _run(settings: Settings) -> None:
     service_log.configure(settings.log_format)
     # uvicorn would log paths, which hold tokens, and tracebacks with their text; routes.py logs what may be known.
     logging.getLogger("uvicorn.error").disabled = True
-    certificate, listening = _certificate(settings), _listen(settings)
+    certificate = _certificate(settings)
+    listening = listen("POLICY_CONSOLE_PORT", settings.console_bind, settings.console_port)
     app = make_app(open_parts(settings, time.time, time.monotonic), hosts_of(settings), open_api(settings, time.time))
     config = uvicorn.Config(
         app,
@@ -68,21 +70,6 @@ def _certificate(settings: Settings) -> Certificate:
             f"{settings.tls_cert} and {settings.tls_key} cannot be used ({error.strerror or 'no pair'})",
             "run `sallyport init`, or put a certificate and its key there",
         ) from None
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.console_bind else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.console_bind, settings.console_port))
-    except OSError as error:
-        raise SettingError(
-            "POLICY_CONSOLE_PORT",
-            f"{settings.console_bind}:{settings.console_port} cannot be bound ({error.strerror})",
-            "choose another port, or stop what holds it",
-        ) from None
-    return listening
 
 
 if __name__ == "__main__":
