@@ -1,7 +1,8 @@
 """What gateway and policy say to each other: frozen values, one model for each question and answer.
 
-The gateway asks two questions over HTTP with JSON bodies and reports outcomes:
+The gateway asks three questions over HTTP with JSON bodies and reports outcomes:
 
+    connect   POST /v1/connect    ConnectFacts -> ConnectVerdict  may this address talk on this listener
     login     POST /v1/login      LoginStep    -> LoginAnswer     one step of a SASL exchange
     message   POST /v1/message    MessageFacts -> MessageVerdict  everything about one finished transaction
     outcomes  POST /v1/outcomes   Outcomes     -> 204             what became of accepted messages
@@ -9,6 +10,10 @@ The gateway asks two questions over HTTP with JSON bodies and reports outcomes:
 and, twice a second, whose sessions have to end:
 
     revocations  POST /v1/revocations  RevocationsAsked -> Revocations
+
+Whoever follows the next hop's queue reports what became of each recipient:
+
+    deliveries   POST /v1/deliveries   Deliveries -> 204
 
 A verdict carries a reason from a closed list and never a text: the gateway's table (gateway/replies.py) has the words.
 """
@@ -60,14 +65,46 @@ class Reason(StrEnum):
     TOO_MANY_RECIPIENTS = "too-many-recipients"
     BUDGET_TOO_SMALL = "budget-too-small"  # no waiting helps: the message alone costs more than the limit
     BUDGET_SPENT = "budget-spent"
+    SLOWED = "slowed"  # by the ladder
+    NEW_RECIPIENTS = "new-recipients"  # more of them than the credential may reach: held
+    PROBATION = "probation"  # more than a network may that its owner never used: held
+    HELD = "held"  # by the ladder
+    HOLD_FULL = "hold-full"  # no more of this identity is held
+    RESTRICTED = "restricted"  # by the ladder: to new recipients no more
+    LOCKED = "locked"  # by the ladder
+    SERVER_BUDGET_SPENT = "server-budget-spent"  # of the domain or of the whole server
 
 
 class Action(StrEnum):
     """What the gateway does with the message."""
 
     ACCEPT = "accept"
+    HOLD = "hold"  # the client hears yes, and the next hop keeps the message until somebody decides
     DEFER = "defer"
     REJECT = "reject"
+
+
+class ConnectFacts(Frozen):
+    """A connection, before the greeting."""
+
+    listener: str
+    gate: str = "default"
+    client_address: str
+
+
+class ConnectOutcome(StrEnum):
+    """Whether the client may talk."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"  # 554: the gate is closed to where it comes from
+    LATER = "later"  # 421: its network is walled
+
+
+class ConnectVerdict(Frozen):
+    """Good for `seconds` for this address on this gate."""
+
+    outcome: ConnectOutcome
+    seconds: Annotated[float, Field(ge=0)] = 0
 
 
 class LoginOutcome(StrEnum):
@@ -95,6 +132,8 @@ class LoginStep(Frozen):
     # under TLS 1.2 "tls-unique". Empty where nothing is known.
     channel_bindings: dict[str, Octets] = Field(default_factory=dict)
     is_binding_offered: bool = False  # whether EHLO named SCRAM-SHA-256-PLUS; a client that did not see it was deceived
+    client_name: str = ""  # the EHLO argument
+    tls_fingerprint: str = ""  # what the client's TLS hello looked like, see gateway/client_hello.py; empty: unknown
     certificate: str = ""  # SHA-256 of the verified client certificate's DER, hexadecimal; empty where there is none
 
 
@@ -123,6 +162,7 @@ class Grants(Frozen):
     identity: str
     owned: Owned
     recipients_per_message: PositiveInt
+    sessions: PositiveInt  # of the identity, at the same time
 
 
 class LoginAnswer(Frozen):
@@ -153,11 +193,17 @@ class MessageFacts(Frozen):
 
 
 class MessageVerdict(Frozen):
-    """`reservation` is set for ACCEPT and must be reported back as an Outcome."""
+    """`reservation` is set for ACCEPT and HOLD and must be reported back as an Outcome.
+
+    With ACCEPT, `held` are the recipients (their places in the facts) for whom the message is held: it goes to the next
+    hop twice, with one Message-ID. Never all of them.
+    """
 
     action: Action
     reason: Reason | None = None
     reservation: str = ""
+    held: tuple[int, ...] = ()
+    delay_s: Annotated[float, Field(ge=0, le=5)] = 0  # how long the gateway waits before it says so
 
 
 class RelayOutcome(StrEnum):
@@ -178,12 +224,37 @@ class Outcome(Frozen):
     reservation: str
     outcome: RelayOutcome
     queue_id: str = ""
+    held_queue_id: str = ""  # of the part that is held, where the message was split
 
 
 class Outcomes(Frozen):
     """Several at once: reports wait a moment for company, because nobody waits for them."""
 
     outcomes: Annotated[tuple[Outcome, ...], Field(min_length=1, max_length=OUTCOMES_LIMIT)]
+
+
+class DeliveryOutcome(StrEnum):
+    """What the world said of one recipient, RFC 3463."""
+
+    DELIVERED = "delivered"
+    UNKNOWN_RECIPIENT = "unknown-recipient"  # 5.1.1 and its like: nobody has this address
+    SPAM = "spam"  # 5.7.1 and remote wordings: the content, or the sender
+    BLOCKLISTED = "blocklisted"  # our address is on somebody's list
+    OTHER = "other"  # deferred, mailbox full, and whatever else says nothing about the sender
+
+
+class Delivery(Frozen):
+    """Of one recipient of one submission. Reported at least once; the same one again changes nothing."""
+
+    submission: str
+    recipient: str
+    outcome: DeliveryOutcome
+
+
+class Deliveries(Frozen):
+    """Several at once."""
+
+    deliveries: Annotated[tuple[Delivery, ...], Field(min_length=1, max_length=OUTCOMES_LIMIT)]
 
 
 class RevocationsAsked(Frozen):

@@ -1,29 +1,35 @@
 """Budgets: exact sliding windows, charged by reserve, then commit or release.
 
+    engine/budget.py   what is asked and answered
+    memory.py          in this process alone: simulation, replay
+    stored.py          in the database, within the transaction that writes the decision down
+    valkey.py          in Valkey or Redis, one script for each decision
+
 A reservation counts from the moment at which it is made. Reserving is one atomic step, so no number of sessions in
 parallel can overshoot a limit. `release` gives back what was certainly not sent; everything else stays counted:
 a gateway that died between the verdict and its report may have sent the message, and a limit that forgets what may
-have been sent is no limit.
+have been sent is no limit. One test-suite runs against all three back ends.
 """
 
 from typing import Protocol
 
-from policy.engine.charges import Charge
+from policy.engine.budget import Charge, Take, Taken
 
 
 class Budgets(Protocol):
-    """What a back end offers, within a transaction that the caller has begun (store/writer.py) and that other writers
-    wait for. `now` is seconds since the epoch and comes from the caller.
+    """What the back ends offer that answer at once. `now` is seconds since the epoch and comes from the caller.
+
+    Where the clock was set back, time stands still for a key: it never counts less because of that.
     """
 
-    def reserve(self, reservation: str, charge: Charge, now: float) -> bool:
-        """Take the charge if every window has room for all of it; False, and nothing taken, otherwise."""
+    def reserve(self, reservation: str, take: Take, now: float) -> Taken:
+        """Take the charges if they fit. A reservation without any charge is none, and is not open afterwards."""
 
-    def commit(self, reservation: str) -> bool:
+    def commit(self, reservation: str, now: float) -> bool:
         """The message was relayed, or may have been. False if there is no such open reservation."""
 
-    def release(self, reservation: str) -> bool:
-        """The message was certainly not relayed: give the charge back. False if there is no such open reservation."""
+    def release(self, reservation: str, now: float) -> bool:
+        """The message was certainly not relayed: give the charges back. False if there is no such open reservation."""
 
-    def spent(self, charge: Charge, now: float) -> list[int]:
-        """What is counted now in each window of the charge, in their order."""
+    def counted(self, charges: tuple[Charge, ...], now: float) -> tuple[tuple[int, ...], ...]:
+        """What each window of each charge holds now; nothing is changed."""

@@ -1,14 +1,47 @@
-"""Where a login comes from: its network, IPv4 /24 or IPv6 /48, which is what a household or a rented machine has."""
+"""Where a client is: its network, IPv4 /24 or IPv6 /48, which is what a household or a rented machine has; its origin.
+
+An origin is what a database of addresses says of a network: autonomous system (who runs it) and country.
+"""
 
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 _IPV4_OCTETS = 3  # that name the network
 _IPV6_PREFIX = 48
 NOWHERE = "unknown"
 
+UNKNOWN_COUNTRY = "??"  # a country of its own: what no database knows is counted like everything else
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where one address is. `asn` is 0 and `country` is ?? where no database knows it."""
+
+    network: str  # network_of(address)
+    asn: int = 0
+    country: str = UNKNOWN_COUNTRY  # ISO 3166-1 alpha-2
+    is_hosting: bool = False  # rented machines: nobody's mail program runs there
+    is_mobile: bool = False  # a carrier's network, in which telephones change their address all the time
+    pool: str = ""  # a published pool of addresses that is one source, such as a webmail provider's
+
+    @property
+    def area(self) -> str:
+        """What makes history beyond one network: the autonomous system in its country; `AS3320 DE`.
+
+        Nowhere in particular is the network alone.
+        """
+        return f"AS{self.asn} {self.country}" if self.asn else f"{self.network} {self.country}"
+
+    @property
+    def source(self) -> str:
+        """What counts as one source network."""
+        if self.pool:
+            return self.pool
+        return f"AS{self.asn}" if self.is_mobile and self.asn else self.network
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,17 @@
 Times are seconds since the epoch (UTC). Addresses are canonical (policy.contract.canonical_address).
 """
 
-from sqlalchemy import BigInteger, ForeignKey, Index, MetaData, String, UniqueConstraint, false
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -240,21 +250,157 @@ class ApiTokens(Base):
     revoked_at: Mapped[float | None]
 
 
+class Areas(Base):
+    """An area (policy.engine.sources.Origin.area) from which an identity has logged in; what makes it settled."""
+
+    __tablename__ = "area"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"))
+    area: Mapped[str]
+    first_used_at: Mapped[float]
+    last_used_at: Mapped[float]
+    days: Mapped[int]  # how many different days (UTC) saw a login; a day in doubt does not count
+    doubted_day: Mapped[int | None]  # the last day (since the epoch) on which its small budget was nearly spent
+    confirmed_at: Mapped[float | None]  # vouched for: the first one ever, an enrolment, the owner, an administrator
+    __table_args__ = (UniqueConstraint("identity_id", "area"),)
+
+
+class KnownRecipients(Base):
+    """Whom an identity has written to, or who has written to it. `mark` is a keyed hash of the canonical address."""
+
+    __tablename__ = "known_recipient"
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"))
+    mark: Mapped[int] = mapped_column(BigInteger)
+    last_used_day: Mapped[int]  # since the epoch
+    __table_args__ = (PrimaryKeyConstraint("identity_id", "mark"), {"sqlite_with_rowid": False})
+
+
+class Signals(Base):
+    """What speaks against an identity (policy.engine.ladder.Signal); evidence of each step of the ladder."""
+
+    __tablename__ = "signal"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"))
+    at: Mapped[float]
+    kind: Mapped[str]
+    at_home: Mapped[bool]
+    evidence: Mapped[str]
+    credential_id: Mapped[int]  # 0 where none is known
+    submission: Mapped[str]  # empty where it was a login
+    client_address: Mapped[str]
+    cleared_at: Mapped[float | None]  # somebody took it back
+    __table_args__ = (Index("ix_signal_identity_id_at", "identity_id", "at"),)
+
+
+class Standings(Base):
+    """Where an identity stands on the ladder; no row is free."""
+
+    __tablename__ = "standing"
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), primary_key=True)
+    step: Mapped[int]  # policy.engine.ladder.Step
+    everywhere: Mapped[bool]
+    since: Mapped[float]
+    likelihood: Mapped[float]  # of the sequential test on unknown recipients, policy.engine.bounces
+    told_at: Mapped[float | None]  # when owner and administrator were told last
+
+
+class Days(Base):
+    """What an identity did on one day (UTC): its baseline, and what a console draws."""
+
+    __tablename__ = "day"
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"))
+    day: Mapped[int]  # since the epoch
+    messages: Mapped[int]
+    recipients: Mapped[int]
+    new_recipients: Mapped[int]
+    held: Mapped[int]  # recipients
+    refused: Mapped[int]  # messages
+    unknown_recipients: Mapped[int]
+    __table_args__ = (PrimaryKeyConstraint("identity_id", "day"),)
+
+
+class Habits(Base):
+    """What a credential's client looks like: its name (EHLO), mechanism, TLS. A few of each kind are kept."""
+
+    __tablename__ = "habit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    credential_id: Mapped[int] = mapped_column(ForeignKey("credential.id"))
+    kind: Mapped[str]  # name, mechanism, tls
+    value: Mapped[str]
+    last_used_at: Mapped[float]
+    __table_args__ = (UniqueConstraint("credential_id", "kind", "value"),)
+
+
+class Exemptions(Base):
+    """What the gates let through for one identity for a time: it travels."""
+
+    __tablename__ = "exemption"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), index=True)
+    country: Mapped[str]  # ISO 3166-1 alpha-2
+    until: Mapped[float]
+    created_at: Mapped[float]
+    note: Mapped[str]
+
+
+class Listed(Base):
+    """An entry of the lists of the weakforced API: whoever is on one is let in, or kept out, without more ado."""
+
+    __tablename__ = "listed"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    side: Mapped[str]  # allow or block
+    network: Mapped[str]  # CIDR; empty is everywhere
+    login: Mapped[str]  # canonical; empty is everybody
+    reason: Mapped[str]
+    expires_at: Mapped[float]
+    __table_args__ = (UniqueConstraint("side", "network", "login"),)
+
+
+class Rulebooks(Base):
+    """Every policy that was in force, so that a record can say by which one it was decided."""
+
+    __tablename__ = "rulebook"
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    content: Mapped[str]  # TOML
+    first_used_at: Mapped[float]
+
+
 class Charges(Base):
-    """One reservation on one budget; `open` until the gateway has reported what became of the message.
+    """What one reservation has taken from one counter; `open` until the gateway has reported what became of it.
 
     `total` is the running total of the key, this charge included, in the order of `at`: what a window holds is the
     newest total less the one before the window's first charge, however many charges lie between.
     """
 
     __tablename__ = "charge"
-    reservation: Mapped[str] = mapped_column(primary_key=True)
+    reservation: Mapped[str]
     key: Mapped[str]
     cost: Mapped[int]
     at: Mapped[float]
     total: Mapped[int] = mapped_column(BigInteger)  # it only grows
     open: Mapped[bool]
-    __table_args__ = (Index("ix_charge_key_at_total", "key", "at", "total"),)
+    __table_args__ = (PrimaryKeyConstraint("reservation", "key"), Index("ix_charge_key_at_total", "key", "at", "total"))
+
+
+class Members(Base):
+    """A member of a set, and when it was seen last; `reservation` is the open one that brought it, or empty."""
+
+    __tablename__ = "member"
+    key: Mapped[str]
+    mark: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[float]
+    reservation: Mapped[str]
+    __table_args__ = (
+        PrimaryKeyConstraint("key", "mark"),
+        Index("ix_member_key_at", "key", "at"),
+        Index(
+            "ix_member_reservation",
+            "reservation",
+            sqlite_where=text("reservation <> ''"),
+            postgresql_where=text("reservation <> ''"),
+        ),
+        {"sqlite_with_rowid": False},
+    )
 
 
 class Submissions(Base):
@@ -276,4 +422,11 @@ class Submissions(Base):
     reason: Mapped[str]  # empty where it was accepted
     outcome: Mapped[str]  # empty until the gateway has reported it
     queue_id: Mapped[str]
+    held_queue_id: Mapped[str] = mapped_column(server_default="")
+    held: Mapped[int] = mapped_column(server_default="0")  # recipients
+    rule: Mapped[str] = mapped_column(server_default="")  # that decided
+    rulebook: Mapped[str] = mapped_column(server_default="")  # Rulebooks.digest
+    origin: Mapped[str] = mapped_column(server_default="")  # its area; `AS3320 DE`
+    evidence: Mapped[str] = mapped_column(server_default="")  # JSON: what `sallyport explain` prints
+    marks: Mapped[bytes] = mapped_column(server_default=text("''"))  # of the recipients in their order, 8 octets each
     __table_args__ = (Index("ix_submission_identity_at", "identity", "at"),)

@@ -1,0 +1,103 @@
+"""The ladder: slow, hold, restrict, lock. What is suspicious becomes a signal, and signals become a step.
+
+One signal alone never locks. A step stays until its owner or an administrator takes it back; every step has its signals
+as evidence. Where all signals came from elsewhere, the step holds elsewhere only: the owner goes on at home.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Step(IntEnum):
+    """How far up an identity stands; each does what those below it do."""
+
+    FREE = 0
+    SLOW = 1  # 451 and a delay
+    HOLD = 2  # mail to new recipients is held
+    RESTRICT = 3  # mail to new recipients is refused
+    LOCK = 4  # logins are refused, except from home
+
+
+class SignalKind(StrEnum):
+    """What speaks against a credential."""
+
+    SPREAD = "spread"  # more source networks, ASNs or countries than one person has
+    MANY_NETWORKS = "many-networks"  # so many that it is two signals
+    UNSEEN = "unseen"  # ASNs or countries that the identity never used
+    UNKNOWN_RECIPIENTS = "unknown-recipients"  # a list of addresses of which many do not exist
+    NEW_RECIPIENTS = "new-recipients"  # a cap on new recipients was met
+    LINKED = "linked"  # shares strange networks with other identities
+    TRAP = "trap"  # a recipient that only harvesters have
+    VOLUME = "volume"  # far more new recipients than its own past
+    PROBATION = "probation"  # a network on probation has used a quarter of its budget
+    STRANGE_CLIENT = "strange-client"  # name, mechanism and TLS of the client are all others than ever before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """One of them. `at_home` where it came from a network that is the owner's beyond doubt."""
+
+    kind: SignalKind
+    at: float
+    at_home: bool = False
+    evidence: str = ""  # one line: what was counted, and against which limit
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an identity stands. `everywhere` is also at home."""
+
+    step: Step = Step.FREE
+    everywhere: bool = False
+    since: float = 0.0
+
+
+ALONE: Mapping[SignalKind, Step] = {
+    SignalKind.SPREAD: Step.RESTRICT,
+    SignalKind.MANY_NETWORKS: Step.RESTRICT,
+    SignalKind.UNSEEN: Step.RESTRICT,
+    SignalKind.UNKNOWN_RECIPIENTS: Step.RESTRICT,
+    SignalKind.NEW_RECIPIENTS: Step.HOLD,
+    SignalKind.LINKED: Step.HOLD,
+    SignalKind.TRAP: Step.RESTRICT,
+    SignalKind.VOLUME: Step.FREE,  # the administrator is told
+    SignalKind.PROBATION: Step.FREE,  # owner and administrator are told
+    SignalKind.STRANGE_CLIENT: Step.FREE,
+}
+COUNTS_TOWARDS_LOCK = frozenset(
+    (
+        SignalKind.SPREAD,
+        SignalKind.MANY_NETWORKS,
+        SignalKind.UNSEEN,
+        SignalKind.UNKNOWN_RECIPIENTS,
+        SignalKind.NEW_RECIPIENTS,
+        SignalKind.LINKED,
+        SignalKind.TRAP,
+    )
+)
+LOCK_SPAN_S = 86400.0
+
+
+def standing_after(standing: Standing, signals: Sequence[Signal], now: float) -> Standing:
+    """Where `signals`, all that were not taken back and the newest among them, put an identity. Never lower."""
+    fresh = [one for one in signals if now - one.at < LOCK_SPAN_S]
+    step = max((ALONE[one.kind] for one in fresh), default=Step.FREE)
+    if _is_locked(fresh):
+        step = Step.LOCK
+    if step <= standing.step and not any(one.at_home for one in fresh if ALONE[one.kind]):
+        return standing
+    everywhere = standing.everywhere or any(one.at_home for one in fresh if ALONE[one.kind])
+    since = now if step > standing.step else standing.since
+    return Standing(max(step, standing.step), everywhere, since)
+
+
+def _is_locked(fresh: Sequence[Signal]) -> bool:
+    """Two kinds of signal within a day; so many networks, or a trap that was met from abroad, are two by themselves."""
+    kinds = {one.kind for one in fresh} & COUNTS_TOWARDS_LOCK
+    is_alone_enough = any(
+        one.kind is SignalKind.MANY_NETWORKS or (one.kind is SignalKind.TRAP and not one.at_home) for one in fresh
+    )
+    if SignalKind.MANY_NETWORKS in kinds:
+        kinds.discard(SignalKind.SPREAD)
+    return is_alone_enough or len(kinds) > 1

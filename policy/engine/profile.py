@@ -1,0 +1,57 @@
+"""What is known of who hands a message in, of where he is and of whom he writes to: all that rules may look at.
+
+Whoever keeps the memory makes these values: policy/store/ in the services, policy/simulation/world.py in simulations.
+"""
+
+from dataclasses import dataclass
+
+from policy.contract import Owned
+from policy.engine.ladder import Signal, Standing
+from policy.engine.sources import Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """One recipient of the envelope, in its place."""
+
+    mark: int  # keyed hash of the canonical address, signed 64 bits
+    is_internal: bool  # in a domain of ours: never new
+    is_known: bool  # in the identity's history
+
+    @property
+    def is_new(self) -> bool:
+        return not self.is_internal and not self.is_known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a network and its area are to an identity, policy.engine.places makes one."""
+
+    origin: Origin
+    is_settled: bool  # not on probation
+    is_home: bool  # the owner's beyond doubt: even a locked identity goes on from here
+    is_unseen_area: bool  # the identity never used it before now
+    is_unseen_country: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Of one credential and its identity, for one message."""
+
+    identity: str
+    login: str
+    credential: int
+    owned: Owned
+    active: bool
+    kind: str  # person, app, newsletter, ...: which limits of the policy hold
+    place: Place
+    recipients: tuple[Recipient, ...]  # one for each of the facts', in their order
+    standing: Standing = Standing()
+    signals: tuple[Signal, ...] = ()  # of the last day, none that was taken back
+    usual_new_per_day: float = 0.0  # new recipients a day, mean of the last thirty days before today
+    new_today: int = 0  # and of today, until now
+    domain: str = ""  # whose budget is charged, too: that of the reverse-path, or of the identity's first address
+    domain_users: int = 1
+    linked: int = 0  # other identities that wrote to new recipients from this strange network within a day
+    is_link_flagged: bool = False  # one of those is restricted or locked
+    traps: tuple[int, ...] = ()  # places of recipients that only harvesters have
