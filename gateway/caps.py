@@ -1,14 +1,16 @@
-"""Caps on open connections that hold across worker processes: in all, for each address, for each network.
+"""Caps that hold across worker processes: on open connections (in all, of an address, of a network), on an identity's.
 
 A table of slots in memory that the workers share, made before they are forked; a connection holds one slot from accept
-to its last octet. A slot names its worker and two keys, of the address and of its network. The keys are keyed hashes
-of eight octets, so that nobody can choose an address that is counted as another's.
+to its last octet. A slot names its worker and three keys, of the address, of its network and, once somebody has logged
+in, of the identity. The keys are keyed hashes of eight octets, so that nobody can choose an address that is counted as
+another's. Whatever ends a session gives back all that it counted for, because it is one slot.
 
 Taking a slot is one step for all workers: a record lock guards it, which the kernel gives back when its holder dies.
 What a dead worker held is freed by whoever reaps it. Measured: 13 microseconds with 1,000 slots, 58 with 10,000.
 
     one IPv4 address, or an IPv6 /64, which is one customer's     max_sessions_per_address
     an IPv4 /24, or an IPv6 /48                                   max_sessions_per_network
+    an identity, with all of its credentials                      the grants that policy gives at login
 """
 
 import fcntl
@@ -22,6 +24,7 @@ from contextlib import contextmanager
 
 _KEY_BYTES = 8
 _FREE = 0  # what an owner is where there is none
+_NOBODY = bytes(_KEY_BYTES)
 
 
 class Caps:
@@ -35,6 +38,7 @@ class Caps:
         self._owners = mmap.mmap(-1, in_all)
         self._addresses = mmap.mmap(-1, in_all * _KEY_BYTES)
         self._networks = mmap.mmap(-1, in_all * _KEY_BYTES)
+        self._identities = mmap.mmap(-1, in_all * _KEY_BYTES)
 
     def take(self, address: str) -> int | None:
         """The slot that was taken, or None where one of the caps is reached."""
@@ -51,16 +55,25 @@ class Caps:
             self._write(slot, self.worker, own, network)
         return slot
 
+    def log_in(self, slot: int, identity: str, sessions: int) -> bool:
+        """Count the connection of `slot` as this identity's; False where it has `sessions` of them already."""
+        key = self._key(identity.encode())
+        with self._locked():
+            if bytes(self._identities).count(key) >= sessions:
+                return False
+            self._identities[_place(slot)] = key
+        return True
+
     def give_back(self, slot: int) -> None:
         with self._locked():
-            self._write(slot, _FREE, bytes(_KEY_BYTES), bytes(_KEY_BYTES))
+            self._write(slot, _FREE, _NOBODY, _NOBODY)
 
     def forget(self, worker: int) -> int:
         """Free what a worker that is dead held; how many that were."""
         with self._locked():
             held = [slot for slot, owner in enumerate(self._owners[:]) if owner == worker]
             for slot in held:
-                self._write(slot, _FREE, bytes(_KEY_BYTES), bytes(_KEY_BYTES))
+                self._write(slot, _FREE, _NOBODY, _NOBODY)
         return len(held)
 
     def open(self) -> int:
@@ -68,10 +81,10 @@ class Caps:
         return self.in_all - bytes(self._owners).count(bytes((_FREE,)))
 
     def _write(self, slot: int, worker: int, own: bytes, network: bytes) -> None:
-        place = slice(slot * _KEY_BYTES, (slot + 1) * _KEY_BYTES)
+        self._identities[_place(slot)] = _NOBODY
         self._owners[slot] = worker
-        self._addresses[place] = own
-        self._networks[place] = network
+        self._addresses[_place(slot)] = own
+        self._networks[_place(slot)] = network
 
     def _keys(self, address: str) -> tuple[bytes, bytes]:
         ip = ipaddress.ip_address(address)
@@ -90,3 +103,7 @@ class Caps:
             yield
         finally:
             fcntl.lockf(self._lock_file, fcntl.LOCK_UN)
+
+
+def _place(slot: int) -> slice:
+    return slice(slot * _KEY_BYTES, (slot + 1) * _KEY_BYTES)

@@ -7,7 +7,9 @@ gateway/tls.py chooses by what is read here, and OpenSSL then reads the same oct
 RFC 8446 section 4.1.2 (RFC 5246 section 7.4.1.2 has the same shape), records as in section 5.1.
 """
 
+import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 RECORD_HEADER = 5
@@ -16,6 +18,9 @@ _HANDSHAKE, _CLIENT_HELLO = 22, 1
 _RECORD_LIMIT = 16 * 1024  # RFC 8446 section 5.1
 _SERVER_NAME, _SIGNATURE_ALGORITHMS, _ALPN, _SUPPORTED_VERSIONS = 0, 13, 16, 43  # RFC 6066, 8446, 7301
 _NAME_LIMIT = 253
+_VERSIONS = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3"}  # as JA4 writes them
+_DIGITS_LIMIT = 99  # JA4 counts with two digits
+_DIGEST_LENGTH = 12
 _LDH = re.compile(rb"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -25,13 +30,32 @@ class NotClientHello(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientHello:
-    """What the choice of a certificate depends on. Empty where the client did not say."""
+    """What the choice of a certificate depends on, and what tells one program from another. Empty: was not said."""
 
     server_name: str = ""  # in lower case; letters, digits, hyphens and dots
     alpn: tuple[bytes, ...] = ()
     signature_algorithms: tuple[int, ...] = ()  # SignatureScheme, RFC 8446 section 4.2.3
     cipher_suites: tuple[int, ...] = ()
     versions: tuple[int, ...] = ()  # from supported_versions, or the one version of an old ClientHello
+    extensions: tuple[int, ...] = ()  # their kinds, in the client's order
+
+    @property
+    def fingerprint(self) -> str:
+        """JA4, which depends on the program, its TLS library and its settings, and on nothing that is secret.
+
+        Version, whether a name is asked for, how many cipher suites and extensions there are, the first protocol; a
+        hash of the cipher suites; a hash of the extensions and the signature algorithms. Sorted, because browsers
+        shuffle them, and without GREASE (RFC 8701), which is chosen at random. A client can imitate any other one.
+        """
+        suites, kinds = _without_grease(self.cipher_suites), _without_grease(self.extensions)
+        version = _VERSIONS.get(max(_without_grease(self.versions), default=0), "00")
+        asks = "d" if _SERVER_NAME in kinds else "i"
+        counts = f"{min(len(suites), _DIGITS_LIMIT):02}{min(len(kinds), _DIGITS_LIMIT):02}"
+        told = _listed(sorted(kind for kind in kinds if kind not in (_SERVER_NAME, _ALPN)))
+        algorithms = _listed(_without_grease(self.signature_algorithms))
+        offered = f"{told}_{algorithms}" if algorithms else told
+        first = f"t{version}{asks}{counts}{_ends_of(self.alpn[0]) if self.alpn else '00'}"
+        return f"{first}_{_digest(_listed(sorted(suites)))}_{_digest(offered) if told else _digest('')}"
 
 
 def parse(octets: bytes) -> ClientHello | None:
@@ -121,6 +145,7 @@ def _hello(reader: _Reader) -> ClientHello:
         signature_algorithms=algorithms.vector(2).numbers() if algorithms else (),
         cipher_suites=cipher_suites,
         versions=versions.vector(1).numbers() if versions else (version,),
+        extensions=tuple(extensions),
     )
 
 
@@ -160,3 +185,26 @@ def _protocols(extension: _Reader | None) -> tuple[bytes, ...]:
     if not all(found) or not found:
         raise NotClientHello("an empty list of protocols, or an empty name in it")
     return tuple(found)
+
+
+def _without_grease(numbers: Iterable[int]) -> list[int]:
+    """RFC 8701 section 2: 0x0A0A, 0x1A1A, ... 0xFAFA."""
+    return [one for one in numbers if one & 0x0F0F != 0x0A0A or one >> 8 != one & 0xFF]  # noqa: PLR2004
+
+
+def _ends_of(protocol: bytes) -> str:
+    """Its first and last character; of what is neither letter nor digit, hexadecimal digits."""
+    ends = chr(protocol[0]) + chr(protocol[-1])
+    if ends.isascii() and ends.isalnum():
+        return ends
+    digits = protocol.hex()
+    return digits[0] + digits[-1]
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ",".join(f"{one:04x}" for one in numbers)
+
+
+def _digest(text: str) -> str:
+    """Zeros for nothing."""
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH] if text else _DIGEST_LENGTH * "0"

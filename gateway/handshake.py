@@ -2,7 +2,8 @@
 
 The kernel keeps the octets (MSG_PEEK), so the handshake finds them where it expects them. Looking first lets us refuse
 a client that speaks another protocol (ALPN, RFC 7301 section 3.2; the ALPACA attack), serve ECDSA and RSA side by side,
-and know which of them is bound to the channel (RFC 5929), none of which Python's ssl tells afterwards.
+know which of them is bound to the channel (RFC 5929), and what the client looks like, none of which Python's ssl tells
+afterwards.
 """
 
 import asyncio
@@ -27,11 +28,12 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Secured:
-    """What a finished handshake has settled. `channel_bindings` and `certificate`: see policy.contract.LoginStep."""
+    """What a finished handshake has settled; see policy.contract.LoginStep for all but the first."""
 
     version: str  # and cipher, for the trace field, RFC 8314 section 4.3
     channel_bindings: Mapping[str, bytes]
     certificate: str
+    fingerprint: str
 
     @property
     def offers_binding(self) -> bool:
@@ -71,7 +73,8 @@ def secured(transport: asyncio.BaseTransport, selected: Selected, listener: List
         bindings["tls-unique"] = unique
     # One that OpenSSL has verified: an unknown issuer ends the handshake.
     shown = session.getpeercert(binary_form=True) if listener.client_certificates != "no" else None
-    return Secured(f"{version}:{cipher}", bindings, hashlib.sha256(shown).hexdigest() if shown else "")
+    certificate = hashlib.sha256(shown).hexdigest() if shown else ""
+    return Secured(f"{version}:{cipher}", bindings, certificate, selected.fingerprint)
 
 
 async def peek(connection: socket.socket, parse: Callable[[bytes], Found | None]) -> Found:

@@ -26,6 +26,7 @@ class LoginSource:
 
     session: str
     client_address: str
+    client_name: str
     listener: ListenerSettings
     tls: Secured
 
@@ -91,6 +92,8 @@ async def _ask(
         responses=tuple(responses),
         channel_bindings=dict(source.tls.channel_bindings),
         is_binding_offered=source.tls.offers_binding,
+        client_name=source.client_name,
+        tls_fingerprint=source.tls.fingerprint,
         certificate=source.tls.certificate,
     )
     try:

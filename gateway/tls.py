@@ -59,6 +59,7 @@ class Selected:
 
     context: ssl.SSLContext
     end_point: bytes  # tls-server-end-point channel binding; empty where RFC 5929 defines none
+    fingerprint: str  # of the client, see client_hello.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,7 @@ class Certificates:
         if hello.alpn and PROTOCOL.encode() not in hello.alpn:
             raise NoProtocol
         pair = self._pair_for(hello)
-        return Selected(pair.contexts[listener], pair.end_point)
+        return Selected(pair.contexts[listener], pair.end_point, hello.fingerprint)
 
     def reload(self) -> bool:
         """Whether something new serves now. What cannot serve is told in `failure`, and tried again the next time."""

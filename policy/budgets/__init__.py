@@ -31,5 +31,5 @@ class Budgets(Protocol):
     def release(self, reservation: str, now: float) -> bool:
         """The message was certainly not relayed: give the charges back. False if there is no such open reservation."""
 
-    def counted(self, charges: tuple[Charge, ...], now: float) -> tuple[tuple[int, ...], ...]:
-        """What each window of each charge holds now; nothing is changed."""
+    def peek(self, charges: tuple[Charge, ...], now: float) -> Taken:
+        """What a reserve of these charges would answer; nothing is changed."""

@@ -57,7 +57,10 @@ Charge: TypeAlias = Sum | Distinct
 
 @dataclass(frozen=True, slots=True)
 class Take:
-    """`charges` are taken all together, as one reservation, if every window of each enforced one has room.
+    """`charges` are taken all together, as one reservation, if with them no window of an enforced one is over its
+    limit.
+
+    A set that is over its limit already, by charges that were not enforced, has no room for its members either.
 
     Where they do not fit, nothing of them is taken, and each of `otherwise` is, for good, if it has room by itself (one
     that is not enforced always has): what an attempt costs, and that somebody was seen.

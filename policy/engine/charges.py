@@ -1,51 +1,145 @@
-"""What a message costs, and the limits of each budget.
+"""What a message or a login costs: one function for each group of budgets. judging.py decides what follows from them.
 
 Recipients are counted, not messages: one message to 500 people is 500 chances to hurt. Every RCPT counts, the same
-recipient twice as well, so that no spelling and no repetition is cheaper than another.
+recipient twice as well, so that no spelling and no repetition is cheaper than another. A budget belongs to the
+identity, so a second device is no second budget; the credential has one of its own beside it where the policy says so.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
 
-from policy.contract import Action, MessageFacts, Reason
-from policy.engine.rules import Profile, Ruling
+from policy.contract import Action, Reason
+from policy.engine.budget import Charge, Distinct, Sum, Window
+from policy.engine.profile import Place, Profile, Recipient
+from policy.engine.rulebook import Limits, Mode, Rulebook, Windows
 
+DAY_S = 86400.0
+QUARTERS = 4  # a message costs four quarters of one, an attempt that was refused one
+REFUSALS_KEPT = (Window(1000, DAY_S),)  # of one identity, in the store; beyond these they are in the log alone
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """At most `limit` in any span of `seconds`."""
-
-    limit: int
-    seconds: float
-
-
-REFUSALS_KEPT = Window(1000, 24 * 3600.0)  # of one identity; thirty days of them are some megabytes
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """`cost` is to be taken from the budget `key`, in all of its windows or in none."""
-
-    key: str
-    cost: int
-    windows: tuple[Window, ...]
+# What follows where a budget has no room. The first of these groups decides.
+SPREAD = ("networks", "many-networks", "asns", "countries", "unseen-asns", "unseen-countries")
+RATES = ("messages", "recipients", "bytes", "credential-recipients")
+SERVER = ("domain-recipients", "host-new-recipients")
+PROBATION = ("probation-new-recipients", "probation-recipients")
+NEW = ("new-recipients",)
+HOLDING = ("held-messages", "held-bytes")
 
 
-def charge_for(facts: MessageFacts, profile: Profile, windows: Sequence[Window]) -> Charge:
-    """The recipients of the message, on the budget of the identity: a second device is no second budget."""
-    return Charge(f"recipients:{profile.identity}", len(facts.recipients), tuple(windows))
+def message_charges(
+    profile: Profile, accepted: Sequence[Recipient], message_bytes: int, rulebook: Rulebook
+) -> Iterator[Charge]:
+    """What a message to these recipients costs; nothing of it where there are none, but that it is a message."""
+    who, limits = profile.identity, rulebook.limits_of(profile.kind)
+    yield from _sum("messages", f"messages:{who}", QUARTERS, in_quarters(limits.messages), rulebook)
+    if not accepted:
+        return
+    number, new = len(accepted), new_marks(accepted)
+    yield from _sum("recipients", f"recipients:{who}", number, limits.recipients, rulebook)
+    yield from _sum("bytes", f"bytes:{who}", message_bytes, limits.message_bytes, rulebook)
+    of_credential = f"credential:{profile.credential}"
+    yield from _sum("credential-recipients", of_credential, number, limits.credential_recipients, rulebook)
+    if profile.domain:
+        most = _domain_window(profile, rulebook)
+        yield from _sum("domain-recipients", f"domain:{profile.domain}", number, most, rulebook)
+    if not profile.place.is_settled:
+        yield from _sum("probation-recipients", f"probation:{who}", number, limits.probation_recipients, rulebook)
+    if new:
+        yield from _distinct("new-recipients", f"new:{who}", new, limits.new_recipients, rulebook)
+        yield from _sum("host-new-recipients", "host-new", len(new), rulebook.host_new_recipients, rulebook)
+    if new and not profile.place.is_settled:
+        most = limits.probation_new_recipients
+        yield from _distinct("probation-new-recipients", f"probation-new:{who}", new, most, rulebook)
 
 
-def charge_for_record(identity: str) -> Charge:
-    """A refused message costs a row in the store; beyond these it is in the log alone."""
-    return Charge(f"refusals:{identity}", 1, (REFUSALS_KEPT,))
+def holding_charges(profile: Profile, message_bytes: int, rulebook: Rulebook) -> Iterator[Charge]:
+    """What is held costs room for a day."""
+    identity, limits = profile.identity, rulebook.limits_of(profile.kind)
+    yield from _sum("held-messages", f"held:{identity}", 1, limits.held_messages, rulebook)
+    yield from _sum("held-bytes", f"held-bytes:{identity}", message_bytes, limits.held_bytes, rulebook)
 
 
-def refusal_for(charge: Charge) -> Ruling:
-    """How a charge without room is refused.
+def spread_charges(identity: str, place: Place, limits: Limits, rulebook: Rulebook) -> Iterator[Distinct]:
+    """The network, for as long as it is on probation. An area that is settled is one source with all that it has."""
+    if place.is_settled:
+        return
+    origin = place.origin
+    source, country = (mark_of(origin.source),), (mark_of(origin.country),)
+    yield from _distinct("networks", f"networks:{identity}", source, limits.networks, rulebook)
+    # A set of its own: its members are those of a shorter time.
+    yield from _distinct("many-networks", f"many-networks:{identity}", source, limits.many_networks, rulebook)
+    area = (mark_of(origin.area),)
+    yield from _distinct("asns", f"asns:{identity}", (origin.asn,) if origin.asn else area, limits.asns, rulebook)
+    yield from _distinct("countries", f"countries:{identity}", country, limits.countries, rulebook)
+    if place.is_unseen_area:
+        yield from _distinct("unseen-asns", f"unseen-asns:{identity}", area, limits.unseen_asns, rulebook)
+    if place.is_unseen_country:
+        most = limits.unseen_countries
+        yield from _distinct("unseen-countries", f"unseen-countries:{identity}", country, most, rulebook)
+
+
+def link_charges(profile: Profile, accepted: Sequence[Recipient], rulebook: Rulebook) -> Iterator[Distinct]:
+    """Who writes to new recipients from a strange network, in the set of that network."""
+    if profile.place.is_settled or not new_marks(accepted):
+        return
+    visitors = f"visitors:{profile.place.origin.source}"
+    windows = (Window(rulebook.linked_identities - 1, DAY_S),)
+    yield from _distinct("linked", visitors, (mark_of(profile.identity),), windows, rulebook)
+
+
+def attempt_charges(profile: Profile, rulebook: Rulebook) -> tuple[Charge, ...]:
+    """What is refused costs a row in the store, and a quarter of a message, or to ask would be free.
+
+    Not enforced: the row has the limit.
+    """
+    limits = rulebook.limits_of(profile.kind)
+    refusal = Sum("refusals", f"refusals:{profile.identity}", 1, REFUSALS_KEPT)
+    windows = in_quarters(limits.messages)
+    if not windows:
+        return (refusal,)
+    return (refusal, Sum("messages", f"messages:{profile.identity}", 1, windows, is_enforced=False))
+
+
+def new_marks(recipients: Sequence[Recipient]) -> tuple[int, ...]:
+    """Of those that are new, each once."""
+    return tuple(dict.fromkeys(one.mark for one in recipients if one.is_new))
+
+
+def in_quarters(windows: Windows) -> Windows:
+    return tuple(Window(window.limit * QUARTERS, window.seconds) for window in windows)
+
+
+def mark_of(text: str) -> int:
+    """The member that stands for a network, an area, a country or an identity: nothing that would need a key."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)
+
+
+def refusal_for(charge: Sum) -> tuple[Action, Reason]:
+    """How a rate without room is refused.
 
     A cost above the limit itself would never fit: it is rejected, or the client would try again for ever.
     """
     if any(charge.cost > window.limit for window in charge.windows):
-        return Ruling(Action.REJECT, Reason.BUDGET_TOO_SMALL, "budget")
-    return Ruling(Action.DEFER, Reason.BUDGET_SPENT, "budget")
+        return Action.REJECT, Reason.BUDGET_TOO_SMALL
+    return Action.DEFER, Reason.BUDGET_SPENT
+
+
+def _domain_window(profile: Profile, rulebook: Rulebook) -> Windows:
+    """Sub-linear in the users, or a large domain's would be no limit."""
+    most = rulebook.domain_recipients_per_user * 20 * math.sqrt(max(profile.domain_users, 1))
+    return (Window(max(int(most), rulebook.domain_recipients_least), DAY_S),)
+
+
+def _sum(name: str, key: str, cost: int, windows: Windows, rulebook: Rulebook) -> Iterator[Sum]:
+    mode = rulebook.mode(name)
+    if windows and mode is not Mode.OFF:
+        yield Sum(name, key, cost, windows, mode is Mode.ENFORCE)
+
+
+def _distinct(
+    name: str, key: str, members: tuple[int, ...], windows: Windows, rulebook: Rulebook
+) -> Iterator[Distinct]:
+    mode = rulebook.mode(name)
+    if windows and mode is not Mode.OFF:
+        yield Distinct(name, key, members, windows, mode is Mode.ENFORCE)

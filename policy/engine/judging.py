@@ -1,31 +1,34 @@
 """The message stage: facts, profile and policy in; charges asked; decision out. Sans-IO.
 
-    judge = judging.judge(facts, profile, rulebook, now)
-    take = next(judge)
-    while True: taken = <budgets>.reserve(reservation, take, now); take = judge.send(taken)   # until StopIteration.value
+    rules.py     what must hold of the message itself; asked first
+    charges.py   what it costs
+    judging.py   (you are here) the rounds: charge, and where that does not fit, hold, defer or reject
+    ladder.py    what becomes of signals
+
+A generator: it yields a Take and is sent the Taken, until it returns the Decision. Whoever drives it has the budgets
+and the clock (policy/budgets/driving.py). Where a charge does not fit, nothing was taken, and the next round asks for
+less: fewer recipients that go, more that are held.
 """
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from policy.contract import Action, MessageFacts, Reason
-from policy.engine.budget import Take, Taken
-from policy.engine.ladder import Signal, Standing
-from policy.engine.profile import Profile
+from policy.engine import charges
+from policy.engine.baseline import usual_limit
+from policy.engine.budget import Charge, Distinct, Sum, Take, Taken
+from policy.engine.ladder import ALONE, FREE, Signal, SignalKind, Standing, Step
+from policy.engine.profile import Profile, Recipient
 from policy.engine.rulebook import Rulebook
+from policy.engine.rules import Stage, decide
+from policy.engine.suspicion import Stood, Suspicion, in_words, stood
 
+SLOW_S = 5.0  # what answers wait on the first step of the ladder, and where a rate is spent
+TOLD_AT = 0.25  # of the small budget of a strange network: owner and administrator hear of it
+DOUBTED_AT = 0.5  # of the same: the day does not count towards its end
+_ROUNDS = 8  # a signal of each kind, a cut, a hold; more would be a fault
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stood:
-    """Where one window of one charge stood: what `explain` shows. `before` without this message, `after` with it."""
-
-    rule: str
-    key: str
-    limit: int
-    seconds: float
-    before: int
-    after: int
-    is_enforced: bool = True
+Judging = Generator[Take, Taken, "Decision"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +40,234 @@ class Decision:
     rule: str = ""  # the one that decided
     held: tuple[int, ...] = ()
     delay_s: float = 0.0
-    standing: Standing = Standing()  # after this message
+    standing: Standing = FREE  # after this message
     signals: tuple[Signal, ...] = ()  # new ones
     observed: tuple[str, ...] = ()  # rules in observe mode that would have refused or held
     stood: tuple[Stood, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()  # which facts met which rule, in words
+    is_doubted: bool = False  # the day does not count towards the end of probation
+    is_recorded: bool = True  # False for the refusals of an identity that are too many to be written down
+
+
+@dataclass(slots=True)
+class _Case:
+    """One message on its way through the rounds."""
+
+    facts: MessageFacts
+    profile: Profile
+    rulebook: Rulebook
+    now: float
+    suspicion: Suspicion
+    observed: list[str] = field(default_factory=list)
+    stood: tuple[Stood, ...] = ()
+    is_doubted: bool = False
+    # What is asked in this round
+    held: set[int] = field(default_factory=set)
+    held_for: tuple[Reason, str] | None = None
+    is_cut: bool = False  # as many new recipients go as there is room for, and no step holds them
+    noted: frozenset[str] = frozenset()  # rules that were over their limit, and have become a signal
+
+    @property
+    def accepted(self) -> list[Recipient]:
+        return [one for place, one in enumerate(self.profile.recipients) if place not in self.held]
+
+    @property
+    def new_places(self) -> list[int]:
+        return [place for place, one in enumerate(self.profile.recipients) if one.is_new]
+
+    def hold(self, places: Iterable[int], reason: Reason, rule: str) -> None:
+        self.held.update(places)
+        self.held_for = (reason, rule)
 
 
 def judge(
-    facts: MessageFacts, profile: Profile, rulebook: Rulebook, now: float
-) -> Generator[Take, Taken, Decision]:
-    """At least one Take, and a few where the first one does not fit."""
-    raise NotImplementedError
-    yield Take(())
+    facts: MessageFacts, profile: Profile, rulebook: Rulebook, now: float, stage: Stage = Stage.MESSAGE
+) -> Judging:
+    """The decision on one finished transaction."""
+    suspicion = Suspicion(rulebook, profile.place, profile.standing.at(now), profile.signals, now)
+    case = _Case(facts, profile, rulebook, now, suspicion)
+    ruling = decide(stage, facts, profile)
+    if ruling.reason:
+        return (yield from _refused(case, _Refusal(Action.REJECT, ruling.reason, ruling.rule)))
+    if profile.traps:
+        suspicion.raise_signal(SignalKind.TRAP, "a recipient that only harvesters have")
+    for _ in range(_ROUNDS):
+        if refusal := _refusal_by_ladder(case):
+            return (yield from _refused(case, refusal))
+        asked = tuple(_charges(case))
+        taken = yield Take(asked, tuple(_noted(case)))
+        case.stood = stood(asked, taken)
+        _watch_probation(case)
+        if taken.fits:
+            return _accepted(case)
+        if refusal := _narrowed(case, asked, taken):
+            return (yield from _refused(case, refusal))
+    raise AssertionError(f"{_ROUNDS} rounds without a decision")
+
+
+def _refusal_by_ladder(case: _Case) -> "_Refusal | None":
+    """What the identity's step does with the message; mail to new recipients is held where something else goes."""
+    step, new = case.suspicion.step, case.new_places
+    if step is Step.LOCK:
+        return _Refusal(Action.REJECT, Reason.LOCKED, "ladder")
+    if step is Step.RESTRICT and new and len(new) == len(case.profile.recipients):
+        return _Refusal(Action.REJECT, Reason.RESTRICTED, "ladder")
+    if step >= Step.HOLD and new and not case.is_cut:
+        case.hold(new, Reason.HELD, "ladder")
+    return None
+
+
+def _charges(case: _Case) -> Iterator[Charge]:
+    profile, rulebook, size = case.profile, case.rulebook, case.facts.message_bytes
+    yield from charges.message_charges(profile, case.accepted, size, rulebook)
+    for one in _noted(case, is_enforced=True):
+        yield replace(one, is_enforced=False) if one.name in case.noted else one
+    if case.held:
+        yield from charges.holding_charges(profile, size, rulebook)
+
+
+def _noted(case: _Case, *, is_enforced: bool = False) -> Iterator[Distinct]:
+    """What is counted even where the message is refused: from where it came."""
+    limits = case.rulebook.limits_of(case.profile.kind)
+    sets = charges.spread_charges(case.profile.identity, case.profile.place, limits, case.rulebook)
+    links = charges.link_charges(case.profile, case.profile.recipients, case.rulebook)
+    for one in (*sets, *links):
+        yield one if is_enforced else replace(one, is_enforced=False)
+
+
+def _narrowed(case: _Case, asked: Sequence[Charge], taken: Taken) -> "_Refusal | None":
+    """What did not fit is a signal, a refusal, or held: the next round asks for less."""
+    over = {one.name: one for one in asked if one.is_enforced and _is_over(case.stood, one)}
+    if signalled := over.keys() & {*charges.SPREAD, "linked"}:
+        case.suspicion.note_spread([one for one in case.stood if one.rule in signalled and one.is_over])
+        case.noted |= signalled
+        return None
+    for name in charges.RATES:
+        if isinstance(charge := over.get(name), Sum):
+            return _Refusal(*charges.refusal_for(charge), name)
+    for name in charges.SERVER:
+        if name in over:
+            return _Refusal(Action.DEFER, Reason.SERVER_BUDGET_SPENT, name)
+    for name in charges.PROBATION:
+        if name in over:
+            _hold_whole(case, name)
+            return None
+    if "new-recipients" in over:
+        _cut(case, asked, taken)
+        return None
+    return _Refusal(Action.DEFER, Reason.HOLD_FULL, next(iter(over)))
+
+
+def _hold_whole(case: _Case, name: str) -> None:
+    """From a strange network a message over its budget is held whole: the thief learns nothing of where the line is."""
+    if name == "probation-new-recipients":
+        case.suspicion.raise_signal(SignalKind.NEW_RECIPIENTS, _evidence(case.stood, name))
+    case.is_doubted = True
+    case.hold(range(len(case.profile.recipients)), Reason.PROBATION, name)
+
+
+def _cut(case: _Case, asked: Sequence[Charge], taken: Taken) -> None:
+    """As many new recipients go as there is room for; the others are held, and the next message meets the ladder."""
+    place = next(place for place, one in enumerate(asked) if one.name == "new-recipients")
+    windows = asked[place].windows
+    room = min(window.limit - before for window, before in zip(windows, taken.before[place], strict=True))
+    case.suspicion.raise_signal(SignalKind.NEW_RECIPIENTS, _evidence(case.stood, "new-recipients"))
+    # Where that was tried before, others were faster; then all of them are held.
+    room = 0 if case.is_cut else max(room, 0)
+    marks = list(dict.fromkeys(case.profile.recipients[new].mark for new in case.new_places))
+    kept = set(marks[:room])
+    excess = [new for new in case.new_places if case.profile.recipients[new].mark not in kept]
+    case.is_cut = True
+    case.hold(excess, Reason.NEW_RECIPIENTS, "new-recipients")
+
+
+def _watch_probation(case: _Case) -> None:
+    """Owner and administrator hear of a strange network before its small budget is spent."""
+    used = [one for one in case.stood if one.rule in charges.PROBATION and one.limit]
+    if any(one.after >= one.limit * TOLD_AT for one in used):
+        case.suspicion.raise_signal(SignalKind.PROBATION, _evidence(case.stood, *charges.PROBATION))
+    if any(one.after > one.limit * DOUBTED_AT for one in used):
+        case.is_doubted = True
+
+
+def _accepted(case: _Case) -> Decision:
+    profile, number = case.profile, len(charges.new_marks(case.accepted))
+    usual = max(profile.usual_new_per_day, case.rulebook.usual_new_recipients_per_day)
+    if number and profile.new_today + number >= (limit := usual_limit(usual)):
+        evidence = f"{profile.new_today + number} new recipients today; {limit} are out of the ordinary for {usual:.1f}"
+        case.suspicion.raise_signal(SignalKind.VOLUME, evidence)
+    is_slow = case.suspicion.step >= Step.SLOW and bool(case.new_places) and not profile.place.is_settled
+    is_whole = len(case.held) == len(profile.recipients)
+    reason, rule = case.held_for or (None, "")
+    return _decision(
+        case,
+        Decision(
+            action=Action.HOLD if is_whole else Action.ACCEPT,
+            reason=reason,
+            rule=rule,
+            held=() if is_whole else tuple(sorted(case.held)),
+            delay_s=SLOW_S if is_slow else 0.0,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    action: Action
+    reason: Reason
+    rule: str
+
+
+def _refused(case: _Case, refusal: _Refusal) -> Judging:
+    """A refusal costs, too."""
+    taken = yield Take(charges.attempt_charges(case.profile, case.rulebook))
+    is_slow = refusal.action is Action.DEFER and not case.profile.place.is_settled
+    return _decision(
+        case,
+        Decision(
+            action=refusal.action,
+            reason=refusal.reason,
+            rule=refusal.rule,
+            delay_s=SLOW_S if is_slow else 0.0,
+            is_recorded=taken.fits,
+        ),
+    )
+
+
+def _decision(case: _Case, decision: Decision) -> Decision:
+    """With what was found on the way."""
+    suspicion = case.suspicion
+    over = (one.rule for one in case.stood if one.is_over and not one.is_enforced and one.rule not in case.noted)
+    is_strange = not case.profile.place.is_settled
+    return replace(
+        decision,
+        standing=suspicion.standing,
+        signals=tuple(suspicion.new),
+        observed=tuple(dict.fromkeys((*suspicion.observed, *over))),
+        stood=case.stood,
+        facts=words(case.facts, case.profile),
+        is_doubted=is_strange and (case.is_doubted or any(ALONE[one.kind] >= Step.HOLD for one in suspicion.new)),
+    )
+
+
+def words(facts: MessageFacts, profile: Profile) -> tuple[tuple[str, str], ...]:
+    """What was looked at, for people."""
+    new = len(profile.recipients) - sum(not one.is_new for one in profile.recipients)
+    internal = sum(one.is_internal for one in profile.recipients)
+    place = profile.place
+    standing = "home" if place.is_home else "settled" if place.is_settled else "on probation"
+    return (
+        ("recipients", f"{len(facts.recipients)}: {new} new, {internal} of this server"),
+        ("network", f"{place.origin.network} ({place.origin.area}), {standing}"),
+        ("profile", profile.kind),
+        ("size", f"{facts.message_bytes} octets"),
+        ("step", profile.standing.step.name.lower()),
+    )
+
+
+def _is_over(all_stood: Sequence[Stood], charge: Charge) -> bool:
+    return any(one.key == charge.key and one.rule == charge.name and one.is_over for one in all_stood)
+
+
+def _evidence(all_stood: Sequence[Stood], *rules: str) -> str:
+    return "; ".join(in_words(one) for one in all_stood if one.rule in rules)

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+LOCK_SPAN_S = 86400.0  # two signals within it lock
+
 
 class Step(IntEnum):
     """How far up an identity stands; each does what those below it do."""
 
     FREE = 0
-    SLOW = 1  # 451 and a delay
+    SLOW = 1  # answers about mail to new recipients wait
     HOLD = 2  # mail to new recipients is held
     RESTRICT = 3  # mail to new recipients is refused
     LOCK = 4  # logins are refused, except from home
@@ -52,7 +54,12 @@ class Standing:
     everywhere: bool = False
     since: float = 0.0
 
+    def at(self, now: float) -> "Standing":
+        """The first step ends by itself; all others stay."""
+        return FREE if self.step is Step.SLOW and now - self.since >= LOCK_SPAN_S else self
 
+
+FREE = Standing()
 ALONE: Mapping[SignalKind, Step] = {
     SignalKind.SPREAD: Step.RESTRICT,
     SignalKind.MANY_NETWORKS: Step.RESTRICT,
@@ -61,9 +68,9 @@ ALONE: Mapping[SignalKind, Step] = {
     SignalKind.NEW_RECIPIENTS: Step.HOLD,
     SignalKind.LINKED: Step.HOLD,
     SignalKind.TRAP: Step.RESTRICT,
-    SignalKind.VOLUME: Step.FREE,  # the administrator is told
-    SignalKind.PROBATION: Step.FREE,  # owner and administrator are told
-    SignalKind.STRANGE_CLIENT: Step.FREE,
+    SignalKind.VOLUME: Step.SLOW,
+    SignalKind.PROBATION: Step.SLOW,
+    SignalKind.STRANGE_CLIENT: Step.SLOW,
 }
 COUNTS_TOWARDS_LOCK = frozenset(
     (
@@ -76,7 +83,6 @@ COUNTS_TOWARDS_LOCK = frozenset(
         SignalKind.TRAP,
     )
 )
-LOCK_SPAN_S = 86400.0
 
 
 def standing_after(standing: Standing, signals: Sequence[Signal], now: float) -> Standing:
@@ -85,11 +91,8 @@ def standing_after(standing: Standing, signals: Sequence[Signal], now: float) ->
     step = max((ALONE[one.kind] for one in fresh), default=Step.FREE)
     if _is_locked(fresh):
         step = Step.LOCK
-    if step <= standing.step and not any(one.at_home for one in fresh if ALONE[one.kind]):
-        return standing
-    everywhere = standing.everywhere or any(one.at_home for one in fresh if ALONE[one.kind])
-    since = now if step > standing.step else standing.since
-    return Standing(max(step, standing.step), everywhere, since)
+    everywhere = standing.everywhere or any(one.at_home and ALONE[one.kind] >= Step.HOLD for one in fresh)
+    return Standing(max(step, standing.step), everywhere, now if step > standing.step else standing.since)
 
 
 def _is_locked(fresh: Sequence[Signal]) -> bool:

@@ -6,7 +6,7 @@ Whoever keeps the memory makes these values: policy/store/ in the services, poli
 from dataclasses import dataclass
 
 from policy.contract import Owned
-from policy.engine.ladder import Signal, Standing
+from policy.engine.ladder import FREE, Signal, Standing
 from policy.engine.sources import Origin
 
 
@@ -25,7 +25,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What a network and its area are to an identity, policy.engine.places makes one."""
+    """What a network and its area are to an identity, policy.engine.places.place_of makes one."""
 
     origin: Origin
     is_settled: bool  # not on probation
@@ -44,14 +44,13 @@ class Profile:
     owned: Owned
     active: bool
     kind: str  # person, app, newsletter, ...: which limits of the policy hold
+    recipients_per_message: int  # what its sessions were granted
     place: Place
     recipients: tuple[Recipient, ...]  # one for each of the facts', in their order
-    standing: Standing = Standing()
+    standing: Standing = FREE
     signals: tuple[Signal, ...] = ()  # of the last day, none that was taken back
     usual_new_per_day: float = 0.0  # new recipients a day, mean of the last thirty days before today
     new_today: int = 0  # and of today, until now
     domain: str = ""  # whose budget is charged, too: that of the reverse-path, or of the identity's first address
     domain_users: int = 1
-    linked: int = 0  # other identities that wrote to new recipients from this strange network within a day
-    is_link_flagged: bool = False  # one of those is restricted or locked
     traps: tuple[int, ...] = ()  # places of recipients that only harvesters have

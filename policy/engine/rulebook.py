@@ -46,7 +46,8 @@ class Limits:
     unseen_asns: Windows  # ASNs that the identity never used, by areas (Origin.area)
     unseen_countries: Windows
     many_networks: Windows  # so many that it is two signals
-    unknown_recipients: Windows  # new recipients that turned out not to exist
+    unknown_recipients: Windows  # new recipients that turned out not to exist, beside the sequential test
+    unknown_share: float  # in place of the test: of this share of a day's recipients, where there are 200; 0: the test
     held_messages: Windows
     held_bytes: Windows
     sessions: int  # at the same time
@@ -91,6 +92,7 @@ class Rulebook:
     forgotten_after_days: int  # areas that were not used for so long are on probation again
     linked_identities: int  # so many identities that write to new recipients from one strange network are linked
     usual_new_recipients_per_day: float  # the least baseline
+    trap_recipients: frozenset[str]  # canonical addresses that only harvesters have
 
     def mode(self, rule: str) -> Mode:
         return self.modes.get(rule, Mode.ENFORCE)

@@ -7,25 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from policy.contract import Action, MessageFacts, Owned, Reason
+from policy.contract import Action, MessageFacts, Reason
 from policy.engine.imitation import shows_foreign_address
+from policy.engine.profile import Profile
 
 
 class Stage(StrEnum):
     """The points of a session at which a verdict is asked."""
 
     MESSAGE = "message"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
-    """What is known of the credential that hands the message in."""
-
-    identity: str
-    login: str
-    owned: Owned
-    active: bool
-    recipients_per_message: int
+    DELEGATED = "delegated"  # of a front that has looked at senders and authors itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +88,7 @@ RULES: Mapping[Stage, tuple[Rule, ...]] = {
         names_show_no_foreign_address,
         recipients_are_few,
     ),
+    Stage.DELEGATED: (credential_is_active, recipients_are_few),
 }
 
 ACCEPTED = Ruling(Action.ACCEPT)

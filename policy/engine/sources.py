@@ -44,6 +44,16 @@ class Origin:
         return f"AS{self.asn}" if self.is_mobile and self.asn else self.network
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What a site adds to the shipped lists of networks: table [sources] of its policy file."""
+
+    hosting_asns: frozenset[int] = frozenset()
+    mobile_asns: frozenset[int] = frozenset()
+    ordinary_asns: frozenset[int] = frozenset()  # neither of the two, whatever the shipped lists say
+    pools: tuple[tuple[str, Network], ...] = ()  # the provider's name and one of its networks
+
+
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
     """`192.0.2.0/24` or `2001:db8:1::/48`. Whoever has no address is NOWHERE, with all who have none."""

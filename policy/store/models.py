@@ -363,6 +363,7 @@ class Rulebooks(Base):
     digest: Mapped[str] = mapped_column(primary_key=True)
     content: Mapped[str]  # TOML
     first_used_at: Mapped[float]
+    last_used_at: Mapped[float]  # when it came into force the last time
 
 
 class Charges(Base):

@@ -109,6 +109,7 @@ def _create_lists() -> None:
         _text("digest"),
         _text("content"),
         _moment("first_used_at"),
+        _moment("last_used_at"),
         sa.PrimaryKeyConstraint("digest", name="pk_rulebook"),
     )
 

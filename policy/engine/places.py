@@ -1,0 +1,89 @@
+"""What a network is to an identity: home, settled, or on probation.
+
+    settled   its area (autonomous system and country) was used on some different days, or was vouched for
+    home      the network itself was used on more of them, or was vouched for: the owner's beyond doubt
+    unseen    the area, or its country, is new to the identity since yesterday
+
+A day on which a network on probation spends more than half of its small budget is in doubt and does not count: whoever
+rides the limits stays on probation for ever, and every traveller leaves it. What was not used for a time is strange
+again, unless somebody vouched for it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from policy.engine.profile import Place
+from policy.engine.rulebook import Rulebook
+from policy.engine.sources import Origin
+
+DAY_S = 86400.0
+NEW_FOR_S = DAY_S  # so long an area counts as unseen
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Of an area or a network, with one identity. Times are seconds since the epoch."""
+
+    first_used_at: float
+    last_used_at: float
+    days: int
+    confirmed_at: float | None = None
+    doubted_day: int | None = None
+
+    def is_forgotten(self, rulebook: Rulebook, now: float) -> bool:
+        return self.confirmed_at is None and now - self.last_used_at > rulebook.forgotten_after_days * DAY_S
+
+    def is_settled(self, after_days: int) -> bool:
+        return self.confirmed_at is not None or self.days >= after_days
+
+
+def place_of(
+    origin: Origin, areas: Mapping[str, History], network: History | None, rulebook: Rulebook, now: float
+) -> Place:
+    """`areas` are all of the identity's, by Origin.area; `network` is its history in this one."""
+    kept = {name: one for name, one in areas.items() if not one.is_forgotten(rulebook, now)}
+    area = kept.get(origin.area)
+    here = network if network and not network.is_forgotten(rulebook, now) else None
+    is_home = here is not None and here.is_settled(rulebook.home_after_days)
+    is_settled = is_home or any(one is not None and one.is_settled(rulebook.settled_after_days) for one in (area, here))
+    seen = {_country(name) for name, one in kept.items() if _is_seen(one, rulebook, now)}
+    return Place(
+        origin=origin,
+        is_settled=is_settled,
+        is_home=is_home,
+        is_unseen_area=not is_settled and (area is None or not _is_seen(area, rulebook, now)),
+        is_unseen_country=not is_settled and origin.country not in seen,
+    )
+
+
+def used(history: History | None, now: float) -> History:
+    """With a login more: each day (UTC) counts once."""
+    if history is None:
+        return History(first_used_at=now, last_used_at=now, days=1)
+    is_new_day = day_of(history.last_used_at) < day_of(now)
+    return replace(history, last_used_at=max(history.last_used_at, now), days=history.days + is_new_day)
+
+
+def doubted(history: History, now: float) -> History:
+    """Today does not count, whatever comes."""
+    if history.doubted_day == day_of(now):
+        return history
+    return replace(history, doubted_day=day_of(now), days=max(history.days - 1, 0))
+
+
+def vouched(history: History | None, now: float) -> History:
+    """Somebody says that it is the owner's, or it is the first one of all."""
+    return replace(history or History(now, now, 0), confirmed_at=now)
+
+
+def day_of(now: float) -> int:
+    """The day (UTC) since the epoch."""
+    return int(now // DAY_S)
+
+
+def _is_seen(area: History, rulebook: Rulebook, now: float) -> bool:
+    return area.is_settled(rulebook.settled_after_days) or now - area.first_used_at >= NEW_FOR_S
+
+
+def _country(area: str) -> str:
+    return area.rpartition(" ")[2]

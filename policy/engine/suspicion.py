@@ -1,0 +1,106 @@
+"""What speaks against an identity, collected while one message or one login is decided.
+
+judging.py and entering.py raise signals here; ladder.py says which step they make.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from policy.engine.budget import Charge, Taken
+from policy.engine.ladder import LOCK_SPAN_S, Signal, SignalKind, Standing, Step, standing_after
+from policy.engine.profile import Place
+from policy.engine.rulebook import Mode, Rulebook
+
+_SPANS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
+_KIND_OF = {
+    "networks": SignalKind.SPREAD,
+    "asns": SignalKind.SPREAD,
+    "countries": SignalKind.SPREAD,
+    "unseen-asns": SignalKind.UNSEEN,
+    "unseen-countries": SignalKind.UNSEEN,
+    "many-networks": SignalKind.MANY_NETWORKS,
+    "linked": SignalKind.LINKED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stood:
+    """Where one window of one charge stood: what `explain` shows. `before` without this message, `after` with it."""
+
+    rule: str
+    key: str
+    limit: int
+    seconds: float
+    before: int
+    after: int
+    is_enforced: bool = True
+
+    @property
+    def is_over(self) -> bool:
+        return self.after > self.limit
+
+
+@dataclass(slots=True)
+class Suspicion:
+    """`earlier` are the signals of the last day. `step` is the one that holds at this place."""
+
+    rulebook: Rulebook
+    place: Place
+    standing: Standing
+    earlier: Sequence[Signal]
+    now: float
+    new: list[Signal] = field(default_factory=list)
+    observed: list[str] = field(default_factory=list)
+
+    @property
+    def step(self) -> Step:
+        """At home only what holds everywhere."""
+        if self.rulebook.mode("ladder") is not Mode.ENFORCE:
+            return Step.FREE
+        return self.standing.step if self.standing.everywhere or not self.place.is_home else Step.FREE
+
+    def raise_signal(self, kind: SignalKind, evidence: str) -> None:
+        """One of a kind is enough for a day. A rule that is only observed raises none."""
+        if any(one.kind is kind and self.now - one.at < LOCK_SPAN_S for one in (*self.earlier, *self.new)):
+            return
+        mode = self.rulebook.mode(kind.value)
+        if mode is Mode.OBSERVE:
+            self.observed.append(kind.value)
+        if mode is not Mode.ENFORCE or self.rulebook.mode("ladder") is Mode.OFF:
+            return
+        self.new.append(Signal(kind=kind, at=self.now, at_home=self.place.is_home, evidence=evidence))
+        before, self.standing = self.standing, standing_after(self.standing, (*self.earlier, *self.new), self.now)
+        if self.standing.step > before.step and self.rulebook.mode("ladder") is Mode.OBSERVE:
+            self.observed.append("ladder")
+
+    def note_spread(self, over: Sequence[Stood]) -> None:
+        """More sources than one person has, or sources that are shared with too many."""
+        for one in over:
+            self.raise_signal(_KIND_OF[one.rule], in_words(one))
+
+
+def stood(asked: Sequence[Charge], taken: Taken) -> tuple[Stood, ...]:
+    """Each window of each charge, with what it held."""
+    return tuple(
+        Stood(
+            rule=charge.name,
+            key=charge.key,
+            limit=window.limit,
+            seconds=window.seconds,
+            before=before,
+            after=after,
+            is_enforced=charge.is_enforced,
+        )
+        for charge, befores, afters in zip(asked, taken.before, taken.after, strict=True)
+        for window, before, after in zip(charge.windows, befores, afters, strict=True)
+    )
+
+
+def in_words(one: Stood) -> str:
+    """`networks: 7 in an hour, 6 are allowed`, or in `2 days`."""
+    for seconds, name in _SPANS:
+        if one.seconds >= seconds:
+            number = one.seconds / seconds
+            span = f"{'an' if name == 'hour' else 'a'} {name}" if number == 1 else f"{number:g} {name}s"
+            return f"{one.rule}: {one.after} in {span}, {one.limit} are allowed"
+    return f"{one.rule}: {one.after} in {one.seconds:g} seconds, {one.limit} are allowed"

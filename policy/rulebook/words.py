@@ -1,0 +1,181 @@
+"""Limits, sizes, countries and networks in plain words: read, and written again. Every refusal says what to write.
+
+    "50/hour"  "100/10 minutes"  ["200/hour", "500/day"]  "none"     how many in any span of so long
+    "100 MB/day"                                                     octets; kB, MB, GB by 1000, KiB, MiB, GiB by 1024
+    "DE"  "??"                                                       a country (ISO 3166-1 alpha-2), or an unknown one
+    3320  "AS3320"                                                   an autonomous system
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from policy.engine.budget import Window
+from policy.engine.rulebook import Windows
+from policy.engine.sources import UNKNOWN_COUNTRY
+
+NO_LIMIT = "none"
+MOST = 1_000_000_000  # of a limit
+MOST_BYTES = 10**15
+LONGEST_S = 31 * 86400.0  # of a window: nothing older is kept
+LAST_ASN = 2**32 - 1  # RFC 6793; 0 is nobody's, RFC 7607
+
+_SPANS: Final[Mapping[str, float]] = {"week": 604800.0, "day": 86400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
+_SIZES: Final[Mapping[str, int]] = {
+    "GB": 10**9,
+    "GiB": 2**30,
+    "MB": 10**6,
+    "MiB": 2**20,
+    "kB": 10**3,
+    "KiB": 2**10,
+    "bytes": 1,
+}
+_PER = r"\s*/\s*(?:(?P<times>[1-9][0-9]{0,6}) +)?(?P<span>week|day|hour|minute|second)s?"
+_LIMIT = re.compile(rf"(?P<number>[0-9]{{1,18}}){_PER}")
+_SIZE = re.compile(rf"(?P<number>[0-9]{{1,18}}) ?(?P<unit>{'|'.join(_SIZES)}){_PER}")
+_ASN = re.compile(r"AS([0-9]{1,10})")
+# ISO 3166-1 alpha-2, and XK, which it leaves to its users: databases of addresses have it for Kosovo.
+COUNTRIES = frozenset(
+    """
+    AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA
+    CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA
+    GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP
+    KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS
+    MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS
+    RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW
+    TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
+    """.split()
+)
+_OFTEN_MEANT: Final[Mapping[str, str]] = {"UK": "GB", "EL": "GR"}
+
+
+def limits(given: object) -> Windows:
+    """One limit, several, or none; the shortest span first."""
+    return _windows(given, _limit)
+
+
+def sizes(given: object) -> Windows:
+    """The same of octets."""
+    return _windows(given, _size)
+
+
+def spell_limits(windows: Windows) -> str | list[str]:
+    """As `limits` reads them."""
+    return _spelled([f"{one.limit}/{_spell_span(one.seconds)}" for one in windows])
+
+
+def spell_sizes(windows: Windows) -> str | list[str]:
+    """As `sizes` reads them."""
+    return _spelled([f"{_spell_size(one.limit)}/{_spell_span(one.seconds)}" for one in windows])
+
+
+def country(given: object) -> str:
+    """In capitals."""
+    if not isinstance(given, str):
+        raise ValueError('is no country; write two capital letters, such as "DE"')
+    if given in COUNTRIES or given == UNKNOWN_COUNTRY:
+        return given
+    meant = _OFTEN_MEANT.get(given.upper(), given.upper())
+    if meant in COUNTRIES:
+        raise ValueError(f'is no country; did you mean "{meant}"?')
+    raise ValueError('is no country; write its two letters of ISO 3166-1, such as "DE", or "??" for an unknown one')
+
+
+def asn(given: object) -> int:
+    """The number."""
+    match = _ASN.fullmatch(given) if isinstance(given, str) else None
+    number = int(match[1]) if match else given
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LAST_ASN:
+        raise ValueError('is no autonomous system; write its number, such as 3320 or "AS3320"')
+    return number
+
+
+def end_of(given: object) -> float:
+    """The end of a day (UTC), or a moment; seconds since the epoch."""
+    if isinstance(given, datetime):
+        return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+    if isinstance(given, date):
+        return datetime.combine(given + timedelta(days=1), time(), UTC).timestamp()
+    raise ValueError("is no date; write the last day, such as 2027-01-14, without quotes")
+
+
+def spell_end(until: float) -> date | datetime:
+    """As `end_of` reads it: the day where it is the end of one."""
+    moment = datetime.fromtimestamp(until, UTC)
+    return (moment - timedelta(days=1)).date() if moment.time() == time() else moment
+
+
+def _windows(given: object, read: "_Reader") -> Windows:
+    if given == NO_LIMIT:
+        return ()
+    if isinstance(given, list) and not given:
+        raise ValueError('is empty; for no limit at all write "none"')
+    several = given if isinstance(given, list) else [given]
+    windows = sorted((read(one) for one in several), key=lambda window: window.seconds)
+    for shorter, longer in zip(windows, windows[1:], strict=False):
+        _check_order(shorter, longer)
+    return tuple(windows)
+
+
+def _check_order(shorter: Window, longer: Window) -> None:
+    span = _spell_span(shorter.seconds)
+    if shorter.seconds == longer.seconds:
+        raise ValueError(f"has two limits for the same span, {span}; write one of them")
+    if shorter.limit > longer.limit:
+        raise ValueError(
+            f"allows more in {_with_article(span)} than in {_with_article(_spell_span(longer.seconds))}; "
+            "the longer span has the larger limit"
+        )
+
+
+def _limit(given: object) -> Window:
+    match = _LIMIT.fullmatch(given.strip()) if isinstance(given, str) else None
+    if not match:
+        raise ValueError('is no limit; write one such as "50/hour", "500/day" or "100/10 minutes", several in a list, or "none"')
+    number = int(match["number"])
+    if number > MOST:
+        raise ValueError(f'is too large; at most {MOST}, and "none" is no limit')
+    return Window(number, _seconds(match))
+
+
+def _size(given: object) -> Window:
+    match = _SIZE.fullmatch(given.strip()) if isinstance(given, str) else None
+    if not match:
+        raise ValueError('is no limit of octets; write one such as "100 MB/day" or "1 GB/hour", several in a list, or "none"')
+    number = int(match["number"]) * _SIZES[match["unit"]]
+    if number > MOST_BYTES:
+        raise ValueError('is too large; at most 1000000 GB, and "none" is no limit')
+    return Window(number, _seconds(match))
+
+
+def _seconds(match: re.Match[str]) -> float:
+    seconds = int(match["times"] or 1) * _SPANS[match["span"]]
+    if seconds > LONGEST_S:
+        raise ValueError("has too long a span; at most 31 days")
+    return seconds
+
+
+def _spell_span(seconds: float) -> str:
+    for name, length in _SPANS.items():
+        if seconds % length == 0 and name != "week":
+            times = int(seconds // length)
+            return name if times == 1 else f"{times} {name}s"
+    raise ValueError(f"{seconds} s is no whole number of seconds")
+
+
+def _with_article(span: str) -> str:
+    return span if span[0].isdigit() else f"{'an' if span == 'hour' else 'a'} {span}"
+
+
+def _spell_size(octets: int) -> str:
+    for unit, size in sorted(_SIZES.items(), key=lambda one: -one[1]):
+        if octets % size == 0 and octets:
+            return f"{octets // size} {unit}"
+    return "0 bytes"
+
+
+def _spelled(several: Sequence[str]) -> str | list[str]:
+    if not several:
+        return NO_LIMIT
+    return several[0] if len(several) == 1 else list(several)
