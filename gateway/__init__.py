@@ -2,12 +2,14 @@
 
 A message downwards:
 
-    listener.py       accepts connections, PROXY protocol, the caps at the door
+    listener.py       accepts connections, PROXY protocol, the caps
+    door.py           may this address talk here: the first question to policy
     handshake.py      looks at the ClientHello, chooses the certificate
     conversation.py   the octets of a session: lines, replies, deadlines, TLS
     session.py        one session: one method for each SMTP verb, in wire order
     login.py          the SASL exchange of AUTH
-    handover.py       a finished transaction: facts, verdict, relay, outcome
+    handover.py       a finished transaction: facts, verdict
+    dispatch.py       an accepted message: relayed, held or split; the outcome
     policy_client.py  the questions to policy
     relay.py          the pool of connections to the next hop; next_hop.py is one of them
 

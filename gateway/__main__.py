@@ -22,12 +22,13 @@ import time
 
 from gateway import log, revocations, status, workers
 from gateway.caps import Caps
+from gateway.door import Door
 from gateway.edge import Edge
 from gateway.listener import Listener, bind
 from gateway.policy_client import PolicyClient
 from gateway.relay import Relay
 from gateway.scoreboard import Scoreboard
-from gateway.settings import ListenerSettings, Settings
+from gateway.settings import ListenerSettings, Settings, host_and_port
 from gateway.tls import Certificates
 from service import log as service_log
 from service.settings import SettingError, load, read_secret, stop
@@ -120,21 +121,18 @@ async def _serve(
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    relay = Relay(
-        settings.relay_host,
-        settings.relay_port,
-        settings.hostname,
-        settings.relay_connections,
-        settings.relay_timeout_s,
-    )
+    relay = _relay_to(settings.relay, settings)
+    hold_relay = _relay_to(settings.hold_relay, settings) if settings.hold_relay else None
     async with PolicyClient(str(settings.policy_url), token, settings.policy_timeout_s) as policy:
         edge = Edge(
             settings=settings,
             certificates=certificates,
             caps=caps,
             scoreboard=scoreboard,
+            door=Door(policy, scoreboard, loop.time),
             policy=policy,
             relay=relay,
+            hold_relay=hold_relay,
             clock=time.time,
         )
         loop.add_signal_handler(signal.SIGHUP, edge.reload)
@@ -154,8 +152,15 @@ async def _serve(
         await edge.drain()
         for task in rounds:
             task.cancel()
-        relay.close()
+        for pool in (relay, hold_relay):
+            if pool:
+                pool.close()
         await reporting.cleanup()
+
+
+def _relay_to(next_hop: str, settings: Settings) -> Relay:
+    host, port = host_and_port(next_hop)
+    return Relay(host, port, settings.hostname, settings.relay_connections, settings.relay_timeout_s)
 
 
 if __name__ == "__main__":

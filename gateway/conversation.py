@@ -16,7 +16,7 @@ import asyncio
 import secrets
 from abc import ABC, abstractmethod
 from asyncio import sslproto
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,10 +27,15 @@ from gateway.handshake import Secured
 from gateway.replies import Reply
 from gateway.settings import ListenerSettings
 from gateway.tls import Selected
+from policy.contract import ConnectOutcome
 
 _REPLIES_AT_ONCE = 8 * 1024
 _UNREAD_LIMIT = 64 * 1024  # octets that wait for a session that is busy; then the client is not read any more
 _VERB_OCTETS = 5
+_TURNED_AWAY: Mapping[ConnectOutcome, Reply] = {
+    ConnectOutcome.REFUSED: replies.NOT_FROM_THERE,
+    ConnectOutcome.LATER: replies.NOT_FROM_THERE_NOW,
+}
 _NEVER = float("inf")
 TLS_GOODBYE_S = 2.0  # how long the client's own close_notify is waited for
 
@@ -49,10 +54,19 @@ class TooLong:
     start: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a connection comes with: the client's own address, its slot of the caps, policy's word on it (door.py)."""
+
+    client_address: str
+    slot: int
+    outcome: Awaitable[ConnectOutcome]
+
+
 class Conversation(asyncio.BufferedProtocol, ABC):
     """One connection. `ended` is done when it is gone."""
 
-    def __init__(self, edge: Edge, listener: ListenerSettings, client_address: str, selected: Selected | None) -> None:
+    def __init__(self, edge: Edge, listener: ListenerSettings, admission: Admission, selected: Selected | None) -> None:
         loop = asyncio.get_running_loop()
         self.loop = loop
         # Shared by all sessions
@@ -61,7 +75,8 @@ class Conversation(asyncio.BufferedProtocol, ABC):
         # Of this connection
         self.ended: asyncio.Future[None] = loop.create_future()
         self._id = secrets.token_hex(6)
-        self._client_address = client_address
+        self._admission = admission
+        self._client_address = admission.client_address
         self._selected = selected  # where TLS comes before the greeting
         self._tls: Secured | None = None
         self.transport: asyncio.Transport | None = None
@@ -180,6 +195,14 @@ class Conversation(asyncio.BufferedProtocol, ABC):
         finally:
             if self.transport:
                 self.transport.close()
+
+    async def _pass_the_door(self) -> None:
+        """Until policy's word is there. SessionOver, with what is said in place of a greeting, where it is no."""
+        outcome = await self._admission.outcome
+        reply = _TURNED_AWAY.get(outcome)
+        if reply:
+            log.connection_refused(self._listener.name, self._client_address, outcome)
+            raise SessionOver(reply)
 
     # What session.py has to say
 

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from gateway import log
 from gateway.caps import Caps
+from gateway.door import Door
 from gateway.policy_client import PolicyClient
 from gateway.relay import Relay
 from gateway.scoreboard import Scoreboard
@@ -36,8 +37,10 @@ class Edge:
     certificates: Certificates
     caps: Caps
     scoreboard: Scoreboard
+    door: Door
     policy: PolicyClient
     relay: Relay
+    hold_relay: Relay | None  # where messages go that are held; None where nothing keeps them
     clock: Callable[[], float]
     sessions: set[Session] = field(default_factory=set)
     lag_s: float = 0.0  # how late the event loop was when it was last looked at

@@ -1,10 +1,14 @@
-"""A finished transaction: facts to policy, message to the next hop, outcome back to policy.
+"""A finished transaction: facts to policy, and its verdict carried out.
 
-The client gets 250 only when the next hop has the message on disk; anything short of that is a refusal, mostly 4yz,
-and the client still has its message. This runs as a task of its own that nothing cancels: a reservation that was made
-is reported on, even where the client has gone.
+    session.py    has read the message to its end
+    handover.py   (you are here) what policy is told, and what it says
+    dispatch.py   an accepted message on its way to the next hop, and its outcome back to policy
+
+This runs as a task of its own that nothing cancels: a reservation that was made is reported on, even where the client
+has gone.
 """
 
+import asyncio
 import email.utils
 import secrets
 from dataclasses import dataclass, field
@@ -12,13 +16,14 @@ from pathlib import Path
 
 from gateway import facts as content
 from gateway import log, replies
+from gateway.dispatch import Handover, dispatch
 from gateway.edge import Edge
 from gateway.envelope import MailCommand
-from gateway.errors import PolicyUnavailable, RelayFailed
+from gateway.errors import PolicyUnavailable
 from gateway.relay_commands import Envelope, Recipient
 from gateway.replies import FOR_REASON, Reply
 from gateway.spool import Spool
-from policy.contract import Action, MessageFacts, Outcome, RelayOutcome
+from policy.contract import Action, MessageFacts
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,22 +74,12 @@ async def hand_over(edge: Edge, transaction: Transaction, message: Message) -> R
         if isinstance(handover, Reply):
             log.message_refused(transaction.session, submission, handover, "content")
             return handover
-        return await _judged_and_relayed(edge, transaction, message.spool, handover)
+        return await _judged(edge, transaction, message.spool, handover)
     finally:
         message.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Handover:
-    """What goes to policy, and what goes to the next hop: `head` in place of the first `offset` octets of the spool."""
-
-    facts: MessageFacts
-    envelope: Envelope
-    head: bytes
-    offset: int
-
-
-def _prepared(edge: Edge, transaction: Transaction, message: Message, submission: str) -> _Handover | Reply:
+def _prepared(edge: Edge, transaction: Transaction, message: Message, submission: str) -> Handover | Reply:
     if message.lost:
         return replies.SPOOL_FULL
     spool, command = message.spool, transaction.command
@@ -126,10 +121,10 @@ def _prepared(edge: Edge, transaction: Transaction, message: Message, submission
         envid=command.envid,
         require_tls=command.require_tls,
     )
-    return _Handover(facts, envelope, completed, len(head))
+    return Handover(facts, envelope, completed, len(head))
 
 
-async def _judged_and_relayed(edge: Edge, transaction: Transaction, spool: Spool, handover: _Handover) -> Reply:
+async def _judged(edge: Edge, transaction: Transaction, spool: Spool, handover: Handover) -> Reply:
     session, submission = transaction.session, handover.facts.submission
     try:
         verdict = await edge.policy.judge(handover.facts)
@@ -137,31 +132,13 @@ async def _judged_and_relayed(edge: Edge, transaction: Transaction, spool: Spool
         edge.scoreboard.count("policy_failures_total")
         log.message_refused(session, submission, error.reply, str(error))
         return error.reply
-    if verdict.action is not Action.ACCEPT:
-        reply = FOR_REASON[verdict.reason] if verdict.reason else replies.INTERNAL_ERROR
-        log.message_refused(session, submission, reply, verdict.reason or "")
-        return reply
-    return await _relayed(edge, spool, handover, verdict.reservation)
-
-
-async def _relayed(edge: Edge, spool: Spool, handover: _Handover, reservation: str) -> Reply:
-    facts = handover.facts
-    outcome = Outcome(reservation=reservation, outcome=RelayOutcome.UNKNOWN)
-    try:
-        queue_id = await edge.relay.relay(handover.envelope, handover.head, spool, handover.offset)
-        outcome = Outcome(reservation=reservation, outcome=RelayOutcome.RELAYED, queue_id=queue_id)
-    except RelayFailed as error:
-        edge.scoreboard.count("relay_failures_total")
-        log.message_refused(facts.session, facts.submission, error.reply, str(error))
-        if error.is_certain:
-            outcome = Outcome(reservation=reservation, outcome=RelayOutcome.FAILED)
-        return error.reply
-    finally:
-        edge.policy.report(outcome)
-    log.message_relayed(facts.session, facts.submission, queue_id, len(facts.recipients), facts.message_bytes)
-    edge.scoreboard.count("message_octets_total", by=facts.message_bytes)
-    edge.scoreboard.count("spooled_octets_total", by=spool.file_bytes)
-    return replies.accepted(facts.submission)
+    # As long as any other part of a transaction: a gateway that stops waits for it, and so does a session's last reply.
+    await asyncio.sleep(verdict.delay_s)
+    if verdict.action in (Action.ACCEPT, Action.HOLD):
+        return await dispatch(edge, spool, handover, verdict)
+    reply = FOR_REASON[verdict.reason] if verdict.reason else replies.INTERNAL_ERROR
+    log.message_refused(session, submission, reply, verdict.reason or "")
+    return reply
 
 
 def _trace_field(edge: Edge, transaction: Transaction, submission: str, date: str) -> bytes:

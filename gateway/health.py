@@ -15,6 +15,7 @@ import sys
 import urllib.request
 
 _TIMEOUT_S = 5
+_TURNED_AWAY = (421, 554)  # RFC 5321 section 3.1
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - how an address that stands for all is reached
 
 
@@ -55,9 +56,12 @@ def _plain_listener() -> tuple[str, int] | None:
 
 
 def _speaks(host: str, port: int) -> bool:
-    with smtplib.SMTP(_ANY.get(host, host), port, local_hostname="localhost", timeout=_TIMEOUT_S) as client:
-        code, _ = client.ehlo()
-        return code == 250 and client.does_esmtp  # noqa: PLR2004 - RFC 5321 section 4.1.1.1
+    try:
+        with smtplib.SMTP(_ANY.get(host, host), port, local_hostname="localhost", timeout=_TIMEOUT_S) as client:
+            code, _ = client.ehlo()
+            return code == 250 and client.does_esmtp  # noqa: PLR2004 - RFC 5321 section 4.1.1.1
+    except smtplib.SMTPConnectError as turned_away:  # by policy, or by a cap: in any case by a gateway that works
+        return turned_away.smtp_code in _TURNED_AWAY
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The bound ports: accept, hold the caps, make one Session for each connection.
+"""The bound ports: accept, hold the caps, ask at the door, make one Session for each connection.
 
 An accept loop of our own, because asyncio.start_server shows a connection only after its TLS handshake: a flood of
 handshakes would be seen by no cap. Here a connection is counted from accept to its last octet.
@@ -13,7 +13,7 @@ import socket
 from dataclasses import dataclass
 
 from gateway import handshake, log, proxy, replies
-from gateway.conversation import TLS_GOODBYE_S
+from gateway.conversation import TLS_GOODBYE_S, Admission
 from gateway.edge import Edge
 from gateway.replies import Reply
 from gateway.session import Session
@@ -85,12 +85,14 @@ class Listener:
         """One connection, to its end."""
         loop = asyncio.get_running_loop()
         timeout_s = self.edge.settings.handshake_timeout_s
+        # Asked now and needed when there is somebody to greet, after a handshake.
+        admission = Admission(address, slot, self.edge.in_background(self.edge.door.ask(self.settings, address)))
         try:
             tls = None
             if self.settings.tls == "implicit":
                 tls = await handshake.choose(connection.dup(), self.edge, self.settings, timeout_s)
             _, session = await loop.connect_accepted_socket(
-                lambda: Session(self.edge, self.settings, address, tls),
+                lambda: Session(self.edge, self.settings, admission, tls),
                 connection,
                 ssl=tls.context if tls else None,
                 ssl_handshake_timeout=timeout_s if tls else None,

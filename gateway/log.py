@@ -76,6 +76,18 @@ def message_relayed(session: str, submission: str, queue_id: str, recipients: in
     )
 
 
+def message_held(session: str, submission: str, queue_id: str, recipients: int, message_bytes: int) -> None:
+    """The next hop keeps it for these recipients until somebody decides."""
+    _log.info(
+        "message-held",
+        session=session,
+        submission=submission,
+        queue_id=queue_id,
+        recipients=recipients,
+        message_bytes=message_bytes,
+    )
+
+
 def message_refused(session: str, submission: str, reply: Reply, detail: str) -> None:
     _log.warning("message-refused", session=session, submission=submission, reply=str(reply), detail=detail)
 

@@ -32,7 +32,6 @@ from policy.contract import (
 _ANSWER_LIMIT = 256 * 1024  # an identity with thousands of addresses fits; rubbish without end does not
 # Nobody waits for a report, so it waits for company: at 500 messages in a second, ten of them go in one question.
 _REPORT_DELAY_S = 0.02
-_CONNECT_TIMEOUT = aiohttp.ClientTimeout(total=1)  # a client waits for its greeting
 _REPORT_PAUSES_S = (0.0, 0.5, 2.0, 5.0, 10.0)
 
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -61,7 +60,7 @@ class PolicyClient:
 
     async def connect(self, facts: ConnectFacts) -> ConnectVerdict:
         """Asked for every stranger, so a failure is not logged each time."""
-        return await self._ask("connect", facts, ConnectVerdict, is_logged=False, timeout=_CONNECT_TIMEOUT)
+        return await self._ask("connect", facts, ConnectVerdict, is_logged=False)
 
     async def login(self, step: LoginStep) -> LoginAnswer:
         return await self._ask("login", step, LoginAnswer)
@@ -102,31 +101,21 @@ class PolicyClient:
             return True
         return False
 
-    async def _ask(
-        self,
-        question: str,
-        body: BaseModel,
-        answer: type[Answer],
-        *,
-        is_logged: bool = True,
-        timeout: aiohttp.ClientTimeout | None = None,
-    ) -> Answer:
-        octets = await self._post(question, body, is_logged=is_logged, timeout=timeout)
+    async def _ask(self, question: str, body: BaseModel, answer: type[Answer], *, is_logged: bool = True) -> Answer:
+        octets = await self._post(question, body, is_logged=is_logged)
         try:
             return answer.model_validate_json(octets)
         except ValidationError:
             # Without the details: an answer that is no answer may hold anything.
-            log.policy_failed(question, "not an answer")
+            if is_logged:
+                log.policy_failed(question, "not an answer")
             raise PolicyUnavailable("not an answer") from None
 
-    async def _post(
-        self, question: str, body: BaseModel, *, is_logged: bool = True, timeout: aiohttp.ClientTimeout | None = None
-    ) -> bytes:
+    async def _post(self, question: str, body: BaseModel, *, is_logged: bool = True) -> bytes:
         if self._http is None:
             raise RuntimeError("used outside its context")
-        url, octets = f"{self._url}/v1/{question}", body.model_dump_json()
         try:
-            async with self._http.post(url, data=octets, timeout=timeout or self._timeout) as response:
+            async with self._http.post(f"{self._url}/v1/{question}", data=body.model_dump_json()) as response:
                 octets = b"".join([piece async for piece in _limited(response.content)])
                 if response.status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
                     return octets

@@ -19,6 +19,7 @@ was told that each is taken, would never learn of it.
 """
 
 import asyncio
+import math
 import re
 from collections import deque
 
@@ -51,14 +52,18 @@ class Relay:
         except (RelayFailed, *_TROUBLE) as error:
             log.next_hop_not_reached(str(error) or type(error).__name__)
 
-    async def relay(self, envelope: Envelope, head: bytes, spool: Spool, offset: int = 0) -> str:
+    async def relay(
+        self, envelope: Envelope, head: bytes, spool: Spool, offset: int = 0, *, deadline: float = math.inf
+    ) -> str:
         """The next hop's queue id once it has the message: `head`, and what `spool` holds from `offset` on.
 
-        RelayFailed otherwise. Takes at most `timeout_s` in all, so that the client has its answer in time.
+        RelayFailed otherwise. Takes at most `timeout_s` in all, so that the client has its answer in time, and not
+        beyond `deadline` on the loop's clock.
         """
         in_use: list[NextHop] = []  # the connection that is the message's own
+        ends_at = min(asyncio.get_running_loop().time() + self._timeout_s, deadline)
         try:
-            async with asyncio.timeout(self._timeout_s), self._slots:
+            async with asyncio.timeout_at(ends_at), self._slots:
                 answer = await self._relayed(in_use, envelope, head, spool, offset)
             self._put_back(in_use.pop())
         except _TROUBLE as error:

@@ -44,6 +44,10 @@ TOO_MANY_COMMANDS = Reply(421, "4.7.0", "Too many commands in one session, closi
 REVOKED = Reply(421, "4.7.0", "This login has ended, closing the connection")
 TOO_BUSY = Reply(421, "4.3.2", "Too busy at the moment, try again later")
 TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections, try again later")
+NOT_FROM_THERE = Reply(
+    554, "5.7.1", "No mail is taken from where you are, use another network or ask your administrator"
+)
+NOT_FROM_THERE_NOW = Reply(421, "4.7.0", "Nothing is taken from your network at the moment, try again in an hour")
 LINE_TOO_LONG = Reply(500, "5.5.2", "Line too long")
 BAD_LINE = Reply(500, "5.5.2", "Command lines are printable text that ends in CRLF")
 UNKNOWN_COMMAND = Reply(500, "5.5.1", "Command not recognized")
@@ -64,6 +68,7 @@ AUTH_CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")
 LOGIN_REFUSED = Reply(535, "5.7.8", "Authentication credentials invalid")
 LOGIN_UNAVAILABLE = Reply(454, "4.7.0", "Temporary authentication failure, try again later")
 LOGIN_LATER = Reply(454, "4.7.0", "Too many login attempts, try again later")
+TOO_MANY_SESSIONS = Reply(454, "4.7.0", "Too many sessions of one person, close other mail programs or try again later")
 
 # Of the envelope
 SENDER_TAKEN = Reply(250, "2.1.0", "Sender ok")
@@ -126,6 +131,18 @@ FOR_REASON: Mapping[Reason, Reply] = {
     Reason.TOO_MANY_RECIPIENTS: Reply(550, "5.5.3", "Too many recipients in one message, send it in several"),
     Reason.BUDGET_TOO_SMALL: Reply(550, "5.5.3", "More recipients than this login may reach at all, send to fewer"),
     Reason.BUDGET_SPENT: Reply(451, "4.7.1", "Too many recipients in a short time, try again later"),
+    Reason.SLOWED: Reply(451, "4.7.1", "Mail of this login is slowed down, try again in some minutes"),
+    # What these three are about is held and not refused, where the next hop keeps it.
+    Reason.NEW_RECIPIENTS: Reply(451, "4.7.1", "Too many new recipients at once, send to some of them later"),
+    Reason.PROBATION: Reply(
+        451, "4.7.1", "More than may be sent from here yet, try again tomorrow or ask your administrator"
+    ),
+    Reason.HELD: Reply(451, "4.7.1", "Mail of this login waits for a decision, ask your administrator"),
+    Reason.HOLD_FULL: Reply(451, "4.7.1", "Too much mail of this login waits for a decision, ask your administrator"),
+    Reason.RESTRICTED: Reply(550, "5.7.1", "This login may write to known recipients only, ask your administrator"),
+    Reason.LOCKED: Reply(550, "5.7.1", "This login is locked, ask your administrator"),
+    # Nobody's own doing: RFC 3463 X.3.2, "not accepting messages"
+    Reason.SERVER_BUDGET_SPENT: Reply(451, "4.3.2", "Too much mail leaves this server at the moment, try again later"),
 }
 
 

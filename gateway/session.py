@@ -4,7 +4,7 @@
     conversation.py   its octets: lines, replies, deadlines, TLS
     session.py        (you are here) one method for each verb, in the order in which they come
     login.py          the SASL exchange of AUTH
-    handover.py       a finished transaction: facts, verdict, relay, outcome
+    handover.py       a finished transaction: facts, verdict; dispatch.py: relay, outcome
 
 Nothing here is a rule: what may be sent is policy's verdict, and the addresses checked at MAIL are the grants that
 policy gave at login.
@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from gateway import envelope as grammar
 from gateway import extensions, log, replies
-from gateway.conversation import Conversation, TooLong
+from gateway.conversation import Admission, Conversation, TooLong
 from gateway.edge import Edge
 from gateway.envelope import Offers
 from gateway.errors import SessionOver, TransactionFailed
@@ -28,7 +28,7 @@ from gateway.relay_commands import Recipient
 from gateway.replies import Reply
 from gateway.settings import ListenerSettings, Mechanism
 from gateway.tls import Selected
-from policy.contract import Grants, LoginOutcome
+from policy.contract import Grants, LoginAnswer, LoginOutcome
 
 _BEFORE_TLS = frozenset(("EHLO", "NOOP", "QUIT", "STARTTLS"))  # RFC 3207 section 4
 _HTTP = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
@@ -57,8 +57,8 @@ _REPLY_TO_LOGIN: Mapping[LoginOutcome, Reply] = {
 class Session(Conversation):
     """The verbs of one session and what they have to remember."""
 
-    def __init__(self, edge: Edge, listener: ListenerSettings, client_address: str, selected: Selected | None) -> None:
-        super().__init__(edge, listener, client_address, selected)
+    def __init__(self, edge: Edge, listener: ListenerSettings, admission: Admission, selected: Selected | None) -> None:
+        super().__init__(edge, listener, admission, selected)
         # Of this session
         self._client_name = ""
         self._grants: Grants | None = None
@@ -68,6 +68,7 @@ class Session(Conversation):
         self._chunks: tuple[ChunkReader, Message] | None = None
 
     async def _converse(self) -> None:
+        await self._pass_the_door()
         self._must_have_waited()
         self._say(replies.greeting(self._edge.settings.hostname))
         while True:
@@ -190,12 +191,11 @@ class Session(Conversation):
         mechanism = mechanism.upper()
         if not self._tls or not may_be_tried(mechanism, self._edge.settings.mechanisms, self._tls):
             return replies.UNKNOWN_MECHANISM
-        source = LoginSource(self._id, self._client_address, self._listener, self._tls)
+        source = LoginSource(self._id, self._client_address, self._client_name, self._listener, self._tls)
         outcome = await exchange(self._edge.policy, source, mechanism, initial.strip(), self._respond)
         if not isinstance(outcome, Reply) and outcome.delay_s:
             await self._pause(outcome.delay_s)
-        reply = outcome if isinstance(outcome, Reply) else _REPLY_TO_LOGIN[outcome.outcome]
-        grants = None if isinstance(outcome, Reply) else outcome.grants
+        reply, grants = self._decided(outcome)
         log.login_answered(self._id, mechanism, reply, grants.login if grants else "")
         self._edge.scoreboard.count("logins_total", _counted_as_login(reply))
         self._grants = grants
@@ -308,6 +308,15 @@ class Session(Conversation):
 
     # What several verbs need
 
+    def _decided(self, outcome: LoginAnswer | Reply) -> tuple[Reply, Grants | None]:
+        """The reply to an exchange, and what was granted. Sessions are counted here, where they are held."""
+        if isinstance(outcome, Reply):
+            return outcome, None
+        grants = outcome.grants
+        if grants and not self._edge.caps.log_in(self._admission.slot, grants.identity, grants.sessions):
+            return replies.TOO_MANY_SESSIONS, None
+        return _REPLY_TO_LOGIN[outcome.outcome], grants
+
     async def _pause(self, seconds: float) -> None:
         """Let the client wait for its reply (policy's tarpit), as long as its deadlines last."""
         if self._draining:
@@ -386,7 +395,7 @@ class Session(Conversation):
 
 
 def _counted_as_login(reply: Reply) -> str:
-    if reply is replies.LOGIN_LATER:
+    if reply in (replies.LOGIN_LATER, replies.TOO_MANY_SESSIONS):
         return "deferred"
     return {235: "granted", 535: "refused", 454: "unavailable"}.get(reply.code, "malformed")
 

@@ -42,6 +42,8 @@ Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
 Mechanism = Literal["EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"]
 _SHIPPED: tuple[Mechanism, ...] = ("EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
 
+_HOST_AND_PORT = r"^[^\s:]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$"
+
 
 class ListenerSettings(BaseModel):
     """One listener: a port on one or more addresses, with its TLS mode and who may talk on it.
@@ -101,7 +103,8 @@ class Settings(BaseSettings):
     policy_url: HttpUrl
     policy_token_file: Path
     policy_timeout_s: PositiveFloat = Field(default=5, le=20)
-    relay: str = Field(pattern=r"^[^\s:]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$")
+    relay: str = Field(pattern=_HOST_AND_PORT)
+    hold_relay: str = Field(default="", pattern=rf"^$|{_HOST_AND_PORT}")  # empty: what should be held is deferred
     relay_connections: PositiveInt = 20  # of one worker
     # With policy's below the 2 minutes of RFC 6409 section 5.3
     relay_timeout_s: PositiveFloat = Field(default=75, le=90)
@@ -163,10 +166,8 @@ class Settings(BaseSettings):
         """Each certificate with its key, in the order given: the first is the one without SNI."""
         return tuple(zip(self.tls_cert, self.tls_key, strict=False))
 
-    @property
-    def relay_host(self) -> str:
-        return self.relay.rpartition(":")[0].strip("[]")
 
-    @property
-    def relay_port(self) -> int:
-        return int(self.relay.rpartition(":")[2])
+def host_and_port(given: str) -> tuple[str, int]:
+    """Of a next hop: `postfix:10025`, `[2001:db8::1]:25`."""
+    host, _, port = given.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -5,35 +5,29 @@ Exit code 2 with one sentence for a wrong setting; nothing is half started.
 
 import gc
 import logging
-import secrets
 import sys
 import time
+from collections.abc import Callable
 
 import uvicorn
 
 from policy import log
 from policy.alerts import Alerts, mailing_of
 from policy.app import App, Tokens
+from policy.assembly import Parts, assemble
 from policy.brain import Brain
 from policy.bridges.opened import open_bridges
-from policy.budgets.stored import StoredBudgets
-from policy.engine.guessing import Walls
-from policy.foreign import ForeignSecrets
+from policy.engine.rulebook import Rulebook
+from policy.geo.opened import Watch, open_atlas
 from policy.listening import listen
 from policy.location import location, named_location
-from policy.logins import Logins
 from policy.pickup import Pickup
-from policy.proofs import Prover
+from policy.rulebook import shipped
 from policy.settings import DAY_S, Settings
 from policy.setup import digest_key
-from policy.store.directory import Directory
 from policy.store.reader import open_reader
-from policy.store.records import Records
 from policy.store.revocations import Feed
 from policy.store.transactions import open_transactions
-from policy.store.traps import TrapRecords, Traps
-from policy.store.uses import Uses
-from policy.store.writer import Writer
 from service import log as service_log
 from service.settings import SettingError, load, read_secret, stop
 
@@ -61,7 +55,8 @@ def _run(settings: Settings) -> None:
         gateway=read_secret("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file),
         dovecot=read_secret("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file),
     )
-    app = App(_brain(settings, tokens.dovecot), tokens)
+    book = shipped()
+    app = App(_brain(settings, tokens.dovecot, lambda: book), tokens)
     listening = listen("POLICY_PORT", settings.bind, settings.port)
     log.started(settings.bind, settings.port)
     config = uvicorn.Config(
@@ -78,34 +73,30 @@ def _run(settings: Settings) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _brain(settings: Settings, dovecot_token: str) -> Brain:
+def _brain(settings: Settings, dovecot_token: str, rulebook: Callable[[], Rulebook]) -> Brain:
     """Reads on connections of their own, writes on another one. None of them waits for a database that is not there."""
-    key, where = digest_key(settings), location(settings)
-    reader, transactions = open_reader(where), open_transactions(where)
-    directory, writer = Directory(reader, key, settings.recipients_per_message), Writer(transactions)
-    alerts = Alerts(mailing_of(settings), time.time)
-    logins = Logins(
-        prover=Prover(directory=directory, bridges=open_bridges(settings), foreign=ForeignSecrets()),
-        walls=Walls(secrets.token_bytes(32)),
-        traps=Traps(reader),
-        trap_records=TrapRecords(transactions),
-        uses=Uses(transactions),
-        writer=writer,
-        unwalled=settings.unwalled_networks,
-        tell=alerts.tell,
-    )
-    feed = Feed(reader)
-    return Brain(
-        directory=directory,
-        logins=logins,
-        alerts=alerts,
-        feed=feed,
-        pickup=Pickup(settings.doveadm_url, dovecot_token, feed, time.time) if settings.doveadm_url else None,
-        budgets=StoredBudgets(transactions),
-        records=Records(transactions, settings.submissions_kept_days * DAY_S),
-        writer=writer,
-        recipient_windows=settings.recipient_windows,
-        clock=time.time,
+    where = location(settings)
+    atlas = open_atlas(settings.geo_country_db, settings.geo_asn_db)
+
+    def pickup(feed: Feed) -> Pickup | None:
+        return Pickup(settings.doveadm_url, dovecot_token, feed, time.time) if settings.doveadm_url else None
+
+    return assemble(
+        Parts(
+            reader=open_reader(where),
+            transactions=open_transactions(where),
+            key=digest_key(settings),
+            rulebook=rulebook,
+            atlas=atlas,
+            alerts=Alerts(mailing_of(settings), time.time),
+            clock=time.time,
+            domains=settings.domains,
+            unwalled=settings.unwalled_networks,
+            bridges=open_bridges(settings),
+            pickup=pickup,
+            beside=(Watch(atlas),),
+            submissions_kept_s=settings.submissions_kept_days * DAY_S,
+        )
     )
 
 

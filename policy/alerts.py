@@ -30,6 +30,7 @@ class AlertKind(StrEnum):
     """What the administrator is told of; mails of one kind are counted together."""
 
     TRAP_CLOSED = "trap-closed"
+    SIGNAL = "signal"  # something speaks against an identity (policy/engine/ladder.py)
 
 
 class NotTaken(Exception):

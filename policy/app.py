@@ -1,6 +1,6 @@
 """HTTP in, answer out; what is asked and answered is brain.py.
 
-    gateway   POST /v1/login, /v1/message, /v1/outcomes      policy/contract.py has the bodies
+    gateway   POST /v1/connect, login, message, outcomes     policy/contract.py has the bodies
     dovecot   POST /v1/dovecot/login, /v1/dovecot/mailbox    forms in, the mailbox's name out
     anybody   GET  /health/live, /health/ready
 
@@ -23,7 +23,15 @@ from starlette.types import Receive, Scope, Send
 
 from policy import log
 from policy.brain import Brain
-from policy.contract import LoginOutcome, LoginStep, MessageFacts, Outcomes, RevocationsAsked
+from policy.contract import (
+    ConnectFacts,
+    Deliveries,
+    LoginOutcome,
+    LoginStep,
+    MessageFacts,
+    Outcomes,
+    RevocationsAsked,
+)
 
 _BODY_LIMIT = 4 * 1024 * 1024  # a thousand recipients of the longest kind are a quarter of it
 _JSON = (b"content-type", b"application/json")
@@ -53,9 +61,11 @@ class App:
         self._others = _make_others(brain, tokens)
         self._token = f"Bearer {tokens.gateway}".encode()
         self._questions: Mapping[str, Question] = {
+            "/v1/connect": Question(ConnectFacts, brain.connect),
             "/v1/login": Question(LoginStep, brain.login),
             "/v1/message": Question(MessageFacts, brain.judge),
             "/v1/outcomes": Question(Outcomes, brain.end),
+            "/v1/deliveries": Question(Deliveries, brain.deliver),
             "/v1/revocations": Question(RevocationsAsked, brain.revocations),
         }
 

@@ -2,7 +2,10 @@
 
     app.py    HTTP around it
     brain.py  (you are here)
+    connects.py        may this address talk
     logins.py          who is let in
+    judge.py           what becomes of a message
+    feedback.py        what became of it in the world
     sasl.py, engine/   decide, and touch nothing
     store/, budgets/   are asked and written to
 
@@ -11,56 +14,65 @@ then is the verdict given: what was accepted is counted, whatever happens next.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Protocol
 
 from policy import log, sasl
 from policy.alerts import Alerts
-from policy.budgets import Budgets
+from policy.connects import Connects
 from policy.contract import (
     Action,
+    ConnectFacts,
+    ConnectVerdict,
+    Deliveries,
     LoginAnswer,
     LoginOutcome,
     LoginStep,
     MessageFacts,
     MessageVerdict,
-    Outcome,
     Outcomes,
-    Reason,
-    RelayOutcome,
     Revocations,
     RevocationsAsked,
 )
-from policy.engine.charges import Window, charge_for, charge_for_record, refusal_for
-from policy.engine.rules import Profile, Ruling, Stage, decide
 from policy.engine.sources import network_of
+from policy.feedback import Feedback
+from policy.judge import Judge
+from policy.ledger import Ledger
 from policy.logins import Logins
-from policy.pickup import Pickup
 from policy.proofs import Visit
 from policy.store.directory import Directory
 from policy.store.handles import Scope
-from policy.store.records import Records
 from policy.store.revocations import Feed
 from policy.store.writer import Writer
 
-_NEVER_WAS = Ruling(Action.REJECT, Reason.CREDENTIAL_REVOKED, "credential_is_known")
+
+class Beside(Protocol):
+    """Something with a task of its own: it kicks IMAP sessions, looks at files, listens elsewhere."""
+
+    def start(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brain:
-    """What the answers are made of, put together once at the start. `budgets` and `records` work within `writer`."""
+    """What the answers are made of; policy/assembly.py puts it together, once at the start."""
 
     directory: Directory
+    connects: Connects
     logins: Logins
+    judging: Judge
+    feedback: Feedback
     alerts: Alerts
     feed: Feed
-    pickup: Pickup | None  # None where IMAP sessions are nobody's to end
-    budgets: Budgets
-    records: Records
+    beside: Sequence[Beside]  # what goes on beside the questions
+    ledger: Ledger
     writer: Writer
-    recipient_windows: tuple[Window, ...]
     clock: Callable[[], float]
+
+    async def connect(self, facts: ConnectFacts) -> ConnectVerdict:
+        """Whether an address may talk on a listener."""
+        return await self.connects.decide(facts, self.clock())
 
     async def login(self, step: LoginStep) -> LoginAnswer:
         """One step of a SASL exchange: the mechanism says what is claimed, logins.py what the answer to that is."""
@@ -90,19 +102,24 @@ class Brain:
         return await self.logins.decide(sasl.SecretClaim(login, secret), visit)
 
     async def judge(self, facts: MessageFacts) -> MessageVerdict:
-        """Rules first, then the budget: what a rule refuses costs nothing."""
-        now = self.clock()
-        profile = await self.directory.profile(facts.credential, now)
-        ruling = decide(Stage.MESSAGE, facts, profile) if profile else _NEVER_WAS
-        ruling, reservation = await self.writer.make(partial(self._reserve, facts, profile, ruling, now))
-        verdict = MessageVerdict(action=ruling.action, reason=ruling.reason, reservation=reservation)
-        log.message_judged(facts, verdict, profile.identity if profile else "", ruling.rule)
+        """What becomes of a message; with a reservation where it is relayed, on its way or to be held."""
+        reservation = _new_reservation(facts)
+        decision, identity = await self.judging.judge(facts, reservation, self.clock())
+        is_relayed = decision.action in {Action.ACCEPT, Action.HOLD}
+        verdict = MessageVerdict(
+            action=decision.action,
+            reason=decision.reason,
+            reservation=reservation if is_relayed else "",
+            held=decision.held,
+            delay_s=decision.delay_s,
+        )
+        log.message_judged(facts, verdict, identity, decision.rule, decision.observed)
         return verdict
 
     async def start(self) -> None:
-        """What goes on beside the questions. Asks the store for nothing: it may not be there yet."""
-        if self.pickup:
-            self.pickup.start()
+        """Asks the store for nothing: it may not be there yet."""
+        for one in self.beside:
+            one.start()
 
     async def ready(self) -> None:
         """Raises where the store does not answer."""
@@ -111,18 +128,23 @@ class Brain:
 
     async def close(self) -> None:
         """Finish what waits, then ask nothing more."""
-        if self.pickup:
-            await self.pickup.close()
+        for one in self.beside:
+            await one.close()
         await self.writer.close()
+        await self.ledger.close()
         await self.logins.close()
         await self.directory.close()
         self.alerts.close()
 
     async def end(self, reports: Outcomes) -> None:
         """What became of accepted messages."""
-        known = await self.writer.make(lambda: [self._end(report) for report in reports.outcomes], is_urgent=False)
+        known = await self.judging.end(reports.outcomes, self.clock())
         for report, was_open in zip(reports.outcomes, known, strict=True):
             log.message_ended(report, was_open)
+
+    async def deliver(self, deliveries: Deliveries) -> None:
+        """What became of recipients."""
+        await self.feedback.take(deliveries, self.clock())
 
     async def revocations(self, asked: RevocationsAsked) -> Revocations:
         """Whose sessions have to end. The first question only learns where the feed is."""
@@ -144,34 +166,12 @@ class Brain:
             protocol="submission",
             scope=Scope.SUBMIT,
             now=self.clock(),
+            gate=step.gate,
+            client_name=step.client_name,
+            tls_fingerprint=step.tls_fingerprint,
         )
-
-    def _reserve(self, facts: MessageFacts, profile: Profile | None, ruling: Ruling, now: float) -> tuple[Ruling, str]:
-        """The charge and the record of one message, within a transaction; the ruling, and the reservation if any."""
-        reservation = _new_reservation(facts)
-        is_reserved = False
-        if profile and ruling.action is Action.ACCEPT:
-            charge = charge_for(facts, profile, self.recipient_windows)
-            is_reserved = self.budgets.reserve(reservation, charge, now)
-            ruling = ruling if is_reserved else refusal_for(charge)
-        record = charge_for_record(profile.identity if profile else "")
-        if is_reserved or self.budgets.reserve(reservation, record, now):
-            self.records.add_submission(facts, profile, ruling, now)
-        return ruling, reservation if is_reserved else ""
-
-    def _end(self, report: Outcome) -> bool:
-        """False for a reservation that is not open: reported twice, or forgotten."""
-        ended = self.budgets.release if report.outcome is RelayOutcome.FAILED else self.budgets.commit
-        known = ended(report.reservation)
-        if known:
-            self.records.end_submission(_submission_of(report.reservation), report.outcome, report.queue_id)
-        return known
 
 
 def _new_reservation(facts: MessageFacts) -> str:
     """Names its submission, so that a report on it finds the record; a submission asked twice is reserved twice."""
     return f"{facts.submission}.{secrets.token_hex(8)}"
-
-
-def _submission_of(reservation: str) -> str:
-    return reservation.rpartition(".")[0]

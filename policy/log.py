@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from policy.contract import MessageFacts, MessageVerdict, Outcome
+from policy.contract import ConnectFacts, MessageFacts, MessageVerdict, Outcome
 
 _log = structlog.get_logger()
 
@@ -64,7 +64,10 @@ def old_login_tried(kind: str, session: str, client_address: str, identity: str,
     )
 
 
-def message_judged(facts: MessageFacts, verdict: MessageVerdict, identity: str, rule: str) -> None:
+def message_judged(
+    facts: MessageFacts, verdict: MessageVerdict, identity: str, rule: str, observed: Sequence[str]
+) -> None:
+    """`observed` are the rules in observe mode that would have refused or held."""
     _log.info(
         "message-judged",
         submission=facts.submission,
@@ -73,8 +76,10 @@ def message_judged(facts: MessageFacts, verdict: MessageVerdict, identity: str, 
         identity=identity,
         recipients=len(facts.recipients),
         action=verdict.action,
+        held=len(verdict.held),
         reason=verdict.reason or "",
         rule=rule,
+        observed=",".join(observed),
     )
 
 
@@ -86,6 +91,31 @@ def message_ended(outcome: Outcome, known: bool) -> None:
         queue_id=outcome.queue_id,
         known=known,
     )
+
+
+def signal_raised(identity: str, kind: str, network: str, area: str, evidence: str) -> None:
+    """Something speaks against an identity's credential; evidence is what was counted, against which limit."""
+    _log.warning("signal-raised", identity=identity, kind=kind, network=network, area=area, evidence=evidence)
+
+
+def step_reached(identity: str, step: str, everywhere: bool) -> None:
+    """It stands higher on the ladder than before, and stays there until somebody takes it back."""
+    _log.error("step-reached", identity=identity, step=step, everywhere=everywhere)
+
+
+def rulebook_loaded(digest: str) -> None:
+    """A policy came into force: at a start, or because its file was changed."""
+    _log.info("rulebook-loaded", digest=digest)
+
+
+def rulebook_refused(path: str, line: int, why: str, in_force: str) -> None:
+    """The policy file is broken; `in_force` is the digest of the policy that goes on."""
+    _log.error("rulebook-refused", path=path, line=line, why=why, in_force=in_force)
+
+
+def rulebook_not_kept(digest: str, error: BaseException) -> None:
+    """A policy in force could not be written down: until it is, a record may name one that nobody can look up."""
+    _log.error("rulebook-not-kept", digest=digest, error=type(error).__name__)
 
 
 def alert(kind: str, subject: str) -> None:
@@ -176,6 +206,63 @@ def console_certificate_loaded(path: str) -> None:
 def console_certificate_refused(path: str, error: str) -> None:
     """The pair of files is broken or half written; the one before is still served."""
     _log.error("console-certificate-refused", path=path, error=error)
+
+
+def delegation_started(address: str) -> None:
+    """A socket of the policy delegation protocol."""
+    _log.info("delegation-started", address=address)
+
+
+def delegation_dropped(why: str) -> None:
+    """A connection of a Postfix was ended without an answer; it asks again, and then tells its client 451 4.3.5."""
+    _log.warning("delegation-dropped", why=why)
+
+
+def delegation_failed(error: BaseException) -> None:
+    """The same because of an error of ours, by its class and place, as in question_failed."""
+    _log.error("delegation-failed", error=type(error).__name__, where=_place_of(error))
+
+
+def auth_policy_refused(identity: str, client_address: str, protocol: str, why: str) -> None:
+    """A login at another server, of an identity that is known. Without the login that was tried, as above."""
+    _log.warning("auth-policy-refused", identity=identity, client_address=client_address, protocol=protocol, why=why)
+
+
+def auth_policy_listed(side: str, network: str, seconds: float, reason: str) -> None:
+    """Somebody with the token put an entry on the allow or the block list; without a network it is about a login."""
+    _log.info("auth-policy-listed", side=side, network=network, seconds=round(seconds), reason=reason)
+
+
+def auth_policy_unlisted(side: str, network: str) -> None:
+    _log.info("auth-policy-unlisted", side=side, network=network)
+
+
+def connect_refused(facts: ConnectFacts, country: str, asn: int, why: str) -> None:
+    """Somebody may not even talk, or not now; what the client hears says nothing of it."""
+    _log.warning(
+        "connect-refused",
+        listener=facts.listener,
+        gate=facts.gate,
+        client_address=facts.client_address,
+        country=country,
+        asn=asn,
+        why=why,
+    )
+
+
+def geo_database_loaded(path: str, kind: str, built_at: float) -> None:
+    """A database of addresses is in use; `built_at` is its maker's date."""
+    _log.info("geo-database-loaded", path=path, kind=kind, built_at=round(built_at))
+
+
+def geo_database_refused(path: str, why: str, *, keeps_old: bool) -> None:
+    """Without an old one every origin that it would know is unknown."""
+    _log.error("geo-database-refused", path=path, why=why, keeps_old=keeps_old)
+
+
+def geo_database_missing() -> None:
+    """Every origin is unknown: gates see one country, `??`."""
+    _log.error("geo-database-missing")
 
 
 def _place_of(error: BaseException) -> str:

@@ -4,6 +4,7 @@
     logins.py              (you are here) walls, proof, gates, traps, in this order
     engine/guessing.py     the walls: who has tried too much
     engine/gates.py        what must hold of a credential that was proven
+    entrances.py           from where it comes: the listener's gate, the ladder
     store/traps.py         what no owner of a login has a reason to do
 
 Walls come first, so that nothing is looked at behind them. Whatever is refused after that is refused in the same words
@@ -23,6 +24,7 @@ from policy.contract import LoginAnswer, LoginOutcome, canonical_login
 from policy.engine.gates import Entrance, refusal_at_gates
 from policy.engine.guessing import DAY_S, HOUR_S, Attempt, Trap, Walls
 from policy.engine.sources import NOWHERE, Network, is_within
+from policy.entrances import Comer, Entrances
 from policy.foreign import Full
 from policy.proofs import MADE_HERE, Case, GoOn, Prover, Visit
 from policy.store.directory import Found
@@ -52,6 +54,7 @@ class Logins:
     traps: Traps
     trap_records: TrapRecords
     uses: Uses
+    entrances: Entrances
     writer: Writer
     unwalled: tuple[Network, ...]  # the administrator vouches for these
     tell: Tell  # the administrator
@@ -81,7 +84,7 @@ class Logins:
             return await self._refused(case, attempt, visit, why, proven=found)
         if proof.verifier is not None:
             return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=proof.verifier)
-        return await self._granted(found, attempt, visit)
+        return await self._granted(case, found, attempt, visit)
 
     async def remember(self, now: float) -> None:
         """Wall again, after a start, the networks whose traps closed in the last days. Other counts begin anew.
@@ -114,8 +117,11 @@ class Logins:
         found = case.found
         return await self.prover.directory.by_id(found.id, visit.network) if found and case.slow else found
 
-    async def _granted(self, found: Found, attempt: Attempt, visit: Visit) -> LoginAnswer:
+    async def _granted(self, case: Case, found: Found, attempt: Attempt, visit: Visit) -> LoginAnswer:
         """Owners do not wait. From a network without history a yes takes as long as a no, or the wait would tell."""
+        entered = await self.entrances.enter(_comer(found), visit.gate, visit.client_address, visit.looks, visit.now)
+        if entered.why:
+            return await self._refused(case, attempt, visit, entered.why, proven=found)
         delay_s = 0.0 if attempt.has_history or attempt.network is None else self.walls.delay_s(attempt, visit.now)
         last_used_at = found.last_used_at
         if last_used_at is None or visit.now - last_used_at >= USE_GRAIN_S:
@@ -124,7 +130,7 @@ class Logins:
         if is_due and visit.network != NOWHERE:
             self.writer.make_later(partial(self.uses.note_network, found.identity_id, visit.network, visit.now))
         log.login_granted(visit.session, visit.client_address, visit.mechanism, found.login, found.identity)
-        grants = await self.prover.directory.grants(found)
+        grants = await self.prover.directory.grants(found, self.entrances.rulebook().limits_of(found.profile))
         return LoginAnswer(outcome=LoginOutcome.GRANTED, grants=grants, delay_s=delay_s)
 
     async def _refused(
@@ -190,6 +196,18 @@ class Logins:
         if len(self._mentioned) > _MENTIONED:
             self._mentioned.popitem(last=False)
         log.old_login_tried(closed.kind, visit.session, visit.client_address, closed.identity, closed.label)
+
+
+def _comer(found: Found) -> Comer:
+    return Comer(
+        identity_id=found.identity_id,
+        identity=found.identity,
+        kind=found.profile,
+        credential=found.id,
+        is_first_use=found.last_used_at is None,
+        network=found.network_history,
+        standing=found.standing,
+    )
 
 
 def _is_in_force(found: Found, now: float) -> bool:

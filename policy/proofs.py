@@ -21,6 +21,7 @@ from policy.bridges.opened import Bridges
 from policy.contract import canonical_login
 from policy.foreign import ForeignSecrets, Full
 from policy.store.directory import Directory, Found
+from policy.store.habits import Looks
 from policy.store.handles import Kind
 
 WRONG = "no such login or wrong secret"
@@ -42,6 +43,15 @@ class Visit:
     protocol: str  # submission or imap
     scope: str
     now: float
+    gate: str = "default"  # of the listener, by its name in the policy
+    client_name: str = ""  # the EHLO argument
+    tls_fingerprint: str = ""
+
+    @property
+    def looks(self) -> Looks:
+        """Of the client. Over IMAP nothing of it is known."""
+        mechanism = self.mechanism if self.protocol == "submission" else ""
+        return Looks(self.client_name, mechanism, self.tls_fingerprint)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,13 @@ from pydantic import Field, PositiveInt, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from policy.bridges.settings import BridgeSettings
-from policy.engine.charges import Window
 from policy.engine.sources import Network
+from policy.geo.opened import SHIPPED
 from service.log import LogFormat
 
 Port = Annotated[int, Field(gt=0, le=65535)]
 
-MINUTE_S = 60.0
-HOUR_S = 60 * MINUTE_S
+HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
 
 
@@ -43,10 +42,8 @@ class Settings(BridgeSettings):
     public_submission_port: Port = 587
     public_submissions_port: Port = 465
     public_imaps_port: Port = 993
-    recipients_per_message: PositiveInt = 100
-    recipients_per_10_minutes: PositiveInt = 100
-    recipients_per_hour: PositiveInt = 200
-    recipients_per_day: PositiveInt = 500
+    geo_country_db: str = SHIPPED  # policy/geo/opened.py reads the two
+    geo_asn_db: str = SHIPPED
     submissions_kept_days: PositiveInt = 30
     unwalled_networks: Annotated[tuple[Network, ...], NoDecode] = ()
     alert_relay: str = Field(default="", pattern=r"^(([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})?$")
@@ -82,12 +79,3 @@ class Settings(BridgeSettings):
     @property
     def digest_key_file(self) -> Path:
         return self.state_dir / "digest.key"
-
-    @property
-    def recipient_windows(self) -> tuple[Window, ...]:
-        """The budget of one identity: recipients in any ten minutes, hour and day."""
-        return (
-            Window(self.recipients_per_10_minutes, 10 * MINUTE_S),
-            Window(self.recipients_per_hour, HOUR_S),
-            Window(self.recipients_per_day, DAY_S),
-        )

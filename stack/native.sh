@@ -101,7 +101,7 @@ native_public_ports() { # the ports that the running stack was started with, in 
 
 choose_inner_ports() { # exports them: those of the last start, or the usual ones, or the next that are free
   local pair key port lines='' taken=" $SALLYPORT_SUBMISSION_PORT $SALLYPORT_SUBMISSIONS_PORT $SALLYPORT_IMAPS_PORT $SALLYPORT_CONSOLE_PORT $SALLYPORT_SINK_PORT "
-  for pair in POLICY:7587 STATUS:7588 RELAY:10025 LMTP:2424 DOVEADM:8080 SINK_SMTP:2525; do
+  for pair in POLICY:7587 STATUS:7588 RELAY:10025 HOLD:10026 LMTP:2424 DOVEADM:8080 SINK_SMTP:2525; do
     key=INNER_${pair%:*}_PORT
     port=$(sed -n "s/^$key=//p" "$RUN/ports" 2>/dev/null || :)
     port=${port:-${pair#*:}}
@@ -150,7 +150,7 @@ silent_services() { # prints the services that do not answer yet; succeeds when 
   host=$(reachable_host "$SALLYPORT_BIND")
   set -- policy "http://127.0.0.1:$INNER_POLICY_PORT/health/ready" gateway "smtp://$(in_url "$host"):$SALLYPORT_SUBMISSION_PORT" \
     console "https://$(in_url "$(reachable_host "$SALLYPORT_CONSOLE_BIND")"):$SALLYPORT_CONSOLE_PORT/health/ready" \
-    postfix "smtp://127.0.0.1:$INNER_RELAY_PORT" dovecot "imaps://$(in_url "$host"):$SALLYPORT_IMAPS_PORT"
+    postfix "smtp://127.0.0.1:$INNER_RELAY_PORT" postfix "smtp://127.0.0.1:$INNER_HOLD_PORT" dovecot "imaps://$(in_url "$host"):$SALLYPORT_IMAPS_PORT"
   if [ "$STACK" = test ]; then
     set -- "$@" sink "http://$(in_url "$(reachable_host "$SALLYPORT_SINK_BIND")"):$SALLYPORT_SINK_PORT/messages"
   fi

@@ -278,12 +278,13 @@ class Postfix:
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
+        self.port, self.hold_port = free_port(), free_port()
         self.queue = self.queue or self.folder / "queue"
         self.environment = {
             "POSTFIX_HOSTNAME": HOSTNAME,
             "POSTFIX_DOMAINS": "sallyport.test",
             "POSTFIX_LISTEN": f"127.0.0.1:{self.port}",
+            "POSTFIX_HOLD_LISTEN": f"127.0.0.1:{self.hold_port}",
             "POSTFIX_CLIENTS": "127.0.0.0/8",
             "POSTFIX_LMTP": "inet:127.0.0.1:1",
             "POSTFIX_NEXTHOP": f"[127.0.0.1]:{self.next_hop}",
@@ -306,7 +307,7 @@ class Postfix:
             [str(ROOT / "postfix" / "render"), str(self.config)], env=os.environ | self.environment, check=True
         )
         self.process.start()
-        until(lambda: answers(self.port), f"Postfix answers\n{self.process.text()}")
+        until(lambda: answers(self.port) and answers(self.hold_port), f"Postfix answers\n{self.process.text()}")
         return self
 
     def stop(self) -> None:

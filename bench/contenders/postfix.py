@@ -52,7 +52,7 @@ class Postfix:
     ports: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = ("relay", "direct", "direct-tls", "gates", "gates-tls")
+        names = ("relay", "hold", "direct", "direct-tls", "gates", "gates-tls")
         self.ports = {name: free_port() for name in names}
         self.config, self.queue = self.folder / "config", self.folder / "queue"
         self.sasl = self.queue / "private" / "bench-auth"  # where Dovecot has to listen
@@ -93,6 +93,7 @@ class Postfix:
             "POSTFIX_HOSTNAME": HOSTNAME,
             "POSTFIX_DOMAINS": "sallyport.test",
             "POSTFIX_LISTEN": f"127.0.0.1:{self.ports['relay']}",
+            "POSTFIX_HOLD_LISTEN": f"127.0.0.1:{self.ports['hold']}",
             "POSTFIX_CLIENTS": "127.0.0.0/8",
             "POSTFIX_LMTP": "inet:127.0.0.1:1",
             "POSTFIX_MESSAGE_BYTES": "26214400",

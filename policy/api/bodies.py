@@ -205,6 +205,20 @@ class Decoy(Shown):
     created_at: Moment
 
 
+class NewExemption(Given):
+    country: Annotated[Text, Field(description="ISO 3166-1 alpha-2, or ??", examples=["KZ"])]
+    ends_at: When
+    note: Annotated[Text, Field(description="Why, for whoever asks later")] = ""
+
+
+class Exemption(Shown):
+    identity: str
+    country: str
+    ends_at: Moment
+    created_at: Moment
+    note: str
+
+
 class Network(Shown):
     network: str
     first_used_at: Moment

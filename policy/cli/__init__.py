@@ -8,16 +8,19 @@
     decoys.py      decoy: logins that nobody has
     traps.py       trap: who used one of them, an address or an old secret
     networks.py    network: from where an identity has logged in
+    exemptions.py  exemption: what the gates let through for one, because it travels
     audit.py       audit: who changed what
     submissions.py what became of messages
     people.py      invite, person: how people sign in to the console
     imports.py     import: a whole organisation from a file, the end of a migration; sheets.py writes its sheets
+    learn.py       learn: whom each identity knows, from the past; learnt.py says what came of it
     tokens.py      token: what programs may do through the API
     backup.py      backup, restore: the whole store in one file
     dns.py         the records that lead mail programs here
     serve.py       gateway and policy alone, in front of an MTA that exists already
     arguments.py   what several commands take; what the shell completes
     output.py      tables for people, JSON for programs
+    progress.py    how far a long command is
     store.py       the identity store, opened for whoever calls
 
 Exit codes: 0 done, 1 it cannot be done (a sentence says why), 2 a wrong setting or wrong arguments.
@@ -36,8 +39,10 @@ from policy.cli import (
     audit,
     credentials,
     decoys,
+    exemptions,
     identities,
     imports,
+    learn,
     networks,
     people,
     store,
@@ -68,11 +73,13 @@ app.add_typer(credentials.credential, name="credential")
 app.add_typer(decoys.decoy, name="decoy")
 app.add_typer(traps.trap, name="trap")
 app.add_typer(networks.network, name="network")
+app.add_typer(exemptions.exemption, name="exemption")
 app.add_typer(audit.audit, name="audit")
 app.add_typer(submissions.submission, name="submission")
 app.add_typer(people.invite, name="invite")
 app.add_typer(people.person, name="person")
 app.add_typer(imports.imports, name="import")
+app.add_typer(learn.learn, name="learn")
 app.add_typer(tokens.token, name="token")
 app.command()(backup)
 app.command()(restore)

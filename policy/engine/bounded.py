@@ -87,6 +87,10 @@ class Table(Generic[Kept]):
             while level and self._entries[key := next(iter(level))].put_at + lifetime <= now:
                 self._remove(key)
 
+    def drop(self, key: int) -> None:
+        """Forget one before its time."""
+        self._remove(key)
+
     def is_full(self) -> bool:
         return self._limit is not None and len(self._entries) >= self._limit
 

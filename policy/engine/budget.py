@@ -42,7 +42,7 @@ class Distinct:
     """`members` (marks: signed 64 bits) in the set `key`; a window holds the members that were seen within it.
 
     A member that is there already is seen anew and costs nothing. `release` takes out the members that its reservation
-    was the first to bring into the set's longest window; one that was there before stays, as seen now.
+    brought into the set and that nobody else has seen since.
     """
 
     name: str
@@ -61,6 +61,8 @@ class Take:
     limit.
 
     A set that is over its limit already, by charges that were not enforced, has no room for its members either.
+
+    A key comes once in `charges`, and its charges always have the same longest window, of 31 days at most.
 
     Where they do not fit, nothing of them is taken, and each of `otherwise` is, for good, if it has room by itself (one
     that is not enforced always has): what an attempt costs, and that somebody was seen.

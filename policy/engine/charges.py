@@ -32,7 +32,7 @@ def message_charges(
 ) -> Iterator[Charge]:
     """What a message to these recipients costs; nothing of it where there are none, but that it is a message."""
     who, limits = profile.identity, rulebook.limits_of(profile.kind)
-    yield from _sum("messages", f"messages:{who}", QUARTERS, in_quarters(limits.messages), rulebook)
+    yield from _sum("messages", _apart("messages", profile), QUARTERS, in_quarters(limits.messages), rulebook)
     if not accepted:
         return
     number, new = len(accepted), new_marks(accepted)
@@ -55,9 +55,9 @@ def message_charges(
 
 def holding_charges(profile: Profile, message_bytes: int, rulebook: Rulebook) -> Iterator[Charge]:
     """What is held costs room for a day."""
-    identity, limits = profile.identity, rulebook.limits_of(profile.kind)
-    yield from _sum("held-messages", f"held:{identity}", 1, limits.held_messages, rulebook)
-    yield from _sum("held-bytes", f"held-bytes:{identity}", message_bytes, limits.held_bytes, rulebook)
+    limits = rulebook.limits_of(profile.kind)
+    yield from _sum("held-messages", _apart("held", profile), 1, limits.held_messages, rulebook)
+    yield from _sum("held-bytes", _apart("held-bytes", profile), message_bytes, limits.held_bytes, rulebook)
 
 
 def spread_charges(identity: str, place: Place, limits: Limits, rulebook: Rulebook) -> Iterator[Distinct]:
@@ -94,11 +94,16 @@ def attempt_charges(profile: Profile, rulebook: Rulebook) -> tuple[Charge, ...]:
     Not enforced: the row has the limit.
     """
     limits = rulebook.limits_of(profile.kind)
-    refusal = Sum("refusals", f"refusals:{profile.identity}", 1, REFUSALS_KEPT)
+    refusal = Sum("refusals", _apart("refusals", profile), 1, REFUSALS_KEPT)
     windows = in_quarters(limits.messages)
     if not windows:
         return (refusal,)
-    return (refusal, Sum("messages", f"messages:{profile.identity}", 1, windows, is_enforced=False))
+    return (refusal, Sum("messages", _apart("messages", profile), 1, windows, is_enforced=False))
+
+
+def _apart(budget: str, profile: Profile) -> str:
+    """Of one identity two budgets: strange networks have theirs apart, or a thief could spend the owner's at home."""
+    return f"{budget}:{profile.identity}" if profile.place.is_settled else f"strange-{budget}:{profile.identity}"
 
 
 def new_marks(recipients: Sequence[Recipient]) -> tuple[int, ...]:

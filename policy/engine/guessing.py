@@ -1,8 +1,11 @@
 """Guessing meets walls, owners do not: who has tried too much, and what follows from it.
 
+    is_walled     when somebody connects (421)
     wall_for      before anything is looked at: None, or the wall that the login stands before (454, 429)
     note_wrong    after a secret was wrong
     penalise      a trap closed: the network is walled at once
+    forget        somebody says that it was a mistake
+    tried         what is counted, for whoever looks after it
     delay_s       how long the answer waits (the tarpit)
 
 Distinct wrong secrets are counted, not attempts: a device with an old secret that tries all night has tried one.
@@ -69,6 +72,16 @@ class Attempt:
     has_history: bool  # an earlier login of its identity was granted from this network
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tried:
+    """What is counted of a login, and of a network."""
+
+    lately: int  # distinct wrong secrets of the login in the last quarter of an hour, from wherever
+    in_a_day: int  # and in the last day
+    logins: int  # distinct logins with a wrong secret from the network in the last hour
+    walled_s: float  # how long the network stays walled
+
+
 @dataclass(slots=True)
 class _Guessed:
     """What was tried on one login."""
@@ -111,10 +124,15 @@ class Walls:
         now = self._later(now)
         if attempt.has_history or attempt.network is None:
             return None
-        source = self._networks.get(self._mark(attempt.network), now) or self._crowd
-        if source.walled_until > now:
+        if self.is_walled(attempt.network, now):
             return Wall.NETWORK
         return Wall.LOGIN if self._secrets_tried(attempt, now, LOGIN_SPAN_S) >= LOGIN_LIMIT else None
+
+    def is_walled(self, network: str, now: float) -> bool:
+        """Whether strangers from this network are deferred, whatever they try."""
+        now = self._later(now)
+        source = self._networks.get(self._mark(network), now) or self._crowd
+        return source.walled_until > now
 
     def delay_s(self, attempt: Attempt, now: float) -> float:
         """How long an answer to this login has to wait."""
@@ -145,6 +163,25 @@ class Walls:
             return None
         now = self._later(now)
         return self._penalise(*self._source(network, now), now)
+
+    def forget(self, login: str | None, network: str | None) -> None:
+        """What was tried on a login, and from a network. Its wall falls, and the next one is a first one."""
+        if login is not None:
+            for table in (self._known, self._unknown):
+                table.drop(self._mark(login))
+        if network is not None:
+            self._networks.drop(self._mark(network))
+
+    def tried(self, attempt: Attempt, now: float) -> Tried:
+        """What is counted of its login and its network."""
+        now = self._later(now)
+        source = self._networks.get(self._mark(attempt.network), now) if attempt.network else None
+        return Tried(
+            lately=self._secrets_tried(attempt, now, TARPIT_SPAN_S),
+            in_a_day=self._secrets_tried(attempt, now, LOGIN_SPAN_S),
+            logins=source.logins.since(now - NETWORK_SPAN_S) if source else 0,
+            walled_s=max(source.walled_until - now, 0.0) if source else 0.0,
+        )
 
     def _penalise(self, source: _Source, key: int | None, now: float) -> float | None:
         if source.walled_until > now:

@@ -38,14 +38,24 @@ class History:
 
 
 def place_of(
-    origin: Origin, areas: Mapping[str, History], network: History | None, rulebook: Rulebook, now: float
+    origin: Origin,
+    areas: Mapping[str, History],
+    network: History | None,
+    rulebook: Rulebook,
+    now: float,
+    *,
+    is_suspect: bool = False,
 ) -> Place:
-    """`areas` are all of the identity's, by Origin.area; `network` is its history in this one."""
+    """`areas` are all of the identity's, by Origin.area; `network` is its history in this one.
+
+    `is_suspect` is a kind of network that stays on probation whatever its days (engine/country_gate.py), but at home.
+    """
     kept = {name: one for name, one in areas.items() if not one.is_forgotten(rulebook, now)}
     area = kept.get(origin.area)
     here = network if network and not network.is_forgotten(rulebook, now) else None
     is_home = here is not None and here.is_settled(rulebook.home_after_days)
-    is_settled = is_home or any(one is not None and one.is_settled(rulebook.settled_after_days) for one in (area, here))
+    has_days = any(one is not None and one.is_settled(rulebook.settled_after_days) for one in (area, here))
+    is_settled = is_home or (has_days and not is_suspect)
     seen = {_country(name) for name, one in kept.items() if _is_seen(one, rulebook, now)}
     return Place(
         origin=origin,

@@ -4,10 +4,11 @@ Nothing here has a default: the shipped numbers, each with its ground, are in po
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from policy.engine.budget import Window
+from policy.engine.sources import Sources
 
 Windows = tuple[Window, ...]
 
@@ -93,6 +94,7 @@ class Rulebook:
     linked_identities: int  # so many identities that write to new recipients from one strange network are linked
     usual_new_recipients_per_day: float  # the least baseline
     trap_recipients: frozenset[str]  # canonical addresses that only harvesters have
+    sources: Sources = field(default_factory=Sources)
 
     def mode(self, rule: str) -> Mode:
         return self.modes.get(rule, Mode.ENFORCE)

@@ -9,7 +9,7 @@ and what is no address at all.
 """
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,12 +38,12 @@ class Atlas:
     """Country and ASN may come from one file or from two; without any, every origin is unknown."""
 
     def __init__(self, country_db: Path | None, asn_db: Path | None, sources: Sources | None = None) -> None:
-        opened = {path: Database(path) for path in (country_db, asn_db) if path}
+        opened = {path: Database(path) for path in dict.fromkeys((country_db, asn_db)) if path}
         self._countries = opened[country_db] if country_db else None
         self._asns = opened[asn_db] if asn_db else None
         self._databases = tuple(opened.values())
         self._kinds = Kinds(sources or Sources())
-        self._cached = lru_cache(_KEPT)(self._look_up)
+        self._cached = self._new_cache()
         self.coverage = Coverage()
 
     def origin(self, address: str) -> Origin:
@@ -55,15 +55,16 @@ class Atlas:
         return origin
 
     def refresh(self) -> None:
-        """Cheap where nothing has changed: one look at each file's date."""
-        if any([database.refresh() for database in self._databases]):  # each is looked at, and not up to the first
-            self._cached.cache_clear()
+        """Cheap where nothing has changed: one look at each file's date. May run in a thread beside questions."""
+        # All are looked at, and not only those up to the first that has changed.
+        if sum(database.refresh() for database in self._databases):
+            self._cached = self._new_cache()
 
     def extend(self, sources: Sources) -> None:
         """Another policy is in force."""
         if sources != self._kinds.sources:
             self._kinds = Kinds(sources)
-            self._cached.cache_clear()
+            self._cached = self._new_cache()
 
     @property
     def editions(self) -> Sequence[Edition]:
@@ -78,6 +79,10 @@ class Atlas:
     def built_at(self) -> float | None:
         """Of the oldest file in use; None where there is none."""
         return min((edition.built_at for edition in self.editions), default=None)
+
+    def _new_cache(self) -> Callable[[str], tuple[Origin, bool]]:
+        """A whole one instead of clearing the old one: a look-up that has just begun may still write into that."""
+        return lru_cache(_KEPT)(self._look_up)
 
     def _look_up(self, given: str) -> tuple[Origin, bool]:
         """The origin, and whether a database could know it."""

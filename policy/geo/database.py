@@ -1,10 +1,12 @@
 """One MMDB file: opened, opened again when it has changed, and kept as it was where the new one is broken.
 
-The file is read into memory: whoever writes over it in place, instead of putting a new one beside it and renaming, can
-break the next reading and nothing that is open.
+The file is read into memory, unpacked where its name ends in .xz: whoever writes over it in place, instead of putting a
+new one beside it and renaming, can break the next reading and nothing that is open.
 """
 
+import io
 import ipaddress
+import lzma
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,7 +91,9 @@ def _stamp_of(path: Path) -> Stamp:
 
 
 def _opened(path: Path) -> tuple[maxminddb.Reader, Edition]:
-    reader = maxminddb.open_database(path, maxminddb.MODE_MEMORY)
+    octets = path.read_bytes()
+    file = io.BytesIO(lzma.decompress(octets) if path.suffix == ".xz" else octets)
+    reader = maxminddb.open_database(file, maxminddb.MODE_FD)
     about = reader.metadata()
     for probe in _PROBES:
         if about.ip_version == 6 or ":" not in probe:  # noqa: PLR2004 - of IP

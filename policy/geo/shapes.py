@@ -1,11 +1,11 @@
 """Where the records of the known databases have what we ask of them: two tables of paths, the first that fits counts.
 
-    GeoLite2, GeoIP2, DB-IP, IP2Location   {"country": {"iso_code": "DE"}}   {"autonomous_system_number": 3320}
-    GeoIP2 Enterprise                      the same                          {"traits": {"autonomous_system_number": 3320}}
-    IPinfo Lite                            {"country": "Germany", "country_code": "DE", "asn": "AS3320"}
-    IPinfo Country and ASN                 {"country": "DE", "country_name": "Germany", "asn": "AS3320"}
-    IPinfo Core and Plus                   {"geo": {"country_code": "DE"}, "as": {"asn": "AS3320"}}
-    IPtoASN and others as MMDB             {"country_code": "DE"}            {"asn": 3320}, {"as_number": 3320}
+GeoLite2, GeoIP2, DB-IP, IP2Location   {"country": {"iso_code": "DE"}}   {"autonomous_system_number": 3320}
+GeoIP2 Enterprise                      the same                          {"traits": {"autonomous_system_number": 3320}}
+IPinfo Lite                            {"country": "Germany", "country_code": "DE", "asn": "AS3320"}
+IPinfo Country and ASN                 {"country": "DE", "country_name": "Germany", "asn": "AS3320"}
+IPinfo Core and Plus                   {"geo": {"country_code": "DE"}, "as": {"asn": "AS3320"}}
+IPtoASN and others as MMDB             {"country_code": "DE"}            {"asn": 3320}, {"as_number": 3320}
 """
 
 from policy.engine.sources import UNKNOWN_COUNTRY

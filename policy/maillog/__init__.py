@@ -1,6 +1,8 @@
 """Postfix logs, read as they are found on servers: what was handed in, by whom, to whom, and what became of it.
 
-    files.py      opened: plain or packed, standard input, several at once in the order of time; the only I/O
+    files.py      a log of several files in the order of time; the only I/O, with
+    packed.py     a file, plain or packed, or standard input
+    span.py       from when to when they are, without reading all of them
     syslog.py     a line of a maillog -> moment, host, program, text
     journal.py    the same of what journalctl exports
     wording.py    the text that a daemon of Postfix wrote -> an event

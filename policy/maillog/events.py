@@ -57,13 +57,6 @@ class Delivered(NamedTuple):
     text: str  # what the other server said
 
 
-class Returned(NamedTuple):
-    """It was too long in the queue."""
-
-    at: float
-    queue_id: str
-
-
 class Removed(NamedTuple):
     """It has left the queue."""
 
@@ -97,7 +90,7 @@ class LoginFailed(NamedTuple):
     times: int = 1
 
 
-Event: TypeAlias = Received | Named | Queued | Delivered | Returned | Removed | Refused | LoginFailed
+Event: TypeAlias = Received | Named | Queued | Delivered | Removed | Refused | LoginFailed
 
 
 @dataclass(frozen=True, slots=True)

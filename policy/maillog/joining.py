@@ -34,8 +34,10 @@ _LOOPBACK = ("[127.", "[::1]")
 class _Open:
     """What is known of one queue id until it is removed."""
 
-    __slots__ = ("at", "expected", "host", "is_done", "is_told", "name", "queue_id", "received", "recipients", "tried",
-                 "whose")  # fmt: skip
+    __slots__ = (
+        "at", "expected", "host", "is_done", "is_told", "name", "queue_id", "received", "recipients", "size", "tried",
+        "whose",
+    )  # fmt: skip
 
     def __init__(self, host: str, queue_id: str) -> None:
         self.host = host
@@ -81,7 +83,7 @@ class Joiner:
             one.is_done = True
         yield from self._due()
 
-    def _note(self, host: str, event: Event) -> LoggedDelivery | None:
+    def _note(self, host: str, event: Received | Named | Queued | Delivered | Removed) -> LoggedDelivery | None:
         key = (host, event.queue_id)
         one = self._open.get(key)
         if isinstance(event, Removed):
@@ -100,3 +102,92 @@ class Joiner:
         elif isinstance(event, Named):
             one.name = event.message_id
         return None
+
+    def _begin(self, key: tuple[str, str]) -> _Open:
+        before = self._open.pop(key, None)
+        if before:
+            before.is_done = True
+        if len(self._open) >= self._open_limit:
+            self._open.pop(next(iter(self._open)))
+        one = self._open[key] = _Open(*key)
+        return one
+
+    def _queue(self, one: _Open, event: Queued) -> None:
+        if not one.expected:
+            one.whose, one.size, one.expected = event.reverse_path, event.size, event.recipients
+        self._enter(one, event.at)
+
+    def _enter(self, one: _Open, at: float) -> None:
+        if not one.at:
+            one.at = at
+            self._waiting.append(one)
+
+    def _deliver(self, one: _Open, event: Delivered) -> LoggedDelivery | None:
+        self._enter(one, event.at)
+        recipient = _recipient_of(event)
+        if one.is_told:
+            username = one.received.sasl_username if one.received else ""
+            return LoggedDelivery(
+                host=one.host,
+                queue_id=one.queue_id,
+                sasl_username=username,
+                reverse_path=one.whose,
+                recipient=recipient,
+            )
+        one.tried += 1
+        if len(one.recipients) < _RECIPIENTS_LIMIT or recipient.address in one.recipients:
+            one.recipients[recipient.address] = recipient
+        if one.tried >= one.expected > 0:
+            one.is_done = True
+        return None
+
+    def _with_original(self, host: str, event: Received) -> Received:
+        """What a content filter gives back has no login of its own."""
+        original = self._open.get((host, event.original_queue_id))
+        if original and original.received and not event.sasl_username:
+            return event._replace(sasl_username=original.received.sasl_username)
+        return event
+
+    def _due(self) -> Iterator[LoggedMessage]:
+        while self._waiting and (self._waiting[0].is_done or self._waiting[0].at + self._patience_s < self._now):
+            one = self._waiting.popleft()
+            one.is_told = True
+            yield _message_of(one)
+            one.recipients = {}
+
+
+def join(events: Iterable[tuple[str, Event]], patience_s: float = PATIENCE_S) -> Iterator[Told]:
+    """All that a log tells."""
+    joiner = Joiner(patience_s)
+    for host, event in events:
+        yield from joiner.take(host, event)
+    yield from joiner.rest()
+
+
+def _recipient_of(event: Delivered) -> LoggedRecipient:
+    is_filtered = "queued as" in event.text and any(one in event.relay for one in _LOOPBACK)
+    status = "filtered" if is_filtered else event.status
+    return LoggedRecipient(event.original_recipient or event.recipient, event.at, status, event.dsn, event.text)
+
+
+_NOBODY = Received(0.0, "", "", "")
+
+
+def _message_of(one: _Open) -> LoggedMessage:
+    received = one.received or _NOBODY
+    return LoggedMessage(
+        at=one.at,
+        host=one.host,
+        queue_id=one.queue_id,
+        client_address=received.client_address,
+        client_name=received.client_name,
+        sasl_username=received.sasl_username,
+        sasl_method=received.sasl_method,
+        listener=received.listener,
+        reverse_path=one.whose,
+        size=one.size,
+        message_id=one.name,
+        recipients=tuple(one.recipients.values()),
+        expected=one.expected,
+        original_queue_id=received.original_queue_id,
+    )

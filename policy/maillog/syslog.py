@@ -19,23 +19,25 @@ _TRADITIONAL = re.compile(
 _DATED = re.compile(
     r"(?:<\d{1,3}>)?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*) (\S+) ([^\s\[:]+)(?:\[\d+\])?: (.*)", re.DOTALL
 )
-_STRUCTURED = re.compile(
-    r"<\d{1,3}>1 (\S+) (\S+) (\S+) \S+ \S+ (?:-|\[(?:[^\\\]]|\\.)*\]) ?(?:\ufeff)?(.*)", re.DOTALL
-)
+_STRUCTURED = re.compile(r"<\d{1,3}>1 (\S+) (\S+) (\S+) \S+ \S+ (?:-|\[(?:[^\\\]]|\\.)*\]) ?(?:\ufeff)?(.*)", re.DOTALL)
 _REPEATED = re.compile(
     r"(?:<\d{1,3}>)?(?:([A-Z][a-z]{2} [ \d]\d \d\d:\d\d):(\d\d)(?:\.\d+)?|(\d{4}-\d\d-\d\d[T ]\S+)) (\S+) "
     r"(last message repeated \d+ times?)"
 )
-_MONTHS = {name: number for number, name in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
 _HALF_A_YEAR_S = 183 * 86400.0
 _SLACK = timedelta(days=1)  # a clock that is wrong, a zone that is another one
 _LEAP_YEARS = 9  # 29 February comes at least once in so many years
 
 
 class Calendar:
-    """Moments of a log that says neither year nor zone. Lines come in their order; `year` is that of the first one."""
+    """Moments of a log that says neither year nor zone. Lines come in their order; `year` is that of the first one.
 
-    def __init__(self, zone: tzinfo, end: float, year: int | None = None) -> None:
+    Where `zone` is None it is this host's, with its summer time.
+    """
+
+    def __init__(self, zone: tzinfo | None, end: float, year: int | None = None) -> None:
         self._zone = zone
         self._end = datetime.fromtimestamp(end, UTC) + _SLACK
         self._year = year

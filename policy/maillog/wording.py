@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from policy.maillog.events import (
     Delivered,
     Event,
-    LogLine,
     LoginFailed,
+    LogLine,
     Named,
     Queued,
     Received,
     Refused,
     Removed,
-    Returned,
 )
 
 _NO_QUEUE = "NOQUEUE"
@@ -29,7 +28,6 @@ _CLIENT = re.compile(
     r"(?:, orig_queue_id=([^,]*))?(?:, orig_client=.*)?$"
 )
 _FROM = re.compile(r"from=<(.*)>, size=(\d{1,15}), nrcpt=(\d{1,9})")
-_RETURNED = re.compile(r"from=<.*>, status=(?:force-)?expired")
 _TO = re.compile(
     rf"to=<{_ADDRESS}>, (?:orig_to=<{_ADDRESS}>, )?relay=(.{{0,400}}?), (?:conn_use=\d+, )?delay=[\d.]+, "
     r"(?:delays=[\d./]+, )?(?:dsn=([245]\.\d{1,3}\.\d{1,3}), )?status=([a-zA-Z-]{1,30})(?: \((.*?)\)?)?$"
@@ -74,9 +72,8 @@ def _cleanup(at: float, _listener: str, queue_id: str, text: str) -> Event | Non
 def _qmgr(at: float, _listener: str, queue_id: str, text: str) -> Event | None:
     if text == "removed":
         return Removed(at, queue_id)
-    if found := _FROM.match(text):
-        return Queued(at, queue_id, found[1], int(found[2][:15]), int(found[3][:9]))
-    return Returned(at, queue_id) if _RETURNED.match(text) else None
+    found = _FROM.match(text)
+    return Queued(at, queue_id, found[1], int(found[2]), int(found[3])) if found else None
 
 
 def _delivery(at: float, _listener: str, queue_id: str, text: str) -> Event | None:
@@ -140,7 +137,7 @@ def _again(line: LogLine, found: re.Match[str], before: Event | None) -> Event |
 
 def _login_failed(at: float, text: str) -> Event | None:
     found = _LOGIN_FAILED.match(text)
-    return LoginFailed(at, found[1], found[2], found[3], text.rpartition(", sasl_username=")[2]) if found else None
+    return LoginFailed(at, found[1], found[2], found[3], text.partition(", sasl_username=")[2]) if found else None
 
 
 def _refused(at: float, queue_id: str, text: str) -> Event | None:

@@ -1,14 +1,16 @@
 """Limits, sizes, countries and networks in plain words: read, and written again. Every refusal says what to write.
 
-    "50/hour"  "100/10 minutes"  ["200/hour", "500/day"]  "none"     how many in any span of so long
-    "100 MB/day"                                                     octets; kB, MB, GB by 1000, KiB, MiB, GiB by 1024
-    "DE"  "??"                                                       a country (ISO 3166-1 alpha-2), or an unknown one
-    3320  "AS3320"                                                   an autonomous system
+"50/hour"  "100/10 minutes"  ["200/hour", "500/day"]  "none"     how many in any span of so long
+"100 MB/day"                                                     octets; kB, MB, GB by 1000, KiB, MiB, GiB by 1024
+"DE"  "??"                                                       a country (ISO 3166-1 alpha-2), or an unknown one
+3320  "AS3320"                                                   an autonomous system
 """
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Final
 
 from policy.engine.budget import Window
@@ -17,8 +19,10 @@ from policy.engine.sources import UNKNOWN_COUNTRY
 
 NO_LIMIT = "none"
 MOST = 1_000_000_000  # of a limit
+MOST_DIFFERENT = 100_000  # members of one set
 MOST_BYTES = 10**15
 LONGEST_S = 31 * 86400.0  # of a window: nothing older is kept
+_SHOWN = 60
 LAST_ASN = 2**32 - 1  # RFC 6793; 0 is nobody's, RFC 7607
 
 _SPANS: Final[Mapping[str, float]] = {"week": 604800.0, "day": 86400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
@@ -36,23 +40,46 @@ _LIMIT = re.compile(rf"(?P<number>[0-9]{{1,18}}){_PER}")
 _SIZE = re.compile(rf"(?P<number>[0-9]{{1,18}}) ?(?P<unit>{'|'.join(_SIZES)}){_PER}")
 _ASN = re.compile(r"AS([0-9]{1,10})")
 # ISO 3166-1 alpha-2, and XK, which it leaves to its users: databases of addresses have it for Kosovo.
-COUNTRIES = frozenset(
-    """
-    AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA
-    CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA
-    GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP
-    KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS
-    MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS
-    RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW
-    TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
-    """.split()
-)
+_CODES = """
+AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA
+CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA
+GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP
+KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS
+MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS
+RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW
+TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
+"""
+COUNTRIES = frozenset(_CODES.split())
+_LIMIT_FORMS = 'write one such as "50/hour" or "100/10 minutes", several in a list, or "none"'
+_SIZE_FORMS = 'write one such as "100 MB/day" or "1 GB/hour", several in a list, or "none"'
 _OFTEN_MEANT: Final[Mapping[str, str]] = {"UK": "GB", "EL": "GR"}
+
+
+class WordError(ValueError):
+    """str(self) goes on where what was given ends: `is no country; did you mean "DE"?`"""
+
+    def __init__(self, given: object, why: str) -> None:
+        super().__init__(why)
+        self.given = given
+
+
+def shown(given: object) -> str:
+    """As TOML has it, and no longer than a line."""
+    text = json.dumps(given, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 def limits(given: object) -> Windows:
     """One limit, several, or none; the shortest span first."""
     return _windows(given, _limit)
+
+
+def counts(given: object) -> Windows:
+    """The same of different things, each of which is kept for as long as the span."""
+    windows = limits(given)
+    if any(one.limit > MOST_DIFFERENT for one in windows):
+        raise WordError(given, f'is too large; at most {MOST_DIFFERENT} different ones, and "none" is no limit')
+    return windows
 
 
 def sizes(given: object) -> Windows:
@@ -73,13 +100,13 @@ def spell_sizes(windows: Windows) -> str | list[str]:
 def country(given: object) -> str:
     """In capitals."""
     if not isinstance(given, str):
-        raise ValueError('is no country; write two capital letters, such as "DE"')
+        raise WordError(given, 'is no country; write two letters in quotes, such as "DE"')
     if given in COUNTRIES or given == UNKNOWN_COUNTRY:
         return given
     meant = _OFTEN_MEANT.get(given.upper(), given.upper())
     if meant in COUNTRIES:
-        raise ValueError(f'is no country; did you mean "{meant}"?')
-    raise ValueError('is no country; write its two letters of ISO 3166-1, such as "DE", or "??" for an unknown one')
+        raise WordError(given, f'is no country; did you mean "{meant}"?')
+    raise WordError(given, 'is no country; write one of ISO 3166-1 such as "DE", or "??" for an unknown one')
 
 
 def asn(given: object) -> int:
@@ -87,7 +114,7 @@ def asn(given: object) -> int:
     match = _ASN.fullmatch(given) if isinstance(given, str) else None
     number = int(match[1]) if match else given
     if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LAST_ASN:
-        raise ValueError('is no autonomous system; write its number, such as 3320 or "AS3320"')
+        raise WordError(given, 'is no autonomous system; write its number, such as 3320 or "AS3320"')
     return number
 
 
@@ -97,7 +124,7 @@ def end_of(given: object) -> float:
         return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
     if isinstance(given, date):
         return datetime.combine(given + timedelta(days=1), time(), UTC).timestamp()
-    raise ValueError("is no date; write the last day, such as 2027-01-14, without quotes")
+    raise WordError(given, "is no date; write the last day, such as 2027-01-14, without quotes")
 
 
 def spell_end(until: float) -> date | datetime:
@@ -106,53 +133,52 @@ def spell_end(until: float) -> date | datetime:
     return (moment - timedelta(days=1)).date() if moment.time() == time() else moment
 
 
-def _windows(given: object, read: "_Reader") -> Windows:
+def _windows(given: object, read: Callable[[object], Window]) -> Windows:
     if given == NO_LIMIT:
         return ()
     if isinstance(given, list) and not given:
-        raise ValueError('is empty; for no limit at all write "none"')
+        raise WordError(given, 'is empty; for no limit at all write "none"')
     several = given if isinstance(given, list) else [given]
     windows = sorted((read(one) for one in several), key=lambda window: window.seconds)
-    for shorter, longer in zip(windows, windows[1:], strict=False):
-        _check_order(shorter, longer)
+    for shorter, longer in pairwise(windows):
+        if fault := _fault_of(shorter, longer):
+            raise WordError(given, fault)
     return tuple(windows)
 
 
-def _check_order(shorter: Window, longer: Window) -> None:
+def _fault_of(shorter: Window, longer: Window) -> str:
     span = _spell_span(shorter.seconds)
     if shorter.seconds == longer.seconds:
-        raise ValueError(f"has two limits for the same span, {span}; write one of them")
+        return f"has two limits for the same span, {span}; write one of them"
     if shorter.limit > longer.limit:
-        raise ValueError(
-            f"allows more in {_with_article(span)} than in {_with_article(_spell_span(longer.seconds))}; "
-            "the longer span has the larger limit"
-        )
+        return f"allows more in {_with_article(span)} than in {_with_article(_spell_span(longer.seconds))}"
+    return ""
 
 
 def _limit(given: object) -> Window:
     match = _LIMIT.fullmatch(given.strip()) if isinstance(given, str) else None
     if not match:
-        raise ValueError('is no limit; write one such as "50/hour", "500/day" or "100/10 minutes", several in a list, or "none"')
+        raise WordError(given, f"is no limit; {_LIMIT_FORMS}")
     number = int(match["number"])
     if number > MOST:
-        raise ValueError(f'is too large; at most {MOST}, and "none" is no limit')
+        raise WordError(given, f'is too large; at most {MOST}, and "none" is no limit')
     return Window(number, _seconds(match))
 
 
 def _size(given: object) -> Window:
     match = _SIZE.fullmatch(given.strip()) if isinstance(given, str) else None
     if not match:
-        raise ValueError('is no limit of octets; write one such as "100 MB/day" or "1 GB/hour", several in a list, or "none"')
+        raise WordError(given, f"is no limit of octets; {_SIZE_FORMS}")
     number = int(match["number"]) * _SIZES[match["unit"]]
     if number > MOST_BYTES:
-        raise ValueError('is too large; at most 1000000 GB, and "none" is no limit')
+        raise WordError(given, 'is too large; at most 1000000 GB, and "none" is no limit')
     return Window(number, _seconds(match))
 
 
 def _seconds(match: re.Match[str]) -> float:
     seconds = int(match["times"] or 1) * _SPANS[match["span"]]
     if seconds > LONGEST_S:
-        raise ValueError("has too long a span; at most 31 days")
+        raise WordError(match[0], "has too long a span; at most 31 days")
     return seconds
 
 

@@ -51,9 +51,7 @@ class Atlas:
         number = next(self._numbers)
         first = _FIRST_IPV6 + (number << 80) if is_ipv6 else _FIRST_IPV4 + (number << 8)
         name = network_of(str(ipaddress.IPv6Address(first) if is_ipv6 else ipaddress.IPv4Address(first)))
-        origin = Origin(
-            network=name, asn=asn, country=country, is_hosting=is_hosting, is_mobile=is_mobile, pool=pool
-        )
+        origin = Origin(network=name, asn=asn, country=country, is_hosting=is_hosting, is_mobile=is_mobile, pool=pool)
         self._origins[name] = origin
         return Network(origin, first, is_ipv6)
 

@@ -12,13 +12,17 @@ from sqlalchemy import String, and_, bindparam, literal_column, select, union_al
 
 from policy import scram
 from policy.contract import Grants, Owned, canonical_address, canonical_login
-from policy.engine.gates import Entrance, refusal_at_gates
-from policy.engine.rules import Profile
-from policy.store.handles import Kind, Scope, digest, nobodys_salt, nonce_key, sealed
-from policy.store.models import Addresses, Credentials, Identities, Networks, SendAs
+from policy.engine.ladder import Standing
+from policy.engine.places import History
+from policy.engine.rulebook import Limits
+from policy.store.handles import Kind, digest, nobodys_salt, nonce_key, sealed
+from policy.store.models import Addresses, Credentials, Identities, Networks, SendAs, Standings
 from policy.store.reader import Reader
+from policy.store.standings import standing_of
 from policy.store.statements import Prepared, prepared
 from policy.store.traps import SETTLED_DAYS
+
+_COUNTED_EVERY_S = 600.0
 
 
 class Found(NamedTuple):
@@ -46,6 +50,20 @@ class Found(NamedTuple):
     network_used_at: float | None  # when a login from this network was last written down; None: there was none
     network_days: int | None
     network_confirmed_at: float | None
+    profile: str
+    step: int | None
+    step_everywhere: bool | None
+    step_since: float | None
+
+    @property
+    def network_history(self) -> History | None:
+        """What the network is to its identity."""
+        return _history(self.network_used_at, self.network_days, self.network_confirmed_at)
+
+    @property
+    def standing(self) -> Standing:
+        """Where its identity stands."""
+        return standing_of(self.step, self.step_everywhere, self.step_since)
 
     @property
     def has_history(self) -> bool:
@@ -56,6 +74,29 @@ class Found(NamedTuple):
     def is_settled(self) -> bool:
         """Whether the network is the owner's beyond doubt, see policy.store.traps."""
         return (self.network_days or 0) >= SETTLED_DAYS or self.network_confirmed_at is not None
+
+
+class FoundIdentity(NamedTuple):
+    """An identity, in the order of _IDENTITY, and what one network is to it."""
+
+    id: int
+    name: str
+    profile: str
+    suspended_at: float | None
+    network_used_at: float | None
+    network_days: int | None
+    network_confirmed_at: float | None
+    step: int | None
+    step_everywhere: bool | None
+    step_since: float | None
+
+    @property
+    def network_history(self) -> History | None:
+        return _history(self.network_used_at, self.network_days, self.network_confirmed_at)
+
+    @property
+    def standing(self) -> Standing:
+        return standing_of(self.step, self.step_everywhere, self.step_since)
 
 
 _COLUMNS = (
@@ -82,11 +123,16 @@ _COLUMNS = (
         Networks.last_used_at,
         Networks.days,
         Networks.confirmed_at,
+        Identities.profile,
+        Standings.step,
+        Standings.everywhere,
+        Standings.since,
     )
     .join(Identities, Identities.id == Credentials.identity_id)
     .outerjoin(
         Networks, and_(Networks.identity_id == Credentials.identity_id, Networks.network == bindparam("network"))
     )
+    .outerjoin(Standings, Standings.identity_id == Credentials.identity_id)
 )
 _OIDC = literal_column(f"'{Kind.OIDC}'", String)
 _BY_LOGIN = prepared(_COLUMNS.where(Credentials.login == bindparam("wanted")))
@@ -106,17 +152,35 @@ _OWNER = prepared(
     .join(Addresses, Addresses.identity_id == Identities.id)
     .where(Addresses.address == bindparam("asked"))
 )
+_IDENTITY = prepared(
+    select(
+        Identities.id,
+        Identities.name,
+        Identities.profile,
+        Identities.suspended_at,
+        Networks.last_used_at,
+        Networks.days,
+        Networks.confirmed_at,
+        Standings.step,
+        Standings.everywhere,
+        Standings.since,
+    )
+    .outerjoin(Networks, and_(Networks.identity_id == Identities.id, Networks.network == bindparam("network")))
+    .outerjoin(Standings, Standings.identity_id == Identities.id)
+    .where(Identities.name == bindparam("asked"))
+)
+_USERS = prepared("SELECT count(DISTINCT identity_id) FROM address WHERE address LIKE :ending")
 _NAME = prepared(select(Identities.name).where(Identities.name == bindparam("asked")))
 
 
 class Directory:
-    """`key` is the digest key, `recipients_per_message` the grant of every credential."""
+    """`key` is the digest key."""
 
-    def __init__(self, reader: Reader, key: bytes, recipients_per_message: int) -> None:
+    def __init__(self, reader: Reader, key: bytes) -> None:
         self._reader = reader
         self._key = key
-        self._recipients_per_message = recipients_per_message
         self._nonce_key = nonce_key(key)
+        self._users = dict[str, tuple[float, int]]()  # by domain of ours: when it was counted, and how many there were
         self._nobodys_digest = secrets.token_bytes(32)
         self._nobodys_keys = scram.Keys(b"", scram.ITERATIONS, secrets.token_bytes(32), secrets.token_bytes(32))
 
@@ -163,28 +227,38 @@ class Directory:
 
     # What follows from it
 
-    async def grants(self, found: Found) -> Grants:
+    async def grants(self, found: Found, limits: Limits) -> Grants:
         return Grants(
             credential=found.id,
             login=found.login,
             identity=found.identity,
-            owned=await self._owned(found.identity_id),
-            recipients_per_message=self._recipients_per_message,
+            owned=await self.owned(found.identity_id),
+            recipients_per_message=limits.recipients_per_message,
+            sessions=limits.sessions,
         )
 
-    async def profile(self, credential: int, now: float) -> Profile | None:
-        """What the rules need to know of a credential, as it is now; None if there never was one."""
-        found = await self.by_id(credential, "")
-        if not found:
-            return None
-        entrance = Entrance(scope=Scope.SUBMIT, client_address="", now=now)
-        return Profile(
-            identity=found.identity,
-            login=found.login,
-            owned=await self._owned(found.identity_id),
-            active=refusal_at_gates(found, entrance) is None,
-            recipients_per_message=self._recipients_per_message,
+    async def owned(self, identity: int) -> Owned:
+        """All that an identity (its row) may send as."""
+        rows = await self._reader.rows(_OWNED, {"identity": identity})
+        return Owned(
+            addresses=frozenset(address for address, _ in rows if address[0] != "@"),
+            subaddressed=frozenset(address for address, has_subaddresses in rows if has_subaddresses),
+            domains=frozenset(address[1:] for address, _ in rows if address[0] == "@"),
         )
+
+    async def identity_at(self, name: str, network: str) -> FoundIdentity | None:
+        """By its name, with what one network is to it."""
+        rows = await self._reader.rows(_IDENTITY, {"asked": name, "network": network})
+        return FoundIdentity(*rows[0]) if rows else None
+
+    async def users_of(self, domain: str, now: float) -> int:
+        """How many identities have an address in a domain of ours; counted every ten minutes."""
+        counted_at, number = self._users.get(domain, (-_COUNTED_EVERY_S, 0))
+        if now - counted_at >= _COUNTED_EVERY_S:
+            rows = await self._reader.rows(_USERS, {"ending": f"%@{domain}"})
+            number = int(rows[0][0])
+            self._users[domain] = (now, number)
+        return number
 
     async def mailbox(self, name: str) -> str | None:
         """The mailbox that an address belongs to, or that has this very name; None if there is none."""
@@ -201,10 +275,6 @@ class Directory:
         rows = await self._reader.rows(question, {"network": network, **asked})
         return Found(*rows[0]) if rows else None
 
-    async def _owned(self, identity: int) -> Owned:
-        rows = await self._reader.rows(_OWNED, {"identity": identity})
-        return Owned(
-            addresses=frozenset(address for address, _ in rows if address[0] != "@"),
-            subaddressed=frozenset(address for address, has_subaddresses in rows if has_subaddresses),
-            domains=frozenset(address[1:] for address, _ in rows if address[0] == "@"),
-        )
+
+def _history(used_at: float | None, days: int | None, confirmed_at: float | None) -> History | None:
+    return None if used_at is None else History(used_at, used_at, days or 0, confirmed_at)

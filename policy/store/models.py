@@ -141,7 +141,7 @@ class Networks(Base):
     __tablename__ = "network"
     id: Mapped[int] = mapped_column(primary_key=True)
     identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"))
-    network: Mapped[str]
+    network: Mapped[str] = mapped_column(index=True)
     first_used_at: Mapped[float]
     last_used_at: Mapped[float]
     days: Mapped[int]  # how many different days (UTC) saw a login
@@ -429,5 +429,9 @@ class Submissions(Base):
     rulebook: Mapped[str] = mapped_column(server_default="")  # Rulebooks.digest
     origin: Mapped[str] = mapped_column(server_default="")  # its area; `AS3320 DE`
     evidence: Mapped[str] = mapped_column(server_default="")  # JSON: what `sallyport explain` prints
-    marks: Mapped[bytes] = mapped_column(server_default=text("''"))  # of the recipients in their order, 8 octets each
+    new_recipients: Mapped[int] = mapped_column(server_default="0")  # accepted ones that were new
+    known_recipients: Mapped[int] = mapped_column(server_default="0")  # accepted ones that were known, none of ours
+    # Of the recipients that are none of ours, 8 octets each: the new ones, the known ones, and those that are held.
+    marks: Mapped[bytes] = mapped_column(server_default=text("''"))
+    reported: Mapped[bytes] = mapped_column(server_default=text("''"))  # a bit for each mark: its delivery was reported
     __table_args__ = (Index("ix_submission_identity_at", "identity", "at"),)

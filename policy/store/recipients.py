@@ -3,6 +3,8 @@
     KnownRecipients   which of a message's recipients are known: one question of the hot path
     RecipientBook     learns those of a message that went out, within a writer's transaction
 
+history.py learns from the past, for commands.
+
 Marks (policy/marks.py) are kept, never an address. An annual newsletter knows its readers after a year, hence 400 days.
 
 Rows that are too old are not searched for: that would take an index as large as the table. Marks are as good as random,
@@ -20,7 +22,7 @@ from policy.store.transactions import Statements
 KEPT_DAYS = 400
 DAY_S = 86400
 
-_LOOKED_AT = 4  # rows for each mark that is learnt
+LOOKED_AT = 4  # rows for each mark that is learnt
 
 # Marks go as one text, `[17, -4]`: an array in JSON to SQLite, and in other brackets an array to PostgreSQL. However
 # many they are, the statement is one; that costs the same as a statement for each number of marks would.
@@ -49,7 +51,7 @@ _LEARN = Prepared(
         " WHERE known_recipient.last_used_day < excluded.last_used_day"
     ),
 )
-_FORGET = prepared(
+FORGET = prepared(
     "DELETE FROM known_recipient WHERE (identity_id, mark) IN (SELECT identity_id, mark FROM"
     " (SELECT * FROM known_recipient WHERE (identity_id, mark) > (:identity, :mark)"
     " ORDER BY identity_id, mark LIMIT :most) AS next WHERE last_used_day < :oldest)"
@@ -82,8 +84,8 @@ class RecipientBook:
         if not fresh:
             return
         self._statements.execute(_LEARN, {"identity": identity, "marks": json.dumps(fresh), "day": day_of(now)})
-        look = {"identity": identity, "mark": fresh[0], "most": _LOOKED_AT * len(fresh), "oldest": oldest_day(now)}
-        self._statements.execute(_FORGET, look)
+        look = {"identity": identity, "mark": fresh[0], "most": LOOKED_AT * len(fresh), "oldest": oldest_day(now)}
+        self._statements.execute(FORGET, look)
 
 
 def day_of(at: float) -> int:

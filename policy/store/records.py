@@ -5,25 +5,31 @@ without a recipient's address. They go with age, a few with each one that comes.
 leaves behind is charges.py's to say: somebody with a stolen credential could otherwise fill the disk with refusals.
 """
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from struct import Struct
+from typing import Any, NamedTuple
 
 from sqlalchemy import Engine, Select, bindparam, select, update
 
-from policy.contract import MessageFacts, RelayOutcome
-from policy.engine.rules import Profile, Ruling
+from policy.contract import Action, MessageFacts, Outcome
+from policy.engine.judging import Decision
+from policy.engine.profile import Profile
 from policy.store.models import Submissions
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
 
 _DELETED_AT_ONCE = 3  # more than one comes in
 _NAME_LIMIT = 255  # what a client may choose is cut to the longest that is a name
+_MARK = Struct(">q")
 
 _INSERT = prepared(  # an id that comes twice stays what it was
     "INSERT INTO submission (id, at, session, identity, login, listener, client_address, client_name, reverse_path, "
-    "recipients, message_bytes, action, reason, outcome, queue_id) VALUES (:id, :at, :session, :identity, :login, "
-    ":listener, :client_address, :client_name, :reverse_path, :recipients, :message_bytes, :action, :reason, :outcome, "
-    ":queue_id) ON CONFLICT DO NOTHING"
+    "recipients, message_bytes, action, reason, outcome, queue_id, held, rule, rulebook, origin, evidence, "
+    "new_recipients, known_recipients, marks) VALUES (:id, :at, :session, :identity, :login, :listener, "
+    ":client_address, :client_name, :reverse_path, :recipients, :message_bytes, :action, :reason, '', '', :held, "
+    ":rule, :rulebook, :origin, :evidence, :new_recipients, :known_recipients, :marks) ON CONFLICT DO NOTHING"
 )
 _FORGET = prepared(
     "DELETE FROM submission WHERE id IN (SELECT id FROM submission WHERE at < :edge ORDER BY at LIMIT :most)"
@@ -31,8 +37,13 @@ _FORGET = prepared(
 _END = prepared(
     update(Submissions)
     .where(Submissions.id == bindparam("ended"))
-    .values(outcome=bindparam("what"), queue_id=bindparam("whose"))
+    .values(outcome=bindparam("what"), queue_id=bindparam("whose"), held_queue_id=bindparam("whose_held"))
 )
+_REACHED = prepared(
+    "SELECT identity.id, submission.marks, submission.new_recipients + submission.known_recipients FROM submission"
+    " JOIN identity ON identity.name = submission.identity WHERE submission.id = :asked"
+)
+_REPORT = prepared(update(Submissions).where(Submissions.id == bindparam("asked")).values(reported=bindparam("bits")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,23 @@ class Submission:
     reason: str
     outcome: str
     queue_id: str
+    held_queue_id: str
+    held: int
+    rule: str
+    rulebook: str
+    origin: str
+    evidence: str  # JSON
+    new_recipients: int
+    known_recipients: int
+    marks: bytes
+    reported: bytes
+
+
+class Reached(NamedTuple):
+    """Whose submission it was, and the recipients outside of this server that it went to."""
+
+    identity: int
+    marks: tuple[int, ...]
 
 
 class Records:
@@ -63,8 +91,12 @@ class Records:
         self._statements = statements
         self._kept_s = kept_s
 
-    def add_submission(self, facts: MessageFacts, profile: Profile | None, ruling: Ruling, now: float) -> None:
+    def add_submission(
+        self, facts: MessageFacts, profile: Profile | None, decision: Decision, rulebook: str, now: float
+    ) -> None:
+        """`profile` is None where there never was such a credential; `rulebook` the digest of the policy in force."""
         self._statements.execute(_FORGET, {"edge": now - self._kept_s, "most": _DELETED_AT_ONCE})
+        new, known, held = _sorted_marks(profile, decision)
         self._statements.execute(
             _INSERT,
             {
@@ -79,15 +111,87 @@ class Records:
                 "reverse_path": facts.reverse_path,
                 "recipients": len(facts.recipients),
                 "message_bytes": facts.message_bytes,
-                "action": ruling.action.value,
-                "reason": ruling.reason.value if ruling.reason else "",
-                "outcome": "",
-                "queue_id": "",
+                "action": decision.action.value,
+                "reason": decision.reason.value if decision.reason else "",
+                "held": len(decision.held) if decision.action is Action.ACCEPT else _all_if_held(facts, decision),
+                "rule": decision.rule,
+                "rulebook": rulebook,
+                "origin": profile.place.origin.area if profile else "",
+                "evidence": evidence_of(decision, profile),
+                "new_recipients": len(new),
+                "known_recipients": len(known),
+                "marks": b"".join(_MARK.pack(mark) for mark in (*new, *known, *held)),
             },
         )
 
-    def end_submission(self, submission: str, outcome: RelayOutcome, queue_id: str) -> None:
-        self._statements.execute(_END, {"ended": submission, "what": outcome.value, "whose": queue_id})
+    def end_submission(self, submission: str, outcome: Outcome) -> None:
+        self._statements.execute(
+            _END,
+            {
+                "ended": submission,
+                "what": outcome.outcome.value,
+                "whose": outcome.queue_id,
+                "whose_held": outcome.held_queue_id,
+            },
+        )
+
+    def reached(self, submission: str) -> Reached | None:
+        """None where the record, or its identity, is gone."""
+        for identity, marks, number in self._statements.execute(_REACHED, {"asked": submission}).fetchall():
+            return Reached(identity, unpacked(marks)[:number])
+        return None
+
+    def note_reported(self, submission: str, places: Sequence[int], before: bytes) -> None:
+        """Deliveries to the recipients at these places of the marks were reported; `before` are those until now."""
+        bits = int.from_bytes(before) | sum(1 << place for place in set(places))
+        octets = bits.to_bytes((bits.bit_length() + 7) // 8)
+        self._statements.execute(_REPORT, {"asked": submission, "bits": octets})
+
+
+def unpacked(marks: bytes) -> tuple[int, ...]:
+    return tuple(mark for (mark,) in _MARK.iter_unpack(marks))
+
+
+def evidence_of(decision: Decision, profile: Profile | None) -> str:
+    """JSON: what `sallyport explain` prints."""
+    place = profile.place if profile else None
+    return json.dumps(
+        {
+            "rule": decision.rule,
+            "facts": decision.facts,
+            "stood": [
+                [one.rule, one.key, one.limit, one.seconds, one.before, one.after, one.is_enforced]
+                for one in decision.stood
+            ],
+            "signals": [[one.kind, one.evidence] for one in decision.signals],
+            "observed": decision.observed,
+            "standing": [decision.standing.step, decision.standing.everywhere],
+            "place": [
+                place.origin.network,
+                place.origin.area,
+                "settled" if place.is_settled else "probation",
+                place.is_home,
+            ]
+            if place
+            else None,
+        },
+        separators=(",", ":"),
+    )
+
+
+def _sorted_marks(profile: Profile | None, decision: Decision) -> tuple[list[int], list[int], list[int]]:
+    """Of the recipients outside of this server: new and known ones that it goes to, and those that it is held for."""
+    new, known, held = list[int](), list[int](), list[int]()
+    for place, one in enumerate(profile.recipients if profile else ()):
+        if one.is_internal:
+            continue
+        goes = decision.action is Action.ACCEPT and place not in decision.held
+        (held if not goes else new if one.is_new else known).append(one.mark)
+    return new, known, held
+
+
+def _all_if_held(facts: MessageFacts, decision: Decision) -> int:
+    return len(facts.recipients) if decision.action is Action.HOLD else 0
 
 
 def find_submission(engine: Engine, submission: str) -> Submission | None:

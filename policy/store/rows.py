@@ -81,6 +81,17 @@ class Decoy:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredExemption:
+    """What the gates let through for one identity until a time."""
+
+    identity: str
+    country: str
+    ends_at: float
+    created_at: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
     """A source network that an identity has logged in from, or that somebody said is its owner's."""
 

@@ -9,8 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-KINDS = ("S:", "S+", "C:", "C!", "T:", "X:", "N:", "N!", "A:")
-DIRECTIVES = ("begin", "listener", "client certificate", "setting", "policy setting", "policy", "next hop")
+KINDS = ("S:", "S+", "C:", "C!", "T:", "X:", "N:", "N!", "H:", "H!", "A:")
+DIRECTIVES = (
+    "begin",
+    "listener",
+    "client certificate",
+    "setting",
+    "policy setting",
+    "policy",
+    "next hop",
+    "hold listener",
+)
 
 _LINE = re.compile(rf"(?P<client>2?)(?P<kind>{'|'.join(map(re.escape, KINDS))}) ?(?P<text>.*)")
 _DIRECTIVE = re.compile(rf"(?P<name>{'|'.join(DIRECTIVES)}): (?P<value>.+)")

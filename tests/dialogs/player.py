@@ -9,6 +9,7 @@ from collections.abc import Callable
 from harness import HOSTNAME
 from notation import Dialog, Line, filled_in, octets, pattern
 from scram_client import ScramClient
+from scripted import ScriptedNextHop
 from stages import SENDER, Stage, Theatre
 from wire import Wire
 
@@ -37,8 +38,10 @@ class Player:
             "S+": lambda client, text: self._hear(client.reply(), text),
             "T:": self._start_tls,
             "X:": self._end,
-            "N:": lambda _, text: self._look_at_next_hop(text, is_there=True),
-            "N!": lambda _, text: self._look_at_next_hop(text, is_there=False),
+            "N:": lambda _, text: self._look_at(self._stage.next_hop, text, is_there=True),
+            "N!": lambda _, text: self._look_at(self._stage.next_hop, text, is_there=False),
+            "H:": lambda _, text: self._look_at(self._stage.holding, text, is_there=True),
+            "H!": lambda _, text: self._look_at(self._stage.holding, text, is_there=False),
             "A:": lambda _, text: self._administer(text),
         }
 
@@ -113,10 +116,10 @@ class Player:
         how = self._broken or client.ended()
         assert pattern(text).fullmatch(how), f"the connection ended with: {how or 'an orderly end'}"
 
-    def _look_at_next_hop(self, text: str, *, is_there: bool) -> None:
+    def _look_at(self, hop: ScriptedNextHop, text: str, *, is_there: bool) -> None:
         wanted = pattern(self._words(text))
-        lines = [*self._stage.next_hop.commands]
-        for heard in self._stage.next_hop.heard:
+        lines = [*hop.commands]
+        for heard in hop.heard:
             lines += heard.content.split(b"\r\n")
         found = any(wanted.fullmatch(line.decode(errors="replace")) for line in lines)
         got = "\n".join(line.decode(errors="replace") for line in lines)

@@ -51,6 +51,7 @@ class Stage:
 
     sallyport: Sallyport
     next_hop: ScriptedNextHop
+    holding: ScriptedNextHop  # the listener for what is held
     policy: ScriptedPolicy | None
     login: Login
     ports: dict[str, int]
@@ -60,6 +61,7 @@ class Stage:
         until(lambda: self.sessions() == 0, "no session is left over")
         script = dict(_scripted(value) for value in dialog.all("next hop") if "offer" not in value)
         self.next_hop.behave(script)
+        self.holding.behave(dict(_scripted(value) for value in dialog.all("hold listener")))
         if any(value.startswith("stops to offer ") for value in dialog.all("next hop")):
             gone = {value.rpartition(" ")[2] for value in dialog.all("next hop")}
             self.next_hop.offers = tuple(one for one in self.next_hop.offers if one not in gone)
@@ -79,6 +81,7 @@ class Stage:
     def stop(self) -> None:
         self.sallyport.gateway.stop()
         self.next_hop.stop()
+        self.holding.stop()
         if self.policy:
             self.policy.stop()
 
@@ -92,12 +95,15 @@ def _scripted(value: str) -> tuple[str, str]:
 
 
 def _answers(value: str) -> dict[str, str | None]:
-    """`down`, `down at the message`, `answers {"action": "reject"}` (to the message)."""
+    """`down`, `down at the message`, `answers {"action": "reject"}` (to the message), `answers {...} to connect`."""
     if value == "down":
-        return {"login": None, "message": None}
+        return {"connect": None, "login": None, "message": None}
     if value == "down at the message":
         return {"message": None}
     assert value.startswith("answers "), value
+    answer, _, question = value.removeprefix("answers ").rpartition(" to ")
+    if question in ("connect", "login"):
+        return {question: answer}
     return {"message": value.removeprefix("answers ")}
 
 
@@ -150,11 +156,13 @@ class Theatre:
 
     def _open(self, dialog: Dialog, key: Key) -> Stage:
         next_hop = ScriptedNextHop(offers=tuple(_offered(dialog.all("next hop")))).start()
+        holding = ScriptedNextHop().start()
         settings, policy_settings = (_settings(dialog.all(name)) for name in ("setting", "policy setting"))
         gone = self.folder / "gone"
         gone.mkdir(exist_ok=True)
         settings = {name: value.replace("{gone}", str(gone)) for name, value in settings.items()}
-        settings = {"GATEWAY_WORKERS": "1", "GATEWAY_LISTENERS": "[]"} | settings
+        always = {"GATEWAY_WORKERS": "1", "GATEWAY_LISTENERS": "[]", "GATEWAY_HOLD_RELAY": f"127.0.0.1:{holding.port}"}
+        settings = always | settings
         folder = self.folder / f"stage-{len(list(self.folder.iterdir()))}" if policy_settings else self.main.folder
         one = Sallyport(folder, next_hop.port, policy_settings, settings)
         policy, login = None, self.login
@@ -173,7 +181,7 @@ class Theatre:
             ports |= {name: free_port() for name in _OWN_LISTENERS}
             one.gateway.environment |= self._listeners(ports)
         one.gateway.log = folder / f"gateway-{one.submission_port}.log"
-        stage = Stage(one, next_hop, policy, login, ports)
+        stage = Stage(one, next_hop, holding, policy, login, ports)
         _start(one.gateway, (*ports.values(), one.status_port))
         gone.rmdir()
         if "GATEWAY_SHED_LAG_S" in settings:

@@ -131,7 +131,7 @@ def _undotted(octets: BinaryIO) -> bytes:
 
 
 class ScriptedPolicy:
-    """Asks the real policy on `behind`, until `answers` has an answer for a question ("login", "message").
+    """Asks the real policy on `behind`, until `answers` has an answer for a question ("connect", "login", "message").
 
     An answer of None is a failure: 500.
     """
@@ -140,6 +140,7 @@ class ScriptedPolicy:
         self.port = free_port()
         self.answers: dict[str, str | None] = {}
         self.asked = Counter[str]()
+        self.bodies: dict[str, bytes] = {}  # the last question of each kind
         policy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -149,6 +150,7 @@ class ScriptedPolicy:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 question = self.path.rpartition("/")[2]
                 policy.asked[question] += 1
+                policy.bodies[question] = body
                 if question in policy.answers:
                     answer = policy.answers[question]
                     status, octets = (500, b"") if answer is None else (200, answer.encode())

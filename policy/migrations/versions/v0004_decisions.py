@@ -12,7 +12,10 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-_OF_SUBMISSIONS = ("held_queue_id", "held", "rule", "rulebook", "origin", "evidence", "marks")
+_OF_SUBMISSIONS = (
+    "held_queue_id", "rule", "rulebook", "origin", "evidence", "held", "new_recipients", "known_recipients", "marks",
+    "reported",
+)  # fmt: skip
 
 
 def upgrade() -> None:
@@ -23,8 +26,10 @@ def upgrade() -> None:
     _create_members()
     for name in ("held_queue_id", "rule", "rulebook", "origin", "evidence"):
         op.add_column("submission", sa.Column(name, sa.String, nullable=False, server_default=""))
-    op.add_column("submission", sa.Column("held", sa.Integer, nullable=False, server_default="0"))
-    op.add_column("submission", sa.Column("marks", sa.LargeBinary, nullable=False, server_default=sa.text("''")))
+    for name in ("held", "new_recipients", "known_recipients"):
+        op.add_column("submission", sa.Column(name, sa.Integer, nullable=False, server_default="0"))
+    for name in ("marks", "reported"):
+        op.add_column("submission", sa.Column(name, sa.LargeBinary, nullable=False, server_default=sa.text("''")))
 
 
 def _create_memory() -> None:
@@ -98,6 +103,7 @@ def _create_lists() -> None:
         "exemption", _number("identity_id"), _text("country"), _moment("until"), _moment("created_at"), _text("note")
     )
     op.create_index("ix_exemption_identity_id", "exemption", ["identity_id"])
+    op.create_index("ix_network_network", "network", ["network"])
     _create(
         "listed",
         *[_text(name) for name in ("side", "network", "login", "reason")],
@@ -192,6 +198,7 @@ def _moment(name: str, *, nullable: bool = False) -> sa.Column[object]:
 
 def downgrade() -> None:
     """Held mail stays where it is; what was charged on several counters stays charged on one."""
+    op.drop_index("ix_network_network", "network")
     for name in _OF_SUBMISSIONS:
         op.drop_column("submission", name)
     op.execute("DELETE FROM charge WHERE key NOT LIKE 'recipients:%' AND key NOT LIKE 'refusals:%'")

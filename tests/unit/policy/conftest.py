@@ -13,29 +13,29 @@ from sqlalchemy import Engine
 
 import postgresql
 from policy.alerts import Alerts, Mailing
+from policy.assembly import Parts, assemble
 from policy.brain import Brain
-from policy.bridges.opened import Bridges
-from policy.budgets.stored import StoredBudgets
-from policy.engine.charges import Window
-from policy.engine.guessing import Walls
-from policy.foreign import ForeignSecrets
-from policy.logins import Logins
-from policy.proofs import Prover
+from policy.engine.rulebook import Rulebook
+from policy.geo.atlas import Atlas
+from policy.rulebook import parse
 from policy.store.audit import Actor
 from policy.store.database import Location, migrate, open_database
 from policy.store.directory import Directory
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.reader import open_reader
-from policy.store.records import Records
-from policy.store.revocations import Feed
 from policy.store.transactions import Transactions, open_transactions
-from policy.store.traps import TrapRecords, Traps
-from policy.store.uses import Uses
-from policy.store.writer import Writer
 
 T = 1_000_000.0  # any moment
 ACTOR = Actor("cli:test", "localhost")
-WINDOWS = (Window(5, 600.0), Window(8, 3600.0))
+# Rates alone, and small ones.
+RATES = """
+[profiles.person]
+recipients-per-message = 50
+recipients = ["5/10 minutes", "8/hour"]
+new-recipients = "none"
+probation-new-recipients = "none"
+probation-recipients = "none"
+"""
 
 
 @pytest.fixture(scope="session")
@@ -111,7 +111,7 @@ def store(engine: Engine, key: bytes) -> IdentityStore:
 @pytest.fixture
 async def directory(database: Location, key: bytes) -> AsyncIterator[Directory]:
     """What the services ask of it."""
-    made = Directory(open_reader(database), key, recipients_per_message=50)
+    made = Directory(open_reader(database), key)
     yield made
     await made.close()
 
@@ -124,37 +124,39 @@ def ada(store: IdentityStore) -> NewCredential:
 
 
 @pytest.fixture
+def rulebook() -> Rulebook:
+    """The policy in force."""
+    return parse(RATES, "test")
+
+
+@pytest.fixture
 def told() -> list[tuple[str, str]]:
     """What the administrator is told: kind and subject."""
     return []
 
 
 @pytest.fixture
-async def brain(statements: Transactions, directory: Directory, told: list[tuple[str, str]]) -> AsyncIterator[Brain]:
+async def brain(
+    statements: Transactions, directory: Directory, told: list[tuple[str, str]], rulebook: Rulebook
+) -> AsyncIterator[Brain]:
     """All of policy but its HTTP. The clock stands at T."""
-    writer = Writer(statements, patience_s=0)
-    logins = Logins(
-        prover=Prover(directory=directory, bridges=Bridges(), foreign=ForeignSecrets()),
-        walls=Walls(bytes(32)),
-        traps=Traps(directory._reader),
-        trap_records=TrapRecords(statements),
-        uses=Uses(statements),
-        writer=writer,
-        unwalled=(ip_network("203.0.113.0/24"),),
-        tell=lambda kind, subject, _lines: told.append((kind, subject)),
-    )
-    made = Brain(
-        feed=Feed(directory._reader),
-        pickup=None,
-        directory=directory,
-        logins=logins,
-        alerts=Alerts(Mailing(relay="", recipient="", author="", hostname=""), lambda: T),
-        budgets=StoredBudgets(statements),
-        records=Records(statements, kept_s=86400.0),
-        writer=writer,
-        recipient_windows=WINDOWS,
-        clock=lambda: T,
+    made = assemble(
+        Parts(
+            reader=directory._reader,
+            transactions=statements,
+            key=bytes(range(32)),
+            rulebook=lambda: rulebook,
+            atlas=Atlas(None, None),
+            alerts=Alerts(Mailing(relay="", recipient="", author="", hostname=""), lambda: T),
+            clock=lambda: T,
+            domains=("example.org",),
+            unwalled=(ip_network("203.0.113.0/24"),),
+            walls_key=bytes(32),
+            submissions_kept_s=86400.0,
+            patience_s=0,
+            tell=lambda kind, subject, _lines: told.append((kind, subject)),
+        )
     )
     yield made
     await made.writer.close()
-    await logins.close()
+    await made.logins.close()

@@ -1,0 +1,202 @@
+"""COMMANDS: what each command of the API does.
+
+allow asks, in this order:
+
+    containment    a locked or suspended identity is refused; a locked one but for the networks that are its home
+    allow list     whoever is on it goes on, whatever comes behind
+    block list     whoever is on it does not
+    the gate       of countries and networks, with the exemptions of the identity
+    walls          the same ones that our own logins stand before (engine/guessing.py), and their tarpit
+
+Nothing is counted by it: Dovecot asks twice for each login. A report of a wrong secret counts it, by its hash; two that
+are the same are one. A report of a success makes history of the network, and counts networks, systems and countries.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from policy import log
+from policy.authpolicy import verdicts
+from policy.authpolicy.asked import Asked, Entry, asked, entry, subject, terms
+from policy.authpolicy.verdicts import No, Verdict
+from policy.engine.guessing import Attempt, Walls
+from policy.engine.sources import Network, is_within, network_of
+from policy.store.holders import Holder, Holders
+from policy.store.listed import ListBook, Listing, Lists, Side
+from policy.store.writer import Writer
+
+GATE = "default"  # which gate of the policy these logins meet
+
+Said = Mapping[str, object]
+OK: Said = {"status": "ok"}
+
+
+class Gatekeeper(Protocol):
+    """Who knows the gate, policy/connects.py."""
+
+    async def refusal_at_login(self, identity: int, name: str, gate: str, client_address: str, now: float) -> str: ...
+
+
+class Entrances(Protocol):
+    """Who knows where an identity stands, policy/entrances.py."""
+
+    async def is_locked_out(self, identity: int, client_address: str, now: float) -> bool: ...
+
+    async def entered(self, identity: int, client_address: str, protocol: str, now: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """Put together once at the start. `list_book` works within `writer`."""
+
+    walls: Walls
+    unwalled: tuple[Network, ...]
+    holders: Holders
+    lists: Lists
+    list_book: ListBook
+    gatekeeper: Gatekeeper
+    entrances: Entrances
+    writer: Writer
+    clock: Callable[[], float]
+
+    async def allow(self, said: Said) -> Said:
+        one, now = asked(said), self.clock()
+        holder = await self.holders.of(one.login, network_of(one.client_address))
+        verdict = await self._verdict(one, holder, now)
+        if verdict.status < 0:
+            identity, why = holder.identity if holder else "", verdict.attributes.get("why", "listed")
+            log.auth_policy_refused(identity, one.client_address, one.protocol, why)
+        return verdict.as_json()
+
+    async def report(self, said: Said) -> Said:
+        one, now = asked(said), self.clock()
+        holder = await self.holders.of(one.login, network_of(one.client_address))
+        if one.is_guess:
+            network = network_of(one.client_address)
+            until = self.walls.note_wrong(self._attempt(one, holder), one.pwhash.encode(), now)
+            if until:
+                log.network_walled(network, until - now, "guessing at another server")
+        elif one.is_success and holder and one.client_address:
+            await self.entrances.entered(holder.identity_id, one.client_address, one.protocol, now)
+        return OK
+
+    async def reset(self, said: Said) -> Said:
+        """Forget what was tried on a login, or from a network; a wall falls with it."""
+        one = subject(said)
+        self.walls.forget(one.login or None, network_of(one.network) if one.network else None)
+        return OK
+
+    async def stats(self, said: Said) -> Said:
+        """What the walls know, and the lists."""
+        one, now = subject(said), self.clock()
+        holder = await self.holders.of(one.login) if one.login else None
+        network = network_of(one.network) if one.network else None
+        attempt = Attempt(login=one.login or None, network=network, is_known=holder is not None, has_history=False)
+        hits = await self.lists.hits(one.network, one.login, now)
+        tried = self.walls.tried(attempt, now)
+        counts = {"wrong_secrets_15min": tried.lately, "wrong_secrets_24h": tried.in_a_day}
+        if network:
+            counts |= {"logins_1h": tried.logins, "walled_secs": round(tried.walled_s)}
+        return {
+            **_named(one),
+            **_listed("blacklisted", "bl", [hit for hit in hits if hit.side is Side.BLOCK]),
+            **_listed("whitelisted", "wl", [hit for hit in hits if hit.side is Side.ALLOW]),
+            "stats": {"walls": counts},
+        }
+
+    async def ping(self, said: Said) -> Said:  # noqa: ARG002 - the shape of a command
+        return OK
+
+    async def add(self, side: Side, said: Said) -> Said:
+        one, (seconds, reason), now = entry(said), terms(said), self.clock()
+        listing = Listing(side, one.network, one.login, reason, now + seconds)
+        await self.writer.make(partial(self.list_book.add, listing, now))
+        log.auth_policy_listed(side, one.network, seconds, reason)
+        return OK
+
+    async def remove(self, side: Side, said: Said) -> Said:
+        one = entry(said)
+        if await self.writer.make(partial(self.list_book.remove, side, one.network, one.login)):
+            log.auth_policy_unlisted(side, one.network)
+        return OK
+
+    async def all(self, side: Side, said: Said) -> Said:  # noqa: ARG002 - the shape of a command
+        found = await self.lists.all(side, self.clock())
+        name = "bl_entries" if side is Side.BLOCK else "wl_entries"
+        return {name: [_entry_as_json(one) for one in found]}
+
+    async def _verdict(self, one: Asked, holder: Holder | None, now: float) -> Verdict:
+        if holder and await self._is_contained(holder, one, now):
+            return verdicts.no(No.LOCKED)
+        for found in await self.lists.hits(one.client_address, one.login, now):
+            return verdicts.by_list(found)
+        row, name = (holder.identity_id, holder.identity) if holder else (0, "")
+        if await self.gatekeeper.refusal_at_login(row, name, GATE, one.client_address, now):
+            return verdicts.no(No.GATE)
+        attempt = self._attempt(one, holder)
+        if self.walls.wall_for(attempt, now):
+            return verdicts.no(No.WALL)
+        # Owners do not wait: who has a history here goes on at once, whatever others have tried.
+        is_free = attempt.has_history or attempt.network is None
+        return verdicts.YES if is_free else verdicts.after(self.walls.delay_s(attempt, now))
+
+    async def _is_contained(self, holder: Holder, one: Asked, now: float) -> bool:
+        if holder.suspended_at is not None:
+            return True
+        return await self.entrances.is_locked_out(holder.identity_id, one.client_address, now)
+
+    def _attempt(self, one: Asked, holder: Holder | None) -> Attempt:
+        """Who tells no address comes from nowhere that could be walled: a program beside Dovecot."""
+        is_placeless = not one.client_address or is_within(one.client_address, self.unwalled)
+        return Attempt(
+            login=one.login or None,
+            network=None if is_placeless else network_of(one.client_address),
+            is_known=holder is not None,
+            has_history=holder is not None and holder.has_history,
+        )
+
+
+Command = Callable[[Desk, Said], Awaitable[Said]]
+
+# Method and name; those of the lists in the words of the API.
+COMMANDS: Mapping[tuple[str, str], Command] = {
+    ("POST", "allow"): Desk.allow,
+    ("POST", "report"): Desk.report,
+    ("POST", "reset"): Desk.reset,
+    ("POST", "getDBStats"): Desk.stats,
+    ("POST", "addBLEntry"): lambda desk, said: desk.add(Side.BLOCK, said),
+    ("POST", "delBLEntry"): lambda desk, said: desk.remove(Side.BLOCK, said),
+    ("POST", "addWLEntry"): lambda desk, said: desk.add(Side.ALLOW, said),
+    ("POST", "delWLEntry"): lambda desk, said: desk.remove(Side.ALLOW, said),
+    ("GET", "getBL"): lambda desk, said: desk.all(Side.BLOCK, said),
+    ("GET", "getWL"): lambda desk, said: desk.all(Side.ALLOW, said),
+    ("GET", "ping"): Desk.ping,
+}
+
+
+def _named(one: Entry) -> Said:
+    if one.network and one.login:
+        return {"ip_login": f"{one.network}:{one.login}"}
+    return {"ip": one.network} if one.network else {"login": one.login}
+
+
+def _listed(name: str, short: str, found: Sequence[Listing]) -> Said:
+    return {
+        name: bool(found),
+        f"{short}_reason": found[0].reason if found else "",
+        f"{short}_expire": verdicts.moment(found[0].expires_at) if found else "",
+    }
+
+
+def _entry_as_json(one: Listing) -> Said:
+    """An address by itself, as it came, and anything larger as a network."""
+    said: dict[str, object] = {}
+    if one.network:
+        place, _, length = one.network.rpartition("/")
+        is_address = length == ("128" if ":" in place else "32")
+        said |= {"ip": place} if is_address else {"netmask": one.network}
+    if one.login:
+        said["login"] = one.login
+    return said | {"expiration": verdicts.moment(one.expires_at), "reason": one.reason}

@@ -1,0 +1,85 @@
+"""The connect question: may this address talk on this listener? Asked before the greeting, for every connection.
+
+    walls        a network that is walled hears "later" (421), unless somebody's earlier logins make it somebody's own
+    the gate     a country or network that the listener's gate refuses hears "no" (554)
+    exemptions   of anybody, because nobody has a name yet: whoever they are for is asked again at the login
+
+The same gate is asked again at the login (refusal_at_login), with the exemptions of the identity alone.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from policy import log
+from policy.contract import ConnectFacts, ConnectOutcome, ConnectVerdict
+from policy.engine.country_gate import Passage, passage
+from policy.engine.guessing import Walls
+from policy.engine.rulebook import Exemption, Rulebook, Treatment
+from policy.engine.sources import NOWHERE, Network, is_within
+from policy.geo.atlas import Atlas
+from policy.store.exemptions import Exempt
+from policy.store.visited import Visited
+
+_KEPT_S = 10.0  # how long the gateway may keep a verdict: so late a new policy, wall or exemption is heard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connects:
+    """Put together once at the start. `rulebook` gives the policy in force."""
+
+    atlas: Atlas
+    rulebook: Callable[[], Rulebook]
+    walls: Walls
+    unwalled: tuple[Network, ...]
+    exempt: Exempt
+    visited: Visited
+    counts: Counter[ConnectOutcome] = field(default_factory=Counter)
+
+    async def decide(self, facts: ConnectFacts, now: float) -> ConnectVerdict:
+        """The verdict on a connection."""
+        outcome = await self._outcome(facts, now)
+        self.counts[outcome] += 1
+        return ConnectVerdict(outcome=outcome, seconds=_KEPT_S)
+
+    async def refusal_at_login(self, identity: int, name: str, gate: str, client_address: str, now: float) -> str:
+        """Why the gate does not let this identity in from there; empty where it does."""
+        found = await self.passage_of(identity, name, gate, client_address, now)
+        return found.why if found.treatment is Treatment.REFUSE else ""
+
+    async def passage_of(self, identity: int, name: str, gate: str, client_address: str, now: float) -> Passage:
+        """What the gate does with this identity (its row and its name) from there."""
+        found = self._passage(gate, client_address, (), now)
+        if found.treatment is Treatment.ACCEPT:
+            return found
+        of_policy = [one for one in self.rulebook().exemptions if one.identity == name]
+        return self._passage(gate, client_address, [*of_policy, *await self.exempt.of(identity, now)], now)
+
+    async def _outcome(self, facts: ConnectFacts, now: float) -> ConnectOutcome:
+        origin = self.atlas.origin(facts.client_address)
+        if await self._is_walled(facts.client_address, origin.network, now):
+            log.connect_refused(facts, origin.country, origin.asn, "its network is walled")
+            return ConnectOutcome.LATER
+        found = self._passage(facts.gate, facts.client_address, (), now)
+        if found.treatment is Treatment.REFUSE:
+            everybodys = [*self.rulebook().exemptions, *await self.exempt.live(now)]
+            found = self._passage(facts.gate, facts.client_address, everybodys, now)
+        if found.treatment is not Treatment.REFUSE:
+            return ConnectOutcome.ACCEPTED
+        log.connect_refused(facts, origin.country, origin.asn, found.why)
+        return ConnectOutcome.REFUSED
+
+    def _passage(self, gate: str, client_address: str, exemptions: Iterable[Exemption], now: float) -> Passage:
+        return passage(
+            self.rulebook().gate(gate),
+            self.atlas.origin(client_address),
+            exemptions,
+            now,
+            is_vouched=is_within(client_address, self.unwalled),
+        )
+
+    async def _is_walled(self, client_address: str, network: str, now: float) -> bool:
+        """A wall is for strangers: behind it whoever has a history goes on, and only the login tells who that is."""
+        if not self.walls.is_walled(network, now) or is_within(client_address, self.unwalled):
+            return False
+        return network == NOWHERE or not await self.visited.by_anybody(network)

@@ -1,0 +1,51 @@
+"""What Postfix is told for each reason: an action of access(5), and a text for the client. Pure.
+
+The words are those of the gateway (docs/replies.md), so that people find one remedy. The answer to a yes is DUNNO and
+never OK: other restrictions still have their say. To hold is of the whole message, whoever of its recipients is meant.
+"""
+
+from collections.abc import Mapping
+
+from policy.contract import Action, Reason
+from policy.engine.judging import Decision
+
+YES = "DUNNO"
+
+NOBODY_HERE = "550 5.7.1 This login is not known here, ask your administrator"
+NOT_FROM_THERE = "554 5.7.1 No connections from your network"
+LATER = "421 4.7.0 Too many login attempts, try again later"
+
+FOR_REASON: Mapping[Reason, str] = {
+    Reason.CREDENTIAL_REVOKED: "550 5.7.1 This login may not send any more, set the device up anew",
+    Reason.SENDER_NOT_OWNED: "553 5.7.1 Sender address not owned by this login",
+    Reason.AUTHOR_NOT_OWNED: "550 5.7.1 Address in the From header field not owned by this login",
+    Reason.AUTHOR_MISSING: "554 5.6.0 Message has no From header field",
+    Reason.SENDER_FIELD_NOT_OWNED: "550 5.7.1 Address in the Sender or a Resent field not owned by this login",
+    Reason.NAME_SHOWS_ADDRESS: "550 5.7.1 The sender's name shows an address not owned by this login",
+    Reason.TOO_MANY_RECIPIENTS: "550 5.5.3 Too many recipients in one message, send it in several",
+    Reason.BUDGET_TOO_SMALL: "550 5.5.3 More recipients than this login may reach at all, send to fewer",
+    Reason.BUDGET_SPENT: "451 4.7.1 Too many recipients in a short time, try again later",
+    Reason.SLOWED: "451 4.7.1 Mail of this login is slowed down, try again in some minutes",
+    Reason.NEW_RECIPIENTS: "451 4.7.1 Too many new recipients at once, send to some of them later",
+    Reason.PROBATION: "451 4.7.1 More than may be sent from here yet, try again tomorrow or ask your administrator",
+    Reason.HELD: "451 4.7.1 Mail of this login waits for a decision, ask your administrator",
+    Reason.HOLD_FULL: "451 4.7.1 Too much mail of this login waits for a decision, ask your administrator",
+    Reason.RESTRICTED: "550 5.7.1 This login may write to known recipients only, ask your administrator",
+    Reason.LOCKED: "550 5.7.1 This login is locked, ask your administrator",
+    Reason.SERVER_BUDGET_SPENT: "451 4.3.2 Too much mail leaves this server at the moment, try again later",
+}
+
+
+def action_for(decision: Decision) -> str:
+    """The action on the whole message."""
+    if decision.action is Action.HOLD or decision.held:
+        return f"HOLD {decision.reason or Reason.HELD}"
+    if decision.action is Action.ACCEPT:
+        return YES
+    return FOR_REASON[decision.reason or Reason.BUDGET_SPENT]
+
+
+def action_on_recipient(decision: Decision) -> str:
+    """The same on the recipient that is asked about: nothing is held before the message is there."""
+    is_refused = decision.action in (Action.DEFER, Action.REJECT)
+    return action_for(decision) if is_refused else YES

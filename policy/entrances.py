@@ -1,0 +1,146 @@
+"""The login stage in the services: from where somebody comes in who has proven a credential, and with what client.
+
+    logins.py            walls, proof, gates; then this
+    entrances.py         (you are here) the gate of the listener, place, ladder, what is remembered
+    engine/entering.py   decides, and touches nothing
+
+From home, a login asks nothing more and is written down once an hour. The first network that a fresh credential is ever
+used from is vouched for by that: the owner has just set the device up.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from secrets import token_hex
+from typing import NamedTuple
+
+from policy.connects import Connects
+from policy.engine.entering import Entry, Newcomer, enter
+from policy.engine.ladder import Standing, Step
+from policy.engine.places import DAY_S, History, place_of
+from policy.engine.profile import Place
+from policy.engine.rulebook import Rulebook, Treatment
+from policy.engine.sources import NOWHERE, Origin, network_of
+from policy.ledger import Ledger
+from policy.store.areas import AreaBook, Areas
+from policy.store.habits import HabitBook, Habits, Looks, strange_of
+from policy.store.standings import Cause, StandingBook, Standings
+from policy.store.uses import NETWORK_GRAIN_S
+from policy.store.writer import Writer
+from policy.telling import Teller
+
+
+class Comer(NamedTuple):
+    """Who has proven a credential, or was found to by a front of his own."""
+
+    identity_id: int
+    identity: str
+    kind: str  # its profile
+    credential: int  # 0 where it is none of ours
+    is_first_use: bool  # of the credential
+    network: History | None  # the identity's, in this network
+    standing: Standing
+
+
+class Entered(NamedTuple):
+    """`why` he is not let in; empty where he is."""
+
+    why: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entrances:
+    """Put together once at the start. The books work within `writer`."""
+
+    connects: Connects
+    areas: Areas
+    habits: Habits
+    standings: Standings
+    area_book: AreaBook
+    habit_book: HabitBook
+    standing_book: StandingBook
+    rulebook: Callable[[], Rulebook]
+    ledger: Ledger
+    writer: Writer
+    teller: Teller
+
+    async def enter(self, comer: Comer, gate: str, client_address: str, looks: Looks, now: float) -> Entered:
+        """Whether he is let in; counted and written down."""
+        rulebook = self.rulebook()
+        origin = self.connects.atlas.origin(client_address)
+        passage = await self.connects.passage_of(comer.identity_id, comer.identity, gate, client_address, now)
+        known = place_of(origin, {}, comer.network, rulebook, now)
+        if passage.treatment is Treatment.REFUSE:
+            return Entered(passage.why, known)
+        areas = {} if known.is_home else await self.areas.of(comer.identity_id)
+        is_suspect = passage.treatment is not Treatment.ACCEPT
+        place = place_of(origin, areas, comer.network, rulebook, now, is_suspect=is_suspect)
+        if comer.is_first_use and not is_suspect and origin.network != NOWHERE:
+            place = Place(
+                origin=origin, is_settled=True, is_home=place.is_home, is_unseen_area=False, is_unseen_country=False
+            )
+        strange = await self._strange(comer, looks, now)
+        entry = await self._entry(comer, place, strange, client_address, rulebook, now)
+        if entry.is_granted:
+            self._remember(comer, origin, areas.get(origin.area), now)
+        return Entered("" if entry.is_granted else "locked", place)
+
+    async def is_let_in(self, comer: Comer, gate: str, client_address: str, now: float) -> bool:
+        """Whether gate and ladder would let him in. Changes nothing."""
+        passage = await self.connects.passage_of(comer.identity_id, comer.identity, gate, client_address, now)
+        if passage.treatment is Treatment.REFUSE:
+            return False
+        standing = comer.standing.at(now)
+        here = place_of(self.connects.atlas.origin(client_address), {}, comer.network, self.rulebook(), now)
+        return standing.step is not Step.LOCK or (here.is_home and not standing.everywhere)
+
+    async def _entry(
+        self,
+        comer: Comer,
+        place: Place,
+        strange: tuple[str, ...],
+        client_address: str,
+        rulebook: Rulebook,
+        now: float,
+    ) -> Entry:
+        if place.is_settled and not strange and not comer.standing.step:
+            return Entry(is_granted=True, standing=comer.standing)
+        newcomer = Newcomer(
+            identity=comer.identity,
+            kind=comer.kind,
+            place=place,
+            standing=comer.standing,
+            signals=await self.standings.signals(comer.identity_id, now) if comer.standing.step else (),
+            strange=strange,
+        )
+        write = partial(self._write, comer, place, client_address, now)
+        entry: Entry = await self.ledger.settle(partial(enter, newcomer, rulebook, now), token_hex(8), now, write)
+        self.teller.tell(comer.identity, place, entry.signals, comer.standing, entry.standing)
+        return entry
+
+    def _write(self, comer: Comer, place: Place, client_address: str, now: float, entry: Entry) -> None:
+        cause = Cause(comer.credential, "", client_address)
+        self.standing_book.note(comer.identity_id, entry.standing, entry.signals, cause)
+        if entry.is_granted and place.origin.network != NOWHERE:  # first, or there is no day that could be in doubt
+            self.area_book.note(comer.identity_id, place.origin.area, now, is_vouched=comer.is_first_use)
+        if entry.is_doubted:
+            self.area_book.doubt(comer.identity_id, place.origin.area, network_of(client_address), now)
+
+    async def _strange(self, comer: Comer, looks: Looks, now: float) -> tuple[str, ...]:
+        """What is new of the client; what was seen is written down once a day."""
+        if not comer.credential or not looks.seen():
+            return ()
+        habits = await self.habits.of(comer.credential)
+        if any(now - habits.get(one, -DAY_S) >= DAY_S for one in looks.seen().items()):
+            self.writer.make_later(partial(self.habit_book.note, comer.credential, looks, now))
+        return strange_of(looks, habits)
+
+    def _remember(self, comer: Comer, origin: Origin, area: History | None, now: float) -> None:
+        is_due = area is None or now - area.last_used_at >= NETWORK_GRAIN_S
+        # At home the areas were not asked for; the network is due as often, and the area goes with it.
+        if comer.network and area is None and now - comer.network.last_used_at < NETWORK_GRAIN_S:
+            is_due = False
+        if is_due and origin.network != NOWHERE:
+            note = partial(self.area_book.note, comer.identity_id, origin.area, now, is_vouched=comer.is_first_use)
+            self.writer.make_later(note)

@@ -1,0 +1,110 @@
+"""What became of messages in the world: each recipient's delivery, reported at least once, weighed once.
+
+engine/feedback.py decides. A submission knows by a bit for each of its recipients which were reported.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+from secrets import token_hex
+
+from policy.contract import Deliveries, Delivery, DeliveryOutcome
+from policy.engine.feedback import Report, Weighed, weigh
+from policy.engine.profile import Place
+from policy.engine.rulebook import Rulebook
+from policy.engine.sources import Origin
+from policy.ledger import Ledger
+from policy.marks import Marks
+from policy.store.days import DayBook, Days, Done
+from policy.store.directory import Directory
+from policy.store.reader import Reader
+from policy.store.records import Records, unpacked
+from policy.store.standings import Cause, StandingBook, Standings
+from policy.store.statements import prepared
+from policy.telling import Teller
+
+_SUBMISSION = prepared(
+    "SELECT identity, origin, evidence, new_recipients, marks, reported FROM submission WHERE id = :asked"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback:
+    """Put together once at the start. One report at a time: what was reported is read, weighed and written as one."""
+
+    reader: Reader
+    directory: Directory
+    standings: Standings
+    days: Days
+    records: Records
+    standing_book: StandingBook
+    day_book: DayBook
+    marks: Marks
+    rulebook: Callable[[], Rulebook]
+    ledger: Ledger
+    teller: Teller
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def take(self, deliveries: Deliveries, now: float) -> None:
+        """Submissions that nobody remembers, and recipients that were none of theirs, are left out."""
+        by_submission = sorted(deliveries.deliveries, key=attrgetter("submission"))
+        async with self._lock:
+            for submission, reports in groupby(by_submission, key=attrgetter("submission")):
+                await self._weigh(submission, tuple(reports), now)
+
+    async def _weigh(self, submission: str, reports: Sequence[Delivery], now: float) -> None:
+        for name, area, evidence, new, packed, reported in await self.reader.rows(_SUBMISSION, {"asked": submission}):
+            found = await self.directory.identity_at(name, "")
+            places = self._places(reports, unpacked(packed), reported)
+            if not found or not places:
+                return
+            place = _place(area, evidence)
+            unknown_today, recipients_today = await self.days.deliveries(found.id, now)
+            report = Report(
+                identity=name,
+                kind=found.profile,
+                place=place,
+                outcomes=tuple(outcome for at, outcome in places.items() if at < new),
+                likelihood=await self.standings.likelihood(found.id),
+                standing=found.standing,
+                signals=await self.standings.signals(found.id, now),
+                recipients_today=recipients_today,
+                unknown_today=unknown_today,
+            )
+            write = partial(self._write, found.id, submission, tuple(places), reported, now)
+            weighed = await self.ledger.settle(partial(weigh, report, self.rulebook(), now), token_hex(8), now, write)
+            self.teller.tell(name, place, weighed.signals, found.standing, weighed.standing)
+
+    def _places(self, reports: Sequence[Delivery], marks: Sequence[int], reported: bytes) -> dict[int, DeliveryOutcome]:
+        """What is new, by the recipient's place among the marks."""
+        done, at = int.from_bytes(reported), {mark: place for place, mark in reversed(list(enumerate(marks)))}
+        found = {at.get(self.marks.recipient(one.recipient)): one.outcome for one in reports}
+        return {place: one for place, one in found.items() if place is not None and not done >> place & 1}
+
+    def _write(
+        self,
+        identity: int,
+        submission: str,
+        places: Sequence[int],
+        reported: bytes,
+        now: float,
+        weighed: Weighed,
+    ) -> None:
+        self.records.note_reported(submission, places, reported)
+        self.standing_book.note_likelihood(identity, weighed.likelihood, now)
+        self.standing_book.note(identity, weighed.standing, weighed.signals, Cause(submission=submission))
+        if weighed.unknown:
+            self.day_book.add(identity, Done(unknown=weighed.unknown), now)
+
+
+def _place(area: str, evidence: str) -> Place:
+    """From where the message was handed in, as it was seen then."""
+    network, _, standing, is_home = json.loads(evidence or "{}").get("place") or ("", "", "", False)
+    number, _, country = area.removeprefix("AS").rpartition(" ")
+    origin = Origin(network=network, asn=int(number) if number.isdecimal() else 0, country=country)
+    is_settled = standing == "settled"
+    return Place(origin=origin, is_settled=is_settled, is_home=is_home, is_unseen_area=False, is_unseen_country=False)

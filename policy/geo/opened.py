@@ -1,0 +1,51 @@
+"""The atlas of an installation: the databases that the settings name: the shipped ones, or others."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+from policy import log
+from policy.geo.atlas import Atlas
+
+SHIPPED = "shipped"
+SHIPPED_COUNTRIES = Path(__file__).with_name("country.mmdb.xz")
+SHIPPED_ASNS = Path(__file__).with_name("asn.mmdb.xz")
+
+_LOOKED_AT_S = 10.0  # how late a new file is seen
+
+
+def open_atlas(country_db: str, asn_db: str) -> Atlas:
+    """Each is a path, `shipped`, or nothing. Says in the log where there is nothing to look into."""
+    atlas = Atlas(_path(country_db, SHIPPED_COUNTRIES), _path(asn_db, SHIPPED_ASNS))
+    if not atlas.editions:
+        log.geo_database_missing()
+    return atlas
+
+
+def _path(given: str, shipped: Path) -> Path | None:
+    if given == SHIPPED:
+        return shipped
+    return Path(given) if given else None
+
+
+class Watch:
+    """Looks at the files of an atlas now and then, and reads those that are new in a thread."""
+
+    def __init__(self, atlas: Atlas, every_s: float = _LOOKED_AT_S) -> None:
+        self._atlas = atlas
+        self._every_s = every_s
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._go_on())
+
+    async def close(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _go_on(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            await asyncio.to_thread(self._atlas.refresh)

@@ -1,0 +1,303 @@
+"""The message stage in the services: the profile read, the engine asked, charges and record written in one step.
+
+brain.py            one message of the gateway, one report
+delegation/         one message of a front that has its own logins
+judge.py            (you are here) profile, decision, record
+engine/judging.py   decides, and touches nothing
+ledger.py           charges and records, in one commit where the counts are in the database
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from secrets import randbits
+
+from policy.connects import Connects
+from policy.contract import Action, MessageFacts, Outcome, Owned, Reason, RelayOutcome, canonical_address
+from policy.delegation.handed import Handed
+from policy.engine.budget import Sum, Take
+from policy.engine.charges import REFUSALS_KEPT
+from policy.engine.gates import Entrance, refusal_at_gates
+from policy.engine.judging import Decision, Judging, judge
+from policy.engine.ladder import Standing
+from policy.engine.places import History, place_of
+from policy.engine.profile import Place, Profile, Recipient
+from policy.engine.rulebook import Rulebook, Treatment
+from policy.engine.rules import Stage
+from policy.engine.sources import network_of
+from policy.ledger import Ledger
+from policy.marks import Marks
+from policy.store.areas import AreaBook, Areas
+from policy.store.days import DayBook, Days, Done
+from policy.store.directory import Directory, Found
+from policy.store.handles import Scope
+from policy.store.recipients import KnownRecipients, RecipientBook
+from policy.store.records import Records
+from policy.store.standings import Cause, StandingBook, Standings
+from policy.telling import Teller
+
+_UNKNOWN = ""  # whose refusals are counted where there never was such a credential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """What is asked of the store."""
+
+    directory: Directory
+    areas: Areas
+    standings: Standings
+    days: Days
+    recipients: KnownRecipients
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notes:
+    """What is written into it, within a writer's transactions."""
+
+    records: Records
+    areas: AreaBook
+    standings: StandingBook
+    days: DayBook
+    recipients: RecipientBook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whose:
+    """The identity that a message is judged for."""
+
+    identity_id: int
+    identity: str
+    login: str
+    credential: int
+    kind: str
+    is_active: bool
+    network: History | None
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Put together once at the start. `rulebook` gives the policy in force; `domains` are ours."""
+
+    recall: Recall
+    notes: Notes
+    connects: Connects
+    marks: Marks
+    rulebook: Callable[[], Rulebook]
+    ledger: Ledger
+    domains: frozenset[str]
+    teller: Teller
+
+    async def judge(self, facts: MessageFacts, reservation: str, now: float) -> tuple[Decision, str]:
+        """The decision on a message of the gateway, and whose it was; with a reservation where it is relayed."""
+        found = await self.recall.directory.by_id(facts.credential, network_of(facts.client_address))
+        rulebook = self.rulebook()
+        if not found:
+            write = partial(self._write, facts, None, None, rulebook, now)
+            return await self.ledger.settle(_judge_nobody, reservation, now, write), ""
+        whose = _whose(found, now)
+        owned = await self.recall.directory.owned(found.identity_id)
+        profile = await self._profile(whose, facts, owned, 0, rulebook, now)
+        asking = partial(judge, facts, profile, rulebook, now)
+        return await self._settled(asking, facts, whose, profile, reservation, now), whose.identity
+
+    async def judge_handed(self, handed: Handed, now: float) -> Decision:
+        """The decision on a message of another front, charged, committed and written down at once."""
+        prepared = await self._prepared(handed, now)
+        if not prepared:
+            return _NEVER_WAS
+        facts, whose, profile, asking = prepared
+        decision: Decision = await self._settled(asking, facts, whose, profile, handed.submission, now)
+        if decision.action in {Action.ACCEPT, Action.HOLD}:
+            outcome = Outcome(reservation=handed.submission, outcome=RelayOutcome.RELAYED, queue_id=handed.queue_id)
+            await self.end([outcome], now)
+        return decision
+
+    async def foresee(self, handed: Handed, now: float) -> Decision:
+        """What that would decide now. Changes nothing."""
+        prepared = await self._prepared(handed, now)
+        return await self.ledger.foresee(prepared[3], now) if prepared else _NEVER_WAS
+
+    async def end(self, outcomes: Sequence[Outcome], now: float) -> list[bool]:
+        """Which of the reservations were open. Recipients are known from now on where the message went to them."""
+        ended = [(one.reservation, one.outcome is RelayOutcome.FAILED) for one in outcomes]
+        return await self.ledger.end(ended, now, partial(self._write_ends, outcomes, now))
+
+    async def _prepared(
+        self, handed: Handed, now: float
+    ) -> tuple[MessageFacts, Whose, Profile, Callable[[], Judging]] | None:
+        found = await self.recall.directory.identity_at(handed.identity, network_of(handed.client_address))
+        if not found:
+            return None
+        whose = Whose(
+            identity_id=found.id,
+            identity=found.name,
+            login=handed.login,
+            credential=handed.credential,
+            kind=found.profile,
+            is_active=found.suspended_at is None,
+            network=found.network_history,
+            standing=found.standing,
+        )
+        facts, rulebook = _facts_of(handed), self.rulebook()
+        profile = await self._profile(whose, facts, Owned(), handed.strangers, rulebook, now)
+        return facts, whose, profile, partial(judge, facts, profile, rulebook, now, Stage.DELEGATED)
+
+    async def _settled(
+        self,
+        asking: Callable[[], Judging],
+        facts: MessageFacts,
+        whose: Whose,
+        profile: Profile,
+        reservation: str,
+        now: float,
+    ) -> Decision:
+        write = partial(self._write, facts, whose, profile, self.rulebook(), now)
+        decision: Decision = await self.ledger.settle(asking, reservation, now, write)
+        self.teller.tell(whose.identity, profile.place, decision.signals, whose.standing, decision.standing)
+        return decision
+
+    # Reading
+
+    async def _profile(
+        self, whose: Whose, facts: MessageFacts, owned: Owned, strangers: int, rulebook: Rulebook, now: float
+    ) -> Profile:
+        addresses = [canonical_address(one) for one in facts.recipients[: len(facts.recipients) - strangers]]
+        recipients = await self._recipients(whose.identity_id, addresses, strangers, now)
+        is_new = any(one.is_new for one in recipients)
+        usual, today = await self.recall.days.baseline(whose.identity_id, now) if is_new else (0.0, 0)
+        signals = await self.recall.standings.signals(whose.identity_id, now) if whose.standing.step else ()
+        domain = canonical_address(facts.reverse_path).rpartition("@")[2] or min(owned.domains, default="")
+        return Profile(
+            identity=whose.identity,
+            login=whose.login,
+            credential=whose.credential,
+            owned=owned,
+            active=whose.is_active,
+            kind=whose.kind,
+            recipients_per_message=rulebook.limits_of(whose.kind).recipients_per_message,
+            place=await self.place(whose, facts.client_address, facts.gate, rulebook, now),
+            recipients=recipients,
+            standing=whose.standing,
+            signals=signals,
+            usual_new_per_day=usual,
+            new_today=today,
+            domain=domain if domain in self.domains else "",
+            domain_users=await self.recall.directory.users_of(domain, now) if domain in self.domains else 1,
+            traps=tuple(place for place, one in enumerate(addresses) if one in rulebook.trap_recipients),
+        )
+
+    async def place(self, whose: Whose, address: str, gate: str, rulebook: Rulebook, now: float) -> Place:
+        """Where the client is. At home nothing else needs to be known."""
+        origin = self.connects.atlas.origin(address)
+        at_home = place_of(origin, {}, whose.network, rulebook, now)
+        if at_home.is_home:
+            return at_home
+        passage = await self.connects.passage_of(whose.identity_id, whose.identity, gate, address, now)
+        areas = await self.recall.areas.of(whose.identity_id)
+        is_suspect = passage.treatment is not Treatment.ACCEPT
+        return place_of(origin, areas, whose.network, rulebook, now, is_suspect=is_suspect)
+
+    async def _recipients(
+        self, identity: int, addresses: Sequence[str], strangers: int, now: float
+    ) -> tuple[Recipient, ...]:
+        ours = [one.rpartition("@")[2] in self.domains for one in addresses]
+        marks = [self.marks.recipient(one) for one in addresses]
+        outside = [mark for mark, is_internal in zip(marks, ours, strict=True) if not is_internal]
+        known = await self.recall.recipients.known(identity, outside, now)
+        told = [
+            Recipient(mark=mark, is_internal=is_internal, is_known=mark in known)
+            for mark, is_internal in zip(marks, ours, strict=True)
+        ]
+        # Nobody can be sure that two of those are one.
+        nobody = [Recipient(mark=randbits(63), is_internal=False, is_known=False) for _ in range(strangers)]
+        return (*told, *nobody)
+
+    # Writing
+
+    def _write(
+        self,
+        facts: MessageFacts,
+        whose: Whose | None,
+        profile: Profile | None,
+        rulebook: Rulebook,
+        now: float,
+        decision: Decision,
+    ) -> None:
+        if not decision.is_recorded:
+            return
+        self.notes.records.add_submission(facts, profile, decision, rulebook.digest, now)
+        if not whose or not profile:
+            return
+        identity, origin = whose.identity_id, profile.place.origin
+        cause = Cause(facts.credential, facts.submission, facts.client_address)
+        self.notes.standings.note(identity, decision.standing, decision.signals, cause)
+        if decision.is_doubted:
+            self.notes.areas.doubt(identity, origin.area, network_of(facts.client_address), now)
+        self.notes.days.add(identity, _done(profile, decision), now)
+
+    def _write_ends(self, outcomes: Sequence[Outcome], now: float, known: Sequence[bool]) -> None:
+        for outcome, was_open in zip(outcomes, known, strict=True):
+            if not was_open:
+                continue
+            submission = submission_of(outcome.reservation)
+            self.notes.records.end_submission(submission, outcome)
+            if outcome.outcome is RelayOutcome.FAILED:
+                continue
+            if reached := self.notes.records.reached(submission):
+                self.notes.recipients.learn(reached.identity, reached.marks, now)
+
+
+def submission_of(reservation: str) -> str:
+    """A reservation names its submission, so that a report on it finds the record."""
+    return reservation.partition(".")[0]
+
+
+def _whose(found: Found, now: float) -> Whose:
+    entrance = Entrance(scope=Scope.SUBMIT, client_address="", now=now)
+    return Whose(
+        identity_id=found.identity_id,
+        identity=found.identity,
+        login=found.login,
+        credential=found.id,
+        kind=found.profile,
+        is_active=refusal_at_gates(found, entrance) is None,
+        network=found.network_history,
+        standing=found.standing,
+    )
+
+
+_NEVER_WAS = Decision(action=Action.REJECT, reason=Reason.CREDENTIAL_REVOKED, rule="credential_is_known")
+
+
+def _judge_nobody() -> Judging:
+    """A credential that never was: only the record has a budget."""
+    taken = yield Take((Sum("refusals", f"refusals:{_UNKNOWN}", 1, REFUSALS_KEPT),))
+    return replace(_NEVER_WAS, is_recorded=taken.fits)
+
+
+def _facts_of(handed: Handed) -> MessageFacts:
+    return MessageFacts(
+        submission=handed.submission,
+        session=handed.session,
+        listener=handed.listener,
+        client_address=handed.client_address,
+        client_name=handed.client_name,
+        credential=handed.credential,
+        reverse_path=handed.reverse_path,
+        recipients=(*handed.recipients, *[""] * handed.strangers),
+        authors=(),
+        senders=(),
+        names=(),
+        message_bytes=handed.message_bytes,
+    )
+
+
+def _done(profile: Profile, decision: Decision) -> Done:
+    if decision.action in {Action.DEFER, Action.REJECT}:
+        return Done(refused=1)
+    if decision.action is Action.HOLD:
+        return Done(messages=1, held=len(profile.recipients))
+    gone = [one for place, one in enumerate(profile.recipients) if place not in decision.held]
+    new = len({one.mark for one in gone if one.is_new})
+    return Done(messages=1, recipients=len(gone), new=new, held=len(decision.held))

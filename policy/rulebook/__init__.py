@@ -1,0 +1,16 @@
+"""The policy as a file: what it may say, what is in force, what changed. docs/policy-file.md is for administrators.
+
+shipped.toml  every number with its ground
+words.py      limits, countries and so on in words
+model.py      tables and keys, and what each may hold
+reading.py    a file over the shipped policy; faults.py and lines.py say what is wrong, and where
+making.py     what the engine reads (policy/engine/rulebook.py), its digest, and the way back; toml.py writes it
+changes.py    what is different between two policies
+schema.py     the JSON schema for editors
+in_force.py   which policy is in force, while the file changes
+"""
+
+from policy.rulebook.faults import Fault, PolicyFileError
+from policy.rulebook.reading import load, parse, shipped
+
+__all__ = ["Fault", "PolicyFileError", "load", "parse", "shipped"]

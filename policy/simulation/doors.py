@@ -1,0 +1,166 @@
+"""Doors: who decides in a scene. Ours is the engine with its memory; bench/leakage.py has models of other servers'."""
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Protocol
+
+from policy.contract import Action, Delivery, DeliveryOutcome, MessageFacts, RelayOutcome
+from policy.engine.judging import Decision
+from policy.engine.ladder import Signal, Step
+from policy.engine.places import DAY_S
+from policy.simulation.atlas import Network
+from policy.simulation.world import World
+
+_DAYS_BEFORE = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """What a mail program shows of itself."""
+
+    name: str = "[192.168.1.20]"
+    mechanism: str = "PLAIN"
+    tls: str = "t13d1516h2_8daaf6152771"
+
+    @property
+    def habit(self) -> dict[str, str]:
+        return {"name": self.name, "mechanism": self.mechanism, "tls": self.tls}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Whoever an identity belongs to, as he was until the incident began: two months of ordinary use."""
+
+    name: str
+    kind: str = "person"  # his profile
+    networks: tuple[Network, ...] = ()  # used day by day
+    contacts: tuple[str, ...] = ()  # known
+    new_per_day: tuple[int, ...] = ()  # new recipients of the last days, yesterday last
+    client: Client = Client()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Somebody who has logged in."""
+
+    identity: str
+    address: str
+    client: Client
+    is_thief: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the door said to one message. `accepted` and `held` are places of recipients."""
+
+    action: Action
+    submission: str = ""
+    accepted: Sequence[int] = ()
+    held: Sequence[int] = ()
+
+
+class Door(Protocol):
+    """Who decides."""
+
+    def admit(self, person: Person, now: float) -> None:
+        """Remember all that was before."""
+
+    def log_in(self, session: Session, now: float) -> bool:
+        """Whether it is let in."""
+
+    def hand_in(self, session: Session, recipients: Sequence[str], message_bytes: int, now: float) -> Answer:
+        """One message."""
+
+    def hand_in_together(
+        self, session: Session, messages: Sequence[Sequence[str]], message_bytes: int, now: float
+    ) -> list[Answer]:
+        """Many, from many connections, each judged before any other has come to its end."""
+
+    def break_off(self, session: Session, recipients: Sequence[str], message_bytes: int, now: float) -> None:
+        """One that never gets to the next hop."""
+
+    def deliver(self, submission: str, recipients: Sequence[str], gone: Container[str], now: float) -> None:
+        """What became of these recipients of a message: those in `gone` do not exist."""
+
+    def step_of(self, identity: str) -> Step:
+        """Where an identity stands."""
+
+    def signals_of(self, identity: str) -> Sequence[Signal]:
+        """What speaks against it."""
+
+
+@dataclass(slots=True)
+class Sallyport:
+    """Our own. What it accepts is relayed at once."""
+
+    world: World
+    _numbers: Iterator[int] = field(default_factory=count)
+
+    def admit(self, person: Person, now: float) -> None:
+        identity = self.world.add_identity(person.name, kind=person.kind)
+        for network in person.networks:
+            self.world.settle(person.name, network.address(), now, days=_DAYS_BEFORE)
+        self.world.learn(person.name, person.contacts, now)
+        identity.note(person.client.habit, now)
+        for back, number in enumerate(reversed(person.new_per_day), start=1):
+            identity.day(now - back * DAY_S).new_recipients = number
+
+    def log_in(self, session: Session, now: float) -> bool:
+        return self.world.log_in(session.identity, session.address, now, session.client.habit).is_granted
+
+    def hand_in(self, session: Session, recipients: Sequence[str], message_bytes: int, now: float) -> Answer:
+        return self.hand_in_together(session, [recipients], message_bytes, now)[0]
+
+    def hand_in_together(
+        self, session: Session, messages: Sequence[Sequence[str]], message_bytes: int, now: float
+    ) -> list[Answer]:
+        all_facts = [self._facts(session, recipients, message_bytes) for recipients in messages]
+        all_judged = [self.world.hand_in(facts, now) for facts in all_facts]
+        for judged in all_judged:
+            if judged.reservation:
+                self.world.end(judged.reservation, RelayOutcome.RELAYED, now)
+        return [_answer(facts, judged.decision) for facts, judged in zip(all_facts, all_judged, strict=True)]
+
+    def break_off(self, session: Session, recipients: Sequence[str], message_bytes: int, now: float) -> None:
+        judged = self.world.hand_in(self._facts(session, recipients, message_bytes), now)
+        if judged.reservation:
+            self.world.end(judged.reservation, RelayOutcome.FAILED, now)
+
+    def deliver(self, submission: str, recipients: Sequence[str], gone: Container[str], now: float) -> None:
+        for one in recipients:
+            outcome = DeliveryOutcome.UNKNOWN_RECIPIENT if one in gone else DeliveryOutcome.DELIVERED
+            self.world.deliver(Delivery.model_construct(submission=submission, recipient=one, outcome=outcome), now)
+
+    def step_of(self, identity: str) -> Step:
+        return self.world.identities[identity].standing.step
+
+    def signals_of(self, identity: str) -> Sequence[Signal]:
+        return self.world.identities[identity].signals
+
+    def _facts(self, session: Session, recipients: Sequence[str], message_bytes: int) -> MessageFacts:
+        """Not validated: a scene makes no mistakes, and has no time."""
+        identity = self.world.identities[session.identity]
+        own = min(identity.owned.addresses)
+        return MessageFacts.model_construct(
+            submission=f"m{next(self._numbers)}",
+            session="s",
+            listener="submission",
+            gate="default",
+            client_address=session.address,
+            client_name=session.client.name,
+            credential=identity.number,
+            reverse_path=own,
+            recipients=tuple(recipients),
+            authors=(own,),
+            senders=(),
+            names=(),
+            message_bytes=message_bytes,
+        )
+
+
+def _answer(facts: MessageFacts, decision: Decision) -> Answer:
+    everybody = range(len(facts.recipients))
+    held = everybody if decision.action is Action.HOLD else decision.held
+    accepted = [place for place in everybody if place not in held] if decision.action is Action.ACCEPT else []
+    return Answer(action=decision.action, submission=facts.submission, accepted=accepted, held=held)

@@ -1,0 +1,33 @@
+"""The scenarios: attacks A1 to A18 and legitimate senders L1 to L13, each with what is expected of it.
+
+scenario.py     what a scenario is, and what can be expected
+floods.py       attacks that are in a hurry: A1, A2, A3, A11, A12, A16
+botnets.py      attacks from many networks: A4, A5, A6, A7, A8, A15
+patient.py      attacks that keep below what is noticed: A9, A10, A17, A18
+guesses.py      what happens before anybody is let in: A13, A14, L8, L9
+people.py       legitimate people: L1, L2, L3, L5, L6, L7, L12
+programs.py     legitimate programs: L4, L10, L11, L13
+"""
+
+from policy.simulation.scenarios.botnets import BOTNETS
+from policy.simulation.scenarios.floods import FLOODS
+from policy.simulation.scenarios.guesses import GUESSES
+from policy.simulation.scenarios.patient import PATIENT
+from policy.simulation.scenarios.people import PEOPLE
+from policy.simulation.scenarios.programs import PROGRAMS
+from policy.simulation.scenarios.scenario import Scenario
+
+
+def _order(scenario: Scenario) -> tuple[str, int, str]:
+    """A2 comes before A10, and L after A."""
+    digits = "".join(letter for letter in scenario.name if letter.isdigit())
+    return scenario.name[0], int(digits), scenario.name
+
+
+SCENARIOS: tuple[Scenario, ...] = tuple(sorted((*FLOODS, *BOTNETS, *PATIENT, *GUESSES, *PEOPLE, *PROGRAMS), key=_order))
+
+
+def named(wanted: str) -> tuple[Scenario, ...]:
+    """A5 is all of its variants, A5b is one. Empty where there is none."""
+    name = wanted.upper()
+    return tuple(one for one in SCENARIOS if one.name.upper() == name or one.name[:-1].upper() == name)

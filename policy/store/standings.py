@@ -1,0 +1,101 @@
+"""Where identities stand on the ladder, and the signals that put them there. ladder_book.py takes it back."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from policy.engine.ladder import LOCK_SPAN_S, Signal, SignalKind, Standing, Step
+from policy.store.reader import Reader
+from policy.store.statements import prepared
+from policy.store.transactions import Statements
+
+_FRESH = prepared(
+    "SELECT kind, at, at_home, evidence FROM signal"
+    " WHERE identity_id = :identity AND at > :edge AND cleared_at IS NULL ORDER BY at, id"
+)
+_SIGNAL = prepared(
+    "INSERT INTO signal (identity_id, at, kind, at_home, evidence, credential_id, submission, client_address)"
+    " VALUES (:identity, :at, :kind, :at_home, :evidence, :credential, :submission, :client_address)"
+)
+_STAND = prepared(
+    "INSERT INTO standing (identity_id, step, everywhere, since, likelihood)"
+    " VALUES (:identity, :step, :everywhere, :since, 0)"
+    " ON CONFLICT (identity_id) DO UPDATE SET step = :step, everywhere = :everywhere, since = :since"
+    " WHERE standing.step <= :step"
+)
+_LIKELIHOOD = prepared("SELECT likelihood FROM standing WHERE identity_id = :identity")
+_SUSPECT = prepared(
+    "INSERT INTO standing (identity_id, step, everywhere, since, likelihood)"
+    " VALUES (:identity, 0, :nowhere, :now, :likelihood)"
+    " ON CONFLICT (identity_id) DO UPDATE SET likelihood = :likelihood"
+)
+
+
+class Cause(NamedTuple):
+    """What raised a signal."""
+
+    credential: int = 0
+    submission: str = ""
+    client_address: str = ""
+
+
+class Standings:
+    """Asks; `reader` is its owner's to close."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def signals(self, identity: int, now: float) -> tuple[Signal, ...]:
+        """Those of the last day that nobody has taken back, the oldest first."""
+        rows = await self._reader.rows(_FRESH, {"identity": identity, "edge": now - LOCK_SPAN_S})
+        return tuple(
+            Signal(kind=SignalKind(kind), at=at, at_home=bool(at_home), evidence=evidence)
+            for kind, at, at_home, evidence in rows
+        )
+
+    async def likelihood(self, identity: int) -> float:
+        """Of the sequential test on unknown recipients."""
+        rows = await self._reader.rows(_LIKELIHOOD, {"identity": identity})
+        return float(rows[0][0]) if rows else 0.0
+
+
+class StandingBook:
+    """Runs in the transactions of whoever has `statements` (store/writer.py)."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+
+    def note(self, identity: int, standing: Standing, signals: Sequence[Signal], cause: Cause) -> None:
+        """New signals and the step that they make; a step that another process has made meanwhile is never lowered."""
+        for one in signals:
+            self._statements.execute(
+                _SIGNAL,
+                {
+                    "identity": identity,
+                    "at": one.at,
+                    "kind": one.kind.value,
+                    "at_home": one.at_home,
+                    "evidence": one.evidence,
+                    "credential": cause.credential,
+                    "submission": cause.submission,
+                    "client_address": cause.client_address,
+                },
+            )
+        if signals:
+            self._statements.execute(
+                _STAND,
+                {
+                    "identity": identity,
+                    "step": standing.step.value,
+                    "everywhere": standing.everywhere,
+                    "since": standing.since,
+                },
+            )
+
+    def note_likelihood(self, identity: int, likelihood: float, now: float) -> None:
+        values = {"identity": identity, "likelihood": likelihood, "now": now, "nowhere": False}
+        self._statements.execute(_SUSPECT, values)
+
+
+def standing_of(step: int | None, everywhere: bool | None, since: float | None) -> Standing:
+    """Of the row's columns; without a row an identity is free."""
+    return Standing(Step(step or 0), bool(everywhere), since or 0.0)

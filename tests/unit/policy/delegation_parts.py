@@ -1,0 +1,103 @@
+"""A judge that says what a test wants, whoever is known to it, and the requests of a Postfix."""
+
+import asyncio
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+from policy.contract import Action, ConnectFacts, ConnectOutcome, ConnectVerdict, Reason
+from policy.delegation.answers import Answers
+from policy.delegation.envelopes import Envelopes
+from policy.delegation.handed import Handed
+from policy.delegation.protocol import Request
+from policy.engine.judging import Decision
+from policy.store.holders import Holder
+
+T = 1_000_000.0
+ACCEPT = Decision(action=Action.ACCEPT)
+SPENT = Decision(action=Action.DEFER, reason=Reason.BUDGET_SPENT)
+
+
+@dataclass
+class ScriptedJudge:
+    """Accepts, and remembers whom it judged; with `room`, as many recipients as there is room for."""
+
+    decision: Decision = ACCEPT
+    room: int = 1000
+    error: Exception | None = None
+    charged: list[Handed] = field(default_factory=list)
+    foreseen: list[Handed] = field(default_factory=list)
+    gate: asyncio.Event | None = None  # waits for it before it decides
+    was_asked: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def judge_handed(self, handed: Handed) -> Decision:
+        self.charged.append(handed)
+        self.was_asked.set()
+        if self.gate:
+            await self.gate.wait()
+        if self.error:
+            raise self.error
+        return self._decision(handed)
+
+    async def foresee(self, handed: Handed) -> Decision:
+        self.foreseen.append(handed)
+        if self.error:
+            raise self.error
+        return self._decision(handed)
+
+    def _decision(self, handed: Handed) -> Decision:
+        return self.decision if len(handed.recipients) + handed.strangers <= self.room else SPENT
+
+
+class KnownLogins:
+    """Whose name is its login."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    async def of(self, login: str) -> Holder | None:
+        name = login.lower()
+        return Holder(1, 1, name, None, 7, None, None, None) if name in self.names else None
+
+
+@dataclass
+class Scene:
+    """Answers of a judge that is scripted, to logins ada and bob. The clock stands where a test puts it."""
+
+    judge: ScriptedJudge = field(default_factory=ScriptedJudge)
+    connect: ConnectOutcome = ConnectOutcome.ACCEPTED
+    clock: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(now=T))
+
+    def __post_init__(self) -> None:
+        self.envelopes = Envelopes()
+        self.answers = Answers(
+            self.judge, KnownLogins("ada", "bob"), self._connect, lambda: float(self.clock.now), self.envelopes
+        )
+
+    async def told(self, state: str, **attributes: object) -> str:
+        """The action that a request of ada's is answered with."""
+        return (await self.answers.to(request(state, **attributes))).action
+
+    async def _connect(self, facts: ConnectFacts) -> ConnectVerdict:
+        assert facts.client_address
+        return ConnectVerdict(outcome=self.connect)
+
+
+def request(state: str, **attributes: object) -> Request:
+    """A request about one message of ada's, but for what a test is about."""
+    usual: dict[str, object] = {
+        "protocol_state": state,
+        "instance": "1.2.3.0",
+        "sender": "ada@example.org",
+        "client_address": "192.0.2.1",
+        "helo_name": "laptop.example",
+        "sasl_method": "PLAIN",
+        "sasl_username": "ada",
+    }
+    return Request(**(usual | attributes))  # type: ignore[arg-type]  # whatever a test says
+
+
+def on_the_wire(state: str, **attributes: object) -> bytes:
+    """The same as Postfix sends it."""
+    made = request(state, **attributes)
+    lines = [f"{name}={getattr(made, name)}" for name in Request.__dataclass_fields__]
+    return "\n".join(("request=smtpd_access_policy", *lines, "", "")).encode()
