@@ -11,12 +11,17 @@ from random import Random
 
 DAY_S = 86400.0
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC).timestamp()  # a Monday
+_TO_ONE, _TO_NEW = 0.85, 0.03  # shares of messages
 _HEX = "0123456789ABCDEF"
 _SENT = "250 2.0.0 Ok: queued as 4BxQ2p1zZ"
-_UNKNOWN = "host mx.{domain}[198.51.100.25] said: 550 5.1.1 <{to}>: Recipient address rejected: User unknown in virtual " \
+_UNKNOWN = (
+    "host mx.{domain}[198.51.100.25] said: 550 5.1.1 <{to}>: Recipient address rejected: User unknown in virtual "
     "mailbox table (in reply to RCPT TO command)"
-_BUSY = "host mx.{domain}[198.51.100.25] said: 450 4.2.0 <{to}>: Recipient address rejected: Greylisted (in reply to " \
+)
+_BUSY = (
+    "host mx.{domain}[198.51.100.25] said: 450 4.2.0 <{to}>: Recipient address rejected: Greylisted (in reply to "
     "RCPT TO command)"
+)
 
 Line = tuple[float, str]
 Stamp = Callable[[float], str]
@@ -79,7 +84,7 @@ class _Writer:
         ]
 
     def day(self, day: int) -> Iterator[Line]:
-        begin, is_weekend = BEGIN + day * DAY_S, day % 7 > 4
+        begin, is_weekend = BEGIN + day * DAY_S, day % 7 in (5, 6)
         for person in range(self._town.people):
             busy = self._town.messages_a_day * (0.2 if is_weekend else 1.0)
             for _ in range(min(int(self._random.expovariate(1 / busy)), int(busy * 4))):
@@ -92,9 +97,9 @@ class _Writer:
             yield from self._theft(begin + 3 * 3600.0)
 
     def _message(self, at: float, person: int) -> Iterator[Line]:
-        number = 1 if self._random.random() < 0.85 else self._random.randint(2, 6)
+        number = 1 if self._random.random() < _TO_ONE else self._random.randint(2, 6)
         to = [self._random.choice(self._contacts[person]) for _ in range(number)]
-        if self._random.random() < 0.03:
+        if self._random.random() < _TO_NEW:
             to[0] = f"new{self._random.randrange(10**8)}@site{self._random.randrange(400)}.test"
         address = f"10.{person // 250}.{person % 250}.{self._random.randint(2, 9)}"
         yield from self._transaction(at, login(person), address, to, unknown=0.004)
@@ -113,7 +118,10 @@ class _Writer:
         yield at + 0.5, f"postfix/cleanup[1100]: {name}: message-id=<{name}@laptop.example.org>"
         size = self._random.randint(900, 60_000)
         yield at + 0.6, f"postfix/qmgr[900]: {name}: from=<{who}>, size={size}, nrcpt={len(to)} (queue active)"
-        yield at + 0.7, f"{smtpd}: disconnect from unknown[{address}] ehlo=2 starttls=1 auth=1 mail=1 rcpt=1 data=1 quit=1 commands=8"
+        yield (
+            at + 0.7,
+            f"{smtpd}: disconnect from unknown[{address}] ehlo=2 starttls=1 auth=1 mail=1 rcpt=1 data=1 quit=1",
+        )
         end = at + 1.0
         for one in to:
             domain, chance = one.rpartition("@")[2], self._random.random()
@@ -134,16 +142,22 @@ class _Writer:
         yield at + 0.1, f"postfix/cleanup[1100]: {name}: message-id=<{name}@site1.test>"
         yield at + 0.2, f"postfix/qmgr[900]: {name}: from=<{who}>, size=4000, nrcpt=1 (queue active)"
         said = "250 2.0.0 <person> Saved"
-        yield at + 0.4, (
-            f"postfix/lmtp[1300]: {name}: to=<{login(person)}>, relay=mail[private/dovecot-lmtp], delay=0.2, "
-            f"delays=0.1/0/0/0.1, dsn=2.0.0, status=sent ({said})"
+        yield (
+            at + 0.4,
+            (
+                f"postfix/lmtp[1300]: {name}: to=<{login(person)}>, relay=mail[private/dovecot-lmtp], delay=0.2, "
+                f"delays=0.1/0/0/0.1, dsn=2.0.0, status=sent ({said})"
+            ),
         )
         yield at + 0.5, f"postfix/qmgr[900]: {name}: removed"
 
     def _noise(self, at: float) -> Iterator[Line]:
         address = f"203.0.113.{self._random.randint(1, 254)}"
         yield at, f"postfix/smtpd[1200]: connect from unknown[{address}]"
-        yield at + 1, f"postfix/smtpd[1200]: warning: unknown[{address}]: SASL LOGIN authentication failed: UGFzc3dvcmQ6"
+        yield (
+            at + 1,
+            f"postfix/smtpd[1200]: warning: unknown[{address}]: SASL LOGIN authentication failed: UGFzc3dvcmQ6",
+        )
         yield at + 2, f"postfix/smtpd[1200]: disconnect from unknown[{address}] ehlo=1 auth=0/1 quit=1 commands=2/3"
 
     def _queue_id(self) -> str:

@@ -7,7 +7,7 @@ import gc
 import logging
 import sys
 import time
-from collections.abc import Callable
+from functools import partial
 
 import uvicorn
 
@@ -17,16 +17,19 @@ from policy.app import App, Tokens
 from policy.assembly import Parts, assemble
 from policy.brain import Brain
 from policy.bridges.opened import open_bridges
-from policy.engine.rulebook import Rulebook
+from policy.delegation.listening import bind_all
+from policy.fronts import Wanted
 from policy.geo.opened import Watch, open_atlas
 from policy.listening import listen
 from policy.location import location, named_location
 from policy.pickup import Pickup
-from policy.rulebook import shipped
+from policy.rulebook.in_force import InForce
 from policy.settings import DAY_S, Settings
-from policy.setup import digest_key
+from policy.setup import digest_key, open_store
+from policy.store.database import open_database
 from policy.store.reader import open_reader
 from policy.store.revocations import Feed
+from policy.store.rulebooks import RulebookRecords, last_in_force
 from policy.store.transactions import open_transactions
 from service import log as service_log
 from service.settings import SettingError, load, read_secret, stop
@@ -54,9 +57,9 @@ def _run(settings: Settings) -> None:
     tokens = Tokens(
         gateway=read_secret("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file),
         dovecot=read_secret("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file),
+        auth_policy=read_secret("POLICY_AUTH_POLICY_TOKEN_FILE", settings.auth_policy_token),
     )
-    book = shipped()
-    app = App(_brain(settings, tokens.dovecot, lambda: book), tokens)
+    app = App(_brain(settings, tokens.dovecot), tokens)
     listening = listen("POLICY_PORT", settings.bind, settings.port)
     log.started(settings.bind, settings.port)
     config = uvicorn.Config(
@@ -73,20 +76,28 @@ def _run(settings: Settings) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _brain(settings: Settings, dovecot_token: str, rulebook: Callable[[], Rulebook]) -> Brain:
+def _brain(settings: Settings, dovecot_token: str) -> Brain:
     """Reads on connections of their own, writes on another one. None of them waits for a database that is not there."""
     where = location(settings)
+    transactions = open_transactions(where)
+    records = RulebookRecords(transactions)
     atlas = open_atlas(settings.geo_country_db, settings.geo_asn_db)
+
+    async def keep(digest: str, content: str) -> None:
+        await brain.writer.make(partial(records.keep, digest, content, time.time()), is_urgent=False)
+
+    in_force = InForce(settings.policy_file, partial(last_in_force, where), keep)
+    in_force.follow(lambda rulebook: atlas.extend(rulebook.sources))
 
     def pickup(feed: Feed) -> Pickup | None:
         return Pickup(settings.doveadm_url, dovecot_token, feed, time.time) if settings.doveadm_url else None
 
-    return assemble(
+    brain = assemble(
         Parts(
             reader=open_reader(where),
-            transactions=open_transactions(where),
+            transactions=transactions,
             key=digest_key(settings),
-            rulebook=rulebook,
+            rulebook=lambda: in_force.rulebook,
             atlas=atlas,
             alerts=Alerts(mailing_of(settings), time.time),
             clock=time.time,
@@ -94,10 +105,19 @@ def _brain(settings: Settings, dovecot_token: str, rulebook: Callable[[], Rulebo
             unwalled=settings.unwalled_networks,
             bridges=open_bridges(settings),
             pickup=pickup,
-            beside=(Watch(atlas),),
+            beside=(Watch(atlas), in_force),
+            fronts=_fronts(settings),
             submissions_kept_s=settings.submissions_kept_days * DAY_S,
         )
     )
+    return brain
+
+
+def _fronts(settings: Settings) -> Wanted:
+    """Who else asks us, and whether his logins become identities."""
+    is_wanted = bool(settings.delegation_listen) and settings.delegation_unknown == "add"
+    store = open_store(settings, open_database(location(settings))) if is_wanted else None
+    return Wanted(sockets=bind_all(settings.delegation_listen), newcomers=store)
 
 
 if __name__ == "__main__":

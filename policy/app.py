@@ -2,9 +2,10 @@
 
     gateway   POST /v1/connect, login, message, outcomes     policy/contract.py has the bodies
     dovecot   POST /v1/dovecot/login, /v1/dovecot/mailbox    forms in, the mailbox's name out
-    anybody   GET  /health/live, /health/ready
+    others    POST /, /command/...                           policy/authpolicy/: the Dovecot of another server
+    anybody   GET  /health/live, /health/ready, /metrics
 
-Each of the two has its own token and may ask only its own questions. The gateway's three come for every message, so
+Each of the three has its own token and may ask only its own questions. The gateway's three come for every message, so
 they are answered before FastAPI is reached, which would cost more than the answer. An error of ours is a 500 without a
 text; both askers take that for "not now" and never for "no".
 """
@@ -22,6 +23,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from policy import log
+from policy.authpolicy.routes import add_auth_policy_routes
 from policy.brain import Brain
 from policy.contract import (
     ConnectFacts,
@@ -32,6 +34,7 @@ from policy.contract import (
     Outcomes,
     RevocationsAsked,
 )
+from policy.metrics import CONTENT_TYPE_LATEST, Totals, written
 
 _BODY_LIMIT = 4 * 1024 * 1024  # a thousand recipients of the longest kind are a quarter of it
 _JSON = (b"content-type", b"application/json")
@@ -44,6 +47,7 @@ class Tokens:
 
     gateway: str
     dovecot: str
+    auth_policy: str = ""  # the Dovecot of another server; empty: nobody has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +128,10 @@ def _make_others(brain: Brain, tokens: Tokens) -> FastAPI:
 
     app = FastAPI(title="Sallyport policy", openapi_url=None, lifespan=whole_life)
     _add_dovecot_routes(app, brain, tokens.dovecot)
+    if tokens.auth_policy:
+        add_auth_policy_routes(app, brain.desk, tokens.auth_policy)
     _add_health_routes(app, brain)
+    _add_metrics_route(app, brain)
 
     @app.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> Response:
@@ -170,6 +177,14 @@ def _add_health_routes(app: FastAPI, brain: Brain) -> None:
         """Ready means that the store answers; a 500 says that it does not."""
         await brain.ready()
         return "ready"
+
+
+def _add_metrics_route(app: FastAPI, brain: Brain) -> None:
+    totals = Totals(brain.connects)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(written(totals), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _holder_of(token: str) -> Callable[[str], None]:

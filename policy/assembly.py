@@ -19,6 +19,7 @@ from policy.engine.sources import Network
 from policy.entrances import Entrances
 from policy.feedback import Feedback
 from policy.foreign import ForeignSecrets
+from policy.fronts import Fronts, Wanted
 from policy.geo.atlas import Atlas
 from policy.judge import Judge, Notes, Recall
 from policy.ledger import Ledger, RemoteCounts, RemoteLedger, StoredLedger
@@ -61,6 +62,7 @@ class Parts:
     bridges: Bridges = field(default_factory=Bridges)
     pickup: Callable[[Feed], Pickup | None] = lambda _feed: None
     beside: Sequence[Beside] = ()
+    fronts: Wanted = field(default_factory=Wanted)  # who else is served
     counts: RemoteCounts | None = None  # where budgets are elsewhere
     walls_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     submissions_kept_s: float = 30 * DAY_S
@@ -146,6 +148,17 @@ def assemble(parts: Parts) -> Brain:
         ledger=ledger,
         teller=teller,
     )
+    fronts = Fronts(
+        reader=reader,
+        transactions=transactions,
+        writer=writer,
+        walls=walls,
+        unwalled=parts.unwalled,
+        connects=connects,
+        entrances=entrances,
+        judge=judging,
+        clock=parts.clock,
+    )
     return Brain(
         directory=directory,
         connects=connects,
@@ -154,7 +167,8 @@ def assemble(parts: Parts) -> Brain:
         feedback=feedback,
         alerts=parts.alerts,
         feed=feed,
-        beside=(*([pickup] if (pickup := parts.pickup(feed)) else []), *parts.beside),
+        beside=(*([pickup] if (pickup := parts.pickup(feed)) else []), *parts.beside, *fronts.servers(parts.fronts)),
+        desk=fronts.desk(),
         ledger=ledger,
         writer=writer,
         clock=parts.clock,

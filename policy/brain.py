@@ -6,6 +6,7 @@
     logins.py          who is let in
     judge.py           what becomes of a message
     feedback.py        what became of it in the world
+    fronts.py          the same for a Postfix and a Dovecot of others
     sasl.py, engine/   decide, and touch nothing
     store/, budgets/   are asked and written to
 
@@ -20,6 +21,7 @@ from typing import Protocol
 
 from policy import log, sasl
 from policy.alerts import Alerts
+from policy.authpolicy.desk import Desk
 from policy.connects import Connects
 from policy.contract import (
     Action,
@@ -65,6 +67,7 @@ class Brain:
     feedback: Feedback
     alerts: Alerts
     feed: Feed
+    desk: Desk
     beside: Sequence[Beside]  # what goes on beside the questions
     ledger: Ledger
     writer: Writer

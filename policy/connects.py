@@ -4,7 +4,7 @@
     the gate     a country or network that the listener's gate refuses hears "no" (554)
     exemptions   of anybody, because nobody has a name yet: whoever they are for is asked again at the login
 
-The same gate is asked again at the login (refusal_at_login), with the exemptions of the identity alone.
+The same gate is asked again at the login and for each message (passage_of), with the identity's own exemptions alone.
 """
 
 from collections import Counter
@@ -41,11 +41,6 @@ class Connects:
         outcome = await self._outcome(facts, now)
         self.counts[outcome] += 1
         return ConnectVerdict(outcome=outcome, seconds=_KEPT_S)
-
-    async def refusal_at_login(self, identity: int, name: str, gate: str, client_address: str, now: float) -> str:
-        """Why the gate does not let this identity in from there; empty where it does."""
-        found = await self.passage_of(identity, name, gate, client_address, now)
-        return found.why if found.treatment is Treatment.REFUSE else ""
 
     async def passage_of(self, identity: int, name: str, gate: str, client_address: str, now: float) -> Passage:
         """What the gate does with this identity (its row and its name) from there."""

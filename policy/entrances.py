@@ -30,6 +30,9 @@ from policy.store.writer import Writer
 from policy.telling import Teller
 
 
+LOCKED = "locked"  # why somebody is not let in whom the gate would let in
+
+
 class Comer(NamedTuple):
     """Who has proven a credential, or was found to by a front of his own."""
 
@@ -84,7 +87,7 @@ class Entrances:
         entry = await self._entry(comer, place, strange, client_address, rulebook, now)
         if entry.is_granted:
             self._remember(comer, origin, areas.get(origin.area), now)
-        return Entered("" if entry.is_granted else "locked", place)
+        return Entered("" if entry.is_granted else LOCKED, place)
 
     async def is_let_in(self, comer: Comer, gate: str, client_address: str, now: float) -> bool:
         """Whether gate and ladder would let him in. Changes nothing."""

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import structlog
 
 from policy.contract import ConnectFacts, MessageFacts, MessageVerdict, Outcome
+from policy.delegation.handed import Handed
+from policy.engine.judging import Decision
 
 _log = structlog.get_logger()
 
@@ -223,6 +225,24 @@ def delegation_failed(error: BaseException) -> None:
     _log.error("delegation-failed", error=type(error).__name__, where=_place_of(error))
 
 
+def message_handed(handed: Handed, decision: Decision) -> None:
+    """A message, or one recipient of it, that another front asked about."""
+    _log.info(
+        "message-handed",
+        submission=handed.submission,
+        session=handed.session,
+        queue_id=handed.queue_id,
+        client_address=handed.client_address,
+        identity=handed.identity,
+        recipients=len(handed.recipients) + handed.strangers,
+        action=decision.action,
+        held=len(decision.held),
+        reason=decision.reason or "",
+        rule=decision.rule,
+        observed=",".join(decision.observed),
+    )
+
+
 def auth_policy_refused(identity: str, client_address: str, protocol: str, why: str) -> None:
     """A login at another server, of an identity that is known. Without the login that was tried, as above."""
     _log.warning("auth-policy-refused", identity=identity, client_address=client_address, protocol=protocol, why=why)
@@ -263,6 +283,16 @@ def geo_database_refused(path: str, why: str, *, keeps_old: bool) -> None:
 def geo_database_missing() -> None:
     """Every origin is unknown: gates see one country, `??`."""
     _log.error("geo-database-missing")
+
+
+def budgets_away(reason: str) -> None:
+    """The server of the budgets gave no answer that counts: the message is refused for the time being."""
+    _log.error("budgets-away", reason=reason)
+
+
+def budgets_lost(reservations: int) -> None:
+    """That server was empty, or has forgotten so many reservations: what they took is not counted any more."""
+    _log.error("budgets-lost", reservations=reservations)
 
 
 def _place_of(error: BaseException) -> str:

@@ -1,13 +1,14 @@
 """The settings of policy: POLICY_... in the environment, read once in __main__ or by the command line."""
 
 import ipaddress
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import BeforeValidator, Field, PositiveInt, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
-from policy.bridges.settings import BridgeSettings
+from policy.bridges.settings import BridgeSettings, CommaList
 from policy.engine.sources import Network
 from policy.geo.opened import SHIPPED
 from service.log import LogFormat
@@ -17,15 +18,26 @@ Port = Annotated[int, Field(gt=0, le=65535)]
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
 
+_IN_THE_POLICY_FILE = (
+    'say it in the policy file, recipients-per-message = 100 or recipients = ["200/hour", "500/day"] below'
+    " [profiles.person], and remove the setting (docs/policy-file.md)"
+)
+
 
 class Settings(BridgeSettings):
     """Each is documented in docs/settings.md; a test holds the two together."""
 
     model_config = SettingsConfigDict(env_prefix="POLICY_", frozen=True, extra="forbid")
+    GONE: ClassVar[Mapping[str, str]] = {
+        f"POLICY_RECIPIENTS_PER_{name}": _IN_THE_POLICY_FILE for name in ("MESSAGE", "10_MINUTES", "HOUR", "DAY")
+    }
 
     state_dir: Path = Path("/var/lib/sallyport")
     database_url: str = ""  # policy/location.py reads it
     database_password_file: Path | None = None
+    budgets_url: str = ""  # policy/budgets/location.py reads it
+    budgets_password_file: Path | None = None
+    budgets_replicas: int = Field(default=0, ge=0, le=16)
     bind: str = "127.0.0.1"
     port: Port = 7587
     console_bind: str = "127.0.0.1"
@@ -42,6 +54,10 @@ class Settings(BridgeSettings):
     public_submission_port: Port = 587
     public_submissions_port: Port = 465
     public_imaps_port: Port = 993
+    file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None  # the policy file
+    delegation_listen: CommaList = ()  # policy/delegation/listening.py reads it
+    delegation_unknown: Literal["refuse", "add"] = "refuse"
+    auth_policy_token_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
     geo_country_db: str = SHIPPED  # policy/geo/opened.py reads the two
     geo_asn_db: str = SHIPPED
     submissions_kept_days: PositiveInt = 30
@@ -79,3 +95,12 @@ class Settings(BridgeSettings):
     @property
     def digest_key_file(self) -> Path:
         return self.state_dir / "digest.key"
+
+    @property
+    def auth_policy_token(self) -> Path:
+        return self.auth_policy_token_file or self.state_dir / "auth-policy.token"
+
+    @property
+    def policy_file(self) -> Path:
+        """It need not be there."""
+        return self.file or self.state_dir / "policy.toml"

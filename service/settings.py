@@ -1,13 +1,15 @@
 """Settings from the environment: read once, complete, frozen; a wrong one is told in a sentence.
 
 A service's settings are a class with a prefix, GATEWAY_ for example. A variable with the prefix that is no setting is
-refused, too: a misspelt limit would otherwise be a limit that is silently not there.
+refused, too: a misspelt limit would otherwise be a limit that is silently not there. One that is gone (the class has
+those as GONE) is refused with where to say it now.
 """
 
 import difflib
 import os
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -32,8 +34,11 @@ class SettingError(Exception):
 def load(kind: type[AnySettings]) -> AnySettings:
     """The settings of `kind` from the process's environment, or SettingError for the first that is wrong."""
     prefix = kind.model_config.get("env_prefix", "")
+    gone: Mapping[str, str] = getattr(kind, "GONE", {})
     names = {f"{prefix}{field}".upper() for field in kind.model_fields}
     for name in sorted(os.environ):
+        if name.upper() in gone:
+            raise SettingError(name, "this setting is gone", gone[name.upper()])
         if name.upper().startswith(prefix) and name.upper() not in names:
             near = difflib.get_close_matches(name.upper(), names, n=1)
             remedy = f"did you mean {near[0]}?" if near else "remove it"

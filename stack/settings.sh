@@ -56,6 +56,14 @@ is_console_url() {
   is_integer_within "$port" 1 65535
 }
 
+is_readable_file() { [[ $1 =~ ^/[^[:space:]:]+$ && -f $1 && -r $1 ]]; }
+
+remedy_of_gone() { # KEY -> says where it went; says nothing where it was no setting
+  case $1 in
+    SALLYPORT_RECIPIENTS_PER_HOUR) say 'write recipients = "200/hour" below [profiles.person] into a policy file (docs/policy-file.md)' ;;
+  esac
+}
+
 problem_of() { # KEY VALUE -> says what is wrong with the value; says nothing where it is plausible
   case $1 in
     *_PORT) is_integer_within "$2" 1 65535 || say "is not a port from 1 to 65535" ;;
@@ -65,15 +73,17 @@ problem_of() { # KEY VALUE -> says what is wrong with the value; says nothing wh
     *_DOMAINS) is_domain_list "$2" || say "is not a list of domains in lower case, separated by commas alone" ;;
     *_NETWORKS) [ -z "$2" ] || is_network_list "$2" || say "is not a list of networks such as 192.0.2.0/24, separated by commas alone" ;;
     *_MAX_MESSAGE_BYTES) is_integer_within "$2" 65536 1073741824 || say "is not a whole number of bytes from 65536 to 1073741824" ;;
-    *_RECIPIENTS_PER_HOUR) is_integer_within "$2" 1 1000000 || say "is not a whole number from 1 to 1000000" ;;
+    *_POLICY_FILE) [ -z "$2" ] || is_readable_file "$2" || say "is not a file that can be read, without blanks and given from / on" ;;
     *_LOG_FORMAT) [[ $2 == text || $2 == json ]] || say "is neither text nor json" ;;
   esac
 }
 
 refuse_bad_line() { # FILE NUMBER LINE SEEN -> refuses a line that is no setting, an unknown one or one set before
-  local where="$1 line $2" key=${3%%=*}
+  local where="$1 line $2" key=${3%%=*} gone
   [[ $3 != *$'\r' ]] || refuse "$where ends in a carriage return; save the file with Unix line ends."
   [[ $3 =~ ^[A-Za-z_][A-Za-z0-9_]*= ]] || refuse "$where is not of the form KEY=value; correct it, or put # before it."
+  gone=$(remedy_of_gone "$key")
+  [ -z "$gone" ] || refuse "$where sets $key, which is a setting no more; $gone, and remove the line."
   is_known "$key" || refuse "$where sets $key, which is not a setting; .env.example lists those that there are."
   [[ " $4 " != *" $key "* ]] || refuse "$where sets $key a second time; keep one of the two lines."
 }
@@ -95,6 +105,10 @@ read_env_file() { # FILE -> sets the variable FROM_FILE_<key> for each line, or 
 
 take_environment() { # a variable of the environment wins over .env, and is checked in the same way
   local key problem
+  for key in ${!SALLYPORT_*}; do
+    problem=$(remedy_of_gone "$key")
+    [ -z "$problem" ] || refuse "$key of the environment is a setting no more; $problem, and unset it."
+  done
   for key in $(known_keys); do
     [ -n "${!key:-}" ] || continue
     problem=$(problem_of "$key" "${!key}")

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +22,25 @@ from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, make_url, text
 
+from policy.rulebook.toml import written
 from policy.store.database import open_database
 
 ROOT = Path(__file__).parent.parent
 HOSTNAME = "mail.sallyport.test"
+
+# A profile that none of these tests comes to the end of.
+PLENTY: Mapping[str, object] = {
+    "recipients": "100000/day",
+    "messages": "100000/day",
+    "bytes": "none",
+    "new-recipients": "100000/day",
+    "probation-new-recipients": "100000/day",
+    "probation-recipients": "100000/day",
+    "unknown-recipients": "none",
+    "held-messages": "100000/day",
+    "held-bytes": "none",
+    "sessions": 1000,
+}
 
 Value = TypeVar("Value")
 
@@ -54,6 +69,14 @@ def answers(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def policy_file(folder: Path, lines: str = "", **profiles: Mapping[str, object]) -> dict[str, str]:
+    """Write a policy file of these lines, in which these profiles differ from the shipped ones; the setting for it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "policy.toml"
+    path.write_text(f"{lines}\n{written({'profiles': profiles}) if profiles else ''}")
+    return {"POLICY_FILE": str(path)}
 
 
 @dataclass

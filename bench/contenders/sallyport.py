@@ -12,13 +12,15 @@ from gateway.settings import Settings as GatewaySettings
 from policy.location import open_existing
 from policy.settings import Settings as PolicySettings
 from policy.setup import open_store
-from tests.harness import Sallyport
+from tests.harness import Sallyport, policy_file
 
-MANY = "1000000"
-POLICY = {
-    "POLICY_RECIPIENTS_PER_10_MINUTES": MANY,
-    "POLICY_RECIPIENTS_PER_HOUR": MANY,
-    "POLICY_RECIPIENTS_PER_DAY": MANY,
+MANY = "1000000/day"
+# Counted as always, and never met.
+PERSON = {
+    **dict.fromkeys(("recipients", "messages", "probation-recipients"), MANY),
+    **dict.fromkeys(("new-recipients", "probation-new-recipients"), "100000/day"),
+    "bytes": "1000000 GB/day",
+    "sessions": 10000,
 }
 
 
@@ -30,7 +32,7 @@ def gateway_settings(workers: int | None) -> dict[str, str]:
 
 def prepared(folder: Path, next_hop: int, workers: int | None = None) -> Sallyport:
     """Not yet running: state, certificate and identities are made."""
-    sallyport = Sallyport(folder, next_hop, POLICY, gateway_settings(workers))
+    sallyport = Sallyport(folder, next_hop, policy_file(folder, person=PERSON), gateway_settings(workers))
     spool = folder / "spool"
     spool.mkdir()
     if "spool_dir" in GatewaySettings.model_fields:

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from policy.store.handles import Kind, Scope
+from policy.store.ladder_book import NOTE_LIMIT
 from policy.store.rows import SCOPES, Profile, Terms
 from policy.store.tokens import TokenScope
 
@@ -256,6 +257,39 @@ class Submission(Shown):
     reason: str
     outcome: str
     queue_id: str
+    held_queue_id: Annotated[str, Field(description="Of the part that is held, where the message was split")]
+    held: Annotated[int, Field(description="Recipients for whom it is held")]
+    rule: Annotated[str, Field(description="The one that decided")]
+    rulebook: Annotated[str, Field(description="The digest of the policy that was in force")]
+    origin: Annotated[str, Field(description="The autonomous system and the country", examples=["AS3320 DE"])]
+    new_recipients: Annotated[int, Field(description="Recipients outside that it went to, new to the identity")]
+    known_recipients: int
+
+
+class Signal(Shown):
+    """What speaks against an identity."""
+
+    kind: str
+    at: Moment
+    at_home: Annotated[bool, Field(description="It came from a network that is the owner's beyond doubt")]
+    evidence: str
+    submission: str
+    client_address: str
+    cleared_at: Moment | None
+
+
+class Standing(Shown):
+    """Where an identity stands on the ladder, and its signals, the newest first."""
+
+    identity: str
+    step: Literal["free", "slow", "hold", "restrict", "lock"]
+    everywhere: Annotated[bool, Field(description="At home, too")]
+    since_at: Moment | None
+    signals: list[Signal]
+
+
+class Clearing(Given):
+    note: Annotated[Text, Field(description="Why, for whoever asks later", max_length=NOTE_LIMIT)] = ""
 
 
 class TrapHit(Shown):

@@ -2,7 +2,7 @@
 
 allow asks, in this order:
 
-    containment    a locked or suspended identity is refused; a locked one but for the networks that are its home
+    containment    a suspended identity is refused, and a locked one but for the networks that are its home
     allow list     whoever is on it goes on, whatever comes behind
     block list     whoever is on it does not
     the gate       of countries and networks, with the exemptions of the identity
@@ -18,16 +18,18 @@ from functools import partial
 from typing import Protocol
 
 from policy import log
+from policy.arrivals import GATE, Stop
 from policy.authpolicy import verdicts
 from policy.authpolicy.asked import Asked, Entry, asked, entry, subject, terms
 from policy.authpolicy.verdicts import No, Verdict
+from policy.engine.country_gate import Passage
 from policy.engine.guessing import Attempt, Walls
+from policy.engine.rulebook import Treatment
 from policy.engine.sources import Network, is_within, network_of
+from policy.store.habits import Looks
 from policy.store.holders import Holder, Holders
 from policy.store.listed import ListBook, Listing, Lists, Side
 from policy.store.writer import Writer
-
-GATE = "default"  # which gate of the policy these logins meet
 
 Said = Mapping[str, object]
 OK: Said = {"status": "ok"}
@@ -36,15 +38,15 @@ OK: Said = {"status": "ok"}
 class Gatekeeper(Protocol):
     """Who knows the gate, policy/connects.py."""
 
-    async def refusal_at_login(self, identity: int, name: str, gate: str, client_address: str, now: float) -> str: ...
+    async def passage_of(self, identity: int, name: str, gate: str, client_address: str, now: float) -> Passage: ...
 
 
-class Entrances(Protocol):
-    """Who knows where an identity stands, policy/entrances.py."""
+class Arrivals(Protocol):
+    """Who knows where an identity stands, policy/arrivals.py."""
 
-    async def is_locked_out(self, identity: int, client_address: str, now: float) -> bool: ...
+    def is_contained(self, holder: Holder, client_address: str, now: float) -> bool: ...
 
-    async def entered(self, identity: int, client_address: str, protocol: str, now: float) -> None: ...
+    async def arrive(self, holder: Holder, client_address: str, looks: Looks, now: float) -> Stop | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,7 @@ class Desk:
     lists: Lists
     list_book: ListBook
     gatekeeper: Gatekeeper
-    entrances: Entrances
+    arrivals: Arrivals
     writer: Writer
     clock: Callable[[], float]
 
@@ -79,7 +81,7 @@ class Desk:
             if until:
                 log.network_walled(network, until - now, "guessing at another server")
         elif one.is_success and holder and one.client_address:
-            await self.entrances.entered(holder.identity_id, one.client_address, one.protocol, now)
+            await self.arrivals.arrive(holder, one.client_address, Looks("", "", ""), now)
         return OK
 
     async def reset(self, said: Said) -> Said:
@@ -128,12 +130,13 @@ class Desk:
         return {name: [_entry_as_json(one) for one in found]}
 
     async def _verdict(self, one: Asked, holder: Holder | None, now: float) -> Verdict:
-        if holder and await self._is_contained(holder, one, now):
+        if holder and self.arrivals.is_contained(holder, one.client_address, now):
             return verdicts.no(No.LOCKED)
         for found in await self.lists.hits(one.client_address, one.login, now):
             return verdicts.by_list(found)
         row, name = (holder.identity_id, holder.identity) if holder else (0, "")
-        if await self.gatekeeper.refusal_at_login(row, name, GATE, one.client_address, now):
+        passage = await self.gatekeeper.passage_of(row, name, GATE, one.client_address, now)
+        if passage.treatment is Treatment.REFUSE:
             return verdicts.no(No.GATE)
         attempt = self._attempt(one, holder)
         if self.walls.wall_for(attempt, now):
@@ -141,11 +144,6 @@ class Desk:
         # Owners do not wait: who has a history here goes on at once, whatever others have tried.
         is_free = attempt.has_history or attempt.network is None
         return verdicts.YES if is_free else verdicts.after(self.walls.delay_s(attempt, now))
-
-    async def _is_contained(self, holder: Holder, one: Asked, now: float) -> bool:
-        if holder.suspended_at is not None:
-            return True
-        return await self.entrances.is_locked_out(holder.identity_id, one.client_address, now)
 
     def _attempt(self, one: Asked, holder: Holder | None) -> Attempt:
         """Who tells no address comes from nowhere that could be walled: a program beside Dovecot."""

@@ -102,7 +102,7 @@ class _Counter:
 
 
 class _Members:
-    """`seen` is in the order of its times, and `ats` are these times. `brought` are members of open reservations."""
+    """`seen` is in the order of its times, and `ats` are these times. `brought`: by which reservation."""
 
     __slots__ = ("ats", "brought", "longest", "seen")
 
@@ -142,13 +142,10 @@ class _Members:
         return at, brought
 
     def take_back(self, members: Counts, reservation: str) -> None:
-        for member in self._brought_by(reservation, members):
-            del self.ats[bisect_left(self.ats, self.seen.pop(member))]
-            del self.brought[member]
-
-    def keep(self, members: Counts, reservation: str) -> None:
-        for member in self._brought_by(reservation, members):
-            del self.brought[member]
+        for member in members:
+            if self.brought.get(member) == reservation:
+                del self.ats[bisect_left(self.ats, self.seen.pop(member))]
+                del self.brought[member]
 
     def is_over(self, now: float) -> bool:
         return not self.ats or self.ats[-1] <= now - self.longest - _IDLE_S
@@ -175,9 +172,6 @@ class _Members:
             self.seen[member] = at
         self.ats[early:] = [at] * (len(self.ats) - early)
         return at
-
-    def _brought_by(self, reservation: str, members: Counts) -> list[int]:
-        return [member for member in members if self.brought.get(member) == reservation]
 
     def _drop(self, oldest: list[int]) -> None:
         for member in oldest:
@@ -206,26 +200,17 @@ class MemoryBudgets:
         self._opened: deque[tuple[float, str]] = deque()  # in the order in which they were made
 
     def reserve(self, reservation: str, take: Take, now: float) -> Taken:
-        fits, all_before, all_after = True, [], []
-        for charge in take.charges:
-            before, after = self._look(charge, now)
-            all_before.append(before)
-            all_after.append(after)
-            fits = fits and has_room(charge, after)
-        if fits:
+        taken = self.peek(take.charges, now)
+        if taken.fits:
             self._take(reservation, take.charges, now)
         else:
             for charge in take.otherwise:
                 if has_room(charge, self._look(charge, now)[1]):
                     self._put(charge, now, "", _Open(now))
-        return Taken(fits, tuple(all_before), tuple(all_after))
+        return taken
 
     def commit(self, reservation: str, now: float) -> bool:
-        if not (ended := self._end(reservation, now)):
-            return False
-        for members, brought in ended.brought:
-            members.keep(brought, reservation)
-        return True
+        return self._end(reservation, now) is not None
 
     def release(self, reservation: str, now: float) -> bool:
         if not (ended := self._end(reservation, now)):
@@ -236,8 +221,14 @@ class MemoryBudgets:
             members.take_back(brought, reservation)
         return True
 
-    def counted(self, charges: tuple[Charge, ...], now: float) -> tuple[Counts, ...]:
-        return tuple([self._look(charge, now)[0] for charge in charges])
+    def peek(self, charges: tuple[Charge, ...], now: float) -> Taken:
+        fits, all_before, all_after = True, [], []
+        for charge in charges:
+            before, after = self._look(charge, now)
+            all_before.append(before)
+            all_after.append(after)
+            fits = fits and has_room(charge, after)
+        return Taken(fits, tuple(all_before), tuple(all_after))
 
     def _look(self, charge: Charge, now: float) -> tuple[Counts, Counts]:
         if isinstance(charge, Sum):

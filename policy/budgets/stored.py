@@ -65,8 +65,8 @@ class StoredBudgets:
     def reserve(self, reservation: str, take: Take, now: float) -> Taken:
         number = next(self._numbers)
         keys = self._look(take.charges, now)
-        fits = all(one.has_room for one in keys)
-        if fits:
+        taken = _taken(keys)
+        if taken.fits:
             self._put(keys, reservation, is_open=True)
         elif take.otherwise:
             # Under a name of their own: they are no part of the reservation, which may be asked for again.
@@ -74,7 +74,10 @@ class StoredBudgets:
             self._put(others, f"{reservation}/{number}", is_open=False)
         if number % sql.SWEPT_AT_ONCE == 0:
             self._sweep(now)
-        return Taken(fits, tuple([one.before for one in keys]), tuple([one.after for one in keys]))
+        return taken
+
+    def peek(self, charges: tuple[Charge, ...], now: float) -> Taken:
+        return _taken(self._look(charges, now))
 
     def commit(self, reservation: str, now: float) -> bool:
         asked = {"reservation": reservation, "oldest": now - RESERVATION_LIFE_S}
@@ -91,9 +94,6 @@ class StoredBudgets:
             # The charges after it: few, because an outcome follows its reservation within seconds.
             self._run(sql.LOWER, {"key": key, "cost": cost, "at": at, "total": total})
         return True
-
-    def counted(self, charges: tuple[Charge, ...], now: float) -> tuple[tuple[int, ...], ...]:
-        return tuple([one.before for one in self._look(charges, now)])
 
     def _look(self, charges: Sequence[Charge], now: float) -> list[_Key]:
         keys = self._asked(charges, [now] * len(charges))
@@ -156,6 +156,11 @@ class StoredBudgets:
 
     def _run(self, statement: Prepared, values: Mapping[str, object]) -> Answer:
         return self._statements.execute(statement, values)
+
+
+def _taken(keys: Sequence[_Key]) -> Taken:
+    fits = all(one.has_room for one in keys)
+    return Taken(fits, tuple([one.before for one in keys]), tuple([one.after for one in keys]))
 
 
 def _values(keys: Sequence[_Key]) -> dict[str, object]:

@@ -66,9 +66,7 @@ def question(shape: tuple[tuple[bool, int], ...]) -> Prepared:
     text = " UNION ALL ".join(arms)
     return Prepared(
         prepared(text.replace("LISTED", "SELECT value FROM json_each")).sqlite,
-        prepared(
-            _LISTED.sub(r"SELECT CAST(one AS bigint) FROM json_array_elements_text(CAST(\1 AS json)) AS one", text)
-        ).postgresql,
+        prepared(_LISTED.sub(_UNFOLDED, text)).postgresql,
     )
 
 
@@ -81,7 +79,7 @@ def _counter_arm(place: int, windows: int, padding: list[str]) -> str:
     ]
     oldest = f"(SELECT at {own} ORDER BY at, total LIMIT 1)"
     columns = ", ".join([str(place), "at", oldest, "total", *_named([*before, *padding])])
-    return f"SELECT * FROM (SELECT {columns} {own} ORDER BY at DESC, total DESC LIMIT 1) AS counter{place}"  # noqa: S608 - names and numbers of this module
+    return f"SELECT * FROM (SELECT {columns} {own} ORDER BY at DESC, total DESC LIMIT 1) AS counter{place}"  # noqa: S608 - numbers
 
 
 def _set_arms(place: int, windows: int, padding: list[str]) -> list[str]:
@@ -111,6 +109,6 @@ def see_members(rows: int) -> Prepared:
     """Parameters key0, mark0, at0, reservation0 ... of each."""
     values = [f"(:key{n}, :mark{n}, :at{n}, :reservation{n})" for n in range(rows)]
     return prepared(
-        f"INSERT INTO member (key, mark, at, reservation) VALUES {', '.join(values)} "  # noqa: S608 - the same
+        f"INSERT INTO member (key, mark, at, reservation) VALUES {', '.join(values)} "  # noqa: S608 - numbers
         "ON CONFLICT (key, mark) DO UPDATE SET at = excluded.at, reservation = excluded.reservation"
     )

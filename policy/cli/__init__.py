@@ -11,12 +11,14 @@
     exemptions.py  exemption: what the gates let through for one, because it travels
     audit.py       audit: who changed what
     submissions.py what became of messages
+    policy.py      policy: the policy file checked, shown, compared, replaced
     people.py      invite, person: how people sign in to the console
     imports.py     import: a whole organisation from a file, the end of a migration; sheets.py writes its sheets
     learn.py       learn: whom each identity knows, from the past; learnt.py says what came of it
     tokens.py      token: what programs may do through the API
     backup.py      backup, restore: the whole store in one file
     dns.py         the records that lead mail programs here
+    simulate.py    attacks and legitimate senders on a simulated clock; bound.py: the worst that a policy allows
     serve.py       gateway and policy alone, in front of an MTA that exists already
     arguments.py   what several commands take; what the shell completes
     output.py      tables for people, JSON for programs
@@ -45,6 +47,7 @@ from policy.cli import (
     learn,
     networks,
     people,
+    policy,
     store,
     submissions,
     tokens,
@@ -55,6 +58,7 @@ from policy.cli.client_certificates import client_ca
 from policy.cli.dns import dns
 from policy.cli.output import JSON
 from policy.cli.serve import serve
+from policy.cli.simulate import simulate
 from policy.settings import Settings
 from policy.setup import ADMINISTRATOR, init
 from policy.store.identities import StoreError
@@ -76,6 +80,7 @@ app.add_typer(networks.network, name="network")
 app.add_typer(exemptions.exemption, name="exemption")
 app.add_typer(audit.audit, name="audit")
 app.add_typer(submissions.submission, name="submission")
+app.add_typer(policy.policy, name="policy")
 app.add_typer(people.invite, name="invite")
 app.add_typer(people.person, name="person")
 app.add_typer(imports.imports, name="import")
@@ -86,6 +91,7 @@ app.command()(restore)
 app.command()(client_ca)
 app.command()(dns)
 app.command()(serve)
+app.command()(simulate)
 
 
 def main() -> None:

@@ -78,5 +78,3 @@ def _show(exemptions: list[StoredExemption], as_json: bool) -> None:
         lambda one: (one.identity, one.country, when(one.ends_at), "over" if one.ends_at <= now else "", one.note),
         as_json,
     )
-
-

@@ -75,7 +75,11 @@ def learn_maillog(
         log = Log(files, Reading(now=time.time(), year=year))
         with progress("log", log.octets) as tell:
             _take(learner, deliveries(log), tell, lambda: log.octets_read)
-    learner.summary.broken += log.unreadable
+        for why in log.broken:
+            learner.take(Broken("log", why))
+        if log.unreadable:
+            learner.take(Broken("log", f"{log.unreadable} of {log.lines} lines are none of a log"))
+            learner.summary.broken += log.unreadable - 1
     show(learner.summary, is_rehearsal=dry_run, as_json=as_json)
 
 

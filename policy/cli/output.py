@@ -57,7 +57,7 @@ def print_rows(
     table = Table(*columns, box=None, pad_edge=False)
     for row in islice(remaining, most):
         table.add_row(*line(row))
-    Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(table, markup=False, highlight=False)
+    Console(width=printed_width()).print(table, markup=False, highlight=False)
     if most is not None and next(remaining, None) is not None:
         print(f"note: these are the first {most}; --limit or --json shows more", file=sys.stderr)
 
@@ -77,15 +77,23 @@ def print_values(row: "DataclassInstance", as_json: bool, text: str | None = Non
 
 def plain(row: "DataclassInstance") -> dict[str, Any]:  # JSON has no narrower type
     """A row as JSON: times in ISO 8601, UTC; null for what is not there (an empty reverse-path is there)."""
-    values = dataclasses.asdict(row)
+    return _plain(dataclasses.asdict(row))
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if name == "at" or name.endswith("_at"):
             values[name] = when(value) or None
         elif isinstance(value, tuple):
-            values[name] = list(value)
+            values[name] = [_plain(one) if isinstance(one, dict) else one for one in value]
         elif name in _NULL_IF_EMPTY:
             values[name] = value or None
     return values
+
+
+def printed_width() -> int | None:
+    """Of a table: the terminal's, or wide."""
+    return None if sys.stdout.isatty() else _PIPE_COLUMNS
 
 
 def when(seconds: float | None) -> str:

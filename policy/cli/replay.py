@@ -1,28 +1,28 @@
 """`sallyport replay`: what a policy would have done to the mail of the past."""
 
+import contextlib
 import dataclasses
+import io
 import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from sqlalchemy.exc import SQLAlchemyError
 
 from policy.cli.arguments import past
 from policy.cli.output import JSON
-from policy.cli.replayed import print_report
+from policy.cli.replayed import plain_report, print_report
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
 from policy.geo.atlas import Atlas
 from policy.geo.opened import open_atlas
-from policy.location import open_existing
+from policy.location import named_location, open_existing
 from policy.maillog.files import LogUnreadable, Reading
 from policy.marks import Marks
 from policy.replay.page import render
@@ -34,9 +34,9 @@ from policy.replay.sources import DAY_S, LEARNT_DAYS, Opened, judged_from, open_
 from policy.replay.stored import stored_people
 from policy.rulebook import PolicyFileError, load, shipped
 from policy.settings import Settings
-from policy.setup import open_store
+from policy.setup import digest_key, open_store
 from policy.store.errors import StoreError
-from service.settings import SettingError
+from policy.store.identities import IdentityStore
 from service.settings import load as load_settings
 
 _GRAIN = 500  # happenings between two looks at how far it is
@@ -96,7 +96,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             end=past(to) if to else float("inf"),
             taken_back_after_s=taken_back_after_s,
         )
-        around = _Around.found(opened, _kinds(profiles or (), rulebook), domains or ())
+        around = _around(opened, _kinds(profiles or (), rulebook), domains or ())
         running = Replay(
             rulebook,
             plan,
@@ -120,18 +120,125 @@ class _Around:
     has_origins: bool
     marks: Marks
 
-    @classmethod
-    def found(cls, opened: Opened, kinds: dict[str, str], domains: Sequence[str]) -> "_Around":
-        settings = load_settings(Settings)
+
+def _around(opened: Opened, kinds: Mapping[str, str], domains: Sequence[str]) -> _Around:
+    settings = load_settings(Settings)
+    atlas = _atlas(settings)
+    origins = opened.origins if opened.origins and not atlas.editions else None
+    store = _store(settings)
+    own = [*domains] or ([*settings.domains] if store else [])
+    key = digest_key(settings) if store else os.urandom(32)
+    return _Around(
+        people=People(stored_people(store) if store else (), kinds),
+        domains=[*own, INTERNAL] if opened.is_recorded else own,
+        origin_of=origins.origin_of if origins else atlas.origin,
+        has_origins=bool(atlas.editions) or opened.is_recorded,
+        marks=RecordedMarks(key) if opened.is_recorded else Marks(key),
+    )
+
+
+def _atlas(settings: Settings) -> Atlas:
+    if not settings.geo_country_db and not settings.geo_asn_db:
+        return Atlas(None, None)
+    with contextlib.redirect_stdout(io.StringIO()):  # it is written for the services' log; here is a report
         atlas = open_atlas(settings.geo_country_db, settings.geo_asn_db)
-        origins = opened.origins if opened.origins and not atlas.editions else None
-        people, is_stored = _people(settings, kinds)
-        own = [*domains] or ([*settings.domains] if is_stored else [])
-        key = settings.digest_key_file.read_bytes() if settings.digest_key_file.exists() else os.urandom(32)
-        return cls(
-            people=people,
-            domains=[*own, INTERNAL] if opened.is_recorded else own,
-            origin_of=origins.origin_of if origins else atlas.origin,
-            has_origins=bool(atlas.editions) or opened.is_recorded,
-            marks=RecordedMarks(key) if opened.is_recorded else Marks(key),
+    for path, fault in atlas.faults:
+        print(f"note: {path} is not used: {fault}", file=sys.stderr)
+    return atlas
+
+
+def _store(settings: Settings) -> IdentityStore | None:
+    """None where there is none: a log can be replayed on a machine that has nothing else of Sallyport."""
+    where = named_location(settings)
+    if isinstance(where, Path) and not os.access(where, os.R_OK):
+        print(f"note: there is no identity store in {where.parent}: each login is a person of its own", file=sys.stderr)
+        return None
+    return open_store(settings, open_existing(settings))
+
+
+def _rulebook(policy: Path | None) -> Rulebook:
+    try:
+        return load(policy) if policy else shipped()
+    except PolicyFileError as error:
+        raise StoreError(f"the policy is not as it should be:\n{error}") from None
+
+
+def _hours(text: str) -> float | None:
+    if text == "never":
+        return None
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = -1.0
+    if not 0 <= hours < float("inf"):
+        raise typer.BadParameter(f"{text!r} is no number of hours, and not never", param_hint="--take-back-after")
+    return hours * _HOUR_S
+
+
+def _kinds(given: Sequence[str], rulebook: Rulebook) -> dict[str, str]:
+    """By login; a login may have an = of its own."""
+    kinds = dict[str, str]()
+    for one in given:
+        login, _, kind = one.rpartition("=")
+        if not login or kind not in rulebook.limits:
+            known = ", ".join(sorted(rulebook.limits))
+            raise typer.BadParameter(
+                f"{one!r} is not LOGIN=PROFILE with a profile of the policy ({known})", param_hint="--profile"
+            )
+        kinds[login] = kind
+    return kinds
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with a file, in a sentence."""
+    try:
+        yield
+    except (LogUnreadable, RecordUnreadable) as error:
+        raise StoreError(str(error)) from None
+
+
+def _run(running: Replay, opened: Opened) -> None:
+    with _progress(opened) as tell:
+        for number, happening in enumerate(opened.happenings):
+            running.take(happening)
+            if number % _GRAIN == 0:
+                tell()
+
+
+@contextlib.contextmanager
+def _progress(opened: Opened) -> Iterator[Callable[[], None]]:
+    """A bar on the terminal of whoever watches, with lines a second."""
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    columns = (TextColumn("{task.fields[speed]}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    begin = time.monotonic()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("replay", total=opened.octets, speed="")
+
+        def tell() -> None:
+            lines = opened.lines()
+            per_second = lines / max(time.monotonic() - begin, 0.001)
+            bar.update(task, completed=opened.octets_read(), speed=f"{lines:,} lines, {per_second:,.0f}/s")
+
+        yield tell
+
+
+def _show(report: Report, html: Path | None, now: float, *, as_json: bool) -> None:
+    if html:
+        try:
+            html.write_text(render(report, now), encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"{html} cannot be written ({error.strerror})") from None
+    if as_json:
+        print(json.dumps(plain_report(report)))
+    else:
+        print_report(report)
+    if not report.judged:
+        print(
+            "note: nothing was judged; --learn-from-first DAYS or --from DATE begin earlier"
+            if report.learnt
+            else "note: no message of anybody who had logged in was found",
+            file=sys.stderr,
         )

@@ -4,12 +4,14 @@ from typing import Annotated
 
 import typer
 
+from policy.cli.arguments import past
 from policy.cli.output import JSON, print_rows, print_values, when
 from policy.location import open_existing
+from policy.replay.recorded import recorded_of
 from policy.settings import Settings
 from policy.setup import open_store
 from policy.store.identities import StoreError
-from policy.store.records import find_submission, newest_submissions
+from policy.store.records import find_submission, newest_submissions, records_since
 from service.settings import load
 
 submission = typer.Typer(help="Who handed in a message, and what became of it.", no_args_is_help=True)
@@ -33,7 +35,7 @@ def submission_show(
             f"there is no submission {submission_id!r}; they are kept for {settings.submissions_kept_days} days "
             "(POLICY_SUBMISSIONS_KEPT_DAYS)"
         )
-    print_values(found, json)
+    print_values(found.shown, json)
 
 
 @submission.command("list")
@@ -59,3 +61,19 @@ def submission_list(
         ),
         json,
     )  # fmt: skip
+
+
+@submission.command("export")
+def submission_export(
+    since: Annotated[
+        str, typer.Option(metavar="DATE", help="Nothing older: 2027-01-31 (UTC), or 30d.", show_default=False)
+    ] = "",
+) -> None:
+    """Print all submissions for `sallyport replay`, a JSON document a line, the oldest first.
+
+    Recipients are keyed hashes, and nothing in it says what a message was about.
+
+    Example: sallyport submission export --since 30d > decisions.jsonl
+    """
+    for one in records_since(open_existing(load(Settings)), past(since) if since else 0.0):
+        print(recorded_of(one).model_dump_json())

@@ -2,7 +2,7 @@
 
     CONNECT            may this address talk here at all?      the gate of countries, and walls
     HELO, EHLO, MAIL   nothing to say yet                      but at MAIL: has anybody here this login?
-    RCPT               would this recipient still fit?         nothing is charged; a no is of this one recipient
+    RCPT               would this recipient still fit?         a no is of this one recipient, and one attempt is charged
     DATA, VRFY, ETRN   nothing to say
     END-OF-MESSAGE     the message: everything is charged, committed and written down, once for each instance
 
@@ -14,15 +14,19 @@ import asyncio
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from policy import log
+from policy.arrivals import Stop
 from policy.contract import ConnectFacts, ConnectOutcome, ConnectVerdict, canonical_login
 from policy.delegation import wording
 from policy.delegation.envelopes import Addressed, Envelopes, Key
 from policy.delegation.handed import LISTENER, Handed
 from policy.delegation.protocol import Request
 from policy.engine.judging import Decision
+from policy.engine.sources import network_of
+from policy.store.habits import Looks
 from policy.store.holders import Holder
 
 ANSWERS_KEPT = 10_000  # messages that Postfix may ask about again, because our answer got lost
@@ -32,17 +36,23 @@ ANSWERS_KEPT_S = 600.0
 class Judge(Protocol):
     """Who decides, policy/judge.py."""
 
-    async def judge_handed(self, handed: Handed) -> Decision:
+    async def judge_handed(self, handed: Handed, now: float) -> Decision:
         """Charges and commits."""
 
-    async def foresee(self, handed: Handed) -> Decision:
+    async def foresee(self, handed: Handed, now: float) -> Decision:
         """What that would decide now. Changes nothing."""
 
 
 class Registry(Protocol):
     """Who knows whose login it is, policy/delegation/newcomers.py."""
 
-    async def of(self, login: str) -> Holder | None: ...
+    async def of(self, login: str, network: str) -> Holder | None: ...
+
+
+class Arrivals(Protocol):
+    """Who is let in, policy/arrivals.py."""
+
+    async def arrive(self, holder: Holder, client_address: str, looks: Looks, now: float) -> Stop | None: ...
 
 
 AskConnect = Callable[[ConnectFacts], Awaitable[ConnectVerdict]]
@@ -59,19 +69,18 @@ class Answer:
 NOTHING = Answer(wording.YES)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
-    """Of all connections together."""
+    """Of all connections together; put together once at the start."""
 
-    def __init__(
-        self, judge: Judge, registry: Registry, connect: AskConnect, clock: Callable[[], float], envelopes: Envelopes
-    ) -> None:
-        self._judge = judge
-        self._registry = registry
-        self._connect = connect
-        self._clock = clock
-        self._envelopes = envelopes
-        # What was answered about each message, and since when; who asks again meanwhile waits for the same answer.
-        self._given: OrderedDict[Key, tuple[float, asyncio.Task[Answer]]] = OrderedDict()
+    judge: Judge
+    registry: Registry
+    arrivals: Arrivals
+    connect: AskConnect
+    clock: Callable[[], float]
+    envelopes: Envelopes = field(default_factory=Envelopes)
+    # What was answered about each message, and since when; who asks again meanwhile waits for the same answer.
+    _given: OrderedDict[Key, tuple[float, asyncio.Task[Answer]]] = field(default_factory=OrderedDict)
 
     async def to(self, request: Request) -> Answer:
         """The answer to one request; raises where there is none."""
@@ -80,11 +89,11 @@ class Answers:
 
     def forget(self, key: Key) -> None:
         """Another message has begun on the connection: this one has ended, or never will."""
-        self._envelopes.forget(key)
+        self.envelopes.forget(key)
 
     async def _at_connect(self, request: Request) -> Answer:
         facts = ConnectFacts(listener=LISTENER, client_address=request.client_address)
-        verdict = await self._connect(facts)
+        verdict = await self.connect(facts)
         return {
             ConnectOutcome.ACCEPTED: NOTHING,
             ConnectOutcome.REFUSED: Answer(wording.NOT_FROM_THERE),
@@ -92,26 +101,26 @@ class Answers:
         }[verdict.outcome]
 
     async def _at_mail(self, request: Request) -> Answer:
-        is_somebodys = not request.sasl_username or await self._registry.of(request.sasl_username)
-        return NOTHING if is_somebodys else Answer(wording.NOBODY_HERE)
+        return NOTHING if not request.sasl_username or await self._holder(request) else Answer(wording.NOBODY_HERE)
 
     async def _at_recipient(self, request: Request) -> Answer:
         if not request.sasl_username:
             return NOTHING
-        holder = await self._registry.of(request.sasl_username)
-        if not holder:
-            return Answer(wording.NOBODY_HERE)
-        key, now = key_of(request), self._clock()
-        self._envelopes.add(key, request.recipient, now)
-        told = self._envelopes.until_now(key, now) or (request.recipient,)
+        key, now = key_of(request), self.clock()
+        holder = await self._let_in(request, now)
+        if isinstance(holder, Answer):
+            return holder
+        self.envelopes.add(key, request.recipient, now)
+        told = self.envelopes.until_now(key, now) or (request.recipient,)
         handed = _handed(request, holder, Addressed(told))
-        decision = await self._judge.foresee(handed)
+        decision = await self.judge.foresee(handed, now)
         action = wording.action_on_recipient(decision)
         if action == wording.YES:
             return NOTHING
-        if self._envelopes.refuse(key, request.recipient):
+        if self.envelopes.refuse(key, request.recipient):
             # An attempt is charged, and written down, once for each message: it may never come to its end.
-            await self._judge.judge_handed(handed)
+            await self.judge.judge_handed(handed, now)
+        log.message_handed(handed, decision)
         return Answer(action, decision.delay_s)
 
     async def _at_end(self, request: Request) -> Answer:
@@ -125,20 +134,37 @@ class Answers:
         _, given = self._given.get(key, (0.0, None))
         if given is None:
             given = asyncio.get_running_loop().create_task(self._judged(request))
-            self._given[key] = (self._clock(), given)
+            self._given[key] = (self.clock(), given)
             given.add_done_callback(lambda done: self._forget_failed(key, done))
         # Shielded: when the connection breaks now, the answer to the next question is this one.
         return await asyncio.shield(given)
 
     async def _judged(self, request: Request) -> Answer:
-        holder = await self._registry.of(request.sasl_username)
+        key, now = key_of(request), self.clock()
+        holder = await self._let_in(request, now)
+        if isinstance(holder, Answer):
+            return holder
+        # A message has a recipient, even where Postfix forgets to say so.
+        addressed = self.envelopes.addressed(key, max(request.recipient_count, 1), request.recipient, now)
+        handed = _handed(request, holder, addressed)
+        decision = await self.judge.judge_handed(handed, now)
+        log.message_handed(handed, decision)
+        self.envelopes.forget(key)
+        return Answer(wording.action_for(decision), decision.delay_s)
+
+    async def _let_in(self, request: Request, now: float) -> Holder | Answer:
+        """Whose login it is; or why nothing goes on. Once for each message it counts as a login from there."""
+        holder = await self._holder(request)
         if not holder:
             return Answer(wording.NOBODY_HERE)
-        key = key_of(request)
-        addressed = self._envelopes.addressed(key, request.recipient_count, request.recipient, self._clock())
-        decision = await self._judge.judge_handed(_handed(request, holder, addressed))
-        self._envelopes.forget(key)
-        return Answer(wording.action_for(decision), decision.delay_s)
+        if self.envelopes.has_begun(key_of(request)):
+            return holder
+        looks = Looks(request.helo_name, request.sasl_method, _tls(request))
+        stop = await self.arrivals.arrive(holder, request.client_address, looks, now)
+        return holder if stop is None else Answer(wording.STOPPED[stop])
+
+    async def _holder(self, request: Request) -> Holder | None:
+        return await self.registry.of(request.sasl_username, network_of(request.client_address))
 
     def _forget_failed(self, key: Key, done: asyncio.Task[Answer]) -> None:
         """An error is no answer: the next question is judged anew."""
@@ -146,7 +172,7 @@ class Answers:
             self._given.pop(key, None)
 
     def _forget_old(self) -> None:
-        edge = self._clock() - ANSWERS_KEPT_S
+        edge = self.clock() - ANSWERS_KEPT_S
         while self._given:
             key, (since, _) = next(iter(self._given.items()))
             if since > edge and len(self._given) < ANSWERS_KEPT:
@@ -174,7 +200,7 @@ def _handed(request: Request, holder: Holder, addressed: Addressed) -> Handed:
         client_address=request.client_address,
         client_name=request.helo_name,
         mechanism=request.sasl_method,
-        tls=" ".join(part for part in (request.encryption_protocol, request.encryption_cipher) if part),
+        tls=_tls(request),
         identity=holder.identity,
         credential=holder.credential,
         login=canonical_login(request.sasl_username),
@@ -184,3 +210,7 @@ def _handed(request: Request, holder: Holder, addressed: Addressed) -> Handed:
         message_bytes=request.size,
         queue_id=request.queue_id,
     )
+
+
+def _tls(request: Request) -> str:
+    return " ".join(part for part in (request.encryption_protocol, request.encryption_cipher) if part)

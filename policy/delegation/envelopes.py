@@ -48,6 +48,10 @@ class Envelopes:
         """How many recipients are kept."""
         return self._told
 
+    def has_begun(self, key: Key) -> bool:
+        """Whether a recipient of this message was told before."""
+        return key in self._envelopes
+
     def add(self, key: Key, recipient: str, now: float) -> None:
         """One more that was told. A message without an instance is never the same as another one."""
         if not key[0] or not recipient:

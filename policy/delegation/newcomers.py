@@ -7,7 +7,6 @@ it is one. In the audit log `sallyport` added it.
 
 import asyncio
 from collections.abc import Callable
-from enum import StrEnum
 
 from policy.addresses import parsed_owner_address
 from policy.contract import canonical_login
@@ -16,13 +15,6 @@ from policy.store.holders import Holder, Holders, name_for
 from policy.store.identities import IdentityStore
 
 _LOGIN_LIMIT = 320  # letters; the longest address
-
-
-class Unknown(StrEnum):
-    """What becomes of a login that nobody here has."""
-
-    REFUSE = "refuse"
-    ADD = "add"
 
 
 class Newcomers:
@@ -34,14 +26,14 @@ class Newcomers:
         self._clock = clock
         self._lock = asyncio.Lock()
 
-    async def of(self, login: str) -> Holder | None:
-        """Whose login it is, now that it may have been added."""
-        found = await self._holders.of(login)
+    async def of(self, login: str, network: str) -> Holder | None:
+        """Whose login it is, now that it may have been added, and what `network` is to that identity."""
+        found = await self._holders.of(login, network)
         if found or not self._store or not 0 < len(login) <= _LOGIN_LIMIT:
             return found
         async with self._lock:  # one at a time: they come once in the life of a user
             await asyncio.to_thread(self._add, self._store, canonical_login(login))
-        return await self._holders.of(login)
+        return await self._holders.of(login, network)
 
     def _add(self, store: IdentityStore, login: str) -> None:
         """Another one may have been faster, and somebody else may have the address: then it is of whom it is."""

@@ -65,11 +65,16 @@ class Server:
         self._answers = answers
         self._bounds = bounds or Bounds()
         self._pause = pause
+        self._opening: asyncio.Task[None] | None = None
         self._servers: list[asyncio.Server] = []
         self._connections: dict[asyncio.Task[None], _Connection] = {}
         self._is_closing = False
 
-    async def start(self) -> None:
+    def start(self) -> None:
+        """From the event loop's next turn on."""
+        self._opening = asyncio.get_running_loop().create_task(self._open())
+
+    async def _open(self) -> None:
         for one in self._sockets:
             serve = asyncio.start_unix_server if one.family == socket.AF_UNIX else asyncio.start_server
             self._servers.append(await serve(self._serve, sock=one, limit=_READ_AT_ONCE, backlog=_BACKLOG))
@@ -78,6 +83,8 @@ class Server:
     async def close(self) -> None:
         """Who waits for an answer gets it, if that is soon; everybody else goes at once."""
         self._is_closing = True
+        if self._opening:
+            await asyncio.wait({self._opening})
         for server in self._servers:
             server.close()
         waiting = [task for task, connection in self._connections.items() if connection.owes_answer]

@@ -6,6 +6,7 @@ never OK: other restrictions still have their say. To hold is of the whole messa
 
 from collections.abc import Mapping
 
+from policy.arrivals import Stop
 from policy.contract import Action, Reason
 from policy.engine.judging import Decision
 
@@ -34,6 +35,8 @@ FOR_REASON: Mapping[Reason, str] = {
     Reason.LOCKED: "550 5.7.1 This login is locked, ask your administrator",
     Reason.SERVER_BUDGET_SPENT: "451 4.3.2 Too much mail leaves this server at the moment, try again later",
 }
+
+STOPPED: Mapping[Stop, str] = {Stop.CONTAINED: FOR_REASON[Reason.LOCKED], Stop.GATE: NOT_FROM_THERE}
 
 
 def action_for(decision: Decision) -> str:

@@ -48,7 +48,7 @@ def passage(
     found = [Passage(treatment=Treatment.ACCEPT, why="an exemption" if country_is_exempt or asn_is_exempt else "")]
     if origin.is_hosting and not asn_is_exempt and origin.asn not in gate.allow_asns:
         found.append(Passage(treatment=gate.hosting, why=f"rented machines ({_system(origin)})"))
-    if origin.country == UNKNOWN_COUNTRY:
+    if origin.country == UNKNOWN_COUNTRY and not country_is_exempt:
         found.append(Passage(treatment=gate.unknown, why="no country known"))
     return max(found, key=lambda one: _STRICTNESS.index(one.treatment))
 

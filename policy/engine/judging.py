@@ -112,7 +112,7 @@ def _refusal_by_ladder(case: _Case) -> "_Refusal | None":
         return _Refusal(Action.REJECT, Reason.LOCKED, "ladder")
     if step is Step.RESTRICT and new and len(new) == len(case.profile.recipients):
         return _Refusal(Action.REJECT, Reason.RESTRICTED, "ladder")
-    if step >= Step.HOLD and new and not case.is_cut:
+    if step >= Step.HOLD and not case.is_cut and not case.held.issuperset(new):
         case.hold(new, Reason.HELD, "ladder")
     return None
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from policy.engine.sources import UNKNOWN_COUNTRY, Origin, Sources, network_of
-from policy.geo.database import Address, Database, Edition
+from policy.geo.database import Address, Database, Edition, News
 from policy.geo.kinds import Kinds
 
 _KEPT = 32_768  # origins in memory, some 400 octets each
@@ -45,6 +45,7 @@ class Atlas:
         self._kinds = Kinds(sources or Sources())
         self._cached = self._new_cache()
         self.coverage = Coverage()
+        self.first_news = self.refresh()
 
     def origin(self, address: str) -> Origin:
         """Never fails."""
@@ -54,11 +55,12 @@ class Atlas:
             self.coverage.found += origin.country != UNKNOWN_COUNTRY
         return origin
 
-    def refresh(self) -> None:
+    def refresh(self) -> list[News]:
         """Cheap where nothing has changed: one look at each file's date. May run in a thread beside questions."""
-        # All are looked at, and not only those up to the first that has changed.
-        if sum(database.refresh() for database in self._databases):
+        news = [one for database in self._databases if (one := database.refresh())]
+        if any(one.is_loaded for one in news):
             self._cached = self._new_cache()
+        return news
 
     def extend(self, sources: Sources) -> None:
         """Another policy is in force."""

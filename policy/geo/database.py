@@ -12,10 +12,11 @@ from pathlib import Path
 
 import maxminddb
 
-from policy import log
 from policy.geo.shapes import asn_in, country_in
 
 _PROBES = ("8.8.8.8", "2001:4860:4860::8888", "192.0.2.1")  # whatever the answer is: a broken file gives none
+
+_MISSING = "it is not there"
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Stamp = tuple[int, int, int]
@@ -31,38 +32,51 @@ class Edition:
     built_at: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a look at a file has brought: a new edition, or a fault."""
+
+    path: Path
+    edition: Edition | None  # in use now, the new one or still the old one
+    fault: str  # empty where `edition` is what the file has
+
+    @property
+    def is_loaded(self) -> bool:
+        return not self.fault
+
+
 class Database:
     """`path` may be missing, now or later: then nothing is known, or what was read last."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.edition: Edition | None = None
-        self.fault = ""  # why the file that is there now is not in use; empty where it is
+        self.fault = _MISSING  # why the file as it is now is not in use; empty where it is
         self._reader: maxminddb.Reader | None = None
-        self._seen: Stamp | None = None
-        self._is_damaged = False
-        self.refresh()
+        self._seen: Stamp | None = None  # the file that was looked at last
+        self._told: tuple[Stamp | None, str] | None = None
 
-    def refresh(self) -> bool:
-        """Look at the file again; whether there is a new edition. A fault is logged once for each file."""
-        try:
-            stamp = _stamp_of(self.path)
-            if stamp == self._seen:
-                return False
-            reader, edition = _opened(self.path)
-        except FileNotFoundError:
-            stamp, fault = None, "it is not there"
-        except Exception as error:  # noqa: BLE001 - somebody else's file: whatever is wrong with it, it is not used
-            fault = f"it is no readable MMDB file ({type(error).__name__})"
-        else:
-            self._reader, self.edition, self.fault, self._is_damaged = reader, edition, "", False
+    def refresh(self) -> News | None:
+        """Look at the file again, and read it if it is another one; None where nothing is new."""
+        stamp = _stamp_of(self.path)
+        if stamp != self._seen:
+            self._read()
             self._seen = stamp
-            log.geo_database_loaded(str(self.path), edition.kind, edition.built_at)
-            return True
-        if fault != self.fault or stamp != self._seen:
-            log.geo_database_refused(str(self.path), fault, keeps_old=self._reader is not None)
-        self.fault, self._seen = fault, stamp
-        return False
+        state = (self._seen, self.fault)
+        if state == self._told:
+            return None
+        self._told = state
+        return News(path=self.path, edition=self.edition, fault=self.fault)
+
+    def _read(self) -> None:
+        try:
+            self._reader, self.edition = _opened(self.path)
+        except FileNotFoundError:
+            self.fault = _MISSING
+        except Exception as error:  # noqa: BLE001 - somebody else's file: whatever is wrong with it, it is not used
+            self.fault = f"it is no readable MMDB file ({type(error).__name__})"
+        else:
+            self.fault = ""
 
     def country(self, address: Address) -> str:
         """ISO code, or ??."""
@@ -79,14 +93,15 @@ class Database:
         try:
             return reader.get(address)
         except Exception as error:  # noqa: BLE001 - a damaged file must not keep anybody out: nothing is known
-            if not self._is_damaged:
-                self._is_damaged = True
-                log.geo_database_refused(str(self.path), f"it is damaged ({type(error).__name__})", keeps_old=True)
+            self.fault = f"it is damaged ({type(error).__name__})"
             return None
 
 
-def _stamp_of(path: Path) -> Stamp:
-    found = path.stat()
+def _stamp_of(path: Path) -> Stamp | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from policy import log
 from policy.geo.atlas import Atlas
+from policy.geo.database import News
 
 SHIPPED = "shipped"
 SHIPPED_COUNTRIES = Path(__file__).with_name("country.mmdb.xz")
@@ -16,10 +18,24 @@ _LOOKED_AT_S = 10.0  # how late a new file is seen
 
 def open_atlas(country_db: str, asn_db: str) -> Atlas:
     """Each is a path, `shipped`, or nothing. Says in the log where there is nothing to look into."""
-    atlas = Atlas(_path(country_db, SHIPPED_COUNTRIES), _path(asn_db, SHIPPED_ASNS))
+    atlas = atlas_at(country_db, asn_db)
+    _tell(atlas.first_news)
     if not atlas.editions:
         log.geo_database_missing()
     return atlas
+
+
+def atlas_at(country_db: str, asn_db: str) -> Atlas:
+    """The same, and says nothing."""
+    return Atlas(_path(country_db, SHIPPED_COUNTRIES), _path(asn_db, SHIPPED_ASNS))
+
+
+def _tell(news: Iterable[News]) -> None:
+    for one in news:
+        if one.edition and one.is_loaded:
+            log.geo_database_loaded(str(one.path), one.edition.kind, one.edition.built_at)
+        else:
+            log.geo_database_refused(str(one.path), one.fault, keeps_old=one.edition is not None)
 
 
 def _path(given: str, shipped: Path) -> Path | None:
@@ -48,4 +64,4 @@ class Watch:
     async def _go_on(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            await asyncio.to_thread(self._atlas.refresh)
+            _tell(await asyncio.to_thread(self._atlas.refresh))

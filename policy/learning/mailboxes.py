@@ -43,10 +43,10 @@ class Mailbox:
             yield Broken(str(self.path), str(getattr(error, "strerror", None) or error))
 
     def _mbox(self, letter: Letter, now: float) -> Iterator[Item]:
+        number = 0
         file = PackedFile(self.path)
         arrived_at = min(file.changed_at or now, now)
-        number = 0
-        with file.stream as stream:
+        with file as stream:
             for number, section in enumerate(_sections(stream), 1):
                 where = f"{self.path}, message {number}"
                 yield from _told(section, letter, self.whose, where, arrived_at)
@@ -89,7 +89,7 @@ def _message(path: Path, letter: Letter, whose: str, now: float) -> Iterator[Ite
         stream.seek(0)
         section = None if is_packed else _section(stream)
     if is_packed:
-        with PackedFile(path).stream as stream:
+        with PackedFile(path) as stream:
             section = _section(stream)
     yield from _told(section, letter, whose, str(path), min(_arrival(path), now))
 

@@ -14,7 +14,7 @@ from policy.maillog.outcomes import outcome_of
 
 
 def deliveries(log: Log) -> Iterator[Item]:
-    """LogUnreadable where a file turns out to be broken; all that was before that has come by then."""
+    """Of everybody who has a login. `log` says in the end what of it was broken."""
     for told in log.told():
         if isinstance(told, LoggedMessage) and not told.sasl_username:
             yield PassedOver("not handed in with a login")

@@ -46,7 +46,7 @@ class Table:
         """Of each line its values; what is wrong breaks one line."""
         number = 1
         try:
-            with self.file.stream as stream:
+            with self.file as stream:
                 for number, line in enumerate(_lines(stream), 2):
                     if line is None or line.strip():
                         yield self._row(f"{self._path}, line {number}", line)

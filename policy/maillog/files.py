@@ -54,6 +54,11 @@ class Log:
         return sum(one.unreadable for one in self._files)
 
     @property
+    def broken(self) -> list[str]:
+        """A sentence for each file that could not be read to its end."""
+        return [one.broken for one in self._files if one.broken]
+
+    @property
     def octets_read(self) -> int:
         """Of the files as they are, packed or not."""
         return sum(one.file.octets_read for one in self._files)
@@ -81,6 +86,7 @@ class _Opened:
     def __init__(self, path: Path, reading: Reading) -> None:
         self.lines = 0
         self.unreadable = 0
+        self.broken = ""
         self.file = PackedFile(path)
         self._stream = self.file.stream
         # A file that was copied or unpacked is younger than what is in it, never older.
@@ -88,11 +94,12 @@ class _Opened:
         self._calendar = Calendar(reading.zone, end, reading.year)
 
     def read(self) -> Iterator[LogLine]:
+        """A file that breaks off ends there: what was in it before is as good as any other."""
         try:
-            with self._stream:
+            with self.file:
                 yield from self._lines()
         except BROKEN as error:
-            raise LogUnreadable(f"{self.file.path} is broken behind line {self.lines}: {error}") from None
+            self.broken = f"{self.file.path} is broken behind line {self.lines:,}: {error}"
 
     def _lines(self) -> Iterator[LogLine]:
         head = self._stream.peek(_LOOKED_AT)[:_LOOKED_AT].lstrip()

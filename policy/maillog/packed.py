@@ -4,7 +4,9 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -12,7 +14,11 @@ STANDARD_INPUT = Path("-")
 BROKEN = (EOFError, OSError, lzma.LZMAError)  # what reading raises; gzip.BadGzipFile is an OSError
 
 _BUFFER = 1 << 20
-_OPENERS = {b"\x1f\x8b": gzip.GzipFile, b"BZ": bz2.BZ2File, b"\xfd7": lzma.LZMAFile}
+_OPENERS: Mapping[bytes, Callable[[BinaryIO], object]] = {
+    b"\x1f\x8b": lambda packed: gzip.GzipFile(fileobj=packed),
+    b"BZ": bz2.BZ2File,
+    b"\xfd7": lzma.LZMAFile,
+}
 
 
 class LogUnreadable(Exception):
@@ -20,21 +26,37 @@ class LogUnreadable(Exception):
 
 
 class PackedFile:
-    """Opened for reading. `octets` is its size as it lies there; None where nobody knows."""
+    """Opened for reading; a context manager that closes it. `octets` is its size as it lies there; None: unknown."""
 
     def __init__(self, path: Path) -> None:
         """LogUnreadable where it cannot be opened."""
         self.path = path
+        self.octets: int | None = None
+        self.changed_at: float | None = None
         try:
             self._raw: BinaryIO = sys.stdin.buffer if path == STANDARD_INPUT else path.open("rb")
-            status = None if path == STANDARD_INPUT else path.stat()
-            self._buffered: io.BufferedReader = io.BufferedReader(cast("io.RawIOBase", self._raw), _BUFFER)
-            self.stream = _unpacked(self._buffered)
+            if path != STANDARD_INPUT:
+                status = os.fstat(self._raw.fileno())
+                self.octets, self.changed_at = status.st_size, status.st_mtime
+            self.stream = _buffered(self._raw)
+            opener = _OPENERS.get(self.stream.peek(2)[:2])
+            self.is_packed = opener is not None
+            if opener:
+                self.stream = _buffered(opener(self.stream))
         except BROKEN as error:
             raise LogUnreadable(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-        self.is_packed = self.stream is not self._buffered
-        self.octets = status.st_size if status else None
-        self.changed_at = status.st_mtime if status else None
+
+    def __enter__(self) -> io.BufferedReader:
+        return self.stream
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """What unpacks does not close what it unpacks."""
+        self.stream.close()
+        if self.path != STANDARD_INPUT:
+            self._raw.close()
 
     @property
     def octets_read(self) -> int:
@@ -45,8 +67,6 @@ class PackedFile:
             return self.octets or 0
 
 
-def _unpacked(buffered: io.BufferedReader) -> io.BufferedReader:
-    opener = _OPENERS.get(buffered.peek(2)[:2])
-    if opener is None:
-        return buffered
-    return io.BufferedReader(cast("io.RawIOBase", opener(buffered)), _BUFFER)
+def _buffered(raw: object) -> io.BufferedReader:
+    reader: io.BufferedReader = io.BufferedReader(cast("io.RawIOBase", raw), _BUFFER)
+    return reader

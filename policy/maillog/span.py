@@ -4,6 +4,7 @@ A packed file is unpacked for it, which takes a fraction of the time of reading 
 read twice.
 """
 
+import contextlib
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from policy.maillog.events import LogLine
 from policy.maillog.files import LINE_LIMIT, Reading
 from policy.maillog.journal import read_document, read_entries
-from policy.maillog.packed import BROKEN, STANDARD_INPUT, LogUnreadable, PackedFile
+from policy.maillog.packed import BROKEN, STANDARD_INPUT, PackedFile
 from policy.maillog.syslog import Calendar, read_line
 
 _END = 1 << 16  # octets that are looked at
@@ -46,17 +47,13 @@ def _span_of(path: Path, reading: Reading) -> tuple[float, float] | None:
 
 def _ends(path: Path) -> tuple[bytes, bytes, float | None]:
     """The beginning and the end of what is in a file."""
-    file = PackedFile(path)
-    try:
-        with file.stream as stream:
-            head = stream.read(_END)
-            end = head
-            if not file.is_packed:
-                stream.seek(max((file.octets or 0) - _END, 0), os.SEEK_SET)
-            while chunk := stream.read(_CHUNK):
-                end = (end + chunk)[-_END:]
-    except BROKEN as error:
-        raise LogUnreadable(f"{path} is broken: {error}") from None
+    file, head, end = PackedFile(path), b"", b""
+    with file as stream, contextlib.suppress(*BROKEN):  # what is broken ends there
+        head = end = stream.read(_END)
+        if not file.is_packed:
+            stream.seek(max((file.octets or 0) - _END, 0), os.SEEK_SET)
+        while chunk := stream.read(_CHUNK):
+            end = (end + chunk)[-_END:]
     return head, end, file.changed_at
 
 

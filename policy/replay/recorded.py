@@ -1,21 +1,24 @@
 """Recorded decisions: one JSON document a line, written by `sallyport submission export`, read by `sallyport replay`.
 
-There is no recipient's address in it, only its mark, so marks are all that a replay has. As recipients of a happening
-they are numbers in text; those of our own domains have a domain, too.
+There is no recipient's address in it, only marks of those outside of our own domains, so marks are all that a replay
+has. As recipients of a happening they are numbers in text; those of our own domains have a domain, too.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from policy.contract import Action, Octets
 from policy.engine.sources import UNKNOWN_COUNTRY, Origin, network_of
 from policy.marks import Marks
 from policy.replay.happenings import HandedIn
+from policy.store.evidence import evidence_of
+from policy.store.records import Record
 
 INTERNAL = "internal.invalid"
 MARK_OCTETS = 8
+_RECIPIENTS_LIMIT = 100_000  # of one message; a line says what it likes
 
 
 class RecordUnreadable(Exception):
@@ -23,7 +26,7 @@ class RecordUnreadable(Exception):
 
 
 class Recorded(BaseModel):
-    """One submission as it was judged. `marks` are those of its recipients, eight octets each, big-endian, signed."""
+    """One submission as it was judged."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
@@ -33,8 +36,8 @@ class Recorded(BaseModel):
     profile: str = "person"
     client_address: str
     origin: str = ""  # policy.engine.sources.Origin.area
-    marks: Octets
-    internal: tuple[int, ...] = ()  # places of recipients in our own domains
+    recipients: NonNegativeInt  # all of them
+    marks: Octets  # of those outside of our own domains, eight octets each, big-endian, signed
     message_bytes: int
     reverse_path_domain: str = ""
     action: Action
@@ -79,7 +82,7 @@ def read_records(lines: Iterable[str]) -> Iterator[HandedIn]:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
             raise RecordUnreadable(f"line {number} is no recorded decision: {where} {first['msg']}".strip()) from None
-        if one.identity and one.marks:
+        if one.identity and one.recipients:
             yield happening_of(one)
 
 
@@ -91,7 +94,7 @@ def happening_of(one: Recorded) -> HandedIn:
         login=one.identity,
         client_address=one.client_address,
         reverse_path="",
-        recipients=tuple(_recipients(one.marks, one.internal)),
+        recipients=tuple(_recipients(one.marks, min(one.recipients, _RECIPIENTS_LIMIT))),
         message_bytes=one.message_bytes,
         kind=one.profile,
         area=one.origin,
@@ -99,8 +102,30 @@ def happening_of(one: Recorded) -> HandedIn:
     )
 
 
-def _recipients(marks: bytes, internal: Sequence[int]) -> Iterator[str]:
-    own = frozenset(internal)
-    for place in range(len(marks) // MARK_OCTETS):
-        mark = int.from_bytes(marks[place * MARK_OCTETS : (place + 1) * MARK_OCTETS], signed=True)
-        yield f"{mark}@{INTERNAL}" if place in own else str(mark)
+def recorded_of(one: Record) -> Recorded:
+    """A row of the store."""
+    evidence = evidence_of(one.evidence)
+    return Recorded(
+        at=datetime.fromtimestamp(one.at, UTC),
+        id=one.id,
+        identity=one.identity,
+        profile=(evidence.fact("profile") if evidence else "") or "person",
+        client_address=one.client_address,
+        origin=one.origin,
+        recipients=one.recipients,
+        marks=one.marks,
+        message_bytes=one.message_bytes,
+        reverse_path_domain=one.reverse_path.rpartition("@")[2],
+        action=Action(one.action),
+        reason=one.reason,
+        rule=one.rule,
+        rulebook=one.rulebook,
+    )
+
+
+def _recipients(marks: bytes, number: int) -> Iterator[str]:
+    outside = len(marks) // MARK_OCTETS
+    for place in range(outside):
+        yield str(int.from_bytes(marks[place * MARK_OCTETS : (place + 1) * MARK_OCTETS], signed=True))
+    for place in range(outside, number):
+        yield f"{place}@{INTERNAL}"

@@ -1,7 +1,7 @@
 """What a replay has found, as one value: the same for the table, for JSON and for the page."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ from policy.engine.ladder import Step
 from policy.engine.places import DAY_S
 from policy.engine.rulebook import Mode, Rulebook
 from policy.replay.peaks import EVERYBODY, Peak
-from policy.replay.running import Plan, Replay
+from policy.replay.running import Replay
 from policy.replay.tally import Case, Fate, IdentityTally, RuleTally
 
 STOPPED = (Fate.SLOWED, Fate.HELD, Fate.DEFERRED, Fate.REFUSED)
@@ -74,7 +74,8 @@ class OneIdentity:
 class Limit:
     """How near to one limit of a profile, of the domain or of the host everybody came; the highest first.
 
-    `needed` is what the limit would have to be for nobody to meet it, and None where that is what it is.
+    `needed` is what the limit would have to be for nobody to meet it but the suspects, who would have been restricted
+    or locked; `needed_by_all` counts these, too. Both are None where nobody meets the limit as it is.
     """
 
     rule: str
@@ -84,6 +85,7 @@ class Limit:
     highest: int
     at: float
     needed: int | None
+    needed_by_all: int | None
     over: int  # identities
     identities: tuple[tuple[str, int], ...]  # the highest
 
@@ -107,6 +109,7 @@ class Source:
     files: tuple[str, ...]
     lines: int
     unreadable: int
+    broken: tuple[str, ...]  # a sentence for each file that ends too early
     login_failures: int
     refusals: int
 
@@ -119,7 +122,7 @@ class Report:
     rulebook: str  # its digest
     first_at: float | None
     last_at: float | None
-    judged_from: float
+    judged_from: float | None
     learnt: int  # messages
     judged: int
     arrived: int
@@ -132,35 +135,38 @@ class Report:
     hindered: int  # of these
     rules: tuple[OneRule, ...]
     people: tuple[OneIdentity, ...]  # the most hindered first
+    suspects: tuple[str, ...]  # identities that would have been restricted or locked
     limits: tuple[Limit, ...]
     days: tuple[Day, ...]
     changed: tuple[tuple[str, str, int], ...]  # recorded action, action now, messages
 
 
-def report_on(replay: Replay, rulebook: Rulebook, plan: Plan, source: Source, *, top: int, has_origins: bool) -> Report:
+def report_on(replay: Replay, rulebook: Rulebook, source: Source, *, top: int, has_origins: bool) -> Report:
     """`top` bounds lists of identities."""
     tally, seen = replay.tally, replay.seen
     hindered = [(name, one) for name, one in tally.identities.items() if _is_hindered(one)]
+    suspects = {name for name, one in tally.identities.items() if one.step >= Step.RESTRICT}
     hindered.sort(key=lambda pair: (-_weight(pair[1]), pair[0]))
     return Report(
         source=source,
         rulebook=rulebook.digest,
         first_at=seen.first_at,
         last_at=seen.last_at,
-        judged_from=plan.learn_until,
+        judged_from=replay.judged_from,
         learnt=seen.learnt,
         judged=seen.judged,
         arrived=seen.arrived,
         known_recipients=seen.known_recipients,
         domains=tuple(sorted(replay.domains)),
-        taken_back_after_s=plan.taken_back_after_s,
+        taken_back_after_s=replay.taken_back_after_s,
         has_origins=has_origins,
         messages=_fates(sum((one.fates for one in tally.identities.values()), Counter())),
         identities=len(tally.identities),
         hindered=len(hindered),
         rules=tuple(_rules(tally.rules, rulebook, {name: len(who) for name, who in tally.rule_identities.items()})),
         people=tuple(_person(name, one, rulebook) for name, one in hindered[:top]),
-        limits=tuple(_limits(replay.peaks.all(), top)),
+        suspects=tuple(sorted(suspects)),
+        limits=tuple(_limits(replay.peaks.all(), suspects, top)),
         days=tuple(Day(at=day * DAY_S, messages=_fates(fates)) for day, fates in sorted(tally.days.items())),
         changed=tuple((*pair, number) for pair, number in sorted(tally.changed.items())),
     )
@@ -224,17 +230,23 @@ def _person(name: str, one: IdentityTally, rulebook: Rulebook) -> OneIdentity:
     )
 
 
-def _limits(peaks: Iterable[Peak], top: int) -> Iterator[Limit]:
+def _limits(peaks: Iterable[Peak], suspects: Set[str], top: int) -> Iterator[Limit]:
+    """The nearest first."""
     groups = dict[tuple[str, str, float], list[Peak]]()
     for peak in peaks:
         groups.setdefault((peak.rule, peak.kind, peak.seconds), []).append(peak)
-    made = [_limit(sorted(group, key=lambda one: (-one.highest, one.identity)), top) for group in groups.values()]
+    made = [
+        _limit(sorted(group, key=lambda one: (-one.highest, one.identity)), suspects, top) for group in groups.values()
+    ]
     yield from sorted(made, key=lambda one: (-one.share, one.rule, one.profile, one.limit))
 
 
-def _limit(group: Sequence[Peak], top: int) -> Limit:
+def _limit(group: Sequence[Peak], suspects: Set[str], top: int) -> Limit:
     """`group` is of one limit, the highest first."""
     first = group[0]
+    honest = next((one for one in group if one.identity not in suspects), None)
+    # Of the domain and of the host nobody knows what it would be without them.
+    is_shared = first.identity == EVERYBODY
     return Limit(
         rule=first.rule,
         profile=first.kind,
@@ -242,7 +254,8 @@ def _limit(group: Sequence[Peak], top: int) -> Limit:
         limit=first.limit,
         highest=first.highest,
         at=first.at,
-        needed=first.highest if first.is_over else None,
-        over=sum(one.is_over for one in group if one.identity != EVERYBODY),
-        identities=tuple((one.identity, one.highest) for one in group[:top] if one.identity != EVERYBODY),
+        needed=honest.highest if honest and honest.is_over and not (is_shared and suspects) else None,
+        needed_by_all=first.highest if first.is_over else None,
+        over=sum(one.is_over for one in group if not is_shared),
+        identities=tuple((one.identity, one.highest) for one in group[:top] if not is_shared),
     )

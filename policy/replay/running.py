@@ -32,9 +32,13 @@ SESSION_S = 600.0  # messages from one address within this time are taken for th
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Which part of the time is learnt from, and which is judged."""
+    """Which part of the time is learnt from, and which is judged.
 
-    learn_until: float
+    Where `learn_until` is None it is `learn_s` behind the first that happens.
+    """
+
+    learn_until: float | None = None
+    learn_s: float = 0.0
     end: float = float("inf")
     taken_back_after_s: float | None = 86400.0  # None: never
 
@@ -71,6 +75,8 @@ class Replay:
         self.seen = Seen()
         self.domains = set(domains)
         self._has_domains = bool(self.domains)
+        self.judged_from = plan.learn_until
+        self.taken_back_after_s = plan.taken_back_after_s
         self._plan = plan
         self._people = people
         self._world = World(rulebook, MemoryBudgets(), domains=self.domains, origin_of=origin_of, marks=marks)
@@ -90,12 +96,14 @@ class Replay:
                 self._await(one)
             return
         self.seen.first_at = one.at if self.seen.first_at is None else self.seen.first_at
+        if self.judged_from is None:
+            self.judged_from = one.at + self._plan.learn_s
         self.seen.last_at = one.at
         if isinstance(one, Arrived):
             self._arrive(one)
         elif one.at >= self._plan.end:
             self.seen.beyond += 1
-        elif one.at < self._plan.learn_until:
+        elif one.at < self.judged_from:
             self._learn(one)
         else:
             self._hear(one.at)
@@ -178,7 +186,7 @@ class Replay:
 
     def _watch(self, identity: Identity, now: float) -> None:
         self.tally.step(identity.name, identity.standing.step, now)
-        after = self._plan.taken_back_after_s
+        after = self.taken_back_after_s
         if after is not None and identity.standing.step > Step.FREE and identity.name not in self._is_raised:
             self._is_raised.add(identity.name)
             self._raised.append((now + after, identity.name))

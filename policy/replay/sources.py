@@ -77,6 +77,7 @@ def _open_log(paths: Sequence[Path], reading: Reading, span: tuple[float, float]
             files=tuple(map(str, paths)),
             lines=log.lines,
             unreadable=log.unreadable,
+            broken=tuple(log.broken),
             login_failures=happenings.passed.login_failures,
             refusals=happenings.passed.refusals,
         ),
@@ -94,7 +95,7 @@ def _open_records(paths: Sequence[Path]) -> Opened:
         octets=sum(file.octets or 0 for file in files),
         octets_read=lambda: sum(file.octets_read for file in files),
         source=lambda: Source(
-            files=tuple(map(str, paths)), lines=counted.lines, unreadable=0, login_failures=0, refusals=0
+            files=tuple(map(str, paths)), lines=counted.lines, unreadable=0, broken=(), login_failures=0, refusals=0
         ),
         origins=counted.origins,
     )
@@ -119,7 +120,7 @@ def _first_at(path: Path) -> float:
 
 def _texts(file: PackedFile) -> Iterator[str]:
     try:
-        with file.stream as stream:
+        with file as stream:
             for line in stream:
                 yield line.decode("utf-8", "backslashreplace")
     except BROKEN as error:
@@ -129,7 +130,7 @@ def _texts(file: PackedFile) -> Iterator[str]:
 def _is_recorded(path: Path) -> bool:
     """By its first line; a journal's documents have other members."""
     try:
-        with PackedFile(path).stream as stream:
+        with PackedFile(path) as stream:
             head = stream.read(_LOOKED_AT).lstrip()
     except BROKEN as error:
         raise LogUnreadable(f"{path} is broken: {error}") from None

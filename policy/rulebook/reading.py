@@ -113,6 +113,8 @@ def _read(text: str, name: str) -> Tables:
         at = _AT.search(str(error))
         line, column = (int(at[1]), int(at[2])) if at and at[1] else (text.rstrip("\n").count("\n") + 1, 0)
         raise PolicyFileError(name, [Fault(line, _AT.sub("", str(error)), column=column)]) from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, brackets in thousands of brackets
+        raise PolicyFileError(name, [Fault(1, "the file is no policy")]) from None
 
 
 def _merged(below: Tables, above: Tables) -> Tables:

@@ -11,6 +11,7 @@ from policy.engine.ladder import Signal, Step
 from policy.engine.places import DAY_S
 from policy.simulation.atlas import Network
 from policy.simulation.world import World
+from policy.store.habits import Looks
 
 _DAYS_BEFORE = 60
 
@@ -24,8 +25,8 @@ class Client:
     tls: str = "t13d1516h2_8daaf6152771"
 
     @property
-    def habit(self) -> dict[str, str]:
-        return {"name": self.name, "mechanism": self.mechanism, "tls": self.tls}
+    def looks(self) -> Looks:
+        return Looks(self.name, self.mechanism, self.tls)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +103,12 @@ class Sallyport:
         for network in person.networks:
             self.world.settle(person.name, network.address(), now, days=_DAYS_BEFORE)
         self.world.learn(person.name, person.contacts, now)
-        identity.note(person.client.habit, now)
+        identity.note(person.client.looks, now)
         for back, number in enumerate(reversed(person.new_per_day), start=1):
             identity.day(now - back * DAY_S).new_recipients = number
 
     def log_in(self, session: Session, now: float) -> bool:
-        return self.world.log_in(session.identity, session.address, now, session.client.habit).is_granted
+        return self.world.log_in(session.identity, session.address, now, session.client.looks).is_granted
 
     def hand_in(self, session: Session, recipients: Sequence[str], message_bytes: int, now: float) -> Answer:
         return self.hand_in_together(session, [recipients], message_bytes, now)[0]

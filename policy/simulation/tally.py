@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 
-from policy.contract import Action
-from policy.engine.ladder import Signal, Step
+from policy.contract import Action, canonical_address
+from policy.engine.ladder import Signal, SignalKind, Step
 from policy.simulation.doors import Answer, Session
 
 
@@ -30,7 +30,8 @@ class Side:
         self.messages[action] += 1
         if sent:
             self.reached.setdefault(identity, []).append((at, len(sent)))
-        first = {one for one in sent if one in new and one not in self._seen}
+        # Spellings of one address are one recipient.
+        first = {canonical_address(one) for one in sent if one in new} - self._seen
         if first:
             self._seen |= first
             self.reached_new.setdefault(identity, []).append((at, len(first)))
@@ -97,8 +98,8 @@ class Tally:
         return max((reached.get(step, math.inf) for reached in self.steps.values()), default=math.inf)
 
     def told_at(self) -> float:
-        """When owner and administrator were told for the first time: each signal tells them."""
-        return min(self.told.values(), default=math.inf)
+        """When owner and administrator were told of more than a client that they did not know."""
+        return min((at for kind, at in self.told.items() if kind != SignalKind.STRANGE_CLIENT), default=math.inf)
 
     def worst_new(self, seconds: float) -> int:
         """New recipients that the thief reached in the worst span of any identity."""

@@ -7,10 +7,10 @@ The functions that decide are the services' own (policy/engine/); here is only w
 test plays the same events to both.
 """
 
+import copy
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 from policy.budgets import Budgets
 from policy.budgets.driving import run_here
@@ -25,11 +25,13 @@ from policy.engine.profile import Place, Profile, Recipient
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
 from policy.marks import Marks
+from policy.store.days import BASELINE_DAYS
+from policy.store.habits import KEPT as HABITS_KEPT
+from policy.store.habits import Looks, strange_of
+from policy.store.recipients import KEPT_DAYS
 
-KNOWN_DAYS = 400
-_BASELINE_DAYS = 30
 _SENT_KEPT = 20_000  # messages whose deliveries may still be reported
-_HABITS_KEPT = 8  # of a kind
+NOTHING_SEEN = Looks("", "", "")
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ class Day:
 
     def add(self, sent: Sequence[Recipient], held: int, *, is_refused: bool) -> None:
         """One message: the recipients that it went to, and how many are held."""
-        self.messages += 1
+        self.messages += not is_refused
         self.recipients += len(sent)
         self.new_recipients += len(charges.new_marks(sent))
         self.held += held
@@ -65,7 +67,7 @@ class Identity:
     networks: dict[str, History] = field(default_factory=dict)
     known: dict[int, int] = field(default_factory=dict)  # mark: the last day on which it was used
     days: dict[int, Day] = field(default_factory=dict)
-    habits: dict[str, dict[str, float]] = field(default_factory=dict)  # of its client: kind, value, last use
+    habits: dict[tuple[str, str], float] = field(default_factory=dict)  # of its client: kind and value, the last use
     signals: list[Signal] = field(default_factory=list)
     standing: Standing = FREE
     likelihood: float = 0.0
@@ -74,11 +76,10 @@ class Identity:
         return self.days.setdefault(day_of(now), Day())
 
     def usual_new_per_day(self, now: float) -> float:
-        """The mean of the last thirty days before today, or of as many as there are."""
+        """The mean of the days before today on which there is a past."""
         today = day_of(now)
-        past = [day for back in range(1, _BASELINE_DAYS + 1) if (day := self.days.get(today - back))]
-        since = today - min(self.days, default=today)
-        return sum(day.new_recipients for day in past) / max(min(since, _BASELINE_DAYS), 1)
+        past = {day: done.new_recipients for day, done in self.days.items() if today - BASELINE_DAYS <= day < today}
+        return sum(past.values()) / (today - min(past)) if past else 0.0
 
     def signals_of_the_day(self, now: float) -> tuple[Signal, ...]:
         """Older ones say nothing any more."""
@@ -100,18 +101,13 @@ class Identity:
             if history := histories.get(name):
                 histories[name] = doubted(history, now)
 
-    def strange(self, habit: Mapping[str, str]) -> tuple[str, ...]:
-        """What is new of a client: all that is known of it, or nothing."""
-        told = {kind: value for kind, value in habit.items() if value and self.habits.get(kind)}
-        return tuple(told) if told and all(value not in self.habits[kind] for kind, value in told.items()) else ()
-
-    def note(self, habit: Mapping[str, str], now: float) -> None:
+    def note(self, looks: Looks, now: float) -> None:
         """What the client looked like; the oldest of many make room."""
-        for kind, value in habit.items():
-            values = self.habits.setdefault(kind, {})
-            values[value] = now
-            if len(values) > _HABITS_KEPT:
-                del values[min(values, key=values.__getitem__)]
+        for kind, value in looks.seen().items():
+            self.habits[kind, value] = now
+            of_kind = [one for one in self.habits if one[0] == kind]
+            if len(of_kind) > HABITS_KEPT:
+                del self.habits[min(of_kind, key=self.habits.__getitem__)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +151,7 @@ class World:
         self._marks = marks
         self._by_number: dict[int, Identity] = {}
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
+        self._reservations = 0
         self._traps = frozenset(marks.recipient(one) for one in rulebook.trap_recipients)
 
     # What there is
@@ -194,12 +191,16 @@ class World:
         identity, origin = self.identities[name], self._origin_of(address)
         return place_of(origin, identity.areas, identity.networks.get(origin.network), self.rulebook, now)
 
+    def restart(self, budgets: Budgets) -> None:
+        """As after a restart: the same values, in objects of their own, and budgets that were opened again."""
+        self.budgets = budgets
+        self._by_number, self._sent = copy.deepcopy((self._by_number, self._sent))
+        self.identities = {one.name: one for one in self._by_number.values()}
+
     # What happens
 
-    def log_in(
-        self, name: str, client_address: str, now: float, habit: Mapping[str, str] = MappingProxyType({})
-    ) -> Entry:
-        """Somebody has proven the credential. `habit` is what the client looks like: its name, mechanism, tls."""
+    def log_in(self, name: str, client_address: str, now: float, looks: Looks = NOTHING_SEEN) -> Entry:
+        """Somebody has proven the credential."""
         identity, place = self.identities[name], self.place(name, client_address, now)
         if not identity.areas and not identity.networks:
             self._vouch(identity, place.origin, now)
@@ -210,13 +211,13 @@ class World:
             place=place,
             standing=identity.standing,
             signals=identity.signals_of_the_day(now),
-            strange=identity.strange(habit),
+            strange=strange_of(looks, identity.habits),
         )
-        entry = run_here(enter(newcomer, self.rulebook, now), self.budgets, "", now)
+        entry = run_here(enter(newcomer, self.rulebook, now), self.budgets, self._unnamed(), now)
         identity.follow(entry.signals, entry.standing)
         if entry.is_granted:
             identity.use(place.origin, now)
-            identity.note(habit, now)
+            identity.note(looks, now)
         if entry.is_doubted:
             identity.doubt(place.origin, now)
         return entry
@@ -239,7 +240,7 @@ class World:
             signals=identity.signals_of_the_day(now),
             usual_new_per_day=identity.usual_new_per_day(now),
             new_today=identity.day(now).new_recipients,
-            domain=identity.domain,
+            domain=identity.domain if identity.domain in self._domains else "",
             domain_users=len(self.identities),
             traps=tuple(place for place, one in enumerate(recipients) if one.mark in self._traps),
         )
@@ -288,7 +289,7 @@ class World:
             recipients_today=today.recipients,
             unknown_today=today.unknown_recipients,
         )
-        weighed = run_here(weigh(report, self.rulebook, now), self.budgets, "", now)
+        weighed = run_here(weigh(report, self.rulebook, now), self.budgets, self._unnamed(), now)
         identity.likelihood = weighed.likelihood
         today.unknown_recipients += weighed.unknown
         identity.follow(weighed.signals, weighed.standing)
@@ -304,6 +305,11 @@ class World:
         """The owner says that a network, and its area, are his."""
         self._vouch(self.identities[name], self._origin_of(client_address), now)
 
+    def _unnamed(self) -> str:
+        """A reservation on which nobody reports."""
+        self._reservations += 1
+        return f"unnamed-{self._reservations}"
+
     def _vouch(self, identity: Identity, origin: Origin, now: float) -> None:
         identity.areas[origin.area] = vouched(identity.areas.get(origin.area), now)
         identity.networks[origin.network] = vouched(identity.networks.get(origin.network), now)
@@ -311,7 +317,7 @@ class World:
     def _recipient(self, identity: Identity, address: str, now: float) -> Recipient:
         mark = self._marks.recipient(address)
         is_internal = canonical_address(address).rpartition("@")[2] in self._domains
-        is_known = day_of(now) - identity.known.get(mark, -KNOWN_DAYS - 1) <= KNOWN_DAYS
+        is_known = day_of(now) - identity.known.get(mark, -KEPT_DAYS - 1) <= KEPT_DAYS
         return Recipient(mark=mark, is_internal=is_internal, is_known=is_known)
 
     def _keep(self, submission: str, sent: _Sent) -> None:

@@ -6,6 +6,7 @@
     decoys.py       logins that nobody has
     networks.py     from where an identity has logged in
     exemptions.py   what the gates let through for it, because it travels
+    ladder_book.py  where identities stand on the ladder
     logins.py       no login can be found from what is public
     changes.py      what those have in common
     listing.py      rows of the database as values
@@ -29,6 +30,7 @@ from policy.store.credentials import CredentialBook
 from policy.store.decoys import DecoyBook
 from policy.store.errors import StoreError
 from policy.store.exemptions import ExemptionBook
+from policy.store.ladder_book import LadderBook
 from policy.store.listing import PAGE, read_identities
 from policy.store.logins import of_name, of_owner, refuse_if_login
 from policy.store.models import Addresses, Base, ConsoleSessions, Credentials, Identities
@@ -41,7 +43,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _KEY_BYTES = 32
 
 
-class IdentityStore(Addressbook, CredentialBook, DecoyBook, NetworkBook, ExemptionBook):
+class IdentityStore(Addressbook, CredentialBook, DecoyBook, NetworkBook, ExemptionBook, LadderBook):
     """All of it, for one actor."""
 
     def add_identity(

@@ -6,12 +6,12 @@ leaves behind is charges.py's to say: somebody with a stolen credential could ot
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from struct import Struct
 from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, Select, bindparam, select, update
+from sqlalchemy import Engine, Select, bindparam, literal, select, tuple_, update
 
 from policy.contract import Action, MessageFacts, Outcome
 from policy.engine.judging import Decision
@@ -21,6 +21,7 @@ from policy.store.statements import prepared
 from policy.store.transactions import Statements
 
 _DELETED_AT_ONCE = 3  # more than one comes in
+_PAGE = 1000
 _NAME_LIMIT = 255  # what a client may choose is cut to the longest that is a name
 _MARK = Struct(">q")
 
@@ -70,11 +71,20 @@ class Submission:
     rule: str
     rulebook: str
     origin: str
-    evidence: str  # JSON
     new_recipients: int
     known_recipients: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Submission):
+    """With what lists do not show: why (evidence.py reads it), and the marks of its recipients."""
+
+    evidence: str  # JSON
     marks: bytes
-    reported: bytes
+
+    @property
+    def shown(self) -> Submission:
+        return Submission(*(getattr(self, field.name) for field in fields(Submission)))
 
 
 class Reached(NamedTuple):
@@ -194,17 +204,36 @@ def _all_if_held(facts: MessageFacts, decision: Decision) -> int:
     return len(facts.recipients) if decision.action is Action.HOLD else 0
 
 
-def find_submission(engine: Engine, submission: str) -> Submission | None:
+def find_submission(engine: Engine, submission: str) -> Record | None:
     """What the id in a Received field stands for; None where it is too old, or none of ours."""
-    return next(iter(_read(engine, select(Submissions.__table__).where(Submissions.id == submission))), None)
+    return next(_records(engine, _columns(Record).where(Submissions.id == submission)), None)
 
 
 def newest_submissions(engine: Engine, identity: str | None, limit: int) -> list[Submission]:
     """Newest first, of everybody or of one identity."""
-    wanted = select(Submissions.__table__).order_by(Submissions.at.desc()).limit(limit)
-    return _read(engine, wanted if identity is None else wanted.where(Submissions.identity == identity))
-
-
-def _read(engine: Engine, wanted: Select[Any]) -> list[Submission]:
+    wanted = _columns(Submission).order_by(Submissions.at.desc()).limit(limit)
+    wanted = wanted if identity is None else wanted.where(Submissions.identity == identity)
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         return [Submission(*row) for row in connection.execute(wanted)]
+
+
+def records_since(engine: Engine, since: float) -> Iterator[Record]:
+    """All from that moment on in the order in which they came, a page at a time: there may be very many."""
+    at, last = since, ""
+    while True:
+        place = tuple_(Submissions.at, Submissions.id) > tuple_(literal(at), literal(last))
+        wanted = _columns(Record).where(place).order_by(Submissions.at, Submissions.id).limit(_PAGE)
+        page = list(_records(engine, wanted))
+        yield from page
+        if len(page) < _PAGE:
+            return
+        at, last = page[-1].at, page[-1].id
+
+
+def _columns(row: type[Submission]) -> Select[Any]:
+    return select(*(Submissions.__table__.c[field.name] for field in fields(row)))
+
+
+def _records(engine: Engine, wanted: Select[Any]) -> Iterator[Record]:
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        yield from [Record(*row) for row in connection.execute(wanted)]

@@ -1,12 +1,9 @@
 """Whether anybody here has ever logged in from a network: then a wall around it is not for all who come from there."""
 
-from sqlalchemy import bindparam, select
-
-from policy.store.models import Networks
 from policy.store.reader import Reader
 from policy.store.statements import prepared
 
-_BY_ANYBODY = prepared(select(Networks.id).where(Networks.network == bindparam("network")).limit(1))
+_BY_ANYBODY = prepared("SELECT id FROM network WHERE network = :network LIMIT 1")
 
 
 class Visited:

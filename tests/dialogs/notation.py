@@ -16,6 +16,7 @@ DIRECTIVES = (
     "client certificate",
     "setting",
     "policy setting",
+    "policy file",
     "policy",
     "next hop",
     "hold listener",

@@ -13,13 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from certificates import Made, make
-from harness import Login, Process, Sallyport, answers, free_port, until
+from harness import PLENTY, Login, Process, Sallyport, answers, free_port, policy_file, until
 from notation import Dialog
 from scripted import CLOSES, GREETING, MESSAGE, POSTFIX, SILENT, ScriptedNextHop, ScriptedPolicy
 from wire import Wire
 
 SENDER = "ada@sallyport.test"
-_PLENTY = {f"POLICY_RECIPIENTS_PER_{window}": "100000" for window in ("10_MINUTES", "HOUR", "DAY")}
 _SHIPPED = ("submission", "submissions")
 # By name, for `listener:`. Each has a port of its own.
 _OWN_LISTENERS: Mapping[str, Mapping[str, object]] = {
@@ -31,13 +30,14 @@ _OWN_LISTENERS: Mapping[str, Mapping[str, object]] = {
     "small": {"tls": "implicit", "max_message_bytes": 1000, "max_recipients": 2},
 }
 _DAY_S = 86400.0
+_SETTINGS = ("setting", "policy setting", "policy file")
 
 Key = tuple[str, ...]
 
 
 def key_of(dialog: Dialog) -> Key:
     """What the gateway and its neighbours must be; empty for what most dialogs need."""
-    key = [f"{name}: {value}" for name, value in dialog.directives if name in ("setting", "policy setting")]
+    key = [f"{name}: {value}" for name, value in dialog.directives if name in _SETTINGS]
     key += [f"next hop: {value}" for value in dialog.all("next hop") if "offer" in value]
     key += ["policy"] if dialog.one("policy") else []
     key += ["listeners"] if dialog.one("listener") in _OWN_LISTENERS else []
@@ -116,7 +116,8 @@ class Theatre:
 
     def __post_init__(self) -> None:
         self.next_hop = ScriptedNextHop().start()
-        self.main = Sallyport(self.folder / "main", self.next_hop.port, policy_settings=_PLENTY)
+        settings = policy_file(self.folder / "main", person=PLENTY)
+        self.main = Sallyport(self.folder / "main", self.next_hop.port, policy_settings=settings)
         self.main.cli("init")
         self.main.start_policy()
         self.login = self.main.new_login("ada", SENDER)
@@ -163,10 +164,14 @@ class Theatre:
         settings = {name: value.replace("{gone}", str(gone)) for name, value in settings.items()}
         always = {"GATEWAY_WORKERS": "1", "GATEWAY_LISTENERS": "[]", "GATEWAY_HOLD_RELAY": f"127.0.0.1:{holding.port}"}
         settings = always | settings
-        folder = self.folder / f"stage-{len(list(self.folder.iterdir()))}" if policy_settings else self.main.folder
+        policy_lines = dialog.all("policy file")
+        has_own_policy = bool(policy_settings or policy_lines)
+        folder = self.folder / f"stage-{len(list(self.folder.iterdir()))}" if has_own_policy else self.main.folder
+        if policy_lines:
+            policy_settings |= policy_file(folder, "\n".join(policy_lines))
         one = Sallyport(folder, next_hop.port, policy_settings, settings)
         policy, login = None, self.login
-        if policy_settings:
+        if has_own_policy:
             one.cli("init")
             one.start_policy()
             login = one.new_login("ada", SENDER)

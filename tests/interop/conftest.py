@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 from clients import Account, Client
-from harness import Login, Sallyport, Sink
+from harness import PLENTY, Login, Sallyport, Sink, policy_file
 from letters import SENDER
 
-PLENTY = {f"POLICY_RECIPIENTS_PER_{window}": "100000" for window in ("10_MINUTES", "HOUR", "DAY")}
 _NOTES = pytest.StashKey[dict[str, dict[str, str]]]()
 
 Note = Callable[[str, str, str], None]
@@ -43,7 +42,8 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[Desk]:
     """In front of the sink."""
-    stack = Sallyport(tmp_path_factory.mktemp("desk"), sink.smtp_port, PLENTY)
+    folder = tmp_path_factory.mktemp("desk")
+    stack = Sallyport(folder, sink.smtp_port, policy_file(folder, person=PLENTY))
     try:
         stack.start()
         yield Desk(stack, stack.new_login("ada", SENDER))

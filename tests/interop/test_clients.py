@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from clients import CLIENTS, INVALID, Client
-from conftest import PLENTY, Desk, Note, installed_or_skip
-from harness import Sallyport, Sink
+from conftest import Desk, Note, installed_or_skip
+from harness import PLENTY, Sallyport, Sink, policy_file
 from letters import FRIEND, PETER, SENDER, Letter
 from scripted import ScriptedNextHop
 
@@ -150,7 +150,8 @@ def next_hop() -> Iterator[ScriptedNextHop]:
 @pytest.fixture(scope="module")
 def notifying(tmp_path_factory: pytest.TempPathFactory, next_hop: ScriptedNextHop) -> Iterator[Desk]:
     """A stack in front of that."""
-    stack = Sallyport(tmp_path_factory.mktemp("notifying"), next_hop.port, PLENTY)
+    folder = tmp_path_factory.mktemp("notifying")
+    stack = Sallyport(folder, next_hop.port, policy_file(folder, person=PLENTY))
     try:
         stack.start()
         yield Desk(stack, stack.new_login("ada", SENDER))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from harness import Sallyport, until
+from harness import PLENTY, Sallyport, policy_file, until
 
 import postgresql
 
@@ -102,7 +102,7 @@ def policy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sallyport
     url = ""
     if request.param == "postgresql":
         url = request.getfixturevalue("server").create_empty().render_as_string()
-    settings = {f"POLICY_RECIPIENTS_PER_{span}": str(LIMIT) for span in ("10_MINUTES", "HOUR", "DAY")}
+    settings = policy_file(tmp_path, person=PLENTY | {"recipients": f"{LIMIT}/day"})
     one = Sallyport(tmp_path / "policy", next_hop=1, policy_settings=settings | {"POLICY_DATABASE_URL": url})
     one.cli("init")
     one.start_policy()

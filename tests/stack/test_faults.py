@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from harness import Login, Postfix, Sallyport, Sink, answers, until
+from harness import PLENTY, Login, Postfix, Sallyport, Sink, answers, policy_file, until
 from tap import Direction, Tap
 
 pytestmark = [
@@ -50,7 +50,7 @@ def stack(tmp_path: Path, tap: Tap) -> Iterator[Sallyport]:
     one = Sallyport(
         tmp_path,
         tap.port,
-        policy_settings={"POLICY_RECIPIENTS_PER_HOUR": "5"},
+        policy_settings=policy_file(tmp_path, person=PLENTY | {"recipients": "5/hour"}),
         gateway_settings={"GATEWAY_RELAY_TIMEOUT_S": "3", "GATEWAY_POLICY_TIMEOUT_S": "1", "GATEWAY_DRAIN_S": "10"},
     )
     try:

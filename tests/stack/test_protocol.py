@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import HOSTNAME, Login, Sallyport, until
+from harness import HOSTNAME, PLENTY, Login, Sallyport, policy_file, until
 from scripted import ScriptedNextHop
 from wire import Wire
 
@@ -39,7 +39,6 @@ ROOMY = {
     "GATEWAY_MAX_LOGIN_FAILURES": "100000",
     "GATEWAY_MAX_COMMANDS_BEFORE_LOGIN": "100000",
 }
-PLENTY = {f"POLICY_RECIPIENTS_PER_{window}": "100000" for window in ("10_MINUTES", "HOUR", "DAY")}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,8 @@ def next_hop() -> Iterator[ScriptedNextHop]:
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, next_hop: ScriptedNextHop) -> Iterator[Sallyport]:
     """Gateway and policy in front of it."""
-    one = Sallyport(tmp_path_factory.mktemp("stack"), next_hop.port, PLENTY, ROOMY)
+    folder = tmp_path_factory.mktemp("stack")
+    one = Sallyport(folder, next_hop.port, policy_file(folder, person=PLENTY), ROOMY)
     try:
         yield one.start()
     finally:
@@ -77,7 +77,7 @@ def client(stack: Sallyport, ada: Login, next_hop: ScriptedNextHop) -> Iterator[
 @pytest.fixture
 def other_stack(tmp_path: Path, next_hop: ScriptedNextHop) -> Iterator[Sallyport]:
     """Another gateway, not yet started, for settings of its own."""
-    one = Sallyport(tmp_path, next_hop.port, PLENTY, ROOMY)
+    one = Sallyport(tmp_path, next_hop.port, policy_file(tmp_path, person=PLENTY), ROOMY)
     yield one
     one.stop()
 
@@ -231,7 +231,7 @@ class Dotted:
 
     def __init__(self, folder: Path) -> None:
         self.next_hop = ScriptedNextHop(offers=("PIPELINING", "8BITMIME", "SMTPUTF8")).start()
-        self.stack = Sallyport(folder, self.next_hop.port, PLENTY, ROOMY).start()
+        self.stack = Sallyport(folder, self.next_hop.port, policy_file(folder, person=PLENTY), ROOMY).start()
         self.login = self.stack.new_login("ada", SENDER)
 
     def stop(self) -> None:

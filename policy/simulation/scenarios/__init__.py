@@ -28,6 +28,6 @@ SCENARIOS: tuple[Scenario, ...] = tuple(sorted((*FLOODS, *BOTNETS, *PATIENT, *GU
 
 
 def named(wanted: str) -> tuple[Scenario, ...]:
-    """A5 is all of its variants, A5b is one. Empty where there is none."""
+    """A5b is one, A5 all of its variants, A all attacks. Empty where there is none."""
     name = wanted.upper()
-    return tuple(one for one in SCENARIOS if one.name.upper() == name or one.name[:-1].upper() == name)
+    return tuple(one for one in SCENARIOS if name in {one.name.upper(), one.name.rstrip("abcde"), one.name[0]})

@@ -52,17 +52,17 @@ def _ride(scene: Scene, thief: Thief, who: Person) -> Actor:
     while True:
         session = thief.log_in(network)
         for number in range(95):
-            is_new = number % 4 == 0 and number < 4 * 28
+            is_new = (number + 1) * 28 // 95 > number * 28 // 95
             recipients = scene.strangers(1) if is_new else [scene.random.choice(who.contacts)]
             if session:
                 thief.send(session, recipients)
-            yield HOUR_S / 36
-        yield max(0.0, DAY_S - 95 * HOUR_S / 36)
+            yield HOUR_S / 31
+        yield max(0.0, DAY_S - 95 * HOUR_S / 31)
 
 
 def _a17(scene: Scene) -> None:
     who = person(scene, contacts=400)
-    scene.start(_harvest(scene, Thief(scene, who.name), scene.random.sample(who.contacts, 300)))
+    scene.start(_harvest(scene, Thief(scene, who.name, who.client), scene.random.sample(who.contacts, 300)))
     scene.start(goes_on(scene, who))
 
 

@@ -17,7 +17,7 @@ from policy.simulation.scenarios.scenario import (
     never,
 )
 from policy.simulation.scene import Actor, Scene
-from policy.simulation.senders import HOME_COUNTRY, person, visit
+from policy.simulation.senders import HOME_ASN, HOME_COUNTRY, person, visit
 
 
 def _l1(scene: Scene) -> None:
@@ -61,27 +61,24 @@ def _l3(scene: Scene, sizes: Sequence[int]) -> None:
 
 
 def _l5(scene: Scene) -> None:
-    """From home over an airport and a hotel to the next country, and the next, telephone in hand."""
+    """Home, an airport, a hotel, roaming: each in another country, each with two networks."""
     who = person(scene)
-    abroad = scene.random.sample(["AT", "TR", "JO", "GR", "IT", "FR", "PL"], 3)
-    home_mobile = scene.atlas.network(HOME_COUNTRY, 8881, is_mobile=True)
-    legs = [(0.0, [who.networks[0], home_mobile])]
-    for number, country in enumerate(abroad):
-        fixed = [scene.atlas.network(country, 64500 + 10 * number + one) for one in range(2)]
-        mobile = scene.atlas.network(country, 64505 + 10 * number, is_mobile=True)
-        begins_s = (8 + 14 * number + scene.random.uniform(-1, 1)) * HOUR_S
-        legs.append((begins_s, fixed if number < 2 else [mobile, fixed[0]]))  # noqa: PLR2004 - eight networks in all
-    scene.start(_travel(scene, who, legs, 15))
+    countries = [HOME_COUNTRY, *scene.random.sample(["AT", "TR", "JO", "GR", "IT", "FR", "PL"], 3)]
+    legs = [(0.0, [who.networks[0], scene.atlas.network(HOME_COUNTRY, HOME_ASN)])]
+    for number, country in enumerate(countries[1:]):
+        is_mobile = number == 2  # noqa: PLR2004 - the last one
+        networks = [scene.atlas.network(country, 64500 + number, is_mobile=is_mobile) for _ in range(2)]
+        legs.append(((8 + 14 * number + scene.random.uniform(-1, 1)) * HOUR_S, networks))
+    scene.start(_travel(scene, who, legs))
 
 
-def _travel(
-    scene: Scene, who: Person, legs: Sequence[tuple[float, list[Network]]], per_day: int, days: float = 2.0
-) -> Actor:
-    while scene.now - scene.begins_at < days * DAY_S:
+def _travel(scene: Scene, who: Person, legs: Sequence[tuple[float, list[Network]]]) -> Actor:
+    """Fifteen messages a day."""
+    while True:
         here = [networks for begins_s, networks in legs if begins_s <= scene.now - scene.begins_at][-1]
         session = visit(scene, who, scene.random.choice(here), scene.random.randrange(1, 250))
         scene.hand_in(session, _mostly_known(scene, who))
-        yield scene.random.expovariate(per_day / DAY_S)
+        yield scene.random.expovariate(15 / DAY_S)
 
 
 def _mostly_known(scene: Scene, who: Person) -> list[str]:

@@ -1,4 +1,4 @@
-"""Caps on open connections: in all, for each address, for each network; over several processes."""
+"""Caps on open connections (in all, for each address, for each network) and on sessions; over several processes."""
 
 import os
 
@@ -68,3 +68,65 @@ def test_caps_hold_over_processes_and_a_dead_worker_gives_back() -> None:
     assert caps.forget(2) == 2
     assert caps.open() == 1
     assert caps.take("192.0.2.4") == 0
+
+
+def taken(caps: Caps, address: str = "192.0.2.1") -> int:
+    slot = caps.take(address)
+    assert slot is not None
+    return slot
+
+
+def test_an_identity_has_so_many_sessions_wherever_it_comes_from() -> None:
+    """Of another identity they do not count, nor do connections that nobody has logged in on."""
+    caps = Caps(in_all=9, per_address=9, per_network=9)
+    slots = [taken(caps, f"192.0.{number}.1") for number in range(5)]
+    assert [caps.log_in(slot, "ada", 2) for slot in slots[:3]] == [True, True, False]
+    assert caps.log_in(slots[2], "bob", 1)
+    assert not caps.log_in(slots[3], "bob", 1)
+    assert caps.log_in(slots[3], "ada", 3)
+
+
+def test_a_session_that_ends_is_counted_no_more() -> None:
+    """Whoever takes the slot next is nobody's until he logs in."""
+    caps = Caps(in_all=2, per_address=9, per_network=9)
+    first, second = taken(caps), taken(caps)
+    assert caps.log_in(first, "ada", 1)
+    assert not caps.log_in(second, "ada", 1)
+    caps.give_back(first)
+    assert taken(caps) == first
+    assert caps.log_in(second, "ada", 1)
+    assert not caps.log_in(first, "ada", 1)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["come", "log in", "go"]), st.integers(0, 7)), max_size=60))
+def test_no_identity_ever_has_more_sessions_than_it_may(steps: list[tuple[str, int]]) -> None:
+    """Against a plain list, for any order of coming, logging in and going."""
+    caps = Caps(in_all=8, per_address=9, per_network=9)
+    inside: dict[int, str] = {}
+    for step, number in steps:
+        identity = ("ada", "bob")[number % 2]
+        if step == "come" and len(inside) < 8:
+            inside[taken(caps)] = ""
+        elif inside:
+            slot = sorted(inside)[number % len(inside)]
+            if step == "go":
+                caps.give_back(slot)
+                del inside[slot]
+            elif step == "log in" and not inside[slot]:
+                fits = list(inside.values()).count(identity) < 2
+                assert caps.log_in(slot, identity, 2) is fits
+                inside[slot] = identity if fits else ""
+
+
+def test_sessions_are_counted_over_processes_and_a_dead_worker_gives_them_back() -> None:
+    """What a child logged in counts here, and no more when the child is gone."""
+    caps = Caps(in_all=3, per_address=9, per_network=9)
+    child = os.fork()
+    if not child:
+        caps.worker = 2
+        os._exit(0 if caps.log_in(taken(caps), "ada", 1) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    slot = taken(caps)
+    assert not caps.log_in(slot, "ada", 1)
+    caps.forget(2)
+    assert caps.log_in(slot, "ada", 1)

@@ -1,8 +1,11 @@
 """The ClientHello: real ones, cut everywhere; made ones, wrong in every way."""
 
 import contextlib
+import re
 import ssl
 import struct
+from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import pytest
 from hypothesis import given
@@ -166,7 +169,9 @@ def test_another_type_of_name_is_skipped() -> None:
 )
 def test_extensions_that_say_nothing(extensions: bytes | None) -> None:
     """None at all, an empty list, an empty one, a name of no known type, one of GREASE (RFC 8701)."""
-    assert parse(records(handshake(extensions))) == ClientHello(cipher_suites=(0xC02B, 0x1301), versions=(0x0303,))
+    found = parse(records(handshake(extensions)))
+    assert found
+    assert replace(found, extensions=()) == ClientHello(cipher_suites=(0xC02B, 0x1301), versions=(0x0303,))
 
 
 @given(st.binary(max_size=200))
@@ -185,3 +190,72 @@ def test_damaged_ones_surprise_nothing(changes: list[tuple[int, int]]) -> None:
         octets[at % len(octets)] = octet
     with contextlib.suppress(NotClientHello):
         parse(bytes(octets))
+
+
+# The example of JA4's own documentation: a Chrome on its way to a web server.
+CHROME = ClientHello(
+    server_name="example.org",
+    alpn=(b"h2", b"http/1.1"),
+    signature_algorithms=(0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601),
+    cipher_suites=(
+        *(0x1A1A, 0x1301, 0x1302, 0x1303, 0xC02B, 0xC02F, 0xC02C, 0xC030),
+        *(0xCCA9, 0xCCA8, 0xC013, 0xC014, 0x009C, 0x009D, 0x002F, 0x0035),
+    ),
+    versions=(0x2A2A, 0x0304, 0x0303),
+    extensions=(
+        *(0xDADA, 0x001B, 0x0000, 0x0033, 0x0010, 0x4469, 0x0017, 0x002D, 0x000D),
+        *(0x0005, 0x0023, 0x0012, 0x002B, 0xFF01, 0x000B, 0x000A, 0x0015, 0xFAFA),
+    ),
+)
+FINGERPRINT = "t13d1516h2_8daaf6152771_e5627efa2ab1"
+
+
+def test_the_fingerprint_is_ja4() -> None:
+    """As its inventors write it, so that lists of known programs can be used."""
+    assert CHROME.fingerprint == FINGERPRINT
+
+
+@given(
+    st.permutations(CHROME.extensions), st.permutations(CHROME.cipher_suites), st.sampled_from((0x0A0A, 0x3A3A, 0xEAEA))
+)
+def test_the_fingerprint_does_not_change_with_what_a_program_shuffles(
+    extensions: list[int], suites: list[int], grease: int
+) -> None:
+    """The order of extensions and cipher suites, and which GREASE there is."""
+    shuffled = replace(CHROME, extensions=(*extensions, grease), cipher_suites=(grease, *suites))
+    assert shuffled.fingerprint == FINGERPRINT
+
+
+CHANGES = [
+    # what it shows, what another program would say, the fingerprint
+    ("no name", {"extensions": CHROME.extensions[:2] + CHROME.extensions[3:]}, "t13i1515h2_8daaf6152771_e5627efa2ab1"),
+    ("no protocol", {"alpn": ()}, "t13d151600_8daaf6152771_e5627efa2ab1"),
+    ("one letter", {"alpn": (b"h",)}, "t13d1516hh_8daaf6152771_e5627efa2ab1"),
+    ("no letters", {"alpn": (b"\xab\xcd",)}, "t13d1516ad_8daaf6152771_e5627efa2ab1"),
+    ("TLS 1.2", {"versions": (0x0303,)}, "t12d1516h2_8daaf6152771_e5627efa2ab1"),
+    ("a version that is none", {"versions": (0x7F1C,)}, "t00d1516h2_8daaf6152771_e5627efa2ab1"),
+    ("no cipher suites", {"cipher_suites": ()}, "t13d0016h2_000000000000_e5627efa2ab1"),
+    ("no extensions", {"extensions": ()}, "t13i1500h2_8daaf6152771_000000000000"),
+    ("a hundred suites", {"cipher_suites": tuple(range(0x100, 0x164))}, "t13d9916h2_*_e5627efa2ab1"),
+    ("other signatures", {"signature_algorithms": (0x0804,)}, "t13d1516h2_8daaf6152771_*"),
+    ("no signatures", {"signature_algorithms": ()}, "t13d1516h2_8daaf6152771_*"),
+]
+
+
+@pytest.mark.parametrize(("change", "expected"), [c[1:] for c in CHANGES], ids=[c[0] for c in CHANGES])
+def test_the_fingerprint_shows_each_part(change: dict[str, object], expected: str) -> None:
+    """Whatever differs between two programs is seen in its place."""
+    found = replace(CHROME, **change).fingerprint  # type: ignore[arg-type]  # changed by name
+    assert fnmatchcase(found, expected), found
+    assert found != FINGERPRINT
+
+
+def test_a_real_clients_fingerprint() -> None:
+    """This machine's OpenSSL: the same each time, with whatever name; another one for an older TLS."""
+    found = {parse(real(name)).fingerprint for name in ("mail.example.org", "other.example.org")}  # type: ignore[union-attr]
+    assert len(found) == 1
+    (own,) = found
+    assert re.fullmatch(r"t13d\d{4}00_[0-9a-f]{12}_[0-9a-f]{12}", own), own
+    older = parse(real(old=True))
+    assert older
+    assert older.fingerprint.startswith("t12d")

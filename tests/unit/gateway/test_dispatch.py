@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from hops import BOB, CARL, envelope, spooled
 
-from gateway import handover as handing
 from gateway import replies
 from gateway.dispatch import Handover, dispatch
 from gateway.edge import Edge
@@ -25,7 +25,6 @@ HEAD = b"Message-ID: <1@x>\r\n"
 SURE = RelayFailed("refused", replies.RELAY_FULL)
 UNSURE = RelayFailed("lost", replies.RELAY_BROKE_OFF, is_certain=False)
 RELAYED, FAILED, UNKNOWN = RelayOutcome.RELAYED, RelayOutcome.FAILED, RelayOutcome.UNKNOWN
-OK = "250"
 
 ACCEPT = MessageVerdict(action=Action.ACCEPT, reservation="r")
 HOLD = MessageVerdict(action=Action.HOLD, reason=Reason.PROBATION, reservation="r")
@@ -135,35 +134,34 @@ async def test_each_recipient_goes_its_way(
 
 
 FAILURES = [
-    # what fails, verdict, relay, hold, the ways that were tried, reply, outcome, held queue id
-    ("accepted, surely", ACCEPT, SURE, None, ["OUT1"], replies.RELAY_FULL, FAILED, ""),
-    ("accepted, perhaps", ACCEPT, UNSURE, None, ["OUT1"], replies.RELAY_BROKE_OFF, UNKNOWN, ""),
-    ("held whole, surely", HOLD, None, SURE, ["HELD2"], replies.RELAY_FULL, FAILED, ""),
-    ("held whole, perhaps", HOLD, None, UNSURE, ["HELD2"], replies.RELAY_BROKE_OFF, UNKNOWN, ""),
-    ("the held part, surely", SPLIT, None, SURE, ["HELD2"], replies.RELAY_FULL, FAILED, ""),
-    ("the held part, perhaps", SPLIT, None, UNSURE, ["HELD2"], replies.RELAY_BROKE_OFF, UNKNOWN, ""),
-    ("the other part, surely", SPLIT, SURE, None, ["HELD2", "OUT1"], replies.RELAY_FULL, UNKNOWN, "HELD2"),
-    ("the other part, perhaps", SPLIT, UNSURE, None, ["HELD2", "OUT1"], replies.RELAY_BROKE_OFF, UNKNOWN, "HELD2"),
+    # what fails, verdict, how relay and hold fail, the ways that were tried, reply, outcome, held queue id
+    ("accepted, surely", ACCEPT, (SURE, None), ["OUT1"], replies.RELAY_FULL, FAILED, ""),
+    ("accepted, perhaps", ACCEPT, (UNSURE, None), ["OUT1"], replies.RELAY_BROKE_OFF, UNKNOWN, ""),
+    ("held whole, surely", HOLD, (None, SURE), ["HELD2"], replies.RELAY_FULL, FAILED, ""),
+    ("held whole, perhaps", HOLD, (None, UNSURE), ["HELD2"], replies.RELAY_BROKE_OFF, UNKNOWN, ""),
+    ("the held part, surely", SPLIT, (None, SURE), ["HELD2"], replies.RELAY_FULL, FAILED, ""),
+    ("the held part, perhaps", SPLIT, (None, UNSURE), ["HELD2"], replies.RELAY_BROKE_OFF, UNKNOWN, ""),
+    ("the other part, surely", SPLIT, (SURE, None), ["HELD2", "OUT1"], replies.RELAY_FULL, UNKNOWN, "HELD2"),
+    ("the other part, perhaps", SPLIT, (UNSURE, None), ["HELD2", "OUT1"], replies.RELAY_BROKE_OFF, UNKNOWN, "HELD2"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("verdict", "relay", "hold", "way", "reply", "outcome", "held_id"),
+    ("verdict", "failures", "way", "reply", "outcome", "held_id"),
     [f[1:] for f in FAILURES],
     ids=[f[0] for f in FAILURES],
 )
 async def test_a_closed_way(
     spool: Spool,
     verdict: MessageVerdict,
-    relay: RelayFailed | None,
-    hold: RelayFailed | None,
+    failures: tuple[RelayFailed | None, RelayFailed | None],
     way: list[str],
     reply: Reply,
     outcome: RelayOutcome,
     held_id: str,
 ) -> None:
     """The held part first; no 250; given back only where nothing can be anywhere."""
-    world = World(relay, hold)
+    world = World(*failures)
     assert await dispatch(world.edge(), spool, handover(), verdict) == reply
     assert world.way == way
     assert world.reports == [Outcome(reservation="r", outcome=outcome, held_queue_id=held_id)]
@@ -207,7 +205,7 @@ async def test_both_parts_share_one_span(spool: Spool) -> None:
     ],
 )
 async def test_the_reply_waits_as_long_as_policy_says(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: object, verdict: MessageVerdict, code: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verdict: MessageVerdict, code: int
 ) -> None:
     """Yes and no alike; and before the message goes, so that a worker that is killed meanwhile has sent nothing."""
     world = World()
@@ -217,7 +215,7 @@ async def test_the_reply_waits_as_long_as_policy_says(
     async def sleep(seconds: float) -> None:
         waited.append((seconds, list(world.way)))
 
-    monkeypatch.setattr(handing.asyncio, "sleep", sleep)
+    monkeypatch.setattr("gateway.handover.asyncio.sleep", sleep)
     command = MailCommand(path="ada@example.org")
     transaction = Transaction(
         session="s",
@@ -230,7 +228,7 @@ async def test_the_reply_waits_as_long_as_policy_says(
         command=command,
         recipients=[BOB],
     )
-    message = Message(spooled(b"")._folder)
+    message = Message(tmp_path)
     message.keep(b"From: ada@example.org\r\n\r\nhi\r\n")
     assert (await hand_over(world.edge(), transaction, message)).code == code
     assert waited == [(5, [])]

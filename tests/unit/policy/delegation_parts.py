@@ -4,12 +4,14 @@ import asyncio
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
+from policy.arrivals import Stop
 from policy.contract import Action, ConnectFacts, ConnectOutcome, ConnectVerdict, Reason
 from policy.delegation.answers import Answers
 from policy.delegation.envelopes import Envelopes
 from policy.delegation.handed import Handed
 from policy.delegation.protocol import Request
 from policy.engine.judging import Decision
+from policy.store.habits import Looks
 from policy.store.holders import Holder
 
 T = 1_000_000.0
@@ -29,7 +31,7 @@ class ScriptedJudge:
     gate: asyncio.Event | None = None  # waits for it before it decides
     was_asked: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def judge_handed(self, handed: Handed) -> Decision:
+    async def judge_handed(self, handed: Handed, now: float) -> Decision:  # noqa: ARG002 - the clock stands
         self.charged.append(handed)
         self.was_asked.set()
         if self.gate:
@@ -38,7 +40,7 @@ class ScriptedJudge:
             raise self.error
         return self._decision(handed)
 
-    async def foresee(self, handed: Handed) -> Decision:
+    async def foresee(self, handed: Handed, now: float) -> Decision:  # noqa: ARG002 - the same
         self.foreseen.append(handed)
         if self.error:
             raise self.error
@@ -54,9 +56,24 @@ class KnownLogins:
     def __init__(self, *names: str) -> None:
         self.names = names
 
-    async def of(self, login: str) -> Holder | None:
+    async def of(self, login: str, network: str) -> Holder | None:
+        assert network == "192.0.2.0/24"
         name = login.lower()
-        return Holder(1, 1, name, None, 7, None, None, None) if name in self.names else None
+        found = Holder(1, name, "person", None, 7, None, None, None, None, False, None, None, None)
+        return found if name in self.names else None
+
+
+@dataclass
+class OpenDoor:
+    """Whom it has seen, and whether it is open."""
+
+    stop: Stop | None = None
+    seen: list[Looks] = field(default_factory=list)
+
+    async def arrive(self, holder: Holder, client_address: str, looks: Looks, now: float) -> Stop | None:
+        assert (holder.identity_id, client_address, now >= T) == (1, "192.0.2.1", True)
+        self.seen.append(looks)
+        return self.stop
 
 
 @dataclass
@@ -67,10 +84,17 @@ class Scene:
     connect: ConnectOutcome = ConnectOutcome.ACCEPTED
     clock: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(now=T))
 
+    door: OpenDoor = field(default_factory=OpenDoor)
+
     def __post_init__(self) -> None:
         self.envelopes = Envelopes()
         self.answers = Answers(
-            self.judge, KnownLogins("ada", "bob"), self._connect, lambda: float(self.clock.now), self.envelopes
+            judge=self.judge,
+            registry=KnownLogins("ada", "bob"),
+            arrivals=self.door,
+            connect=self._connect,
+            clock=lambda: float(self.clock.now),
+            envelopes=self.envelopes,
         )
 
     async def told(self, state: str, **attributes: object) -> str:

@@ -143,7 +143,7 @@ async def test_credentials_go_on(
     store: IdentityStore, ada: NewCredential, engine: Engine, database: Location, state_dir: Path
 ) -> None:
     """Also for a policy that runs all the time: what it asks after the restore is what the backup says."""
-    directory = Directory(open_reader(database), KEY, 50)
+    directory = Directory(open_reader(database), KEY)
     before = await directory.mailbox("ada@example.org")
     backup = saved(engine, state_dir)
     store.remove_identity("ada", T)

@@ -233,12 +233,13 @@ def test_a_second_revocation_is_a_sentence(sallyport: CommandLine) -> None:
 
 WRONG_SETTINGS = [
     # what it shows, arguments, setting, its value, a part of the sentence
-    ("no number", ["identity", "list"], "POLICY_RECIPIENTS_PER_HOUR", "many", "valid integer"),
-    ("a limit of nothing", ["init"], "POLICY_RECIPIENTS_PER_DAY", "0", "greater than 0"),
+    ("no number", ["identity", "list"], "POLICY_SUBMISSIONS_KEPT_DAYS", "many", "valid integer"),
+    ("days of nothing", ["init"], "POLICY_SUBMISSIONS_KEPT_DAYS", "0", "greater than 0"),
+    ("a limit that moved", ["init"], "POLICY_RECIPIENTS_PER_HOUR", "200", "say it in the policy file"),
     ("a port out of range", ["init"], "POLICY_PORT", "65536", "65535"),
     ("no domain", ["init"], "POLICY_DOMAINS", "localhost", "domains such as example.org"),
     ("no hostname", ["init"], "POLICY_HOSTNAME", "-mail", "POLICY_HOSTNAME"),
-    ("misspelt", ["identity", "list"], "POLICY_RECIPIENTS_PER_HUOR", "5", "did you mean POLICY_RECIPIENTS_PER_HOUR?"),
+    ("misspelt", ["identity", "list"], "POLICY_DOMIANS", "a.test", "did you mean POLICY_DOMAINS?"),
     ("like none", ["first-login"], "POLICY_XYZZY_Q", "5", "remove it"),
     ("no store there", ["identity", "list"], "POLICY_STATE_DIR", "/nonexistent", "run `sallyport init` first"),
     ("no certificate there", ["certificate"], "POLICY_TLS_CERT", "/nonexistent", "no readable certificate"),

@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
-from delegation_parts import Scene, ScriptedJudge, request
+from delegation_parts import OpenDoor, Scene, ScriptedJudge, request
 
 from gateway.replies import FOR_REASON as OF_GATEWAY
+from policy.arrivals import Stop
 from policy.contract import Action, ConnectOutcome, Reason
 from policy.delegation import wording
 from policy.delegation.answers import ANSWERS_KEPT, ANSWERS_KEPT_S
@@ -161,6 +162,35 @@ async def test_a_login_that_nobody_has(state: str) -> None:
 )
 async def test_connections_meet_the_gates(outcome: ConnectOutcome, action: str) -> None:
     assert await Scene(connect=outcome).told("CONNECT", sasl_username="") == action
+
+
+async def test_a_message_is_a_login_from_there() -> None:
+    """Once, however many recipients it has, and also where only its end is asked about."""
+    scene = Scene()
+    for recipient in (A, B):
+        await scene.told("RCPT", recipient=recipient, encryption_protocol="TLSv1.3", encryption_cipher="AES")
+    await scene.told("END-OF-MESSAGE", recipient_count=2)
+    assert scene.door.seen == [("laptop.example", "PLAIN", "TLSv1.3 AES")]
+    await scene.told("END-OF-MESSAGE", recipient_count=2, instance="1.2.3.1")
+    assert len(scene.door.seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("stop", "action"), [(Stop.CONTAINED, wording.FOR_REASON[Reason.LOCKED]), (Stop.GATE, wording.NOT_FROM_THERE)]
+)
+@pytest.mark.parametrize("state", ["RCPT", "END-OF-MESSAGE"])
+async def test_who_may_not_come_in_sends_nothing(state: str, stop: Stop, action: str) -> None:
+    scene = Scene(door=OpenDoor(stop))
+    for _ in range(2):
+        assert await scene.told(state, recipient=A, recipient_count=1) == action
+    assert (scene.judge.charged, scene.judge.foreseen) == ([], [])
+
+
+async def test_a_message_has_a_recipient() -> None:
+    """Even where Postfix does not say so."""
+    scene = Scene()
+    await scene.told("END-OF-MESSAGE")
+    assert scene.judge.charged[0].strangers == 1
 
 
 async def test_a_message_that_has_ended_is_forgotten() -> None:

@@ -58,13 +58,14 @@ async def test_by_secret(
         identity="ada",
         owned=Owned(addresses=frozenset({"ada@example.org"})),
         recipients_per_message=50,
+        sessions=5,
     )
     assert found == (expected if granted else None)
 
 
 async def test_another_key_verifies_nothing(database: Location, ada: NewCredential) -> None:
     """A copy of the database is worth nothing without the digest key."""
-    elsewhere = Directory(open_reader(database), bytes(32), 50)
+    elsewhere = Directory(open_reader(database), bytes(32))
     found = await elsewhere.by_login(ada.login, "192.0.2.0/24")
     assert not elsewhere.is_secret_of(found, elsewhere.digest(ada.secret))
     await elsewhere.close()
@@ -107,24 +108,36 @@ async def test_a_refused_login_is_no_use(brain: Brain, store: IdentityStore, ada
     assert store.credentials()[0].last_used_at is None
 
 
-async def test_profile_is_as_of_now(directory: Directory, store: IdentityStore, ada: NewCredential) -> None:
+async def test_a_credential_is_as_of_now(directory: Directory, store: IdentityStore, ada: NewCredential) -> None:
     """Addresses that are added and credentials that are revoked count in sessions that are open."""
-    before = await directory.profile(1, T)
+    before = await directory.by_id(1, "192.0.2.0/24")
     assert before
-    assert (before.identity, before.login) == ("ada", ada.login)
-    assert (before.active, before.recipients_per_message) == (True, 50)
-    assert before.owned.addresses == {"ada@example.org"}
+    assert (before.identity, before.login, before.revoked_at) == ("ada", ada.login, None)
+    assert (await directory.owned(before.identity_id)).addresses == {"ada@example.org"}
     store.add_address("ada", "countess@example.org", T)
     store.revoke(ada.login, T)
-    after = await directory.profile(1, T)
+    after = await directory.by_id(1, "192.0.2.0/24")
     assert after
-    assert (after.active, after.owned.addresses) == (False, {"ada@example.org", "countess@example.org"})
+    assert after.revoked_at == T
+    assert (await directory.owned(after.identity_id)).addresses == {"ada@example.org", "countess@example.org"}
 
 
 @pytest.mark.parametrize("credential", [0, -1, 2, 10**9])
-async def test_an_unknown_credential_has_no_profile(directory: Directory, ada: NewCredential, credential: int) -> None:
+async def test_an_unknown_credential_is_not_found(directory: Directory, ada: NewCredential, credential: int) -> None:
     """Nothing is made up for it."""
-    assert await directory.profile(credential, T) is None
+    assert await directory.by_id(credential, "192.0.2.0/24") is None
+
+
+async def test_the_users_of_a_domain_are_counted(
+    directory: Directory, store: IdentityStore, ada: NewCredential
+) -> None:
+    """Identities, not addresses; again after ten minutes."""
+    assert await directory.users_of("example.org", T) == 1
+    store.add_address("ada", "countess@example.org", T)
+    store.add_identity("bob", ("bob@example.org", "bob@example.net"), T)
+    assert await directory.users_of("example.org", T + 599) == 1
+    assert await directory.users_of("example.org", T + 600) == 2
+    assert await directory.users_of("example.com", T) == 0
 
 
 MAILBOXES = [
@@ -162,6 +175,6 @@ async def test_readers_go_on_while_one_writes(
     """A login must not wait for a command, a backup or a budget that holds the write lock."""
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE identity SET created_at = created_at")
-        assert await directory.profile(1, T)
+        assert await directory.by_id(1, "192.0.2.0/24")
         assert await directory.mailbox("ada@example.org") == "ada"
         assert await directory.by_login(ada.login, "192.0.2.0/24")

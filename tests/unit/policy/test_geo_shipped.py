@@ -28,7 +28,9 @@ def test_well_known_places(address: str, country: str, asn: int) -> None:
     assert (origin.country, origin.asn) == (country, asn)
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "192.168.1.1", "::1", "fd00::1", "192.0.2.1", "240.0.0.1"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.0.0.1", "192.168.1.1", "::1", "fd00::1", "192.0.2.1", "240.0.0.1"]
+)
 def test_nobodys_addresses(address: str) -> None:
     """Every one of them counts as a place of its own."""
     origin = ATLAS.origin(address)

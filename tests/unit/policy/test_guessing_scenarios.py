@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from engine_parts import facts_of, profile_of
 from scram_client import ScramClient
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
 from policy.brain import Brain
 from policy.bridges.answers import Right
-from policy.contract import LoginAnswer, LoginOutcome, LoginStep
+from policy.contract import LoginAnswer, LoginOutcome, LoginStep, Reason
 from policy.engine.guessing import DAY_S, HOUR_S, MINUTE_S, Walls
 from policy.foreign import ForeignSecrets
 from policy.logins import _Memory
@@ -537,8 +538,7 @@ async def test_a_suspended_identity_is_out(world: World, store: IdentityStore, a
     store.suspend("ada", T)
     assert (await world.plain(ada.login, ada.secret, HOME)).outcome is WRONG
     assert (await world.scram(ada.login, ada.secret, HOME)).outcome is WRONG
-    profile = await world.brain.directory.profile(1, T)
-    assert profile
-    assert not profile.active
+    decision, _ = await world.brain.judging.judge(facts_of(profile_of()), "m1.x", T)
+    assert decision.reason is Reason.CREDENTIAL_REVOKED
     store.resume("ada", T)
     await world.at_home(ada)

@@ -53,7 +53,7 @@ async def plain(brain: Brain, login: str, secret: str, **facts: object) -> Login
 def grants_of(login: str, credential: int) -> Grants:
     """What a credential of ada's is granted."""
     owned = Owned(addresses=frozenset({"ada@example.org"}))
-    return Grants(credential=credential, login=login, identity="ada", owned=owned, recipients_per_message=50)
+    return Grants(credential=credential, login=login, identity="ada", owned=owned, recipients_per_message=50, sessions=5)
 
 
 async def test_scram(brain: Brain, ada: NewCredential) -> None:
@@ -176,7 +176,7 @@ async def test_the_keys_in_the_database_prove_nothing(
     assert keys.salt == salt
     assert stored not in (keys.stored_key, keys.server_key)
     assert server not in (keys.stored_key, keys.server_key)
-    elsewhere = Directory(open_reader(database), bytes(32), 50)
+    elsewhere = Directory(open_reader(database), bytes(32))
     assert elsewhere.scram_keys(found, ada.login).stored_key != keys.stored_key
     await elsewhere.close()
 

@@ -16,7 +16,8 @@ from structlog.testing import capture_logs
 from policy.app import App, Tokens
 from policy.brain import Brain
 from policy.contract import OUTCOMES_LIMIT, Grants, LoginAnswer, MessageVerdict, Owned
-from policy.engine.charges import Charge
+from policy.engine.budget import Sum, Window
+from policy.ledger import StoredLedger
 from policy.store.identities import IdentityStore, NewCredential
 
 T = 1_000_000.0  # any moment
@@ -91,7 +92,9 @@ def report(reservation: str, outcome: str) -> dict[str, Any]:
 
 def spent(brain: Brain) -> list[int]:
     """What is counted on ada's budget."""
-    return brain.budgets.spent(Charge("recipients:ada", 1, brain.recipient_windows), T)
+    assert isinstance(brain.ledger, StoredLedger)
+    asked = Sum("recipients", "recipients:ada", 0, (Window(5, 600.0), Window(8, 3600.0)))
+    return list(brain.ledger._budgets.peek((asked,), T).before[0])
 
 
 async def judged(gateway: httpx.AsyncClient, **changed: object) -> MessageVerdict:
@@ -193,6 +196,7 @@ async def test_sasl_exchange(
         identity="ada",
         owned=Owned(addresses=frozenset({"ada@example.org"})),
         recipients_per_message=50,
+        sessions=5,
     )
     assert (said.outcome, said.challenge) == (outcome, challenge)
     assert said.grants == (grants if outcome == "granted" else None)
@@ -235,7 +239,7 @@ REFUSED = [
     ("no author", {"authors": []}, "author-missing", "author_is_named"),
     ("more than a message may have", {"recipients": ["b@x.test"] * 51}, "too-many-recipients",
      "recipients_are_few"),
-    ("more than the limit", {"recipients": ["b@x.test"] * 6}, "budget-too-small", "budget"),
+    ("more than the limit", {"recipients": ["b@x.test"] * 6}, "budget-too-small", "recipients"),
     ("a credential that never was", {"credential": 7}, "credential-revoked", "credential_is_known"),
 ]  # fmt: skip
 

@@ -1,22 +1,23 @@
 """Recipient history on both databases: what was learnt is known for 400 days, and nothing else is."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, event, func, insert, select
+from sqlalchemy import Engine, delete, insert, select
 
 from policy.contract import canonical_address
 from policy.marks import Marks
 from policy.store.database import Location
 from policy.store.identities import IdentityStore
 from policy.store.models import Identities, KnownRecipients
-from policy.store.reader import open_reader
+from policy.store.reader import Values, open_reader
 from policy.store.recipients import DAY_S, KEPT_DAYS, LOOKED_AT, RecipientBook, day_of
 from policy.store.recipients import KnownRecipients as Known
-from policy.store.transactions import Transactions
+from policy.store.statements import Prepared
+from policy.store.transactions import Answer, Transactions
 
 DAY = float(DAY_S)
 T = 20_000 * DAY + 1.0  # early on some day
@@ -79,13 +80,28 @@ async def test_known_for_400_days_after_the_last_use(known: Known, book: Recipie
     assert await known.known(ADA, [1], T + 2 * KEPT_DAYS * DAY) == {1}
 
 
-def test_the_same_day_costs_no_write(people: Engine, book: RecipientBook, statements: Transactions) -> None:
+class Counting:
+    """Statements, and how many rows each of them has changed."""
+
+    def __init__(self, statements: Transactions) -> None:
+        self._statements = statements
+        self.changed: list[int] = []
+
+    def execute(self, statement: Prepared, values: Values) -> Answer:
+        answer = self._statements.execute(statement, values)
+        self.changed.append(answer.rowcount)
+        return answer
+
+
+def test_the_same_day_costs_no_write(people: Engine, statements: Transactions) -> None:
     """Whoever writes to the same people all day writes to the disk once."""
+    counting = Counting(statements)
+    book = RecipientBook(counting)
     book.learn(ADA, [1, 2, 2, 1], T)
     assert rows(people) == [(ADA, 1, day_of(T)), (ADA, 2, day_of(T))]
-    seen = [statements.execute(*call).rowcount for call in _calls(book, ADA, [1, 2], T + 3600.0)]
-    assert seen == [0, 0]
-    assert [statements.execute(*call).rowcount for call in _calls(book, ADA, [1, 2, 3], T + DAY)] == [3, 0]
+    book.learn(ADA, [1, 2], T + 3600.0)
+    book.learn(ADA, [2, 3], T + DAY)
+    assert counting.changed == [2, 0, 0, 0, 2, 0]
 
 
 def test_nothing_to_learn_is_fine(people: Engine, book: RecipientBook) -> None:
@@ -100,9 +116,7 @@ def test_what_is_too_old_goes_bit_by_bit(people: Engine, book: RecipientBook) ->
     later = T + (KEPT_DAYS + 1) * DAY
     book.learn(ADA, [-1], later)
     assert len(rows(people)) == 101 - LOOKED_AT // 2
-    for number in range(-100, -1):
-        book.learn(ADA, [number], later)
-    assert {day for _, mark, day in rows(people) if mark < 90} <= {day_of(T) + KEPT_DAYS, day_of(later)}
+    assert {day for _, mark, day in rows(people) if mark in (1, 3)} == {day_of(T) + KEPT_DAYS}
 
 
 def test_rows_that_are_too_old_are_never_the_most(people: Engine, book: RecipientBook) -> None:
@@ -128,6 +142,7 @@ PEOPLE = ["bob@example.org", "carol@bücher.example", "dave@example.net", "groß
 SPELLED = st.sampled_from(PEOPLE).flatmap(
     lambda address: st.sampled_from([address, address.upper().replace("SS", "ss"), f"{address}.", address.title()])
 )
+Use = tuple[int, int, list[str]]
 USES = st.lists(
     st.tuples(st.integers(0, 300), st.sampled_from([ADA, BOB]), st.lists(SPELLED, max_size=4)), min_size=1, max_size=12
 )
@@ -135,7 +150,7 @@ USES = st.lists(
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(uses=USES, wait=st.integers(0, 500))
-def test_the_promise(database: Location, people: Engine, book: RecipientBook, uses: list, wait: int) -> None:
+def test_the_promise(database: Location, people: Engine, book: RecipientBook, uses: list[Use], wait: int) -> None:
     """What was learnt is known until 400 days after its last use, whatever the spelling; and nothing else is."""
     with people.begin() as connection:
         connection.execute(delete(KnownRecipients))

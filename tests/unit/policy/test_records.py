@@ -3,20 +3,23 @@
 from dataclasses import replace
 
 import pytest
+from engine_parts import profile_of
 from sqlalchemy import Engine, select
 
 from policy.brain import Brain
-from policy.contract import MessageFacts, Outcome, Outcomes, Owned, RelayOutcome
+from policy.contract import Action, MessageFacts, Outcome, Outcomes, RelayOutcome
 from policy.engine import charges
-from policy.engine.charges import Window
-from policy.engine.rules import ACCEPTED, Profile
+from policy.engine.budget import Window
+from policy.engine.judging import Decision
+from policy.engine.rulebook import Rulebook
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.models import Base
-from policy.store.records import Records, Submission, find_submission, newest_submissions
+from policy.store.records import Records, find_submission, newest_submissions
 from policy.store.transactions import Transactions
 
 T = 1_000_000.0  # any moment
-PROFILE = Profile(identity="ada", login="x", owned=Owned(), active=True, recipients_per_message=1)
+PROFILE = profile_of()
+ACCEPTED = Decision(action=Action.ACCEPT)
 
 
 def facts(submission: str = "m1", **changed: object) -> MessageFacts:
@@ -45,27 +48,17 @@ async def ended(brain: Brain, reservation: str, outcome: RelayOutcome, queue_id:
     await brain.end(Outcomes(outcomes=(Outcome(reservation=reservation, outcome=outcome, queue_id=queue_id),)))
 
 
-async def test_an_accepted_message(brain: Brain, engine: Engine, ada: NewCredential) -> None:
+async def test_an_accepted_message(brain: Brain, engine: Engine, ada: NewCredential, rulebook: Rulebook) -> None:
     """Who, from where, how much; then what became of it."""
     verdict = await brain.judge(facts())
-    expected = Submission(
-        id="m1",
-        at=T,
-        session="s1",
-        identity="ada",
-        login=ada.login,
-        listener="submission",
-        client_address="192.0.2.1",
-        client_name="laptop.example",
-        reverse_path="ada@example.org",
-        recipients=2,
-        message_bytes=100,
-        action="accept",
-        reason="",
-        outcome="",
-        queue_id="",
-    )
-    assert find_submission(engine, "m1") == expected
+    found = find_submission(engine, "m1")
+    assert found
+    assert (found.at, found.session, found.identity, found.login) == (T, "s1", "ada", ada.login)
+    assert (found.listener, found.client_address, found.client_name) == ("submission", "192.0.2.1", "laptop.example")
+    assert (found.reverse_path, found.recipients, found.message_bytes) == ("ada@example.org", 2, 100)
+    assert (found.action, found.reason, found.rule, found.outcome, found.queue_id) == ("accept", "", "", "", "")
+    assert (found.held, found.new_recipients, found.known_recipients, len(found.marks)) == (0, 2, 0, 16)
+    assert (found.origin, found.rulebook) == ("192.0.2.0/24 ??", rulebook.digest)
     await ended(brain, verdict.reservation, RelayOutcome.RELAYED, "4Q8kXz0Zg")
     found = find_submission(engine, "m1")
     assert found
@@ -110,7 +103,7 @@ async def test_refusals_are_remembered_up_to_a_limit(
     brain: Brain, engine: Engine, store: IdentityStore, ada: NewCredential, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stolen credential cannot fill the disk, and cannot crowd out what is accepted or what others do."""
-    monkeypatch.setattr(charges, "REFUSALS_KEPT", Window(3, 60.0))
+    monkeypatch.setattr(charges, "REFUSALS_KEPT", (Window(3, 60.0),))
     store.add_identity("bob", (), T)
     store.add_credential("bob", "laptop", T)
     for number in range(5):
@@ -141,10 +134,10 @@ def test_records_go_with_age(statements: Transactions, engine: Engine) -> None:
     """A few with each that comes: after a quiet month one message must not wait for a million rows to go."""
     records = Records(statements, kept_s=60.0)
     for number in range(10):
-        records.add_submission(facts(f"old-{number}"), PROFILE, ACCEPTED, T)
+        records.add_submission(facts(f"old-{number}"), PROFILE, ACCEPTED, "", T)
     left = []
     for number in range(5):
-        records.add_submission(facts(f"new-{number}"), PROFILE, ACCEPTED, T + 60.001)
+        records.add_submission(facts(f"new-{number}"), PROFILE, ACCEPTED, "", T + 60.001)
         left.append(len(newest_submissions(engine, None, 100)))
     assert left == [8, 6, 4, 4, 5]
 
@@ -161,7 +154,7 @@ def test_lists(statements: Transactions, engine: Engine) -> None:
     """Newest first, of everybody or of one identity, no more than asked for."""
     records = Records(statements, kept_s=60.0)
     for submission, identity, at in (("m0", "ada", T), ("m1", "bob", T + 2), ("m2", "ada", T + 1)):
-        records.add_submission(facts(submission), replace(PROFILE, identity=identity), ACCEPTED, at)
+        records.add_submission(facts(submission), replace(PROFILE, identity=identity), ACCEPTED, "", at)
     assert [one.id for one in newest_submissions(engine, None, 10)] == ["m1", "m2", "m0"]
     assert [one.id for one in newest_submissions(engine, None, 2)] == ["m1", "m2"]
     assert [one.id for one in newest_submissions(engine, "ada", 10)] == ["m2", "m0"]

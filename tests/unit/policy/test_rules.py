@@ -1,13 +1,13 @@
-"""Each rule alone, all of them in their order, and what a message is charged with."""
+"""Each rule alone, and all of them in their order."""
 
 import pytest
+from engine_parts import profile_of
 
 from policy.contract import Action, MessageFacts, Owned, Reason
-from policy.engine.charges import Charge, Window, charge_for, refusal_for
+from policy.engine.profile import Profile
 from policy.engine.rules import (
     ACCEPTED,
     RULES,
-    Profile,
     Rule,
     Ruling,
     Stage,
@@ -36,10 +36,6 @@ FACTS = MessageFacts(
     names=("Ada Lovelace",),
     message_bytes=100,
 )
-PROFILE = Profile(
-    identity="ada", login="fosem-4k7q-talir", owned=Owned(addresses=OWN), active=True, recipients_per_message=3
-)
-WINDOWS = (Window(10, 60.0), Window(20, 3600.0))
 
 
 def facts(**changed: object) -> MessageFacts:
@@ -49,13 +45,8 @@ def facts(**changed: object) -> MessageFacts:
 
 def profile(*, active: bool = True, few: int = 3, **owned: frozenset[str]) -> Profile:
     """The profile of an ordinary credential, but for what a test is about."""
-    return Profile(
-        identity="ada",
-        login="fosem-4k7q-talir",
-        owned=Owned.model_validate({"addresses": OWN} | owned),
-        active=active,
-        recipients_per_message=few,
-    )
+    own = Owned.model_validate({"addresses": OWN} | owned)
+    return profile_of(owned=own, active=active, recipients_per_message=few)
 
 
 RULE_CASES = [
@@ -158,42 +149,14 @@ def test_every_stage_has_its_row() -> None:
     assert set(RULES) == set(Stage)
 
 
+def test_what_a_front_of_its_own_has_looked_at_is_not_looked_at_again() -> None:
+    """Senders and authors are its business; whether the identity may send at all is ours."""
+    foreign = facts(reverse_path="bob@example.org", authors=())
+    assert decide(Stage.DELEGATED, foreign, profile()) == ACCEPTED
+    assert decide(Stage.DELEGATED, foreign, profile(active=False)).reason is Reason.CREDENTIAL_REVOKED
+
+
 def test_every_rule_has_a_case_that_refuses() -> None:
     """A rule that was added without a row above is noticed."""
     refusing = {case[1] for case in RULE_CASES if case[4] is not None}
     assert refusing == {rule for row in RULES.values() for rule in row}
-
-
-CHARGES = [
-    # what it shows, recipients, expected cost
-    ("one recipient", ("bob@example.net",), 1),
-    ("three recipients", ("bob@example.net", "eve@example.net", "joe@example.net"), 3),
-    ("a repetition is not cheaper", ("bob@example.net", "bob@example.net"), 2),
-]
-
-
-@pytest.mark.parametrize(("recipients", "cost"), [c[1:] for c in CHARGES], ids=[c[0] for c in CHARGES])
-def test_charge_for(recipients: tuple[str, ...], cost: int) -> None:
-    """Every accepted recipient counts, on the budget of the identity."""
-    asked = facts(recipients=recipients)
-    assert charge_for(asked, PROFILE, list(WINDOWS)) == Charge("recipients:ada", cost, WINDOWS)
-
-
-def test_a_second_device_is_no_second_budget() -> None:
-    """Two credentials of one identity are charged on the same key."""
-    first, second = facts(credential=1), facts(credential=2)
-    assert charge_for(first, PROFILE, WINDOWS) == charge_for(second, PROFILE, WINDOWS)
-
-
-REFUSALS = [
-    # what it shows, cost, expected
-    ("it fits when there is room again", 10, Ruling(Action.DEFER, Reason.BUDGET_SPENT, "budget")),
-    ("above the smallest limit", 11, Ruling(Action.REJECT, Reason.BUDGET_TOO_SMALL, "budget")),
-    ("above every limit", 21, Ruling(Action.REJECT, Reason.BUDGET_TOO_SMALL, "budget")),
-]
-
-
-@pytest.mark.parametrize(("cost", "expected"), [c[1:] for c in REFUSALS], ids=[c[0] for c in REFUSALS])
-def test_refusal_for(cost: int, expected: Ruling) -> None:
-    """Waiting is only asked for where waiting helps."""
-    assert refusal_for(Charge("recipients:ada", cost, WINDOWS)) == expected

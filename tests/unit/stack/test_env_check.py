@@ -18,6 +18,8 @@ GOOD = {
     "on a port of its own": "SALLYPORT_CONSOLE_URL=https://mail.example.org:8443\n",
     "no network that is never walled": "SALLYPORT_UNWALLED_NETWORKS=\n",
     "networks that are never walled": "SALLYPORT_UNWALLED_NETWORKS=192.0.2.0/24,198.51.100.7,0.0.0.0/0,2001:db8::/64\n",
+    "no policy file": "SALLYPORT_POLICY_FILE=\n",
+    "a policy file": "SALLYPORT_POLICY_FILE=/etc/hostname\n",
     "JSON lines": "SALLYPORT_LOG_FORMAT=json\n",
 }
 
@@ -83,8 +85,13 @@ BAD = {
     "no prefix behind the slash": ("SALLYPORT_UNWALLED_NETWORKS=192.0.2.0/\n", "SALLYPORT_UNWALLED_NETWORKS is"),
     "bytes with a unit": ("SALLYPORT_MAX_MESSAGE_BYTES=25M\n", "SALLYPORT_MAX_MESSAGE_BYTES is"),
     "too few bytes": ("SALLYPORT_MAX_MESSAGE_BYTES=1000\n", "SALLYPORT_MAX_MESSAGE_BYTES is"),
-    "no recipients": ("SALLYPORT_RECIPIENTS_PER_HOUR=0\n", "SALLYPORT_RECIPIENTS_PER_HOUR is"),
-    "half a recipient": ("SALLYPORT_RECIPIENTS_PER_HOUR=0.5\n", "SALLYPORT_RECIPIENTS_PER_HOUR is"),
+    "a setting that is gone": (
+        "SALLYPORT_RECIPIENTS_PER_HOUR=200\n",
+        "SALLYPORT_RECIPIENTS_PER_HOUR, which is a setting no more; write recipients",
+    ),
+    "a policy file that is not there": ("SALLYPORT_POLICY_FILE=/nonexistent\n", "SALLYPORT_POLICY_FILE is"),
+    "a policy file that is a folder": ("SALLYPORT_POLICY_FILE=/etc\n", "SALLYPORT_POLICY_FILE is"),
+    "a policy file from nowhere": ("SALLYPORT_POLICY_FILE=README.md\n", "SALLYPORT_POLICY_FILE is"),
     "a log format": ("SALLYPORT_LOG_FORMAT=xml\n", 'SALLYPORT_LOG_FORMAT is "xml", which is neither text nor json'),
 }
 
@@ -117,6 +124,7 @@ def test_every_default_of_the_example_is_good(run: Run, tmp_path: Path) -> None:
     ("variables", "named"),
     [
         ({"SALLYPORT_IMAPS_PORT": "imaps"}, "SALLYPORT_IMAPS_PORT of the environment"),
+        ({"SALLYPORT_RECIPIENTS_PER_HOUR": "200"}, "of the environment is a setting no more; write"),
         ({"SALLYPORT_LOG_FORMAT": "xml"}, "SALLYPORT_LOG_FORMAT of the environment"),
         ({"SALLYPORT_UNWALLED_NETWORKS": "192.0.2.7/24"}, "SALLYPORT_UNWALLED_NETWORKS of the environment"),
         ({"SALLYPORT_IMAPS_PORT": "1587", "SALLYPORT_SUBMISSION_PORT": "1587"}, "give each a port of its own"),

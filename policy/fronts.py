@@ -1,0 +1,79 @@
+"""What serves a Postfix and a Dovecot of others, put together: policy delegation, and the API of weakforced.
+
+The engine, the walls and the store behind them are those of our own gateway.
+"""
+
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from policy.arrivals import Arrivals
+from policy.authpolicy.desk import Desk
+from policy.connects import Connects
+from policy.delegation.answers import Answers
+from policy.delegation.newcomers import Newcomers
+from policy.delegation.server import Server
+from policy.engine.guessing import Walls
+from policy.engine.sources import Network
+from policy.entrances import Entrances
+from policy.judge import Judge
+from policy.store.holders import Holders
+from policy.store.identities import IdentityStore
+from policy.store.listed import ListBook, Lists
+from policy.store.reader import Reader
+from policy.store.transactions import Transactions
+from policy.store.uses import Uses
+from policy.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Where Postfix is listened to; and the store, where logins that nobody here has become identities."""
+
+    sockets: Sequence[socket.socket] = ()
+    newcomers: IdentityStore | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fronts:
+    """What both stand on."""
+
+    reader: Reader
+    transactions: Transactions
+    writer: Writer
+    walls: Walls
+    unwalled: tuple[Network, ...]
+    connects: Connects
+    entrances: Entrances
+    judge: Judge
+    clock: Callable[[], float]
+
+    def desk(self) -> Desk:
+        """For Dovecot."""
+        return Desk(
+            walls=self.walls,
+            unwalled=self.unwalled,
+            holders=Holders(self.reader),
+            lists=Lists(self.reader),
+            list_book=ListBook(self.transactions),
+            gatekeeper=self.connects,
+            arrivals=self._arrivals(),
+            writer=self.writer,
+            clock=self.clock,
+        )
+
+    def servers(self, wanted: Wanted) -> Sequence[Server]:
+        """For Postfix; none where nobody wants it."""
+        if not wanted.sockets:
+            return ()
+        answers = Answers(
+            judge=self.judge,
+            registry=Newcomers(Holders(self.reader), wanted.newcomers, self.clock),
+            arrivals=self._arrivals(),
+            connect=lambda facts: self.connects.decide(facts, self.clock()),
+            clock=self.clock,
+        )
+        return (Server(wanted.sockets, answers),)
+
+    def _arrivals(self) -> Arrivals:
+        return Arrivals(entrances=self.entrances, uses=Uses(self.transactions), writer=self.writer)

@@ -1,0 +1,92 @@
+"""Values for tests of the engine: an ordinary message from home, but for what a test is about."""
+
+from collections.abc import Iterable
+
+from policy.contract import MessageFacts, Owned
+from policy.engine.ladder import FREE, Signal, Standing
+from policy.engine.profile import Place, Profile, Recipient
+from policy.engine.sources import Origin
+
+T = 1_750_000_000.0  # any moment
+OWN = frozenset({"ada@example.org"})
+HOME = Origin(network="192.0.2.0/24", asn=3320, country="DE")
+ABROAD = Origin(network="198.51.100.0/24", asn=4134, country="CN")
+AT_HOME = Place(origin=HOME, is_settled=True, is_home=True, is_unseen_area=False, is_unseen_country=False)
+SETTLED = Place(origin=HOME, is_settled=True, is_home=False, is_unseen_area=False, is_unseen_country=False)
+
+
+def strange(origin: Origin = ABROAD) -> Place:
+    """A network that the identity never used."""
+    return Place(origin=origin, is_settled=False, is_home=False, is_unseen_area=True, is_unseen_country=True)
+
+
+def abroad(number: int, country: str = "CN", asn: int = 4134) -> Place:
+    """One of many strange networks."""
+    return strange(Origin(network=f"10.{number // 256}.{number % 256}.0/24", asn=asn, country=country))
+
+
+def new(*marks: int) -> tuple[Recipient, ...]:
+    """Recipients elsewhere whom nobody has written to."""
+    return tuple(Recipient(mark=mark, is_internal=False, is_known=False) for mark in marks)
+
+
+def known(*marks: int) -> tuple[Recipient, ...]:
+    """Recipients elsewhere that are known."""
+    return tuple(Recipient(mark=mark, is_internal=False, is_known=True) for mark in marks)
+
+
+def internal(*marks: int) -> tuple[Recipient, ...]:
+    """Recipients on this server."""
+    return tuple(Recipient(mark=mark, is_internal=True, is_known=False) for mark in marks)
+
+
+def profile_of(
+    recipients: Iterable[Recipient] = (),
+    place: Place = AT_HOME,
+    *,
+    identity: str = "ada",
+    kind: str = "person",
+    standing: Standing = FREE,
+    signals: tuple[Signal, ...] = (),
+    owned: Owned | None = None,
+    active: bool = True,
+    recipients_per_message: int = 100,
+    usual_new_per_day: float = 0.0,
+    new_today: int = 0,
+    traps: tuple[int, ...] = (),
+) -> Profile:
+    """Ada's."""
+    return Profile(
+        identity=identity,
+        login="fosem-4k7q-talir",
+        credential=1,
+        owned=owned or Owned(addresses=OWN),
+        active=active,
+        kind=kind,
+        recipients_per_message=recipients_per_message,
+        place=place,
+        recipients=tuple(recipients),
+        standing=standing,
+        signals=signals,
+        usual_new_per_day=usual_new_per_day,
+        new_today=new_today,
+        traps=traps,
+    )
+
+
+def facts_of(profile: Profile, message_bytes: int = 2000) -> MessageFacts:
+    """The facts of a message to the profile's recipients."""
+    return MessageFacts(
+        submission="m1",
+        session="s1",
+        listener="submission",
+        client_address="192.0.2.1",
+        client_name="laptop.example",
+        credential=profile.credential,
+        reverse_path="ada@example.org",
+        recipients=tuple(f"r{number}@example.net" for number in range(len(profile.recipients))) or ("x@example.net",),
+        authors=("ada@example.org",),
+        senders=(),
+        names=("Ada Lovelace",),
+        message_bytes=message_bytes,
+    )
