@@ -90,6 +90,7 @@ def assemble(parts: Parts) -> Brain:
         standings=StandingBook(transactions),
         days=DayBook(transactions),
         recipients=RecipientBook(transactions),
+        uses=Uses(transactions),
     )
     walls = Walls(parts.walls_key)
     connects = Connects(
@@ -118,7 +119,7 @@ def assemble(parts: Parts) -> Brain:
         walls=walls,
         traps=Traps(reader),
         trap_records=TrapRecords(transactions),
-        uses=Uses(transactions),
+        uses=notes.uses,
         entrances=entrances,
         writer=writer,
         unwalled=parts.unwalled,
@@ -134,6 +135,7 @@ def assemble(parts: Parts) -> Brain:
         ledger=ledger,
         domains=frozenset(parts.domains),
         teller=teller,
+        writer=writer,
     )
     feedback = Feedback(
         reader=reader,

@@ -79,9 +79,11 @@ class Feedback:
             weighed = await self.ledger.settle(partial(weigh, report, self.rulebook(), now), token_hex(8), now, write)
             self.teller.tell(name, place, weighed.signals, found.standing, weighed.standing)
 
-    def _places(self, reports: Sequence[Delivery], marks: Sequence[int], reported: bytes) -> dict[int, DeliveryOutcome]:
+    def _places(
+        self, reports: Sequence[Delivery], marks: Sequence[int], reported: bytes | None
+    ) -> dict[int, DeliveryOutcome]:
         """What is new, by the recipient's place among the marks."""
-        done, at = int.from_bytes(reported), {mark: place for place, mark in reversed(list(enumerate(marks)))}
+        done, at = int.from_bytes(reported or b""), {mark: place for place, mark in reversed(list(enumerate(marks)))}
         found = {at.get(self.marks.recipient(one.recipient)): one.outcome for one in reports}
         return {place: one for place, one in found.items() if place is not None and not done >> place & 1}
 
@@ -90,7 +92,7 @@ class Feedback:
         identity: int,
         submission: str,
         places: Sequence[int],
-        reported: bytes,
+        reported: bytes | None,
         now: float,
         weighed: Weighed,
     ) -> None:

@@ -14,7 +14,7 @@ from secrets import randbits
 
 from policy.connects import Connects
 from policy.contract import Action, MessageFacts, Outcome, Owned, Reason, RelayOutcome, canonical_address
-from policy.delegation.handed import Handed
+from policy.delegation.handed import LISTENER, Handed
 from policy.engine.budget import Sum, Take
 from policy.engine.charges import REFUSALS_KEPT
 from policy.engine.gates import Entrance, refusal_at_gates
@@ -24,7 +24,7 @@ from policy.engine.places import History, place_of
 from policy.engine.profile import Place, Profile, Recipient
 from policy.engine.rulebook import Rulebook, Treatment
 from policy.engine.rules import Stage
-from policy.engine.sources import network_of
+from policy.engine.sources import NOWHERE, network_of
 from policy.ledger import Ledger
 from policy.marks import Marks
 from policy.store.areas import AreaBook, Areas
@@ -34,6 +34,8 @@ from policy.store.handles import Scope
 from policy.store.recipients import KnownRecipients, RecipientBook
 from policy.store.records import Records
 from policy.store.standings import Cause, StandingBook, Standings
+from policy.store.uses import Uses
+from policy.store.writer import Writer
 from policy.telling import Teller
 
 _UNKNOWN = ""  # whose refusals are counted where there never was such a credential
@@ -59,6 +61,7 @@ class Notes:
     standings: StandingBook
     days: DayBook
     recipients: RecipientBook
+    uses: Uses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,7 @@ class Judge:
     ledger: Ledger
     domains: frozenset[str]
     teller: Teller
+    writer: Writer
 
     async def judge(self, facts: MessageFacts, reservation: str, now: float) -> tuple[Decision, str]:
         """The decision on a message of the gateway, and whose it was; with a reservation where it is relayed."""
@@ -108,6 +112,8 @@ class Judge:
             return _NEVER_WAS
         facts, whose, profile, asking = prepared
         decision: Decision = await self._settled(asking, facts, whose, profile, handed.submission, now)
+        if decision.reason is not Reason.LOCKED and profile.place.origin.network != NOWHERE:
+            self._remember(whose.identity_id, profile.place, now)
         if decision.action in {Action.ACCEPT, Action.HOLD}:
             outcome = Outcome(reservation=handed.submission, outcome=RelayOutcome.RELAYED, queue_id=handed.queue_id)
             await self.end([outcome], now)
@@ -157,6 +163,12 @@ class Judge:
         self.teller.tell(whose.identity, profile.place, decision.signals, whose.standing, decision.standing)
         return decision
 
+    def _remember(self, identity: int, place: Place, now: float) -> None:
+        """Where nobody asks us about logins, a message is the login. The first network of all is vouched for."""
+        is_first = place.is_settled and place.is_unseen_area
+        self.writer.make_later(partial(self.notes.areas.note, identity, place.origin.area, now, is_vouched=is_first))
+        self.writer.make_later(partial(self.notes.uses.note_network, identity, place.origin.network, now))
+
     # Reading
 
     async def _profile(
@@ -176,7 +188,7 @@ class Judge:
             active=whose.is_active,
             kind=whose.kind,
             recipients_per_message=rulebook.limits_of(whose.kind).recipients_per_message,
-            place=await self.place(whose, facts.client_address, facts.gate, rulebook, now),
+            place=await self._place(whose, facts, rulebook, now),
             recipients=recipients,
             standing=whose.standing,
             signals=signals,
@@ -187,16 +199,20 @@ class Judge:
             traps=tuple(place for place, one in enumerate(addresses) if one in rulebook.trap_recipients),
         )
 
-    async def place(self, whose: Whose, address: str, gate: str, rulebook: Rulebook, now: float) -> Place:
+    async def _place(self, whose: Whose, facts: MessageFacts, rulebook: Rulebook, now: float) -> Place:
         """Where the client is. At home nothing else needs to be known."""
+        address = facts.client_address
         origin = self.connects.atlas.origin(address)
         at_home = place_of(origin, {}, whose.network, rulebook, now)
         if at_home.is_home:
             return at_home
-        passage = await self.connects.passage_of(whose.identity_id, whose.identity, gate, address, now)
+        passage = await self.connects.passage_of(whose.identity_id, whose.identity, facts.gate, address, now)
         areas = await self.recall.areas.of(whose.identity_id)
         is_suspect = passage.treatment is not Treatment.ACCEPT
-        return place_of(origin, areas, whose.network, rulebook, now, is_suspect=is_suspect)
+        place = place_of(origin, areas, whose.network, rulebook, now, is_suspect=is_suspect)
+        # In front of the gateway the login has settled this already (entrances.py).
+        is_first = facts.listener == LISTENER and not areas and not whose.network and not is_suspect
+        return replace(place, is_settled=True) if is_first else place
 
     async def _recipients(
         self, identity: int, addresses: Sequence[str], strangers: int, now: float

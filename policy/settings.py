@@ -10,7 +10,6 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from policy.bridges.settings import BridgeSettings, CommaList
 from policy.engine.sources import Network
-from policy.geo.opened import SHIPPED
 from service.log import LogFormat
 
 Port = Annotated[int, Field(gt=0, le=65535)]
@@ -58,8 +57,8 @@ class Settings(BridgeSettings):
     delegation_listen: CommaList = ()  # policy/delegation/listening.py reads it
     delegation_unknown: Literal["refuse", "add"] = "refuse"
     auth_policy_token_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
-    geo_country_db: str = SHIPPED  # policy/geo/opened.py reads the two
-    geo_asn_db: str = SHIPPED
+    geo_country_db: str = ""  # policy/geo/opened.py reads the two
+    geo_asn_db: str = ""
     submissions_kept_days: PositiveInt = 30
     unwalled_networks: Annotated[tuple[Network, ...], NoDecode] = ()
     alert_relay: str = Field(default="", pattern=r"^(([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})?$")

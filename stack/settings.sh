@@ -58,6 +58,8 @@ is_console_url() {
 
 is_readable_file() { [[ $1 =~ ^/[^[:space:]:]+$ && -f $1 && -r $1 ]]; }
 
+is_readable_folder() { [[ $1 =~ ^/[^[:space:]:]*$ && -d $1 && -r $1 && -x $1 ]]; }
+
 remedy_of_gone() { # KEY -> says where it went; says nothing where it was no setting
   case $1 in
     SALLYPORT_RECIPIENTS_PER_HOUR) say 'write recipients = "200/hour" below [profiles.person] into a policy file (docs/policy-file.md)' ;;
@@ -74,6 +76,7 @@ problem_of() { # KEY VALUE -> says what is wrong with the value; says nothing wh
     *_NETWORKS) [ -z "$2" ] || is_network_list "$2" || say "is not a list of networks such as 192.0.2.0/24, separated by commas alone" ;;
     *_MAX_MESSAGE_BYTES) is_integer_within "$2" 65536 1073741824 || say "is not a whole number of bytes from 65536 to 1073741824" ;;
     *_POLICY_FILE) [ -z "$2" ] || is_readable_file "$2" || say "is not a file that can be read, without blanks and given from / on" ;;
+    *_GEO_DIR) [ -z "$2" ] || is_readable_folder "$2" || say "is not a folder that can be read, without blanks and given from / on" ;;
     *_LOG_FORMAT) [[ $2 == text || $2 == json ]] || say "is neither text nor json" ;;
   esac
 }

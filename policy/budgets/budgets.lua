@@ -281,7 +281,7 @@ local function commit()
   return ended(cjson.decode(ARGV[2])) and 1 or 0
 end
 
--- Its entry and all that follow it, newest first; few, because an outcome follows its reservation within seconds.
+-- All entries from its own on, and the place of its own; few, because an outcome follows its reservation within seconds.
 local function entries_from(name, at, number)
   for _, from in ipairs({ at, '-inf' }) do -- it is further back where the clock was set back since
     local entries = call('ZRANGEBYSCORE', name, from, '+inf', 'WITHSCORES')
@@ -292,14 +292,9 @@ local function entries_from(name, at, number)
       end
     end
   end
-  return {}, 1
 end
 
-local function give_back(name, at, number)
-  local entries, own = entries_from(name, at, number)
-  if #entries == 0 then
-    return -- it has left every window
-  end
+local function give_back(name, entries, own)
   local _, cost = parsed(entries[own])
   call('ZREM', name, entries[own])
   for place = own + 2, #entries, 2 do
@@ -309,15 +304,18 @@ local function give_back(name, at, number)
   end
 end
 
+-- Where nothing is left of it on any counter, it has left every window.
 local function release()
   local taken = ended(cjson.decode(ARGV[2]))
-  if not taken then
-    return 0
+  local is_left = false
+  for _, counter in ipairs(taken and taken.counters or {}) do
+    local entries, own = entries_from(counter[1], counter[2], taken.number)
+    if entries then
+      is_left = true
+      give_back(counter[1], entries, own)
+    end
   end
-  for _, counter in ipairs(taken.counters) do
-    give_back(counter[1], counter[2], taken.number)
-  end
-  for _, set in ipairs(taken.sets) do
+  for _, set in ipairs(is_left and taken.sets or {}) do
     for _, member in ipairs(set[3]) do
       if call('HGET', set[2], member) == taken.number then
         call('ZREM', set[1], member)
@@ -325,7 +323,7 @@ local function release()
       end
     end
   end
-  return 1
+  return is_left and 1 or 0
 end
 
 local verbs = { reserve = reserve, peek = peek, commit = commit, release = release }

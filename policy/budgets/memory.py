@@ -73,15 +73,16 @@ class _Counter:
         ats.append(at)
         return at, self.gone + len(ats) - 1
 
+    def holds(self, number: int) -> bool:
+        return number - self.gone >= self.first
+
     def take_back(self, number: int, cost: int) -> None:
-        """The charge stays in its place and costs nothing, but at the end, where nothing else needs the place."""
-        place, totals = number - self.gone, self.totals
-        if place < self.first:
-            return
-        for later in range(place, len(totals)):  # few, because an outcome follows its reservation within seconds
-            totals[later] -= cost
-        while len(totals) > self.first and totals[-1] == (totals[-2] if len(totals) > self.first + 1 else self.base):
-            del totals[-1], self.ats[-1]
+        """The charge keeps its place and costs nothing."""
+        if self.holds(number):
+            # The charges after it: few, because an outcome follows its reservation within seconds.
+            for place in range(number - self.gone, len(self.totals)):
+                self.totals[place] -= cost
+            self._trim()
 
     def is_over(self, now: float) -> bool:
         return len(self.ats) == self.first or self.ats[-1] <= now - self.longest - _IDLE_S
@@ -95,10 +96,18 @@ class _Counter:
     def _forget(self, edge: float) -> None:
         self.first = bisect_right(self.ats, edge, self.first)
         self.base = self.totals[self.first - 1]
+        self._trim()
         if self.first >= _COMPACTED and self.first * 2 >= len(self.ats):
             del self.ats[: self.first], self.totals[: self.first]
             self.gone += self.first
             self.first = 0
+
+    def _trim(self) -> None:
+        """Charges that were taken back are not the oldest and not the newest."""
+        while len(self.totals) > self.first and self.totals[self.first] == self.base:
+            self.first += 1
+        while len(self.totals) > self.first and self.totals[-1] == self.totals[-2]:
+            del self.totals[-1], self.ats[-1]
 
 
 class _Members:
@@ -272,8 +281,11 @@ class MemoryBudgets:
         return book
 
     def _end(self, reservation: str, now: float) -> _Open | None:
+        """One of whose charges nothing is left has left every window."""
         found = self._open.pop(reservation, None)
-        return found if found and now - found.at <= RESERVATION_LIFE_S else None
+        if not found or now - found.at > RESERVATION_LIFE_S:
+            return None
+        return found if any(counter.holds(number) for counter, number, _ in found.counted) else None
 
     def _forget_open(self, now: float) -> None:
         """Two for each that is made. One from a future that was none is forgotten as well."""

@@ -77,7 +77,7 @@ def _counter_arm(place: int, windows: int, padding: list[str]) -> str:
         f"(SELECT total - cost {own} AND at > :edge{place}_{number} ORDER BY at, total LIMIT 1)"
         for number in range(windows)
     ]
-    oldest = f"(SELECT at {own} ORDER BY at, total LIMIT 1)"
+    oldest = f"(SELECT at {own} ORDER BY at, total LIMIT 1) AS oldest"
     columns = ", ".join([str(place), "at", oldest, "total", *_named([*before, *padding])])
     return f"SELECT * FROM (SELECT {columns} {own} ORDER BY at DESC, total DESC LIMIT 1) AS counter{place}"  # noqa: S608 - numbers
 

@@ -41,10 +41,10 @@ class ValkeyBudgets:
     """What policy.budgets.Budgets promises, over the network. `options` say where the server is: see location.py."""
 
     def __init__(self, options: dict[str, Any], replicas: int = 0) -> None:
-        pool = BlockingConnectionPool(
+        self._pool = BlockingConnectionPool(
             max_connections=_CONNECTIONS, timeout=None, socket_timeout=_PATIENCE_S, decode_responses=True, **options
         )
-        self._client = Valkey(connection_pool=pool)
+        self._client = Valkey(connection_pool=self._pool)
         self._replicas = replicas
         self._heard = 0  # the number of the last reservation that was answered
 
@@ -78,7 +78,7 @@ class ValkeyBudgets:
 
     async def close(self) -> None:
         """Ask nothing more."""
-        await self._client.aclose()
+        await self._pool.aclose()
 
     async def _call(self, verb: str, reservation: str, names: list[str], asked: dict[str, object]) -> Any:  # noqa: ANN401 - as JSON
         keys = [f"{_PREFIX}:state", f"{_PREFIX}:r:{reservation}", *names]
@@ -93,7 +93,7 @@ class ValkeyBudgets:
             reason = str(error) or type(error).__name__
             log.budgets_away(reason)
             if isinstance(error, ReadOnlyError):  # a replica now; by its name somebody else may be found
-                await self._client.connection_pool.disconnect(inuse_connections=False)
+                await self._pool.disconnect(inuse_connections=False)
             raise BudgetsAway(reason) from error
 
     async def _run(self, command: str, script: str, words: tuple[object, ...]) -> Any:  # noqa: ANN401 - the same

@@ -10,7 +10,9 @@
     networks.py    network: from where an identity has logged in
     exemptions.py  exemption: what the gates let through for one, because it travels
     audit.py       audit: who changed what
-    submissions.py what became of messages
+    submissions.py what became of messages; explain.py: why
+    standings.py   standing: who is on the ladder, and taking it back
+    replay.py      a policy over the mail of the past; replayed.py prints what it would have done
     policy.py      policy: the policy file checked, shown, compared, replaced
     people.py      invite, person: how people sign in to the console
     imports.py     import: a whole organisation from a file, the end of a migration; sheets.py writes its sheets
@@ -19,6 +21,7 @@
     backup.py      backup, restore: the whole store in one file
     dns.py         the records that lead mail programs here
     simulate.py    attacks and legitimate senders on a simulated clock; bound.py: the worst that a policy allows
+    doctor.py      what is wrong with this installation
     serve.py       gateway and policy alone, in front of an MTA that exists already
     arguments.py   what several commands take; what the shell completes
     output.py      tables for people, JSON for programs
@@ -48,6 +51,7 @@ from policy.cli import (
     networks,
     people,
     policy,
+    standings,
     store,
     submissions,
     tokens,
@@ -56,7 +60,10 @@ from policy.cli import (
 from policy.cli.backup import backup, restore
 from policy.cli.client_certificates import client_ca
 from policy.cli.dns import dns
+from policy.cli.doctor import doctor
+from policy.cli.explain import explain
 from policy.cli.output import JSON
+from policy.cli.replay import replay
 from policy.cli.serve import serve
 from policy.cli.simulate import simulate
 from policy.settings import Settings
@@ -80,6 +87,7 @@ app.add_typer(networks.network, name="network")
 app.add_typer(exemptions.exemption, name="exemption")
 app.add_typer(audit.audit, name="audit")
 app.add_typer(submissions.submission, name="submission")
+app.add_typer(standings.standing, name="standing")
 app.add_typer(policy.policy, name="policy")
 app.add_typer(people.invite, name="invite")
 app.add_typer(people.person, name="person")
@@ -90,6 +98,9 @@ app.command()(backup)
 app.command()(restore)
 app.command()(client_ca)
 app.command()(dns)
+app.command()(doctor)
+app.command()(explain)
+app.command()(replay)
 app.command()(serve)
 app.command()(simulate)
 

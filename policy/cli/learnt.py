@@ -17,8 +17,20 @@ def show(summary: Summary, *, is_rehearsal: bool, as_json: bool) -> None:
 
 
 def _document(summary: Summary, is_rehearsal: bool) -> dict[str, object]:
-    told = {"dry_run": is_rehearsal, **asdict(summary)}
-    return told | {"new": summary.new.total(), "identities": dict(summary.new)}
+    return {
+        "dry_run": is_rehearsal,
+        "messages": summary.messages,
+        "recipients": summary.recipients,
+        "new": summary.new.total(),
+        "identities": summary.new,
+        "known": summary.known,
+        "too_old": summary.too_old,
+        "too_many": summary.too_many,
+        "passed_over": summary.passed_over,
+        "unknown": summary.unknown,
+        "broken": summary.broken,
+        "first_broken": [asdict(one) for one in summary.first_broken],
+    }
 
 
 def _lines(summary: Summary, is_rehearsal: bool) -> Iterator[str]:
@@ -49,7 +61,7 @@ def _unknown(summary: Summary) -> Iterator[str]:
     messages = _count(summary.unknown.total(), "message", "messages")
     yield f"not learnt, of nobody here: {messages} of {_count(len(summary.unknown), 'name', 'names')}"
     yield f"  {', '.join(shown)}{f' and {more} more' if more else ''}"
-    yield "  a name is a login, an identity's name or an address; maillog and csv take --map FILE, which says whose it is"
+    yield "  a name is a login, an identity's name or an address; --map FILE (maillog, csv) says whose it is"
 
 
 def _broken(summary: Summary) -> Iterator[str]:

@@ -1,13 +1,16 @@
-"""`sallyport policy`: the policy file checked, shown, compared and replaced; which policy is in force.
+"""`sallyport policy`: the policy file checked, shown, compared and replaced.
 
-policy.py          (you are here) the commands
-policy/rulebook/   everything about the file itself
+    policy.py          (you are here) the commands
+    policy/rulebook/   everything about the file itself
+
+Which policy is in force the store says: the service writes down each that it takes.
 """
 
 import dataclasses
 import json as documents
 import sys
 import time
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -95,7 +98,7 @@ def show(digest: Digest = "", json: JSON = False) -> None:
         rulebook = _in_force(load_settings(Settings))
         tables, digest = tables_of(rulebook), rulebook.digest
     if json:
-        print(documents.dumps({"digest": digest} | tables, default=str))
+        print(documents.dumps({"digest": digest} | tables, default=date.isoformat))
     else:
         print(f"# Policy {digest}, all of it.\n{written(tables)}", end="")
 

@@ -15,13 +15,17 @@ from service.settings import SettingError
 
 _SETTING = "POLICY_DELEGATION_LISTEN"
 _TCP = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/]+)):([0-9]{1,5})")
+BACKLOG = 256
 _PATH_LIMIT = 107  # octets, sun_path of Linux without the NUL behind it
 _PORT_LIMIT = 65535
 
 
 def bind_all(places: Sequence[str]) -> list[socket.socket]:
     """A listening socket for each; SettingError where one cannot be."""
-    return [_unix(Path(place[5:])) if place.startswith("unix:") else _tcp(place) for place in places]
+    bound = [_unix(Path(place[5:])) if place.startswith("unix:") else _tcp(place) for place in places]
+    for one in bound:
+        one.listen(BACKLOG)  # who connects before we serve waits
+    return bound
 
 
 def _unix(path: Path) -> socket.socket:

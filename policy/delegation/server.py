@@ -20,10 +20,10 @@ from dataclasses import dataclass, field
 from policy import log
 from policy.delegation.answers import Answers, key_of
 from policy.delegation.envelopes import Key
+from policy.delegation.listening import BACKLOG
 from policy.delegation.protocol import Malformed, Request, Requests, answer
 
 _READ_AT_ONCE = 8 * 1024
-_BACKLOG = 256
 
 Pause = Callable[[float], Awaitable[None]]
 
@@ -77,7 +77,7 @@ class Server:
     async def _open(self) -> None:
         for one in self._sockets:
             serve = asyncio.start_unix_server if one.family == socket.AF_UNIX else asyncio.start_server
-            self._servers.append(await serve(self._serve, sock=one, limit=_READ_AT_ONCE, backlog=_BACKLOG))
+            self._servers.append(await serve(self._serve, sock=one, limit=_READ_AT_ONCE, backlog=BACKLOG))
             log.delegation_started(_spelled(one))
 
     async def close(self) -> None:

@@ -32,7 +32,13 @@ def message_charges(
 ) -> Iterator[Charge]:
     """What a message to these recipients costs; nothing of it where there are none, but that it is a message."""
     who, limits = profile.identity, rulebook.limits_of(profile.kind)
-    yield from _sum("messages", _apart("messages", profile), QUARTERS, in_quarters(limits.messages), rulebook)
+    yield from _sum(
+        "messages",
+        _apart("messages", profile, is_accepted=bool(accepted)),
+        QUARTERS,
+        in_quarters(limits.messages),
+        rulebook,
+    )
     if not accepted:
         return
     number, new = len(accepted), new_marks(accepted)
@@ -101,9 +107,13 @@ def attempt_charges(profile: Profile, rulebook: Rulebook) -> tuple[Charge, ...]:
     return (refusal, Sum("messages", _apart("messages", profile), 1, windows, is_enforced=False))
 
 
-def _apart(budget: str, profile: Profile) -> str:
-    """Of one identity two budgets: strange networks have theirs apart, or a thief could spend the owner's at home."""
-    return f"{budget}:{profile.identity}" if profile.place.is_settled else f"strange-{budget}:{profile.identity}"
+def _apart(budget: str, profile: Profile, *, is_accepted: bool = False) -> str:
+    """Of one identity two budgets: what is held or refused elsewhere is counted apart, as is all from strange networks.
+
+    Or a thief could spend the owner's at home.
+    """
+    is_own = profile.place.is_home or (is_accepted and profile.place.is_settled)
+    return f"{budget}:{profile.identity}" if is_own else f"strange-{budget}:{profile.identity}"
 
 
 def new_marks(recipients: Sequence[Recipient]) -> tuple[int, ...]:

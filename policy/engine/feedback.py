@@ -53,7 +53,7 @@ def weigh(report: Report, rulebook: Rulebook, now: float) -> Weighing:
     unknown = report.outcomes.count(DeliveryOutcome.UNKNOWN_RECIPIENT)
     likelihood = report.likelihood
     for outcome in report.outcomes:
-        if outcome in {DeliveryOutcome.UNKNOWN_RECIPIENT, DeliveryOutcome.DELIVERED}:
+        if outcome in {DeliveryOutcome.UNKNOWN_RECIPIENT, DeliveryOutcome.DELIVERED} and not is_list(likelihood):
             likelihood = likelihood_after(likelihood, is_unknown=outcome is DeliveryOutcome.UNKNOWN_RECIPIENT)
     if unknown and rulebook.mode("unknown-recipients") is not Mode.OFF:
         counted = Sum("unknown-recipients", f"unknown:{report.identity}", unknown, limits.unknown_recipients, False)

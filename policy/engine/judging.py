@@ -97,8 +97,8 @@ def judge(
         asked = tuple(_charges(case))
         taken = yield Take(asked, tuple(_noted(case)))
         case.stood = stood(asked, taken)
-        _watch_probation(case)
         if taken.fits:
+            _watch_probation(case)
             return _accepted(case)
         if refusal := _narrowed(case, asked, taken):
             return (yield from _refused(case, refusal))

@@ -63,7 +63,7 @@ FREE = Standing()
 ALONE: Mapping[SignalKind, Step] = {
     SignalKind.SPREAD: Step.RESTRICT,
     SignalKind.MANY_NETWORKS: Step.RESTRICT,
-    SignalKind.UNSEEN: Step.RESTRICT,
+    SignalKind.UNSEEN: Step.HOLD,
     SignalKind.UNKNOWN_RECIPIENTS: Step.RESTRICT,
     SignalKind.NEW_RECIPIENTS: Step.HOLD,
     SignalKind.LINKED: Step.HOLD,

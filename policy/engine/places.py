@@ -2,7 +2,7 @@
 
     settled   its area (autonomous system and country) was used on some different days, or was vouched for
     home      the network itself was used on more of them, or was vouched for: the owner's beyond doubt
-    unseen    the area, or its country, is new to the identity since yesterday
+    unseen    the area, or its country, is used for the first time
 
 A day on which a network on probation spends more than half of its small budget is in doubt and does not count: whoever
 rides the limits stays on probation for ever, and every traveller leaves it. What was not used for a time is strange
@@ -17,7 +17,6 @@ from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
 
 DAY_S = 86400.0
-NEW_FOR_S = DAY_S  # so long an area counts as unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +55,12 @@ def place_of(
     is_home = here is not None and here.is_settled(rulebook.home_after_days)
     has_days = any(one is not None and one.is_settled(rulebook.settled_after_days) for one in (area, here))
     is_settled = is_home or (has_days and not is_suspect)
-    seen = {_country(name) for name, one in kept.items() if _is_seen(one, rulebook, now)}
     return Place(
         origin=origin,
         is_settled=is_settled,
         is_home=is_home,
-        is_unseen_area=not is_settled and (area is None or not _is_seen(area, rulebook, now)),
-        is_unseen_country=not is_settled and origin.country not in seen,
+        is_unseen_area=not is_settled and area is None,
+        is_unseen_country=not is_settled and origin.country not in {_country(name) for name in kept},
     )
 
 
@@ -89,10 +87,6 @@ def vouched(history: History | None, now: float) -> History:
 def day_of(now: float) -> int:
     """The day (UTC) since the epoch."""
     return int(now // DAY_S)
-
-
-def _is_seen(area: History, rulebook: Rulebook, now: float) -> bool:
-    return area.is_settled(rulebook.settled_after_days) or now - area.first_used_at >= NEW_FOR_S
 
 
 def _country(area: str) -> str:

@@ -9,7 +9,7 @@ from policy import log
 from policy.geo.atlas import Atlas
 from policy.geo.database import News
 
-SHIPPED = "shipped"
+NO_DATABASE = "none"
 SHIPPED_COUNTRIES = Path(__file__).with_name("country.mmdb.xz")
 SHIPPED_ASNS = Path(__file__).with_name("asn.mmdb.xz")
 
@@ -17,7 +17,7 @@ _LOOKED_AT_S = 10.0  # how late a new file is seen
 
 
 def open_atlas(country_db: str, asn_db: str) -> Atlas:
-    """Each is a path, `shipped`, or nothing. Says in the log where there is nothing to look into."""
+    """Each is a path, `none`, or nothing for the shipped one. Says in the log where there is nothing to look into."""
     atlas = atlas_at(country_db, asn_db)
     _tell(atlas.first_news)
     if not atlas.editions:
@@ -39,9 +39,9 @@ def _tell(news: Iterable[News]) -> None:
 
 
 def _path(given: str, shipped: Path) -> Path | None:
-    if given == SHIPPED:
-        return shipped
-    return Path(given) if given else None
+    if given == NO_DATABASE:
+        return None
+    return Path(given) if given else shipped
 
 
 class Watch:

@@ -32,11 +32,13 @@ class Table:
         try:
             first = next(_lines(self.file.stream), None) or b""
         except BROKEN as error:
+            self.file.close()
             raise StoreError(f"{path} cannot be read ({_reason(error)})") from None
         text = first.decode("utf-8-sig", "replace").strip()
         self._delimiter = max(_DELIMITERS, key=text.count)
         self._columns = [name.strip().strip('"').casefold() for name in text.split(self._delimiter)]
         if missing := [name for name in required if name not in self._columns]:
+            self.file.close()
             raise StoreError(
                 f"{path} is no CSV of {', '.join((*required, *optional))}: its first line must name the columns, and "
                 f"lacks {' and '.join(missing)} (spreadsheets save what is read here as «CSV UTF-8»)"

@@ -38,7 +38,7 @@ class PackedFile:
             if path != STANDARD_INPUT:
                 status = os.fstat(self._raw.fileno())
                 self.octets, self.changed_at = status.st_size, status.st_mtime
-            self.stream = _buffered(self._raw)
+            self._packed = self.stream = _buffered(self._raw)
             opener = _OPENERS.get(self.stream.peek(2)[:2])
             self.is_packed = opener is not None
             if opener:
@@ -56,7 +56,7 @@ class PackedFile:
         """What unpacks does not close what it unpacks."""
         self.stream.close()
         if self.path != STANDARD_INPUT:
-            self._raw.close()
+            self._packed.close()
 
     @property
     def octets_read(self) -> int:

@@ -136,8 +136,12 @@ def _again(line: LogLine, found: re.Match[str], before: Event | None) -> Event |
 
 
 def _login_failed(at: float, text: str) -> Event | None:
+    """Who it was, 3.5 and later say; LOGIN may end before that is known."""
     found = _LOGIN_FAILED.match(text)
-    return LoginFailed(at, found[1], found[2], found[3], text.partition(", sasl_username=")[2]) if found else None
+    if not found:
+        return None
+    username = text.partition(", sasl_username=")[2]
+    return LoginFailed(at, found[1], found[2], found[3], "" if username == "(unavailable)" else username)
 
 
 def _refused(at: float, queue_id: str, text: str) -> Event | None:

@@ -1,13 +1,16 @@
-"""The policy as a file: what it may say, what is in force, what changed. docs/policy-file.md is for administrators.
+"""The policy as a file: what it may say, what is in force, what changed.
 
-shipped.toml  every number with its ground
-words.py      limits, countries and so on in words
-model.py      tables and keys, and what each may hold
-reading.py    a file over the shipped policy; faults.py and lines.py say what is wrong, and where
-making.py     what the engine reads (policy/engine/rulebook.py), its digest, and the way back; toml.py writes it
-changes.py    what is different between two policies
-schema.py     the JSON schema for editors
-in_force.py   which policy is in force, while the file changes
+    shipped.toml  every number with its ground
+    words.py      limits, countries and so on in words; forms.py makes kinds of values of them
+    model.py      tables and keys, and what each may hold
+    reading.py    a file over the shipped policy; faults.py and lines.py say what is wrong, and where
+    making.py     what the engine reads (policy/engine/rulebook.py), its digest, and the way back; toml.py writes it
+    changes.py    what is different between two policies
+    schema.py     the JSON schema for editors
+    replacing.py  another file in its place, and the one before kept
+    in_force.py   which policy is in force, while the file changes
+
+docs/policy-file.md is for administrators.
 """
 
 from policy.rulebook.faults import Fault, PolicyFileError

@@ -1,8 +1,10 @@
-"""What is different between two policies, number by number: what a diff of two texts would hide among comments.
+"""What is different between two policies, number by number.
 
-profiles.person.recipients: ["100/10 minutes", "200/hour", "500/day"] -> "2/hour"
-modes.countries: "enforce" -> "observe"
-gates.office: is new
+    profiles.person.recipients: ["100/10 minutes", "200/hour", "500/day"] -> "2/hour"
+    modes.countries: "enforce" -> "observe"
+    gates.office.hosting: nothing -> "refuse"
+
+A diff of two texts would hide it among comments, and would not know what a file leaves out.
 """
 
 import json

@@ -1,8 +1,10 @@
-"""On which line of a TOML file a key stands. tomllib has said that the file is well formed; this only looks where.
+"""On which line of a TOML file a key stands.
 
-[profiles.person]                      ("profiles", "person")
-recipients = ["2/hour",                ("profiles", "person", "recipients")
-              "many"]                  the same; `value` says which line of it
+    [profiles.person]                      ("profiles", "person")
+    recipients = ["2/hour",                ("profiles", "person", "recipients")
+                  "many"]                  the same; `value` says which line of it
+
+tomllib has said that the file is well formed, so this only has to look where statements begin and end.
 """
 
 import re

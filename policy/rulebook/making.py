@@ -67,7 +67,7 @@ def tables_of(rulebook: Rulebook) -> Tables:
         },
         "sources": _sources(rulebook.sources),
         "traps": {"recipients": sorted(rulebook.trap_recipients)},
-        "exemptions": sorted((_exemption(one) for one in rulebook.exemptions), key=str),
+        **({"exemptions": sorted(map(_exemption, rulebook.exemptions), key=str)} if rulebook.exemptions else {}),
     }
 
 

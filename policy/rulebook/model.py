@@ -1,24 +1,36 @@
 """The policy file as it is written: every table, every key, what each may hold. Keys are the fields with hyphens.
 
-    words.py      limits, countries and so on in words
+    words.py      limits, countries and so on in words; forms.py makes kinds of values of them
     model.py      (you are here)
     reading.py    a file over the shipped policy, and the sentence about what is wrong with it
     making.py     what the engine reads, made of this
 
-There are no defaults: what a site's file does not say is in shipped.toml.
+What a site's file does not say is in shipped.toml: nothing has a default here. The sentence below each key is what
+editors show (schema.py), and what docs/policy-file.md says of it.
 """
 
-import re
-from collections.abc import Callable
-from ipaddress import ip_network
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from policy.addresses import parsed_owner_address
-from policy.engine.rulebook import Mode, Treatment, Windows
-from policy.engine.sources import Network
 from policy.rulebook import words
+from policy.rulebook.forms import (
+    Asns,
+    Count,
+    Countries,
+    Days,
+    Identity,
+    Limit,
+    Moded,
+    Name,
+    Networks,
+    Number,
+    Pool,
+    Size,
+    Traps,
+    Treated,
+    Until,
+)
 
 # What [modes] may name. Who may send as whom has rules, too; they have no mode.
 RULES: Final = (
@@ -51,107 +63,16 @@ RULES: Final = (
     "ladder",
 )
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
-_POOL = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
-_IDENTITY = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-
-Given = TypeVar("Given")
-
-
-def _array(element: Callable[[object], Given]) -> Callable[[object], tuple[Given, ...]]:
-    """Each of an array, read by `element`."""
-
-    def read(given: object) -> tuple[Given, ...]:
-        if not isinstance(given, list):
-            raise words.WordError(given, "is no list; write it in square brackets")
-        return tuple(element(one) for one in given)
-
-    return read
-
-
-def _set(element: Callable[[object], Given]) -> Callable[[object], frozenset[Given]]:
-    return lambda given: frozenset(_array(element)(given))
-
-
-def _spelled_as(pattern: re.Pattern[str], what: str) -> AfterValidator:
-    def read(given: str) -> str:
-        if not pattern.fullmatch(given):
-            raise words.WordError(given, f"is no {what}; write small letters, digits and hyphens")
-        return given
-
-    return AfterValidator(read)
-
-
-def _network(given: object) -> Network:
-    try:
-        return ip_network(given if isinstance(given, str) else "")
-    except ValueError:
-        raise words.WordError(given, 'is no network; write one such as "192.0.2.0/24" or "2001:db8::/32"') from None
-
-
-def _trap(given: object) -> str:
-    address = parsed_owner_address(given) if isinstance(given, str) else None
-    if not address or address.startswith("@"):
-        raise words.WordError(given, 'is no address; write one such as "harvested@example.org"')
-    return address
-
-
-def _choice(kind: type[Mode] | type[Treatment]) -> PlainValidator:
-    """One of the words of an enumeration."""
-    offered = " or ".join(f'"{one}"' for one in kind)
-
-    def read(given: object) -> Mode | Treatment:
-        for one in kind:
-            if one == given:
-                return one
-        raise words.WordError(given, f"will not do; write {offered}")
-
-    return PlainValidator(read)
-
-
-def _schema(kind: str, **more: object) -> WithJsonSchema:
-    return WithJsonSchema({"type": kind, **more})
-
-
-def _array_schema(*elements: dict[str, object]) -> WithJsonSchema:
-    return _schema("array", items=elements[0] if len(elements) == 1 else {"anyOf": list(elements)})
-
-
-def _windows_schema(pattern: str, example: str) -> WithJsonSchema:
-    one = {"type": "string", "pattern": f"^({pattern})$", "examples": [example]}
-    several = {"type": "array", "items": one, "minItems": 1}
-    return WithJsonSchema({"anyOf": [{"const": words.NO_LIMIT}, one, several]})
-
-
-_SPAN = "( *[1-9][0-9]* +| *)(second|minute|hour|day|week)s?"
-_A_LIMIT = _windows_schema(f"[0-9]+ */{_SPAN}", "100/10 minutes")
-_A_SIZE = _windows_schema(f"[0-9]+ ?(bytes|[KMG]iB|kB|MB|GB) */{_SPAN}", "100 MB/day")
-_A_COUNTRY: dict[str, object] = {"type": "string", "pattern": r"^([A-Z]{2}|\?\?)$"}
-_ASN_NUMBER: dict[str, object] = {"type": "integer", "minimum": 1, "maximum": words.LAST_ASN}
-_ASN_NAME: dict[str, object] = {"type": "string", "pattern": "^AS[0-9]+$"}
-_TEXT: dict[str, object] = {"type": "string"}
-
-Limit = Annotated[Windows, PlainValidator(words.limits), _A_LIMIT]
-Count = Annotated[Windows, PlainValidator(words.counts), _A_LIMIT]
-Size = Annotated[Windows, PlainValidator(words.sizes), _A_SIZE]
-Countries = Annotated[frozenset[str], PlainValidator(_set(words.country)), _array_schema(_A_COUNTRY)]
-Asns = Annotated[frozenset[int], PlainValidator(_set(words.asn)), _array_schema(_ASN_NUMBER, _ASN_NAME)]
-Networks = Annotated[tuple[Network, ...], PlainValidator(_array(_network)), _array_schema(_TEXT)]
-Traps = Annotated[frozenset[str], PlainValidator(_set(_trap)), _array_schema({"type": "string", "format": "email"})]
-Treated = Annotated[Treatment, _choice(Treatment), _schema("string", enum=list(Treatment))]
-Moded = Annotated[Mode, _choice(Mode), _schema("string", enum=list(Mode))]
-Until = Annotated[float, PlainValidator(words.end_of), _schema("string", format="date")]
-Name = Annotated[str, _spelled_as(_NAME, "name")]
-Pool = Annotated[str, _spelled_as(_POOL, "name")]
-Days = Annotated[int, Field(ge=1, le=400)]
-Number = Annotated[int, Field(ge=1, le=100_000)]
-
 
 class Table(BaseModel):
     """A table of the file. Nothing is taken for something else: 5 is no text, and "5" no number."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, alias_generator=lambda field: field.replace("_", "-")
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=lambda field: field.replace("_", "-"),
+        use_attribute_docstrings=True,
     )
 
 
@@ -159,88 +80,131 @@ class Profile(Table):
     """`like` has done its work by now: what a profile does not say itself is that of the other one."""
 
     like: Name | None = None
+    """The profile that this one is like, but for what it says itself."""
     recipients_per_message: Number
+    """Recipients of one message."""
     recipients: Limit
+    """Recipients of all messages, the same one twice as well."""
     messages: Limit
+    """Messages; an attempt that is refused counts a quarter of one."""
     bytes: Size
+    """Octets of messages, each message once."""
     credential_recipients: Limit
+    """Recipients of one credential, which is one device, beside those of its identity."""
     new_recipients: Count
+    """Different external recipients that the identity has not written to before."""
     probation_new_recipients: Count
+    """The same from networks on probation."""
     probation_recipients: Limit
+    """All recipients, known ones too, from networks on probation."""
     networks: Count
+    """Different source networks on probation (IPv4 /24, IPv6 /48; a carrier or a pool is one)."""
     asns: Count
+    """Different autonomous systems of these."""
     countries: Count
+    """Different countries of these."""
     unseen_asns: Count
+    """Different autonomous systems that the identity never used: one more is a signal."""
     unseen_countries: Count
+    """Different countries that it never used: one more is a signal."""
     many_networks: Count
+    """Different source networks of which one more is two signals at once."""
     unknown_recipients: Limit
+    """New recipients that turned out not to exist."""
     unknown_share: Annotated[float, Field(ge=0, lt=1)]
+    """Their share of the recipients of a day, from the 200th on, that is a signal; 0 is the sequential test."""
     held_messages: Limit
+    """Messages that are held; what is beyond is deferred."""
     held_bytes: Size
+    """Octets that are held."""
     sessions: Number
+    """Sessions at the same time."""
 
 
 class Gate(Table):
     """Of the listeners that name it."""
 
     allow_countries: Countries
+    """Only clients from these countries (ISO 3166-1 alpha-2; ?? is unknown) or systems; empty: from everywhere."""
     deny_countries: Countries
+    """No clients from these countries, whatever is allowed."""
     allow_asns: Asns
+    """Only clients of these autonomous systems, or of these countries; empty: of all."""
     deny_asns: Asns
+    """No clients of these autonomous systems, whatever is allowed."""
     hosting: Treated
+    """What becomes of clients on rented machines."""
     unknown: Treated
+    """What becomes of clients whose country no database knows."""
 
 
 class Exemption(Table):
     """Some countries, or some autonomous systems, for one identity."""
 
-    identity: Annotated[str, _spelled_as(_IDENTITY, "identity's name")]
+    identity: Identity
+    """Whom the gates let through."""
     countries: Countries = frozenset()
+    """From where."""
     asns: Asns = frozenset()
+    """Through whose networks."""
     until: Until
+    """The last day (UTC), or a moment."""
 
 
 class Domain(Table):
     """Of all identities of a domain together."""
 
     recipients_per_user: Number
+    """Recipients of a whole domain in a day: so many, times 20, times the square root of its users."""
     recipients_least: Annotated[int, Field(ge=1, le=words.MOST)]
+    """But never fewer than these."""
 
 
 class Host(Table):
     """Of everybody together."""
 
     new_recipients: Limit
+    """New recipients of everybody together."""
 
 
 class History(Table):
     """How a network becomes an identity's own, and stops being it."""
 
     settled_after_days: Days
+    """Different days after which a network is not on probation any more."""
     home_after_days: Days
+    """Different days after which its owner goes on from it even while the identity is locked."""
     forgotten_after_days: Days
+    """Days without use after which it is on probation again."""
 
 
 class Signals(Table):
     """What is suspicious from when on. More than 500 a day is nobody's usual: its limit could not be computed."""
 
     linked_identities: Annotated[int, Field(ge=2, le=1000)]
+    """So many identities that write to new recipients from one strange network within a day are linked."""
     usual_new_recipients_per_day: Annotated[float, Field(gt=0, le=500)]
+    """New recipients a day that an identity's past is taken for at least, when a day is compared with it."""
 
 
 class Sources(Table):
     """Beside the shipped lists of policy/geo/."""
 
     hosting_asns: Asns
+    """Autonomous systems of rented machines, beside the shipped list."""
     mobile_asns: Asns
+    """Autonomous systems of mobile carriers, each of which is one source, beside the shipped list."""
     ordinary_asns: Asns
+    """Autonomous systems that are neither, whatever the shipped list says."""
     pools: dict[Pool, Networks]
+    """Networks of one mail provider that count as one source, by the provider's name."""
 
 
 class TrapTable(Table):
     """Addresses that nobody writes to who has not harvested them."""
 
     recipients: Traps
+    """Addresses that only harvesters have: whoever writes to one is suspicious."""
 
 
 _OF_RULES: dict[str, Any] = {rule.replace("-", "_"): (Moded, ...) for rule in RULES}
@@ -251,12 +215,22 @@ class PolicyFile(Table):
     """All of it."""
 
     profiles: dict[Name, Profile]
+    """Limits, by the profile of an identity."""
     gates: dict[Name, Gate]
+    """Who may talk on the listeners that name a gate."""
     modes: Modes
+    """What a rule does where its condition does not hold."""
     exemptions: Annotated[tuple[Exemption, ...], Field(strict=False)] = ()
+    """What the gates let through for one identity for a time."""
     domain: Domain
+    """Limits of a whole domain."""
     host: Host
+    """Limits of the whole server."""
     history: History
+    """When a network is an identity's own."""
     signals: Signals
+    """When something is suspicious."""
     sources: Sources
+    """What is to be known of networks."""
     traps: TrapTable
+    """Recipients that are traps."""

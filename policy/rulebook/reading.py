@@ -1,7 +1,10 @@
-"""A policy file over the shipped policy: merged, checked, and a sentence for each thing that is wrong.
+"""A policy file over the shipped policy: merged and checked.
 
-tables of shipped.toml  <-  tables of the file: a key of the file goes before the shipped one
-profiles with `like`        begin as the other profile is with all that the file says of it
+    tables of shipped.toml  <-  tables of the file: a key of the file goes before the shipped one
+    new gates                   begin open
+    profiles with `like`        begin as the other profile is, with all that the file says of that one
+
+What is wrong is said in a sentence for each thing, with its line in the file: what is shipped is right.
 """
 
 import difflib

@@ -1,9 +1,11 @@
-"""Limits, sizes, countries and networks in plain words: read, and written again. Every refusal says what to write.
+"""Limits, sizes, countries and networks in plain words: read, and written again.
 
-"50/hour"  "100/10 minutes"  ["200/hour", "500/day"]  "none"     how many in any span of so long
-"100 MB/day"                                                     octets; kB, MB, GB by 1000, KiB, MiB, GiB by 1024
-"DE"  "??"                                                       a country (ISO 3166-1 alpha-2), or an unknown one
-3320  "AS3320"                                                   an autonomous system
+    "50/hour"  "100/10 minutes"  ["200/hour", "500/day"]  "none"     how many in any span of so long
+    "100 MB/day"                                                     octets; kB, MB, GB by 1000, KiB, MiB, GiB by 1024
+    "DE"  "??"                                                       a country (ISO 3166-1 alpha-2), or an unknown one
+    3320  "AS3320"                                                   an autonomous system
+
+Every refusal says what to write instead.
 """
 
 import json
@@ -122,7 +124,7 @@ def end_of(given: object) -> float:
     """The end of a day (UTC), or a moment; seconds since the epoch."""
     if isinstance(given, datetime):
         return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
-    if isinstance(given, date):
+    if isinstance(given, date) and given < date.max:
         return datetime.combine(given + timedelta(days=1), time(), UTC).timestamp()
     raise WordError(given, "is no date; write the last day, such as 2027-01-14, without quotes")
 

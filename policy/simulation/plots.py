@@ -60,7 +60,7 @@ def _chart(axes: "Axes", scenario: Scenario, runs: Sequence[Run]) -> None:
     axes.set_ylabel("new recipients reached", fontsize=7)
     axes.tick_params(labelsize=7)
     axes.set_xlim(0, end / _HOUR_S)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, max(_MOST[0], 1.1 * values[-1][-1]))
 
 
 def _reached(run: Run, moment: float) -> int:

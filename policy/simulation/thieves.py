@@ -13,8 +13,8 @@ from policy.simulation.doors import Answer, Client, Session
 from policy.simulation.scene import Scene
 
 STRANGE = Client(name="WIN-8K2LQ", mechanism="LOGIN", tls="t12d1909h1_d83cc789557e")
-_PLAYED = 150  # attempts that reach nobody and are played all the same, before they are thinned out
-_PACE = 50  # so many attempts at each rate, then half as many
+_PLAYED = 100  # attempts that reach nobody and are played all the same, before they are thinned out
+_PACE = 25  # so many attempts at each rate, then half as many
 _REST_S = 900.0  # the longest rest that comes from thinning out
 
 

@@ -11,6 +11,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from policy.budgets import Budgets
 from policy.budgets.driving import run_here
@@ -31,6 +32,7 @@ from policy.store.habits import Looks, strange_of
 from policy.store.recipients import KEPT_DAYS
 
 _SENT_KEPT = 20_000  # messages whose deliveries may still be reported
+_MARKS_KEPT = 10_000  # what is asked again soon
 NOTHING_SEEN = Looks("", "", "")
 
 
@@ -151,6 +153,7 @@ class World:
         self._marks = marks
         self._by_number: dict[int, Identity] = {}
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
+        self._marked = lru_cache(maxsize=_MARKS_KEPT)(self._mark)
         self._reservations = 0
         self._traps = frozenset(marks.recipient(one) for one in rulebook.trap_recipients)
 
@@ -178,7 +181,7 @@ class World:
         """That an identity knows these: it wrote to them, or they to it."""
         known, today = self.identities[name].known, day_of(now)
         for one in recipients:
-            known[self._marks.recipient(one)] = today
+            known[self._marked(one)[0]] = today
 
     def settle(self, name: str, address: str, now: float, *, days: int) -> None:
         """That an identity has used the network of `address` on so many days until yesterday."""
@@ -274,7 +277,7 @@ class World:
     def deliver(self, delivery: Delivery, now: float) -> Signal | None:
         """What became of one recipient, and the signal that follows from it. Known ones say nothing."""
         sent = self._sent.get(delivery.submission)
-        one = sent.recipients.pop(self._marks.recipient(delivery.recipient), None) if sent else None
+        one = sent.recipients.pop(self._marked(delivery.recipient)[0], None) if sent else None
         if not sent or not one or not one.is_new:
             return None
         identity, today = sent.identity, sent.identity.day(now)
@@ -315,10 +318,13 @@ class World:
         identity.networks[origin.network] = vouched(identity.networks.get(origin.network), now)
 
     def _recipient(self, identity: Identity, address: str, now: float) -> Recipient:
-        mark = self._marks.recipient(address)
-        is_internal = canonical_address(address).rpartition("@")[2] in self._domains
+        mark, domain = self._marked(address)
         is_known = day_of(now) - identity.known.get(mark, -KEPT_DAYS - 1) <= KEPT_DAYS
-        return Recipient(mark=mark, is_internal=is_internal, is_known=is_known)
+        return Recipient(mark=mark, is_internal=domain in self._domains, is_known=is_known)
+
+    def _mark(self, address: str) -> tuple[int, str]:
+        canonical = canonical_address(address)
+        return self._marks.text(canonical), canonical.rpartition("@")[2]
 
     def _keep(self, submission: str, sent: _Sent) -> None:
         self._sent[submission] = sent

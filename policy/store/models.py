@@ -432,6 +432,6 @@ class Submissions(Base):
     new_recipients: Mapped[int] = mapped_column(server_default="0")  # accepted ones that were new
     known_recipients: Mapped[int] = mapped_column(server_default="0")  # accepted ones that were known, none of ours
     # Of the recipients that are none of ours, 8 octets each: the new ones, the known ones, and those that are held.
-    marks: Mapped[bytes] = mapped_column(server_default=text("''"))
-    reported: Mapped[bytes] = mapped_column(server_default=text("''"))  # a bit for each mark: its delivery was reported
+    marks: Mapped[bytes | None]
+    reported: Mapped[bytes | None]  # a bit for each mark: its delivery was reported
     __table_args__ = (Index("ix_submission_identity_at", "identity", "at"),)

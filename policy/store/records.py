@@ -80,7 +80,7 @@ class Record(Submission):
     """With what lists do not show: why (evidence.py reads it), and the marks of its recipients."""
 
     evidence: str  # JSON
-    marks: bytes
+    marks: bytes | None  # None of what is older than they are
 
     @property
     def shown(self) -> Submission:
@@ -151,15 +151,16 @@ class Records:
             return Reached(identity, unpacked(marks)[:number])
         return None
 
-    def note_reported(self, submission: str, places: Sequence[int], before: bytes) -> None:
+    def note_reported(self, submission: str, places: Sequence[int], before: bytes | None) -> None:
         """Deliveries to the recipients at these places of the marks were reported; `before` are those until now."""
-        bits = int.from_bytes(before) | sum(1 << place for place in set(places))
+        bits = int.from_bytes(before or b"") | sum(1 << place for place in set(places))
         octets = bits.to_bytes((bits.bit_length() + 7) // 8)
         self._statements.execute(_REPORT, {"asked": submission, "bits": octets})
 
 
-def unpacked(marks: bytes) -> tuple[int, ...]:
-    return tuple(mark for (mark,) in _MARK.iter_unpack(marks))
+def unpacked(marks: bytes | None) -> tuple[int, ...]:
+    """Nothing of a submission that is older than they are."""
+    return tuple(mark for (mark,) in _MARK.iter_unpack(marks or b""))
 
 
 def evidence_of(decision: Decision, profile: Profile | None) -> str:

@@ -4,6 +4,7 @@ The internet is played by a network namespace with one address of TEST-NET-2 (RF
 containers' private networks, as the internet has none: what arrives there has been masqueraded.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ pytestmark = [
 
 OUTSIDE, INSIDE = "198.51.100.1", "198.51.100.2"
 NAMESPACE = "sallyport-outside"
-PORTS = {"policy": 7587, "postfix": 10025, "dovecot": 2424}
+PORTS = {"policy": (7587,), "postfix": (10025, 10026), "dovecot": (2424,)}
 CAPABILITIES = {
     "gateway": set(),
     "policy": set(),
@@ -32,6 +33,11 @@ SERVICES = sorted(CAPABILITIES)
 CAPABILITY_BITS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "SETGID": 6, "SETUID": 7}
 SQLITE_MAGIC = b"SQLite format 3\x00"
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3)"
+SUBMIT = """
+import smtplib, sys
+with smtplib.SMTP(sys.argv[1], int(sys.argv[2]), timeout=10) as client:
+    client.sendmail("held@sallyport.test", ["friend@elsewhere.example"], "Subject: held\\r\\n\\r\\nx")
+"""
 LISTEN = """
 import socket
 with socket.create_server(("0.0.0.0", 25)) as listening:
@@ -115,7 +121,8 @@ def test_inner_ports_are_closed_from_outside(stack: Compose, outside: str, servi
         address = network["IPAddress"]
         subprocess.run(["ip", "-n", NAMESPACE, "route", "replace", f"{address}/32", "via", INSIDE], check=True)
         try:
-            assert not connects_from_outside(address, PORTS[service]), address
+            for port in PORTS[service]:
+                assert not connects_from_outside(address, port), address
         finally:
             subprocess.run(["ip", "-n", NAMESPACE, "route", "del", f"{address}/32"], check=True)
 
@@ -133,10 +140,11 @@ def test_gateway_has_no_port_25(stack: Compose) -> None:
     assert "25/tcp" not in stack.inspect("gateway")["NetworkSettings"]["Ports"]
 
 
-def test_postfix_listens_on_the_relay_network_alone(stack: Compose) -> None:
+@pytest.mark.parametrize("port", PORTS["postfix"])
+def test_postfix_listens_on_the_relay_network_alone(stack: Compose, port: int) -> None:
     """Not on the network that leads out, nor on the one to Dovecot."""
     networks = stack.inspect("postfix")["NetworkSettings"]["Networks"]
-    answering = [name for name, network in networks.items() if connects(stack, "postfix", network["IPAddress"], 10025)]
+    answering = [name for name, network in networks.items() if connects(stack, "postfix", network["IPAddress"], port)]
     assert answering == ["sallyport-isolation_relay"]
 
 
@@ -170,14 +178,16 @@ def test_nobody_else_asks_resolvers_outside(stack: Compose, service: str) -> Non
 def test_gateway_reaches_what_it_needs_and_nothing_else(stack: Compose) -> None:
     """Policy and Postfix, but not Dovecot's LMTP, where mail could be put into mailboxes unseen."""
     assert connects(stack, "gateway", address_of(stack, "policy", "decisions"), 7587)
-    assert connects(stack, "gateway", address_of(stack, "postfix", "relay"), 10025)
+    for port in PORTS["postfix"]:
+        assert connects(stack, "gateway", address_of(stack, "postfix", "relay"), port)
     assert not connects(stack, "gateway", address_of(stack, "dovecot", "pickup"), 2424)
 
 
 def test_the_console_reaches_no_inner_port(stack: Compose) -> None:
     """It shares policy's store and nothing else: no question to policy, no mail to Postfix or into a mailbox."""
     for service, network in (("policy", "decisions"), ("postfix", "relay"), ("dovecot", "pickup")):
-        assert not connects(stack, "console", address_of(stack, service, network), PORTS[service]), service
+        for port in PORTS[service]:
+            assert not connects(stack, "console", address_of(stack, service, network), port), service
 
 
 def test_the_console_is_not_open_to_others_by_default(stack: Compose, outside: str) -> None:
@@ -190,7 +200,21 @@ def test_the_console_is_not_open_to_others_by_default(stack: Compose, outside: s
 
 def test_dovecot_cannot_hand_mail_to_postfix(stack: Compose) -> None:
     """A broken-into Dovecot is no way around the gateway."""
-    assert not connects(stack, "dovecot", address_of(stack, "postfix", "relay"), 10025)
+    for port in PORTS["postfix"]:
+        assert not connects(stack, "dovecot", address_of(stack, "postfix", "relay"), port)
+
+
+def test_what_comes_in_to_be_held_stays(stack: Compose) -> None:
+    """In the hold queue, under the commands of docs/flow.md, until it is deleted; nothing of it is sent by itself."""
+    where = address_of(stack, "postfix", "relay")
+    assert stack.in_network_of("gateway", sys.executable, "-c", SUBMIT, where, "10026").returncode == 0
+    queue = stack.inside("postfix", "postqueue", "-c", "/run/postfix", "-j").stdout
+    (held,) = [one for one in map(json.loads, queue.splitlines()) if one["sender"] == "held@sallyport.test"]
+    assert held["queue_name"] == "hold"
+    assert "Subject: held" in stack.inside("postfix", "postcat", "-c", "/run/postfix", "-q", held["queue_id"]).stdout
+    done = stack.inside("postfix", "postsuper", "-c", "/run/postfix", "-d", held["queue_id"])
+    assert done.returncode == 0, done.stderr
+    assert held["queue_id"] not in stack.inside("postfix", "postqueue", "-c", "/run/postfix", "-p").stdout
 
 
 def test_gateway_holds_neither_database_nor_digest_key(stack: Compose) -> None:

@@ -75,3 +75,23 @@ def test_a_gateway_that_stops_does_not_wait(policy: tuple[Sallyport, ScriptedPol
         assert client.getreply() == (421, b"4.3.2 Service is restarting, try again in a moment")
         client.close()
     assert sallyport.gateway.ended() == 0
+
+
+def test_the_reply_to_a_message_waits_and_nobody_else(policy: tuple[Sallyport, ScriptedPolicy], sink: Sink) -> None:
+    """A login that is slowed down: its yes comes later, its message too; others are served meanwhile."""
+    sallyport, scripted = policy
+    ada = sallyport.new_login("ada", "ada@sallyport.test")
+    scripted.answers = {"message": '{"action": "accept", "reservation": "r", "delay_s": 1.5}'}
+    with sallyport.client(ada) as slow:
+        slow.mail("ada@sallyport.test")
+        slow.rcpt("slow@elsewhere.example")
+        slow.docmd("DATA")
+        begun = time.monotonic()
+        slow.send(b"From: ada@sallyport.test\r\n\r\n.\r\n")
+        until(lambda: scripted.asked.get("message"), "policy was asked")
+        with sallyport.client(ada) as quick:
+            assert quick.noop()[0] == 250
+        assert not sink.messages("recipient=slow@elsewhere.example")
+        assert slow.getreply()[0] == 250
+        assert time.monotonic() - begun >= 1.5
+        assert sink.messages("recipient=slow@elsewhere.example")

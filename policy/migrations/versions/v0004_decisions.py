@@ -29,7 +29,7 @@ def upgrade() -> None:
     for name in ("held", "new_recipients", "known_recipients"):
         op.add_column("submission", sa.Column(name, sa.Integer, nullable=False, server_default="0"))
     for name in ("marks", "reported"):
-        op.add_column("submission", sa.Column(name, sa.LargeBinary, nullable=False, server_default=sa.text("''")))
+        op.add_column("submission", sa.Column(name, sa.LargeBinary, nullable=True))
 
 
 def _create_memory() -> None:

@@ -136,7 +136,7 @@ def _race(scene: Scene, thief: Thief) -> Actor:
     for one in scene.strangers(9):
         thief.send(session, [one])
         yield 1.0
-    for _ in range(30):
+    for _ in range(15):
         _ask_at_once(scene, session)
         yield MINUTE_S
 

@@ -28,7 +28,6 @@ from policy.engine.country_gate import Passage
 from policy.engine.guessing import LOGIN_LIMIT, NETWORK_LIMIT, PENALTIES_S, TARPIT_FROM, Walls
 from policy.engine.rulebook import Treatment
 from policy.store.database import Location
-from policy.store.habits import Looks
 from policy.store.holders import Holder, Holders
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.listed import ListBook, Lists
@@ -53,16 +52,17 @@ class World:
     entered_from: list[tuple[int, str]] = field(default_factory=list)
     error: Exception | None = None
 
-    def is_contained(self, holder: Holder, client_address: str, now: float) -> bool:
+    def is_contained(self, holder: Holder, client_address: str, now: float) -> bool:  # noqa: ARG002 - a stand-in
         if self.error:
             raise self.error
         return holder.identity_id in self.locked
 
-    async def arrive(self, holder: Holder, client_address: str, looks: Looks, now: float) -> Stop | None:
+    async def arrive(self, holder: Holder, client_address: str, *_: object) -> Stop | None:
         self.entered_from.append((holder.identity_id, client_address))
         return None
 
-    async def passage_of(self, identity: int, name: str, gate: str, client_address: str, now: float) -> Passage:
+    async def passage_of(self, identity: int, name: str, gate: str, client_address: str, *_: object) -> Passage:
+        assert (identity == 0) == (name == ""), gate
         is_closed = client_address in self.closed
         return Passage(treatment=Treatment.REFUSE if is_closed else Treatment.PROBATION, why="")
 

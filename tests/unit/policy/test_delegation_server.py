@@ -91,7 +91,7 @@ async def server(scene: Scene, place: str, paused: list[float]) -> AsyncIterator
         paused.append(seconds)
 
     one = Server(bind_all([place]), scene.answers, QUICK, pause)
-    await one.start()
+    one.start()
     yield one
     await one.close()
 
@@ -185,7 +185,7 @@ async def test_a_request_that_does_not_end(postfix: Postfix, events: list[Any]) 
 async def test_an_idle_connection_ends_at_last(scene: Scene, place: str, connected: Connect) -> None:
     """Long after Postfix would have ended it."""
     server = Server(bind_all([place]), scene.answers, replace(QUICK, idle_s=0.05))
-    await server.start()
+    server.start()
     one = await connected()
     assert await one.rest() == b""
     await server.close()
@@ -208,7 +208,9 @@ async def test_connections_have_a_bound(server: Server, connected: Connect, even
 
 async def test_who_does_not_read_his_answers_is_dropped(server: Server, connected: Connect, events: list[Any]) -> None:
     """What he asks is not read any more, and what he was told is not kept for ever."""
+    server._sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the kernel would keep thousands for him
     one = await connected()
+    one.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
     request = on_the_wire("DATA")
     one.writer.transport.set_write_buffer_limits(high=0)
     with pytest.raises(OSError, match=r"."):  # noqa: PT012 - until it is dropped
@@ -234,7 +236,7 @@ async def test_another_message_on_the_connection_ends_the_one_before(postfix: Po
 async def test_who_waits_for_an_answer_gets_it_at_the_end(scene: Scene, place: str, connected: Connect) -> None:
     """A stop lets nobody guess; idle connections go at once."""
     server = Server(bind_all([place]), scene.answers)
-    await server.start()
+    server.start()
     idle, asking = await connected(), await connected()
     assert await idle.ask(on_the_wire("MAIL")) == DUNNO
     scene.judge.gate = asyncio.Event()

@@ -67,7 +67,7 @@ def test_origins(countries: Path, systems: Path, address: str, network: str, lan
 def test_without_any_database(tmp_path: Path) -> None:
     """Everything is unknown, each network for itself, and the log says so."""
     with capture_logs() as lines:
-        atlas = open_atlas("", "")
+        atlas = open_atlas("none", "none")
     assert [line["event"] for line in lines] == ["geo-database-missing"]
     assert atlas.origin("5.9.1.2").area == "5.9.1.0/24 ??"
     assert atlas.editions == []
@@ -149,6 +149,19 @@ def test_a_damaged_tree_keeps_nobody_out(countries: Path) -> None:
     atlas = Atlas(countries, None)
     assert {atlas.origin(f"{first}.9.1.2").country for first in range(1, 224)} == {"??"}
     assert atlas.faults
+
+
+def test_one_damaged_record(countries: Path) -> None:
+    """It is found when it is looked up, and the next look at the file tells."""
+    octets = countries.read_bytes()
+    assert octets.count(b"\x42CH") == 1
+    countries.write_bytes(octets.replace(b"\x42CH", b"\x3fCH"))  # no text of two letters, but a pointer to nowhere
+    atlas = Atlas(countries, None)
+    assert atlas.faults == []
+    assert atlas.origin("5.9.1.2").country == "DE"
+    assert atlas.origin("10.20.1.1").country == "??"
+    assert [one.fault.startswith("it is damaged") for one in atlas.refresh()] == [True]
+    assert atlas.refresh() == []
 
 
 def test_the_table_of_origins_is_bounded(countries: Path) -> None:

@@ -161,9 +161,9 @@ def test_a_packed_mbox(mbox: Callable[[bytes], Path], pack: Callable[[bytes], by
 
 def test_an_mbox_that_was_cut_off(mbox: Callable[[bytes], Path]) -> None:
     """All that was before is learnt."""
-    message = SEPARATORS[0] + b"\nTo: b@x.example\n\n" + os.urandom(100_000).hex().encode() + b"\n\n"
-    items = all_of(mbox(gzip.compress(message * 2)[:150_000]))
-    assert people_of(items) == ["b@x.example", "b@x.example"]
+    message = SEPARATORS[0] + b"\nTo: b@x.example\n\n" + os.urandom(2_000_000).hex().encode() + b"\n\n"
+    items = all_of(mbox(gzip.compress(message, 1)[:1_500_000]))
+    assert people_of(items) == ["b@x.example"]
     assert isinstance(items[-1], Broken)
 
 

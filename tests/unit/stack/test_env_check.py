@@ -20,6 +20,8 @@ GOOD = {
     "networks that are never walled": "SALLYPORT_UNWALLED_NETWORKS=192.0.2.0/24,198.51.100.7,0.0.0.0/0,2001:db8::/64\n",
     "no policy file": "SALLYPORT_POLICY_FILE=\n",
     "a policy file": "SALLYPORT_POLICY_FILE=/etc/hostname\n",
+    "no databases of addresses of one's own": "SALLYPORT_GEO_DIR=\n",
+    "a folder of them": "SALLYPORT_GEO_DIR=/usr/share\n",
     "JSON lines": "SALLYPORT_LOG_FORMAT=json\n",
 }
 
@@ -92,6 +94,8 @@ BAD = {
     "a policy file that is not there": ("SALLYPORT_POLICY_FILE=/nonexistent\n", "SALLYPORT_POLICY_FILE is"),
     "a policy file that is a folder": ("SALLYPORT_POLICY_FILE=/etc\n", "SALLYPORT_POLICY_FILE is"),
     "a policy file from nowhere": ("SALLYPORT_POLICY_FILE=README.md\n", "SALLYPORT_POLICY_FILE is"),
+    "a folder of databases that is not there": ("SALLYPORT_GEO_DIR=/nonexistent\n", "SALLYPORT_GEO_DIR is"),
+    "a folder of databases that is a file": ("SALLYPORT_GEO_DIR=/etc/hostname\n", "SALLYPORT_GEO_DIR is"),
     "a log format": ("SALLYPORT_LOG_FORMAT=xml\n", 'SALLYPORT_LOG_FORMAT is "xml", which is neither text nor json'),
 }
 

@@ -1,0 +1,295 @@
+"""What is wrong with this installation: `sallyport doctor` asks each of these questions, and prints what it hears.
+
+A question looks at one thing and changes nothing. It answers with findings, each one line: what, whether that is as it
+should be, and what to do where it is not. A warning is what will be wrong some day, or may be meant so.
+"""
+
+import asyncio
+import contextlib
+import io
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from sqlalchemy import Connection, func, inspect, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from policy.budgets.location import remote_budgets
+from policy.budgets.valkey import BudgetsAway
+from policy.engine.rulebook import Rulebook, Treatment
+from policy.engine.sources import UNKNOWN_COUNTRY
+from policy.geo.atlas import Atlas
+from policy.geo.opened import atlas_at
+from policy.location import location, open_existing, spelled
+from policy.rulebook import PolicyFileError, shipped
+from policy.rulebook.in_force import rulebook_at
+from policy.settings import DAY_S, Settings
+from policy.setup import digest_key
+from policy.store.database import newest_revision
+from policy.store.models import Audit, Networks
+from service.settings import SettingError, read_secret
+
+_OLD_DATABASE_S, _VERY_OLD_DATABASE_S = 180 * DAY_S, 365 * DAY_S
+_CERTIFICATE_WARNING_S = 21 * DAY_S
+_CLOCK_LEEWAY_S = 120.0
+_NETWORKS_LOOKED_AT = 10_000
+_USUAL_COVERAGE = 0.9
+_OTHERS = 0o077  # the bits of a file's mode that let others read it
+
+
+class State(StrEnum):
+    """How it is."""
+
+    FINE = "fine"
+    WARNING = "warning"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line. `todo` is empty where there is nothing to do."""
+
+    what: str
+    state: State
+    says: str
+    todo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Whose installation it is, and when it is looked at."""
+
+    settings: Settings
+    now: float
+    atlas: Atlas
+
+
+Question = Callable[[Case], Iterator[Finding]]
+
+
+def examine(settings: Settings, now: float) -> Iterator[Finding]:
+    """Every finding, in the order of QUESTIONS, each as soon as it is there."""
+    case = Case(settings, now, atlas_at(settings.geo_country_db, settings.geo_asn_db))
+    for question in QUESTIONS:
+        yield from question(case)
+
+
+def database(case: Case) -> Iterator[Finding]:
+    """Reachable, and of this version's schema; its newest record is not in the future."""
+    what, where = "database", case.settings.database_url or "POLICY_STATE_DIR"
+    try:
+        where = spelled(location(case.settings))
+        engine = open_existing(case.settings)
+        with engine.connect() as connection:
+            yield _schema(connection, where)
+            yield from _clock(connection, case.now)
+            yield from _networks(connection, case)
+        engine.dispose()
+    except SettingError as error:
+        yield Finding(what, State.WRONG, str(error))
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
+        yield Finding(
+            what, State.WRONG, f"{where} does not answer ({reason})", "start it, or correct POLICY_DATABASE_URL"
+        )
+
+
+def budgets(case: Case) -> Iterator[Finding]:
+    """Where they are on a server of their own: whether it answers."""
+    what = "budgets"
+    try:
+        remote = remote_budgets(case.settings)
+    except SettingError as error:
+        yield Finding(what, State.WRONG, str(error))
+        return
+    if remote is None:
+        yield Finding(what, State.FINE, "in the database")
+        return
+
+    async def ask() -> None:
+        await remote.peek([], case.now)
+        await remote.close()
+
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # the log, which would say the same
+            asyncio.run(ask())
+    except BudgetsAway as error:
+        yield Finding(
+            what, State.WRONG, f"the server does not answer ({error})", "start it, or correct POLICY_BUDGETS_URL"
+        )
+    else:
+        yield Finding(what, State.FINE, "the server of POLICY_BUDGETS_URL answers")
+
+
+def policy_file(case: Case) -> Iterator[Finding]:
+    """Valid; all that is wrong with it."""
+    path = case.settings.policy_file
+    try:
+        book = rulebook_at(path)
+    except PolicyFileError as error:
+        todo = "correct it; until then the last good one is in force"
+        for fault in error.faults:
+            yield Finding("policy file", State.WRONG, f"{path}:{fault.line}: {fault}", todo)
+        return
+    says = f"the shipped policy, there is no {path}" if book == shipped() and not path.exists() else str(path)
+    yield Finding("policy file", State.FINE, f"{says} ({book.digest})")
+
+
+def places(case: Case) -> Iterator[Finding]:
+    """Databases of addresses: age, licence; and a gate that needs one that is not there."""
+    atlas = case.atlas
+    for path, fault in atlas.faults:
+        todo = "put a database there, or correct POLICY_GEO_COUNTRY_DB and POLICY_GEO_ASN_DB"
+        yield Finding("addresses", State.WRONG, f"{path}: {fault}", todo)
+    for edition in atlas.editions:
+        age_s = case.now - edition.built_at
+        old = State.WARNING if age_s > _OLD_DATABASE_S else State.FINE
+        state = State.WRONG if age_s > _VERY_OLD_DATABASE_S else old
+        licence = f"; {edition.description}" if edition.description else ""
+        says = f"{edition.kind} of {_day(edition.built_at)}, {round(age_s / DAY_S)} days old{licence}"
+        yield Finding(
+            "addresses", state, says, "" if state is State.FINE else "put a newer one there, see docs/gates.md"
+        )
+    if not atlas.editions:
+        yield from _without_any(case)
+
+
+def certificate(case: Case) -> Iterator[Finding]:
+    """There, with its key, and good for some weeks."""
+    what, path = "certificate", case.settings.tls_cert
+    try:
+        found = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        yield Finding(
+            what, State.WRONG, f"{path} cannot be read ({_reason(error)})", "replace it, or run `sallyport init`"
+        )
+        return
+    left_s = found.not_valid_after_utc.timestamp() - case.now
+    end = _day(found.not_valid_after_utc.timestamp())
+    if left_s <= 0:
+        yield Finding(what, State.WRONG, f"{path} has expired on {end}", "replace it")
+    elif left_s < _CERTIFICATE_WARNING_S:
+        yield Finding(what, State.WARNING, f"{path} expires on {end}, in {round(left_s / DAY_S)} days", "replace it")
+    else:
+        yield Finding(what, State.FINE, f"{path} is good until {end}")
+    yield from _key_of(found, case.settings.tls_key)
+
+
+def secrets(case: Case) -> Iterator[Finding]:
+    """Tokens and the digest key: there, and nobody else's to read."""
+    settings = case.settings
+    for name, path in (
+        ("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file),
+        ("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file),
+        ("POLICY_AUTH_POLICY_TOKEN_FILE", settings.auth_policy_token),
+    ):
+        try:
+            read_secret(name, path)
+        except SettingError as error:
+            yield Finding("token", State.WRONG, str(error))
+        else:
+            yield _mode_of("token", path)
+    try:
+        digest_key(settings)
+    except SettingError as error:
+        yield Finding("digest key", State.WRONG, str(error))
+    else:
+        yield _mode_of("digest key", settings.digest_key_file)
+
+
+QUESTIONS: tuple[Question, ...] = (database, budgets, policy_file, places, certificate, secrets)
+
+
+def _schema(connection: Connection, where: str) -> Finding:
+    newest = newest_revision()
+    has_any = inspect(connection).has_table("alembic_version")
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if has_any else None
+    if found == newest:
+        return Finding("database", State.FINE, f"{where}, schema {found}")
+    return Finding("database", State.WRONG, f"{where} has schema {found}, and not {newest}", "run `sallyport init`")
+
+
+def _clock(connection: Connection, now: float) -> Iterator[Finding]:
+    """Nothing that was written down may be in the future; a database server has a clock of its own."""
+    newest = connection.scalar(select(func.max(Audit.at))) or 0.0
+    server = now
+    if connection.dialect.name == "postgresql":
+        began = time.monotonic()
+        server = float(connection.scalar(text("SELECT extract(epoch FROM clock_timestamp())")) or now)
+        server -= (time.monotonic() - began) / 2
+    todo = "set the clock; run a time service such as chrony"
+    if newest > now + _CLOCK_LEEWAY_S:
+        yield Finding("clock", State.WRONG, f"it is {_moment(now)}, and a record says {_moment(newest)}", todo)
+    elif abs(server - now) > _CLOCK_LEEWAY_S:
+        yield Finding("clock", State.WRONG, f"it is {_moment(now)}, and at the database {_moment(server)}", todo)
+    else:
+        yield Finding("clock", State.FINE, _moment(now))
+
+
+def _networks(connection: Connection, case: Case) -> Iterator[Finding]:
+    """Of how many networks that are in use the country is known."""
+    atlas = case.atlas
+    for network in connection.scalars(select(Networks.network).distinct().limit(_NETWORKS_LOOKED_AT)):
+        atlas.origin(network.partition("/")[0])
+    coverage = atlas.coverage
+    if atlas.editions and coverage.asked:
+        says = f"the country of {coverage.found} of {coverage.asked} public networks in use is known"
+        state = State.FINE if coverage.share >= _USUAL_COVERAGE else State.WARNING
+        yield Finding("addresses", state, says, "" if state is State.FINE else "use a database that knows more")
+
+
+def _without_any(case: Case) -> Iterator[Finding]:
+    try:
+        book = rulebook_at(case.settings.policy_file)
+    except PolicyFileError:
+        book = shipped()
+    closed = sorted(name for name in book.gates if _is_closed_to_unknown(book, name))
+    if closed:
+        todo = "leave POLICY_GEO_COUNTRY_DB empty for the shipped one, or open the gate"
+        yield Finding("addresses", State.WRONG, f"no database, and {', '.join(closed)} lets in nobody unknown", todo)
+    else:
+        yield Finding("addresses", State.WARNING, "no database: every country is unknown", "see docs/gates.md")
+
+
+def _is_closed_to_unknown(book: Rulebook, name: str) -> bool:
+    gate = book.gate(name)
+    is_on_none = bool(gate.allow_countries or gate.allow_asns) and UNKNOWN_COUNTRY not in gate.allow_countries
+    return is_on_none or gate.unknown is Treatment.REFUSE or UNKNOWN_COUNTRY in gate.deny_countries
+
+
+def _key_of(certificate: x509.Certificate, path: Path) -> Iterator[Finding]:
+    """Where it may be read: the gateway's user may be another one than policy's."""
+    try:
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except PermissionError:
+        return
+    except (OSError, ValueError, TypeError) as error:
+        yield Finding("certificate", State.WRONG, f"{path} cannot be read ({_reason(error)})", "replace both files")
+        return
+    form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key.public_key().public_bytes(*form) != certificate.public_key().public_bytes(*form):
+        yield Finding("certificate", State.WRONG, f"{path} is the key of another certificate", "replace both files")
+
+
+def _mode_of(what: str, path: Path) -> Finding:
+    mode = path.stat().st_mode & 0o777
+    if mode & _OTHERS:
+        return Finding(what, State.WRONG, f"{path} can be read by others (mode {mode:04o})", f"chmod 600 {path}")
+    return Finding(what, State.FINE, f"{path}, mode {mode:04o}")
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or type(error).__name__
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,247 @@
+"""`sallyport doctor` on installations in which one thing is wrong, and on one in which nothing is."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import InProcess, prepared
+from mmdb import Records, country, write_mmdb
+from sqlalchemy import text
+
+from policy.budgets.valkey import BudgetsAway, ValkeyBudgets
+from policy.certificate import new_key, self_signed
+from policy.checkup import Case as Looked
+from policy.checkup import State, database, examine, places
+from policy.geo.atlas import Atlas
+from policy.location import open_existing
+from policy.settings import Settings
+from policy.setup import init, open_store
+from policy.store.database import Location
+
+NOW = 1_800_000_000.0
+DAY_S = 86400.0
+WORLD: Records = {"91.0.0.0/16": country("DE")}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Of a whole installation in a folder, made at NOW."""
+    made = settings_of(tmp_path)
+    init(made, NOW)
+    return made
+
+
+def settings_of(folder: Path, **changed: Any) -> Settings:
+    given = {
+        "state_dir": folder / "state",
+        "gateway_token_file": folder / "gateway.token",
+        "dovecot_token_file": folder / "dovecot.token",
+        "tls_cert": folder / "cert.pem",
+        "tls_key": folder / "key.pem",
+        "geo_country_db": str(write_mmdb(folder / "world.mmdb", WORLD, built_at=int(NOW - 10 * DAY_S))),
+        "geo_asn_db": "none",
+    }
+    return Settings.model_validate(given | changed)
+
+
+def findings(settings: Settings, now: float = NOW) -> dict[str, list[tuple[str, str]]]:
+    """State and sentence, by what was looked at; every one that is not fine says what to do."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for one in examine(settings, now):
+        assert (one.state is State.FINE) or one.todo or ";" in one.says, one
+        found.setdefault(one.what, []).append((one.state.value, one.says))
+    return found
+
+
+def test_nothing_is_wrong(settings: Settings, tmp_path: Path) -> None:
+    """A line for each thing, and what it is."""
+    found = findings(settings)
+    assert {state for lines in found.values() for state, _ in lines} == {"fine"}
+    assert list(found) == [
+        "database",
+        "clock",
+        "budgets",
+        "policy file",
+        "addresses",
+        "certificate",
+        "token",
+        "digest key",
+    ]
+    assert found["addresses"] == [("fine", "Test of 2027-01-05, 10 days old; for tests")]
+    assert found["certificate"] == [("fine", f"{tmp_path / 'cert.pem'} is good until 2029-01-14")]
+    assert len(found["token"]) == 3
+
+
+Break = Callable[[Path], None]
+
+
+def _remove(name: str) -> Break:
+    return lambda folder: (folder / name).unlink()
+
+
+def _write(name: str, content: bytes) -> Break:
+    return lambda folder: bool((folder / name).write_bytes(content)) and None
+
+
+def _open(name: str) -> Break:
+    return lambda folder: (folder / name).chmod(0o640)
+
+
+BROKEN = [
+    # what it shows, what is done, what it is seen in, a word of the sentence
+    ("no database", _remove("state/sallyport.db"), "database", "there is no database"),
+    ("a database of rubbish", _write("state/sallyport.db", b"rubbish" * 2000), "database", "not a database"),
+    ("a policy file that is wrong", _write("state/policy.toml", b"[gates.default]\nhosting = 7\n"), "policy file", ":2:"),
+    ("no database of addresses", _remove("world.mmdb"), "addresses", "it is not there"),
+    ("a broken one", _write("world.mmdb", b"rubbish"), "addresses", "no readable MMDB file"),
+    ("no certificate", _remove("cert.pem"), "certificate", "No such file"),
+    ("a certificate of rubbish", _write("cert.pem", b"rubbish"), "certificate", "ValueError"),
+    ("the key of another one", _write("key.pem", new_key()), "certificate", "the key of another certificate"),
+    ("no token", _remove("gateway.token"), "token", "POLICY_GATEWAY_TOKEN_FILE"),
+    ("an empty token", _write("dovecot.token", b"\n"), "token", "is empty"),
+    ("a token that others read", _open("gateway.token"), "token", "can be read by others (mode 0640)"),
+    ("no digest key", _remove("state/digest.key"), "digest key", "not there or no key"),
+    ("a digest key that others read", _open("state/digest.key"), "digest key", "can be read by others"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("damage", "what", "word"), [row[1:] for row in BROKEN], ids=[row[0] for row in BROKEN])
+def test_one_thing_is_wrong(settings: Settings, tmp_path: Path, damage: Break, what: str, word: str) -> None:
+    """It is told where it is, and nowhere else."""
+    damage(tmp_path)
+    found = findings(settings)
+    wrong = {name: says for name, lines in found.items() for state, says in lines if state == "wrong"}
+    assert list(wrong) == [what]
+    assert word in wrong[what]
+
+
+AGES = [("fresh", 179, "fine"), ("old", 181, "warning"), ("very old", 366, "wrong")]
+
+
+@pytest.mark.parametrize(("days", "state"), [row[1:] for row in AGES], ids=[row[0] for row in AGES])
+def test_the_age_of_a_database(settings: Settings, tmp_path: Path, days: int, state: str) -> None:
+    write_mmdb(tmp_path / "world.mmdb", WORLD, built_at=int(NOW - days * DAY_S))
+    assert [one for one, _ in findings(settings)["addresses"]] == [state]
+
+
+ENDS = [("in a month", 30, "fine"), ("in three weeks", 20, "warning"), ("today", 0, "wrong")]
+
+
+@pytest.mark.parametrize(("days", "state"), [row[1:] for row in ENDS], ids=[row[0] for row in ENDS])
+def test_the_end_of_a_certificate(settings: Settings, tmp_path: Path, days: int, state: str) -> None:
+    key = (tmp_path / "key.pem").read_bytes()
+    (tmp_path / "cert.pem").write_bytes(self_signed("a.test", key, NOW - (730 - days) * DAY_S))
+    assert [one for one, _ in findings(settings)["certificate"]] == [state]
+
+
+def test_a_key_that_is_somebody_elses_to_read(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway has a user of its own."""
+    read = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path == settings.tls_key:
+            raise PermissionError
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert [state for state, _ in findings(settings)["certificate"]] == ["fine"]
+
+
+def test_a_clock_that_was_set_back(settings: Settings) -> None:
+    """There is a record of a later moment."""
+    assert findings(settings, NOW - 60)["clock"][0][0] == "fine"
+    state, says = findings(settings, NOW - 3600)["clock"][0]
+    assert state == "wrong"
+    assert says == "it is 2027-01-15T07:00:00Z, and a record says 2027-01-15T08:00:00Z"
+
+
+def test_an_old_schema(settings: Settings) -> None:
+    engine = open_existing(settings)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    engine.dispose()
+    state, says = findings(settings)["database"][0]
+    assert (state, "has schema 0001" in says) == ("wrong", True)
+
+
+GATES = [
+    # what it shows, the policy, state
+    ("open", "", "warning"),
+    ("a country alone", '[gates.default]\nallow-countries = ["DE"]\n', "wrong"),
+    ("or unknown", '[gates.default]\nallow-countries = ["DE", "??"]\n', "warning"),
+    ("no unknown", '[gates.travel]\nunknown = "refuse"\n', "wrong"),
+    ("denied by name", '[gates.travel]\ndeny-countries = ["??"]\n', "wrong"),
+]
+
+
+@pytest.mark.parametrize(("policy", "state"), [row[1:] for row in GATES], ids=[row[0] for row in GATES])
+def test_a_gate_without_a_database(tmp_path: Path, policy: str, state: str) -> None:
+    """Would let in nobody."""
+    closed = settings_of(tmp_path, geo_country_db="none")
+    init(closed, NOW)
+    closed.policy_file.write_text(policy)
+    ((found, says),) = findings(closed)["addresses"]
+    assert found == state
+    assert ("lets in nobody unknown" in says) == (state == "wrong")
+
+
+def test_coverage_of_the_networks_in_use(settings: Settings) -> None:
+    """Public ones; where too few of them are known, there are better databases."""
+    engine = open_existing(settings)
+    store = open_store(settings, engine)
+    for network in ("91.0.1.0/24", "192.168.1.0/24"):
+        store.confirm_network("administrator", network, NOW)
+    assert findings(settings)["addresses"][0] == ("fine", "the country of 1 of 1 public networks in use is known")
+    store.confirm_network("administrator", "9.9.9.0/24", NOW)
+    assert findings(settings)["addresses"][0] == ("warning", "the country of 1 of 2 public networks in use is known")
+    engine.dispose()
+
+
+async def _no_answer(*_: object) -> None:
+    raise BudgetsAway("refused")
+
+
+async def _an_answer(*_: object) -> None:
+    return None
+
+
+def test_budgets_on_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for nothing; its answer is enough."""
+    elsewhere = settings_of(tmp_path, budgets_url="valkey://127.0.0.1:1/0")
+    init(elsewhere, NOW)
+    monkeypatch.setattr(ValkeyBudgets, "peek", _an_answer)
+    assert findings(elsewhere)["budgets"] == [("fine", "the server of POLICY_BUDGETS_URL answers")]
+    monkeypatch.setattr(ValkeyBudgets, "peek", _no_answer)
+    assert findings(elsewhere)["budgets"] == [("wrong", "the server does not answer (refused)")]
+    state, says = findings(elsewhere.model_copy(update={"budgets_url": "http://x"}))["budgets"][0]
+    assert (state, says.startswith("POLICY_BUDGETS_URL: ")) == ("wrong", True)
+
+
+def test_a_database_of_either_kind(database: Location, engine: object, tmp_path: Path) -> None:
+    """On PostgreSQL the server's clock is asked, too."""
+    url = f"sqlite:///{database}" if isinstance(database, Path) else database.render_as_string(hide_password=False)
+    given = settings_of(tmp_path, database_url=url)
+    found = {one.what: one.state for one in _questions(given)}
+    assert found["database"] is State.FINE
+    # These moments are long ago: a server has the clock of today.
+    assert found["clock"] is (State.FINE if isinstance(database, Path) else State.WRONG)
+
+
+def _questions(settings: Settings) -> list[Any]:
+    looked = Looked(settings, NOW, Atlas(None, None))
+    return [*database(looked), *places(looked)]
+
+
+def test_command(tmp_path: Path) -> None:
+    """Exit code 1 with a table and a sentence; JSON is one document whatever else is logged."""
+    sallyport = prepared(InProcess, tmp_path)
+    assert sallyport("doctor").returncode == 0
+    assert {one["state"] for one in sallyport.json("doctor")} == {"fine"}
+    (tmp_path / "gateway.token").chmod(0o644)
+    wrong = sallyport("doctor", "--json", POLICY_BUDGETS_URL="valkey://127.0.0.1:1/0")
+    assert wrong.returncode == 1
+    assert wrong.stdout.startswith("[{")
+    assert wrong.stdout.endswith("}]\n")
+    assert wrong.stderr == "sallyport: 2 of 11 findings say that something is wrong\n"
+    assert "chmod 600" in sallyport("doctor").stdout
