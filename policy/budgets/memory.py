@@ -106,7 +106,7 @@ class _Counter:
         """Charges that were taken back are not the oldest and not the newest."""
         while len(self.totals) > self.first and self.totals[self.first] == self.base:
             self.first += 1
-        while len(self.totals) > self.first and self.totals[-1] == self.totals[-2]:
+        while len(self.totals) > self.first + 1 and self.totals[-1] == self.totals[-2]:
             del self.totals[-1], self.ats[-1]
 
 

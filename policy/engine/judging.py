@@ -59,7 +59,8 @@ class _Case:
     now: float
     suspicion: Suspicion
     observed: list[str] = field(default_factory=list)
-    stood: tuple[Stood, ...] = ()
+    stood: tuple[Stood, ...] = ()  # in this round
+    over: list[Stood] = field(default_factory=list)  # what did not fit in earlier ones
     is_doubted: bool = False
     # What is asked in this round
     held: set[int] = field(default_factory=set)
@@ -100,6 +101,7 @@ def judge(
         if taken.fits:
             _watch_probation(case)
             return _accepted(case)
+        case.over += [one for one in case.stood if one.is_over and one.is_enforced]
         if refusal := _narrowed(case, asked, taken):
             return (yield from _refused(case, refusal))
     raise AssertionError(f"{_ROUNDS} rounds without a decision")
@@ -244,7 +246,7 @@ def _decision(case: _Case, decision: Decision) -> Decision:
         standing=suspicion.standing,
         signals=tuple(suspicion.new),
         observed=tuple(dict.fromkeys((*suspicion.observed, *over))),
-        stood=case.stood,
+        stood=(*case.over, *[one for one in case.stood if one not in case.over]),
         facts=words(case.facts, case.profile),
         is_doubted=is_strange and (case.is_doubted or any(ALONE[one.kind] >= Step.HOLD for one in suspicion.new)),
     )

@@ -42,7 +42,18 @@ class Log:
     def __init__(self, paths: Sequence[Path], reading: Reading) -> None:
         """LogUnreadable where one of `paths` cannot be opened."""
         self._reading = reading
-        self._files = [_Opened(path, reading) for path in paths]
+        self._files: list[_Opened] = []
+        try:
+            for path in paths:
+                self._files.append(_Opened(path, reading))
+        except LogUnreadable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Needed only where it was not read to its end."""
+        for one in self._files:
+            one.file.close()
 
     @property
     def lines(self) -> int:

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 
 from policy.maillog.events import LogLine
+from policy.maillog.syslog import LATEST
 
 _WANTED = ("__REALTIME_TIMESTAMP", "_HOSTNAME", "SYSLOG_IDENTIFIER", "MESSAGE")
 _MICROSECONDS = 1e6
@@ -73,6 +74,8 @@ def _line_of(fields: Fields) -> LogLine | None:
     try:
         at = int(str(stamp)) / _MICROSECONDS
     except (ValueError, OverflowError):
+        return None
+    if not 0 <= at < LATEST:
         return None
     host = fields.get("_HOSTNAME")
     return LogLine(at, host if isinstance(host, str) else "", program, text)

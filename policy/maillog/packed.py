@@ -16,7 +16,7 @@ BROKEN = (EOFError, OSError, lzma.LZMAError)  # what reading raises; gzip.BadGzi
 _BUFFER = 1 << 20
 _OPENERS: Mapping[bytes, Callable[[BinaryIO], object]] = {
     b"\x1f\x8b": lambda packed: gzip.GzipFile(fileobj=packed),
-    b"BZ": bz2.BZ2File,
+    b"BZh": bz2.BZ2File,
     b"\xfd7": lzma.LZMAFile,
 }
 
@@ -33,8 +33,9 @@ class PackedFile:
         self.path = path
         self.octets: int | None = None
         self.changed_at: float | None = None
+        self._raw: BinaryIO | None = None
         try:
-            self._raw: BinaryIO = sys.stdin.buffer if path == STANDARD_INPUT else path.open("rb")
+            self._raw = sys.stdin.buffer if path == STANDARD_INPUT else path.open("rb")
             if path != STANDARD_INPUT:
                 status = os.fstat(self._raw.fileno())
                 self.octets, self.changed_at = status.st_size, status.st_mtime
@@ -44,6 +45,8 @@ class PackedFile:
             if opener:
                 self.stream = _buffered(opener(self.stream))
         except BROKEN as error:
+            if self._raw and path != STANDARD_INPUT:
+                self._raw.close()
             raise LogUnreadable(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
     def __enter__(self) -> io.BufferedReader:
@@ -62,7 +65,7 @@ class PackedFile:
     def octets_read(self) -> int:
         """Of `octets`."""
         try:
-            return self._raw.tell()
+            return self._raw.tell() if self._raw else 0
         except (OSError, ValueError):  # a pipe; or closed
             return self.octets or 0
 

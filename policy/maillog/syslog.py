@@ -28,6 +28,7 @@ _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 _MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
 _HALF_A_YEAR_S = 183 * 86400.0
 _SLACK = timedelta(days=1)  # a clock that is wrong, a zone that is another one
+LATEST = 2.0**32  # of a moment, in 2106: nothing that is told of a log may fail over it
 _LEAP_YEARS = 9  # 29 February comes at least once in so many years
 
 
@@ -106,4 +107,4 @@ def read_line(line: str, calendar: Calendar) -> LogLine | None:
         program, at = "", calendar.dated(stamp) if stamp else calendar.moment(minute, second)
     else:
         return None
-    return None if at is None else LogLine(at, host, program, text)
+    return LogLine(at, host, program, text) if at is not None and 0 <= at < LATEST else None

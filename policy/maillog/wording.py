@@ -21,7 +21,7 @@ from policy.maillog.events import (
 
 _NO_QUEUE = "NOQUEUE"
 # Each repetition has a bound: what is a stranger's must not make a search long.
-_ADDRESS = r"(.{0,330}?)"
+_ADDRESS = r"""("(?:[^"\\]|\\.){0,320}"@[^>]{0,255}|.{0,330}?)"""  # a local part in quotes may have all that ends one
 _CLIENT = re.compile(
     r"client=([^\[]*)\[([^\]]*)\](?::\d+)?"
     rf"(?:, sasl_method=([^,]*))?(?:, sasl_username={_ADDRESS})?(?:, sasl_sender=.{{0,330}}?)?"

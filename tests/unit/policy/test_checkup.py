@@ -92,7 +92,7 @@ BROKEN = [
     # what it shows, what is done, what it is seen in, a word of the sentence
     ("no database", _remove("state/sallyport.db"), "database", "there is no database"),
     ("a database of rubbish", _write("state/sallyport.db", b"rubbish" * 2000), "database", "not a database"),
-    ("a policy file that is wrong", _write("state/policy.toml", b"[gates.default]\nhosting = 7\n"), "policy file", ":2:"),
+    ("a wrong policy file", _write("state/policy.toml", b"[gates.default]\nhosting = 7\n"), "policy file", ":2:"),
     ("no database of addresses", _remove("world.mmdb"), "addresses", "it is not there"),
     ("a broken one", _write("world.mmdb", b"rubbish"), "addresses", "no readable MMDB file"),
     ("no certificate", _remove("cert.pem"), "certificate", "No such file"),
