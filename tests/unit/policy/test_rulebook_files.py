@@ -132,7 +132,6 @@ NO_LIMIT = 'is too large; at most 1000000000, and "none" is no limit'
 NO_COUNTRY = 'is no country; write one of ISO 3166-1 such as "DE", or "??" for an unknown one'
 NO_SYSTEM = 'is no autonomous system; write its number, such as 3320 or "AS3320"'
 NO_DATE = "is no date; write the last day, such as 2027-01-14, without quotes"
-NO_NAME = "write small letters, digits and hyphens"
 LIMIT_FORMS = 'write one such as "50/hour" or "100/10 minutes", several in a list, or "none"'
 SIZE_FORMS = 'write one such as "100 MB/day" or "1 GB/hour", several in a list, or "none"'
 PERSON = "[profiles.person]\n"
@@ -227,7 +226,8 @@ BAD = [
     (
         "the same span twice",
         PERSON + 'recipients = ["5/hour", "9/60 minutes"]',
-        '2: profiles.person.recipients: ["5/hour", "9/60 minutes"] has two limits for the same span, hour; write one of them',
+        '2: profiles.person.recipients: ["5/hour", "9/60 minutes"] has two limits for the same span, hour; '
+        "write one of them",
     ),
     (
         "more in less",
@@ -276,7 +276,8 @@ BAD = [
     (
         "a profile that says little",
         "[profiles.sales]\nsessions = 3",
-        '1: profiles.sales: recipients-per-message is missing; a new profile says everything, or like = "person" and what is different',
+        "1: profiles.sales: recipients-per-message is missing; a new profile says everything, "
+        'or like = "person" and what is different',
     ),
     (
         "like nobody",
