@@ -7,7 +7,6 @@ should be, and what to do where it is not. A warning is what will be wrong some 
 import asyncio
 import contextlib
 import io
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -219,9 +218,7 @@ def _clock(connection: Connection, now: float) -> Iterator[Finding]:
     newest = connection.scalar(select(func.max(Audit.at))) or 0.0
     server = now
     if connection.dialect.name == "postgresql":
-        began = time.monotonic()
         server = float(connection.scalar(text("SELECT extract(epoch FROM clock_timestamp())")) or now)
-        server -= (time.monotonic() - began) / 2
     todo = "set the clock; run a time service such as chrony"
     if newest > now + _CLOCK_LEEWAY_S:
         yield Finding("clock", State.WRONG, f"it is {_moment(now)}, and a record says {_moment(newest)}", todo)

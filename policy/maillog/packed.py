@@ -14,10 +14,11 @@ STANDARD_INPUT = Path("-")
 BROKEN = (EOFError, OSError, lzma.LZMAError)  # what reading raises; gzip.BadGzipFile is an OSError
 
 _BUFFER = 1 << 20
+_LOOKED_AT = 8
 _OPENERS: Mapping[bytes, Callable[[BinaryIO], object]] = {
     b"\x1f\x8b": lambda packed: gzip.GzipFile(fileobj=packed),
     b"BZh": bz2.BZ2File,
-    b"\xfd7": lzma.LZMAFile,
+    b"\xfd7zXZ": lzma.LZMAFile,
 }
 
 
@@ -40,7 +41,8 @@ class PackedFile:
                 status = os.fstat(self._raw.fileno())
                 self.octets, self.changed_at = status.st_size, status.st_mtime
             self._packed = self.stream = _buffered(self._raw)
-            opener = _OPENERS.get(self.stream.peek(2)[:2])
+            head = self.stream.peek(_LOOKED_AT)
+            opener = next((opener for magic, opener in _OPENERS.items() if head.startswith(magic)), None)
             self.is_packed = opener is not None
             if opener:
                 self.stream = _buffered(opener(self.stream))

@@ -49,10 +49,10 @@ def _ends(path: Path) -> tuple[bytes, bytes, float | None]:
     """The beginning and the end of what is in a file."""
     file, head, end = PackedFile(path), b"", b""
     with file as stream, contextlib.suppress(*BROKEN):  # what is broken ends there
-        head = end = stream.read(_END)
+        head = end = stream.read1(_END)
         if not file.is_packed:
             stream.seek(max((file.octets or 0) - _END, 0), os.SEEK_SET)
-        while chunk := stream.read(_CHUNK):
+        while chunk := stream.read1(_CHUNK):
             end = (end + chunk)[-_END:]
     return head, end, file.changed_at
 
