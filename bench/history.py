@@ -1,59 +1,69 @@
 """What recipient history costs as it grows, and what a policy process needs with five million known recipients.
 
-python -m bench.history                       about three minutes, 400 MB of disk, no root
+python -m bench.history                       some minutes, 1 GB of disk, no root
 python -m bench.history --largest 100000 --rows 500000
 
-Lookups and learning: one identity that knows 1,000 recipients, ten times as many, and so on, in a store of its own each,
-and the whole of 10,000 identities. Half of the recipients that are asked for are known. The stores take turns, so that
-whatever else the machine does falls on all of them. Process: a real one on the large store, after a message of each
-identity.
+Three parts, each on SQLite. Lookups and learning alone: an identity that knows 1,000 recipients, ten times as many and so
+on, in a store of its own each; half of the recipients that are asked for are known. Decisions: a real process on a store
+with all of that and 10,000 identities beside it, messages of two known recipients, and the reports after them. Memory:
+the same process after a message of each identity. Sizes take turns, and time is that of the processor where that
+can be had, so that what else the machine does falls on all of them alike.
 """
 
 import argparse
 import asyncio
 import json
-import os
 import random
+import secrets
 import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from http.client import HTTPConnection
 from pathlib import Path
 
 from bench.errors import BenchError
 from bench.identities import Policy
+from bench.processes import PROC
+from bench.questions import Connection, connected
 from policy.marks import Marks
 from policy.store.database import kept_connection, migrate, open_database
-from policy.store.reader import SqliteReader
-from policy.store.recipients import DAY_S, KnownRecipients, RecipientBook, day_of
-from policy.store.transactions import SqliteTransactions
+from policy.store.reader import open_reader
+from policy.store.recipients import KnownRecipients, RecipientBook, day_of
+from policy.store.transactions import open_transactions
 
 IDENTITIES = 10_000
 SMALLEST = 1000
 COUNTS = (1, 10, 100)  # of a message's recipients
 COMMITTED = 50  # messages in one commit, as many as wait for it
 TURNS, QUESTIONS = 9, 400
-TARGETS = {"lookup_ratio": (1.2, "<="), "memory_mb": (400, "<")}
+DECISIONS = 100  # of a turn
+REPORTED_TOGETHER = 10
+MB = 1_000_000
+TARGETS = {"decision_ratio": (1.2, "<="), "memory_mb": (400, "<")}
+_NO_LIMITS = """[profiles.person]
+recipients = "none"
+messages = "none"
+bytes = "none"
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """One store with recipients: `marks` are some that `identity` knows."""
+    """A store in which `identity` knows `count` recipients; `marks` are some of them."""
 
-    name: str
     path: Path
     identity: int
+    count: int
     marks: Sequence[int]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--largest", type=int, default=1_000_000, help="recipients of one identity; default 1,000,000")
-    parser.add_argument("--rows", type=int, default=5_000_000, help="recipients of all; default 5,000,000")
+    parser.add_argument("--rows", type=int, default=5_000_000, help="recipients of the others; default 5,000,000")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(Path(folder), options.largest, options.rows)
@@ -65,177 +75,191 @@ def main() -> None:
 
 def measure(folder: Path, largest: int, rows: int) -> dict[str, float]:
     """Everything, one after the other."""
-    policy = Policy(folder / "policy", IDENTITIES)
-    first = _first_identity(policy.database)
-    begun = time.perf_counter()
-    everybody = _filled(policy.database, "everybody", range(first, first + IDENTITIES), rows)
-    figures: dict[str, float] = {"rows": rows, "filled_s": round(time.perf_counter() - begun, 1)}
-    figures["file_mb"] = round(everybody.path.stat().st_size / 1e6, 1)
-    memories = [everybody]
-    count = SMALLEST
-    while count <= largest:
-        path = folder / f"{count}.db"
-        migrate(open_database(path))
-        memories.append(_filled(path, str(count), range(1, 2), count))
-        count *= 10
-    figures |= asyncio.run(_costs(memories))
-    smallest, most = f"lookup_10_of_{SMALLEST}_us", f"lookup_10_of_{count // 10}_us"
-    figures["lookup_ratio"] = round(figures[most] / figures[smallest], 2)
-    return figures | _process(policy)
+    counts = [SMALLEST]
+    while counts[-1] * 10 <= largest:
+        counts.append(counts[-1] * 10)
+    figures = asyncio.run(_alone([_alone_in_a_store(folder / f"{count}.db", count) for count in counts]))
+    return figures | _in_a_process(Policy(folder / "policy", IDENTITIES), counts, rows)
 
 
-def _filled(path: Path, name: str, identities: range, rows: int) -> Memory:
-    """In the order of life: people and recipients by chance, which leaves the pages of the table two thirds full."""
-    connection = kept_connection(open_database(path))
+# Stores
+
+
+def _alone_in_a_store(path: Path, count: int) -> Memory:
+    engine = open_database(path)
+    migrate(engine)
+    connection = kept_connection(engine)
+    connection.execute("INSERT INTO identity (id, name, created_at) VALUES (1, 'ada', 0)")
+    _fill(connection, 1, 1, count)
+    found = connection.execute("SELECT mark FROM known_recipient LIMIT 100000").fetchall()
+    connection.close()
+    return Memory(path, 1, count, [mark for (mark,) in found])
+
+
+def _fill(connection: sqlite3.Connection, first: int, identities: int, rows: int) -> None:
+    """In the order of life, people and recipients by chance: that leaves pages two thirds full."""
     connection.execute("PRAGMA cache_size = -400000")
-    connection.execute("BEGIN IMMEDIATE")
-    connection.executemany(
-        "INSERT OR IGNORE INTO identity (id, name, created_at) VALUES (?, ?, 0)", [(n, f"user{n}") for n in identities]
-    )
     connection.execute(
         "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < :rows)"
         " INSERT OR IGNORE INTO known_recipient (identity_id, mark, last_used_day)"
         " SELECT :first + abs(random()) % :identities, random(), :today - abs(random()) % 400 FROM number",
-        {"rows": rows, "first": identities[0], "identities": len(identities), "today": day_of(time.time())},
+        {"rows": rows, "first": first, "identities": identities, "today": day_of(time.time())},
     )
-    connection.execute("COMMIT")
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    found = connection.execute(
-        "SELECT mark FROM known_recipient WHERE identity_id = ? ORDER BY mark LIMIT 100000", (identities[0],)
-    )
-    memory = Memory(name, path, identities[0], [mark for (mark,) in found])
-    connection.close()
-    return memory
 
 
-# Lookups and learning
+# Lookups and learning alone
 
 
-async def _costs(memories: Sequence[Memory]) -> dict[str, float]:
-    """Medians, in microseconds for one message."""
+async def _alone(memories: Sequence[Memory]) -> dict[str, float]:
+    """Medians, in microseconds of the processor for one message."""
     figures: dict[str, float] = {}
-    for count in COUNTS:
-        looked = await _in_turns(memories, partial(_lookups, count=count))
-        figures |= {f"lookup_{count}_of_{name}_us": round(us, 1) for name, us in looked.items()}
-    for count in COUNTS:
-        learnt = await _in_turns(memories, partial(_learning, count=count))
-        figures |= {f"learn_{count}_of_{name}_us": round(us, 1) for name, us in learnt.items()}
+    for what, work in (("lookup", _lookups), ("learn", _learning)):
+        for count in COUNTS:
+            costs = await _in_turns(memories, partial(work, count=count))
+            figures |= {f"{what}_{count}_of_{size}_us": round(us, 1) for size, us in costs.items()}
     return figures
 
 
-async def _in_turns(memories: Sequence[Memory], work: Callable[[Memory], Awaitable[float]]) -> dict[str, float]:
-    seconds: dict[str, list[float]] = {memory.name: [] for memory in memories}
+async def _in_turns(memories: Sequence[Memory], work: Callable[[Memory], Awaitable[float]]) -> dict[int, float]:
+    seconds: dict[int, list[float]] = {memory.count: [] for memory in memories}
     for _ in range(TURNS):
         for memory in memories:
-            seconds[memory.name].append(await work(memory))
-    return {name: statistics.median(some) * 1e6 for name, some in seconds.items()}
+            seconds[memory.count].append(await work(memory))
+    return {count: statistics.median(some) * 1e6 for count, some in seconds.items()}
 
 
 async def _lookups(memory: Memory, count: int) -> float:
-    """Seconds for one, of many in a row."""
-    reader = SqliteReader(kept_connection(open_database(memory.path)))
+    """On a connection that has answered others before."""
+    reader = open_reader(memory.path)
     known, now = KnownRecipients(reader), time.time()
-    messages = [_recipients(memory, count) for _ in range(QUESTIONS)]
-    for marks in messages:  # what is asked once is in the cache; each store has the same number of pages in it
+    messages = [_recipients(memory, count) for _ in range(2 * QUESTIONS)]
+    for marks in messages[QUESTIONS:]:
         await known.known(memory.identity, marks, now)
-    begun = time.perf_counter()
-    for marks in messages:
+    begun = time.process_time()
+    for marks in messages[:QUESTIONS]:
         await known.known(memory.identity, marks, now)
-    took = time.perf_counter() - begun
+    took = time.process_time() - begun
     await reader.close()
     return took / QUESTIONS
 
 
 async def _learning(memory: Memory, count: int) -> float:
-    """The same for what is learnt, with its share of a commit that reaches the disk."""
-    transactions = SqliteTransactions(kept_connection(open_database(memory.path, busy_timeout_s=0)))
+    """With its share of a commit that many messages have together."""
+    transactions = open_transactions(memory.path)
     book, now = RecipientBook(transactions), time.time()
     messages = [_recipients(memory, count) for _ in range(COMMITTED)]
-    begun = time.perf_counter()
+    begun = time.process_time()
     await transactions.commit([partial(book.learn, memory.identity, marks, now) for marks in messages])
-    took = time.perf_counter() - begun
+    took = time.process_time() - begun
     transactions.close()
     return took / COMMITTED
 
 
 def _recipients(memory: Memory, count: int) -> list[int]:
     """Half of them known, or the one that there is."""
-    known = random.choices(memory.marks, k=(count + 1) // 2)
+    known = random.choices(memory.marks, k=(count + 1) // 2)  # noqa: S311 - which ones does not matter
     return known + [random.getrandbits(64) - 2**63 for _ in range(count // 2)]
 
 
 # A process
 
 
-def _process(policy: Policy) -> dict[str, float]:
-    """One message of each identity to a recipient that it knows; what the process needs afterwards."""
-    credentials = _befriended(policy)
+def _in_a_process(policy: Policy, counts: Sequence[int], rows: int) -> dict[str, float]:
+    """Decisions for identities of all sizes, then one of each of the others."""
+    (policy.database.parent / "policy.toml").write_text(_NO_LIMITS)
+    begun = time.perf_counter()
+    credentials = _furnish(policy, counts, rows)
+    figures: dict[str, float] = {"filled_s": round(time.perf_counter() - begun, 1), "rows": rows + sum(counts)}
+    figures["file_mb"] = round(policy.database.stat().st_size / MB, 1)
     policy.start()
     try:
-        figures = {"memory_at_start_mb": round(policy.memory_mib() * 1.048576, 1)}
-        milliseconds = sorted(_messages(policy, credentials))
-        figures["message_p50_ms"] = round(milliseconds[len(milliseconds) // 2], 2)
-        figures["message_p99_ms"] = round(milliseconds[len(milliseconds) * 99 // 100], 2)
-        figures["memory_mb"] = round(policy.memory_mib() * 1.048576, 1)
-        return figures
+        return figures | asyncio.run(_decisions(policy, credentials, counts))
     finally:
         policy.stop()
 
 
-def _befriended(policy: Policy) -> list[tuple[int, int]]:
-    """The credentials, each with its identity; everybody has a friend."""
-    connection = sqlite3.connect(policy.database, isolation_level=None)
-    found = connection.execute("SELECT id, identity_id FROM credential WHERE kind = 'secret' ORDER BY id").fetchall()
-    marks, day = Marks(policy.key), int(time.time() // DAY_S)
-    friends = [(identity, marks.recipient(_friend(identity)), day) for _, identity in found]
+def _furnish(policy: Policy, counts: Sequence[int], rows: int) -> list[int]:
+    """The first identities know as many as `counts` says, and friends; the others share `rows`. All credentials."""
+    connection = kept_connection(open_database(policy.database))
+    marks, today = Marks(policy.key), day_of(time.time())
     connection.execute("BEGIN IMMEDIATE")
-    connection.executemany("INSERT OR IGNORE INTO known_recipient VALUES (?, ?, ?)", friends)
+    connection.execute("UPDATE network SET days = 30")
+    friends = [(policy.first + sender, marks.recipient(_friend(number)), today - 1)
+               for sender in range(IDENTITIES) for number in (range(1000) if sender < len(counts) else range(2))]  # fmt: skip
+    connection.executemany("INSERT INTO known_recipient VALUES (?, ?, ?)", friends)
     connection.execute("COMMIT")
+    for sender, count in enumerate(counts):
+        _fill(connection, policy.first + sender, 1, count)
+    _fill(connection, policy.first + len(counts), IDENTITIES - len(counts), rows)
+    found = connection.execute("SELECT id FROM credential WHERE kind = 'secret' ORDER BY identity_id").fetchall()
     connection.close()
-    return found
+    return [credential for (credential,) in found][-IDENTITIES:]
 
 
-def _messages(policy: Policy, credentials: Sequence[tuple[int, int]]) -> list[float]:
-    connection = HTTPConnection("127.0.0.1", policy.port, timeout=10)
-    heads = {"Authorization": f"Bearer {policy.token}", "Content-Type": "application/json"}
-    took = []
-    for (credential, identity), device in zip(credentials, policy.devices, strict=True):
-        body = json.dumps(_facts(credential, identity, device.home))
-        begun = time.perf_counter()
-        connection.request("POST", "/v1/message", body, heads)
-        answer = json.loads(connection.getresponse().read())
-        took.append((time.perf_counter() - begun) * 1000)
-        if answer.get("action") != "accept":
+async def _decisions(policy: Policy, credentials: Sequence[int], counts: Sequence[int]) -> dict[str, float]:
+    (connection,) = await connected(policy.port, 1)
+    at_start = policy.memory_mib() * 1.048576
+    milliseconds: dict[int, list[float]] = {count: [] for count in counts}
+    for turn in range(TURNS + 1):
+        for sender, count in enumerate(counts):
+            took = await _ask(
+                policy, connection, (_message(policy, credentials, sender, 1000) for _ in range(DECISIONS))
+            )
+            if turn:  # the first one is to warm up
+                milliseconds[count].append(took * 1000)
+    others = range(len(counts), IDENTITIES)
+    await _ask(policy, connection, (_message(policy, credentials, sender, 2) for sender in others))
+    connection.close()
+    medians = {count: statistics.median(some) for count, some in milliseconds.items()}
+    figures = {f"decision_of_{count}_ms": round(ms, 3) for count, ms in medians.items()}
+    figures["decision_ratio"] = round(medians[counts[-1]] / medians[counts[0]], 2)
+    return figures | {"memory_at_start_mb": round(at_start, 1), "memory_mb": round(policy.memory_mib() * 1.048576, 1)}
+
+
+async def _ask(policy: Policy, connection: Connection, messages: Iterator[bytes]) -> float:
+    """Seconds of the process's processor for each, with its share of the reports."""
+    begun, asked, relayed = _processor_s(policy), 0, list[str]()
+    for message in messages:
+        answer = json.loads(await connection.ask(message))
+        if answer["action"] != "accept":
             raise BenchError(f"policy did not accept a message: {answer}")
-    return took
+        relayed.append(answer["reservation"])
+        asked += 1
+        if len(relayed) == REPORTED_TOGETHER:
+            reports = [{"reservation": one, "outcome": "relayed", "queue_id": "4Q8kXz0Zg"} for one in relayed]
+            await connection.tell(policy.request("/v1/outcomes", {"outcomes": reports}))
+            relayed.clear()
+    return (_processor_s(policy) - begun) / asked
 
 
-def _facts(credential: int, identity: int, address: str) -> dict[str, object]:
-    return {
-        "submission": os.urandom(8).hex(),
-        "session": os.urandom(6).hex(),
+def _processor_s(policy: Policy) -> float:
+    """Of all its threads, in seconds; proc(5), schedstat has nanoseconds."""
+    threads = (PROC / str(policy.process_id) / "task").iterdir()
+    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e9
+
+
+def _message(policy: Policy, credentials: Sequence[int], sender: int, friends: int) -> bytes:
+    author = f"user{policy.first + sender}@example.org"
+    facts = {
+        "submission": secrets.token_hex(8),
+        "session": secrets.token_hex(6),
         "listener": "submission",
-        "client_address": address,
-        "client_name": "bench",
-        "credential": credential,
-        "reverse_path": f"user{identity}@example.org",
-        "recipients": [_friend(identity)],
-        "authors": [f"user{identity}@example.org"],
+        "client_address": policy.devices[sender].home,
+        "client_name": "laptop.example",
+        "credential": credentials[sender],
+        "reverse_path": author,
+        "recipients": [_friend(number) for number in random.sample(range(friends), 2)],
+        "authors": [author],
         "senders": [],
         "names": [],
         "message_bytes": 4096,
     }
+    return policy.request("/v1/message", facts)
 
 
-def _friend(identity: int) -> str:
-    return f"friend{identity}@example.net"
-
-
-def _first_identity(database: Path) -> int:
-    connection = sqlite3.connect(database)
-    (first,) = connection.execute("SELECT min(identity_id) FROM credential WHERE kind = 'secret'").fetchone()
-    connection.close()
-    return int(first)
+def _friend(number: int) -> str:
+    return f"friend{number}@example.net"
 
 
 if __name__ == "__main__":

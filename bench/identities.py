@@ -1,6 +1,7 @@
 """A store with many identities, made in seconds, and a real policy process on it."""
 
 import base64
+import copy
 import json
 import secrets
 import sqlite3
@@ -52,9 +53,26 @@ class Policy:
         self.database = folder / "state" / "sallyport.db"
         self.devices = [Device(new_login(), new_secret(), _address(number)) for number in range(identities)]
         self.migrated = [f"old{number}@example.org" for number in range(migrated)]
+        self.first = 0  # number of the first one: userN
         self._fill()
         self.token = (folder / "gateway.token").read_text().strip()
-        self._process = Process([sys.executable, "-m", "policy"], self._environment, folder / "policy.log")
+        self._process = self._new_process()
+
+    def set(self, name: str, value: str) -> None:
+        """Another setting, before the start."""
+        self._environment = self._environment | {name: value}
+        self._process = self._new_process()
+
+    def another(self) -> "Policy":
+        """A second process on the same store."""
+        twin = copy.copy(self)
+        twin.port = free_port()
+        twin.set("POLICY_PORT", str(twin.port))
+        return twin
+
+    def _new_process(self) -> Process:
+        log = self._folder / f"policy-{self.port}.log"
+        return Process([sys.executable, "-m", "policy"], self._environment, log)
 
     def start(self) -> float:
         """Until it is ready; how many seconds that took."""
@@ -62,17 +80,21 @@ class Policy:
         self._process.start()
         while not self._is_ready():
             if time.perf_counter() - begun > _START_LIMIT_S:
-                raise BenchError(f"policy does not start, see {self._folder / 'policy.log'}")
+                raise BenchError(f"policy does not start, see the logs in {self._folder}")
             time.sleep(0.01)
         return time.perf_counter() - begun
 
     def stop(self) -> None:
         self._process.stop()
 
+    @property
+    def process_id(self) -> int:
+        assert self._process.running  # noqa: S101 - for the type alone
+        return self._process.running.pid
+
     def memory_mib(self) -> float:
         """Resident, with what it shares with nobody and with others."""
-        assert self._process.running  # noqa: S101 - for the type alone
-        return parse_kib((PROC / str(self._process.running.pid) / "status").read_text())["VmRSS"] / 1024
+        return parse_kib((PROC / str(self.process_id) / "status").read_text())["VmRSS"] / 1024
 
     def question(self, login: str, secret: str, address: str) -> bytes:
         """An HTTP request: PLAIN of this login from this address."""
@@ -85,9 +107,13 @@ class Policy:
             "mechanism": "PLAIN",
             "responses": [response],
         }
-        body = json.dumps(facts).encode()
+        return self.request("/v1/login", facts)
+
+    def request(self, path: str, asked: object) -> bytes:
+        """An HTTP request with a question of the gateway's."""
+        body = json.dumps(asked).encode()
         head = (
-            f"POST /v1/login HTTP/1.1\r\nHost: policy\r\nAuthorization: Bearer {self.token}\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: policy\r\nAuthorization: Bearer {self.token}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
@@ -108,6 +134,7 @@ class Policy:
         connection.execute("BEGIN IMMEDIATE")
         count = len(self.devices)
         first = connection.execute("SELECT max(id) + 1 FROM identity").fetchall()[0][0]
+        self.first = first
         numbers = range(first, first + count)
         _insert(connection, "identity (id, name, created_at)", [(n, f"user{n}", now) for n in numbers])
         _insert(connection, "address (address, identity_id)", [(f"user{n}@example.org", n) for n in numbers])

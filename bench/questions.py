@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from bench.errors import BenchError
 
 _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
-_OUTCOME = re.compile(rb'"outcome":"(\w+)"')
+_NO_CONTENT = b"HTTP/1.1 204"
+_OUTCOME = re.compile(rb'"(?:outcome|action)":"(\w+)"')
 
 
 @dataclass(slots=True)
@@ -53,9 +54,14 @@ class Connection(asyncio.Protocol):
         self._received += data
         head, blank, body = self._received.partition(b"\r\n\r\n")
         length = _LENGTH.search(head)
-        if blank and length and len(body) >= int(length[1]) and self._waiting and not self._waiting.done():
+        is_whole = head.startswith(_NO_CONTENT) or (length and len(body) >= int(length[1]))
+        if blank and is_whole and self._waiting and not self._waiting.done():
             self._received = b""
             self._waiting.set_result(body)
+
+    async def tell(self, report: bytes) -> None:
+        """What is answered without a body."""
+        await self.ask(report)
 
     async def ask(self, question: bytes) -> bytes:
         if self._transport is None:

@@ -17,6 +17,7 @@ from policy.app import App, Tokens
 from policy.assembly import Parts, assemble
 from policy.brain import Brain
 from policy.bridges.opened import open_bridges
+from policy.budgets.location import remote_budgets
 from policy.delegation.listening import bind_all
 from policy.fronts import Wanted
 from policy.geo.opened import Watch, open_atlas
@@ -108,6 +109,7 @@ def _brain(settings: Settings, dovecot_token: str) -> Brain:
             beside=(Watch(atlas), in_force),
             fronts=_fronts(settings),
             submissions_kept_s=settings.submissions_kept_days * DAY_S,
+            counts=remote_budgets(settings),
         )
     )
     return brain

@@ -7,7 +7,7 @@
 The same gate is asked again at the login and for each message (passage_of), with the identity's own exemptions alone.
 """
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -16,12 +16,14 @@ from policy.contract import ConnectFacts, ConnectOutcome, ConnectVerdict
 from policy.engine.country_gate import Passage, passage
 from policy.engine.guessing import Walls
 from policy.engine.rulebook import Exemption, Rulebook, Treatment
-from policy.engine.sources import NOWHERE, Network, is_within
+from policy.engine.sources import NOWHERE, Network, Origin, is_within
 from policy.geo.atlas import Atlas
 from policy.store.exemptions import Exempt
 from policy.store.visited import Visited
 
 _KEPT_S = 10.0  # how long the gateway may keep a verdict: so late a new policy, wall or exemption is heard
+
+_MENTIONED, _MENTIONED_S = 1000, 600.0  # networks that were refused, and how long that need not be said again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Connects:
     exempt: Exempt
     visited: Visited
     counts: Counter[ConnectOutcome] = field(default_factory=Counter)
+    _mentioned: OrderedDict[tuple[str, str], float] = field(default_factory=OrderedDict)
 
     async def decide(self, facts: ConnectFacts, now: float) -> ConnectVerdict:
         """The verdict on a connection."""
@@ -53,7 +56,7 @@ class Connects:
     async def _outcome(self, facts: ConnectFacts, now: float) -> ConnectOutcome:
         origin = self.atlas.origin(facts.client_address)
         if await self._is_walled(facts.client_address, origin.network, now):
-            log.connect_refused(facts, origin.country, origin.asn, "its network is walled")
+            self._mention(facts, origin, "its network is walled", now)
             return ConnectOutcome.LATER
         found = self._passage(facts.gate, facts.client_address, (), now)
         if found.treatment is Treatment.REFUSE:
@@ -61,8 +64,19 @@ class Connects:
             found = self._passage(facts.gate, facts.client_address, everybodys, now)
         if found.treatment is not Treatment.REFUSE:
             return ConnectOutcome.ACCEPTED
-        log.connect_refused(facts, origin.country, origin.asn, found.why)
+        self._mention(facts, origin, found.why, now)
         return ConnectOutcome.REFUSED
+
+    def _mention(self, facts: ConnectFacts, origin: Origin, why: str, now: float) -> None:
+        """In the log, for each network once in a while: strangers do not say how long that is."""
+        key = (facts.gate, origin.network)
+        if 0 <= now - self._mentioned.get(key, -_MENTIONED_S) < _MENTIONED_S:
+            return
+        self._mentioned[key] = now
+        self._mentioned.move_to_end(key)
+        if len(self._mentioned) > _MENTIONED:
+            self._mentioned.popitem(last=False)
+        log.connect_refused(facts, origin.country, origin.asn, why)
 
     def _passage(self, gate: str, client_address: str, exemptions: Iterable[Exemption], now: float) -> Passage:
         return passage(
@@ -70,7 +84,7 @@ class Connects:
             self.atlas.origin(client_address),
             exemptions,
             now,
-            is_vouched=is_within(client_address, self.unwalled),
+            is_vouched=bool(self.unwalled) and is_within(client_address, self.unwalled),
         )
 
     async def _is_walled(self, client_address: str, network: str, now: float) -> bool:

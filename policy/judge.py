@@ -14,7 +14,7 @@ from secrets import randbits
 
 from policy.connects import Connects
 from policy.contract import Action, MessageFacts, Outcome, Owned, Reason, RelayOutcome, canonical_address
-from policy.delegation.handed import LISTENER, Handed
+from policy.delegation.handed import Handed
 from policy.engine.budget import Sum, Take
 from policy.engine.charges import REFUSALS_KEPT
 from policy.engine.gates import Entrance, refusal_at_gates
@@ -101,7 +101,7 @@ class Judge:
             return await self.ledger.settle(_judge_nobody, reservation, now, write), ""
         whose = _whose(found, now)
         owned = await self.recall.directory.owned(found.identity_id)
-        profile = await self._profile(whose, facts, owned, 0, rulebook, now)
+        profile = await self._profile(whose, facts, owned, rulebook, now)
         asking = partial(judge, facts, profile, rulebook, now)
         return await self._settled(asking, facts, whose, profile, reservation, now), whose.identity
 
@@ -146,7 +146,8 @@ class Judge:
             standing=found.standing,
         )
         facts, rulebook = _facts_of(handed), self.rulebook()
-        profile = await self._profile(whose, facts, Owned(), handed.strangers, rulebook, now)
+        owned = await self.recall.directory.owned(found.id)
+        profile = await self._profile(whose, facts, owned, rulebook, now, handed)
         return facts, whose, profile, partial(judge, facts, profile, rulebook, now, Stage.DELEGATED)
 
     async def _settled(
@@ -172,14 +173,21 @@ class Judge:
     # Reading
 
     async def _profile(
-        self, whose: Whose, facts: MessageFacts, owned: Owned, strangers: int, rulebook: Rulebook, now: float
+        self,
+        whose: Whose,
+        facts: MessageFacts,
+        owned: Owned,
+        rulebook: Rulebook,
+        now: float,
+        handed: Handed | None = None,
     ) -> Profile:
+        strangers = handed.strangers if handed else 0
         addresses = [canonical_address(one) for one in facts.recipients[: len(facts.recipients) - strangers]]
         recipients = await self._recipients(whose.identity_id, addresses, strangers, now)
         is_new = any(one.is_new for one in recipients)
         usual, today = await self.recall.days.baseline(whose.identity_id, now) if is_new else (0.0, 0)
         signals = await self.recall.standings.signals(whose.identity_id, now) if whose.standing.step else ()
-        domain = canonical_address(facts.reverse_path).rpartition("@")[2] or min(owned.domains, default="")
+        domain = self._domain_of(owned)
         return Profile(
             identity=whose.identity,
             login=whose.login,
@@ -188,18 +196,25 @@ class Judge:
             active=whose.is_active,
             kind=whose.kind,
             recipients_per_message=rulebook.limits_of(whose.kind).recipients_per_message,
-            place=await self._place(whose, facts, rulebook, now),
+            place=await self._place(whose, facts, rulebook, now, vouches_first=handed is not None),
             recipients=recipients,
             standing=whose.standing,
             signals=signals,
             usual_new_per_day=usual,
             new_today=today,
-            domain=domain if domain in self.domains else "",
-            domain_users=await self.recall.directory.users_of(domain, now) if domain in self.domains else 1,
+            domain=domain,
+            domain_users=await self.recall.directory.users_of(domain, now) if domain else 1,
             traps=tuple(place for place, one in enumerate(addresses) if one in rulebook.trap_recipients),
         )
 
-    async def _place(self, whose: Whose, facts: MessageFacts, rulebook: Rulebook, now: float) -> Place:
+    def _domain_of(self, owned: Owned) -> str:
+        """The first of ours in which the identity has an address: no message can choose another one."""
+        with_address = {one.rpartition("@")[2] for one in owned.addresses}
+        return min((with_address | owned.domains) & self.domains, default="")
+
+    async def _place(
+        self, whose: Whose, facts: MessageFacts, rulebook: Rulebook, now: float, *, vouches_first: bool
+    ) -> Place:
         """Where the client is. At home nothing else needs to be known."""
         address = facts.client_address
         origin = self.connects.atlas.origin(address)
@@ -211,7 +226,7 @@ class Judge:
         is_suspect = passage.treatment is not Treatment.ACCEPT
         place = place_of(origin, areas, whose.network, rulebook, now, is_suspect=is_suspect)
         # In front of the gateway the login has settled this already (entrances.py).
-        is_first = facts.listener == LISTENER and not areas and not whose.network and not is_suspect
+        is_first = vouches_first and not areas and not whose.network and not is_suspect
         return replace(place, is_settled=True) if is_first else place
 
     async def _recipients(

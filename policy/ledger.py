@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from policy.budgets import Budgets
 from policy.budgets.driving import RemoteBudgets, run_here, run_there
-from policy.engine.budget import Take, Taken
+from policy.engine.budget import Charge, Take, Taken
 from policy.store.writer import Writer
 
 Decision = TypeVar("Decision")
@@ -21,7 +21,7 @@ Write = Callable[[Decision], None]  # runs in a writer's transaction
 class RemoteCounts(RemoteBudgets, Protocol):
     """All of the budgets, far away."""
 
-    async def peek(self, charges: Sequence[object], now: float) -> Taken: ...
+    async def peek(self, charges: Sequence[Charge], now: float) -> Taken: ...
     async def commit(self, reservation: str, now: float) -> bool: ...
     async def release(self, reservation: str, now: float) -> bool: ...
     async def close(self) -> None: ...

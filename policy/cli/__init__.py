@@ -58,6 +58,7 @@ from policy.cli import (
     traps,
 )
 from policy.cli.backup import backup, restore
+from policy.cli.bound import bound_of_policy
 from policy.cli.client_certificates import client_ca
 from policy.cli.dns import dns
 from policy.cli.doctor import doctor
@@ -103,6 +104,7 @@ app.command()(explain)
 app.command()(replay)
 app.command()(serve)
 app.command()(simulate)
+app.command(name="bound")(bound_of_policy)
 
 
 def main() -> None:

@@ -25,6 +25,9 @@ _STOP_WITHIN_S = 40.0  # the gateway drains for 30
 
 def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     relay: Annotated[str, typer.Option(help="The MTA that gets accepted messages, HOST:PORT.", show_default=False)],
+    hold_relay: Annotated[
+        str, typer.Option(help="A listener of it that puts all it gets on hold. Without one such mail is deferred.")
+    ] = "",
     data: Annotated[Path, typer.Option(help="Where identities, secrets and the certificate are kept.")] = Path(
         "sallyport-data"
     ),
@@ -68,6 +71,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         "GATEWAY_POLICY_URL": f"http://127.0.0.1:{policy_port}",
         "GATEWAY_POLICY_TOKEN_FILE": str(data / "gateway" / "policy.token"),
         "GATEWAY_RELAY": relay,
+        "GATEWAY_HOLD_RELAY": hold_relay,
         "GATEWAY_STATUS_PORT": str(status_port),
     }
     spool = data / "spool"

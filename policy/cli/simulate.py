@@ -13,7 +13,8 @@ from rich.table import Table
 
 from policy.cli.output import JSON
 from policy.cli.progress import progress
-from policy.rulebook import PolicyFileError, load
+from policy.engine.rulebook import Rulebook
+from policy.rulebook import PolicyFileError, load, shipped
 from policy.simulation import report
 from policy.simulation.backends import BackEnd, NoBackEnd
 from policy.simulation.plots import NoPlots, draw
@@ -51,11 +52,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Example: sallyport simulate --scenario A4 --seeds 20
     """
+    read_policy(policy)  # before any process is sent to read it
     plan = Plan(
         scenarios=_chosen(scenario),
         seeds=seeds,
         back_end=budgets,
-        policy=checked(policy),
+        policy=policy,
         is_interrupted=restart,
         jobs=jobs or os.cpu_count() or 1,
     )
@@ -80,14 +82,12 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         raise typer.Exit(1)
 
 
-def checked(policy: Path | None) -> Path | None:
-    """A policy file that can be read, before any process is sent to read it."""
-    if policy:
-        try:
-            load(policy)
-        except PolicyFileError as error:
-            raise StoreError(str(error)) from None
-    return policy
+def read_policy(policy: Path | None) -> Rulebook:
+    """The policy of a file, or the shipped one."""
+    try:
+        return load(policy) if policy else shipped()
+    except PolicyFileError as error:
+        raise StoreError(str(error)) from None
 
 
 def _chosen(names: list[str] | None) -> tuple[Scenario, ...]:

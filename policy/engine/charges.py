@@ -44,8 +44,9 @@ def message_charges(
     number, new = len(accepted), new_marks(accepted)
     yield from _sum("recipients", f"recipients:{who}", number, limits.recipients, rulebook)
     yield from _sum("bytes", f"bytes:{who}", message_bytes, limits.message_bytes, rulebook)
-    of_credential = f"credential:{profile.credential}"
-    yield from _sum("credential-recipients", of_credential, number, limits.credential_recipients, rulebook)
+    if profile.credential:
+        key = f"credential:{profile.credential}"
+        yield from _sum("credential-recipients", key, number, limits.credential_recipients, rulebook)
     if profile.domain:
         most = _domain_window(profile, rulebook)
         yield from _sum("domain-recipients", f"domain:{profile.domain}", number, most, rulebook)

@@ -40,7 +40,7 @@ class Profile:
 
     identity: str
     login: str
-    credential: int
+    credential: int  # 0 where it is none of ours
     owned: Owned
     active: bool
     kind: str  # person, app, newsletter, ...: which limits of the policy hold
@@ -51,6 +51,6 @@ class Profile:
     signals: tuple[Signal, ...] = ()  # of the last day, none that was taken back
     usual_new_per_day: float = 0.0  # new recipients a day, mean of the last thirty days before today
     new_today: int = 0  # and of today, until now
-    domain: str = ""  # whose budget is charged, too: that of the reverse-path, or of the identity's first address
+    domain: str = ""  # whose budget is charged, too: one of the identity's own, whatever the message says
     domain_users: int = 1
     traps: tuple[int, ...] = ()  # places of recipients that only harvesters have

@@ -103,7 +103,7 @@ class Atlas:
             is_mobile=self._kinds.is_mobile(asn),
             pool=pool,
         )
-        return origin, address.is_global
+        return origin, country != UNKNOWN_COUNTRY or address.is_global  # the second is slow
 
 
 def _parsed(given: str) -> Address | None:

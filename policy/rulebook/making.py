@@ -84,8 +84,8 @@ def _limits_of(profile: model.Profile) -> Limits:
 
 
 def _sources_of(sources: model.Sources) -> Sources:
-    pools = sorted((name, network) for name, networks in sources.pools.items() for network in networks)
-    return Sources(**_fields(sources) | {"pools": tuple(pools)})
+    pools = [(name, network) for name, networks in sources.pools.items() for network in networks]
+    return Sources(**_fields(sources) | {"pools": tuple(sorted(pools, key=str))})
 
 
 def _profile(limits: Limits) -> Tables:

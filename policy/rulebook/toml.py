@@ -22,6 +22,8 @@ def value(given: object) -> str:
         return given.isoformat()
     if isinstance(given, list):
         return f"[{', '.join(value(one) for one in given)}]"
+    if isinstance(given, dict):
+        return f"{{{', '.join(f'{_key(key)} = {value(one)}' for key, one in given.items())}}}"
     if isinstance(given, str):
         return json.dumps(given, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(given)

@@ -24,6 +24,7 @@ MOST = 1_000_000_000  # of a limit
 MOST_DIFFERENT = 100_000  # members of one set
 MOST_BYTES = 10**15
 LONGEST_S = 31 * 86400.0  # of a window: nothing older is kept
+_ENDLESS = 253_370_764_800.0  # 9999-01-01
 _SHOWN = 60
 LAST_ASN = 2**32 - 1  # RFC 6793; 0 is nobody's, RFC 7607
 
@@ -122,11 +123,14 @@ def asn(given: object) -> int:
 
 def end_of(given: object) -> float:
     """The end of a day (UTC), or a moment; seconds since the epoch."""
+    until = _ENDLESS
     if isinstance(given, datetime):
-        return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
-    if isinstance(given, date) and given < date.max:
-        return datetime.combine(given + timedelta(days=1), time(), UTC).timestamp()
-    raise WordError(given, "is no date; write the last day, such as 2027-01-14, without quotes")
+        until = (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+    elif isinstance(given, date):
+        until = datetime.combine(given, time(), UTC).timestamp() + _SPANS["day"]
+    if not 0 <= until < _ENDLESS:
+        raise WordError(given, "is no date; write the last day, such as 2027-01-14, without quotes")
+    return until
 
 
 def spell_end(until: float) -> date | datetime:

@@ -6,7 +6,7 @@ to the brim, again and again. The best ones are changed at random and tried agai
 times. What it finds is reached with certainty; that there is nothing worse, only the arithmetic of bounds.py can say.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from random import Random
@@ -15,7 +15,7 @@ from policy.budgets.memory import MemoryBudgets
 from policy.contract import canonical_address
 from policy.engine.guessing import Walls
 from policy.engine.places import DAY_S
-from policy.engine.rulebook import Rulebook, Windows
+from policy.engine.rulebook import Limits, Rulebook, Windows
 from policy.marks import Marks
 from policy.simulation.atlas import Atlas, Network
 from policy.simulation.bounds import From, Whom
@@ -32,6 +32,7 @@ _NETWORKS = 6  # that a thief has
 _MOVES = 24  # of a campaign that is made at random
 _WAITS = (0.0, 1.0, 60.0, 600.0, 1800.0, 3600.0, 2 * 3600.0, 6 * 3600.0)
 _SIZES = (0, 1, 2, 3, 5, 9, 10, 11, 25, 40, 50, 100)
+_MOVES_INFORMED = 60
 _KEPT = 4  # campaigns of which the next ones are made
 
 
@@ -69,13 +70,13 @@ class Found:
     tried: int
 
 
-def search(rulebook: Rulebook, aim: Aim, seed: int, tries: int) -> Found:
-    """Begin with what the policy suggests, then change what was best."""
+def search(rulebook: Rulebook, aim: Aim, seed: int, tries: int, enough: int | None = None) -> Found:
+    """Begin with what the policy suggests, then change what was best; no longer than until `enough` are reached."""
     random = Random(f"{seed} {aim}")  # noqa: S311 - a search that can be repeated
     best: list[tuple[int, Campaign]] = []
     tried = 0
     for campaign in chain(informed(rulebook, aim), _changed(best, random)):
-        if tried >= tries:
+        if tried >= tries or (best and enough is not None and best[0][0] >= enough):
             break
         tried += 1
         best.append((reached(rulebook, aim, campaign), campaign))
@@ -101,7 +102,7 @@ def _networks(scene: Scene, who: Person, start: From) -> list[Network]:
     """Of two countries and three ASNs where they are strange: more of them are a signal by themselves."""
     if start is From.OWN:
         return [who.networks[0]] * _NETWORKS
-    return [scene.atlas.network("SE" if one % 2 else "NO", 64500 + one % 3) for one in range(_NETWORKS)]
+    return [scene.atlas.network("SE" if one % 3 else "NO", 64500 + one % 3) for one in range(_NETWORKS)]
 
 
 def _play(scene: Scene, who: Person, networks: Sequence[Network], aim: Aim, campaign: Campaign) -> Actor:
@@ -134,34 +135,41 @@ def _over_and_over(contacts: Sequence[str]) -> Iterator[str]:
 def informed(rulebook: Rulebook, aim: Aim) -> Iterator[Campaign]:
     """Each set of windows filled as soon as it has room, in one message or in many, with new recipients and known."""
     limits = rulebook.limits_of(aim.kind)
-    for windows in (
-        limits.probation_new_recipients,
-        limits.new_recipients,
-        limits.probation_recipients,
-        limits.recipients,
+    always = (*limits.recipients, *limits.credential_recipients)
+    strange = limits.probation_recipients if aim.start is From.STRANGE else ()
+    strange_new = limits.probation_new_recipients if aim.start is From.STRANGE else ()
+    for windows, is_new in (
+        ((*always, *strange, *limits.new_recipients, *strange_new), True),
+        ((*always, *strange), False),
+        (limits.new_recipients, True),
+        (always, False),
     ):
         for is_one_message in (True, False):
-            for is_new in (True, False):
-                for network in (0, 1):
-                    moves = _filling(windows, is_new=is_new, is_one_message=is_one_message, network=network)
-                    yield tuple(moves)
+            for step in (0, 1):
+                yield _filling(windows, limits, is_new=is_new, is_one_message=is_one_message, step=step)
 
 
-def _filling(windows: Windows, *, is_new: bool, is_one_message: bool, network: int) -> Iterable[Move]:
-    """The shortest window's limit as often as its seconds come round, for two of the longest. `network` is a step."""
+def _filling(windows: Windows, limits: Limits, *, is_new: bool, is_one_message: bool, step: int) -> Campaign:
+    """As many as there is room for, whenever there is, for twice the longest window. From the next network each time
+    where `step` is 1."""
     if not windows:
-        return
-    shortest, longest = min(windows, key=_length), max(windows, key=_length)
-    times = min(_MOVES, max(2, round(2 * longest.seconds / shortest.seconds)))
-    for number in range(times):
-        size = shortest.limit
-        wait_s = shortest.seconds if number else 0.0
-        yield Move(wait_s, number * network, size * is_new, size * (not is_new), is_one_message)
+        return ()
+    shortest, longest = min(window.seconds for window in windows), max(window.seconds for window in windows)
+    moves, sent, now, last = list[Move](), list[tuple[float, int]](), 0.0, 0.0
+    while now < 2 * longest and len(moves) < _MOVES_INFORMED:
+        if room := min(window.limit - _lately(sent, now, window.seconds) for window in windows):
+            sent.append((now, room))
+            for first in range(0, room, limits.recipients_per_message):
+                size = min(limits.recipients_per_message, room - first)
+                network = step * len(moves)
+                moves.append(Move(now - last, network, size * is_new, size * (not is_new), is_one_message))
+                last = now
+        now += shortest
+    return tuple(moves)
 
 
-def _length(window: object) -> float:
-    seconds: float = getattr(window, "seconds")
-    return seconds
+def _lately(sent: Sequence[tuple[float, int]], now: float, seconds: float) -> int:
+    return sum(number for at, number in sent if at > now - seconds)
 
 
 def _changed(best: Sequence[tuple[int, Campaign]], random: Random) -> Iterator[Campaign]:

@@ -24,6 +24,7 @@ _DELETED_AT_ONCE = 3  # more than one comes in
 _PAGE = 1000
 _NAME_LIMIT = 255  # what a client may choose is cut to the longest that is a name
 _MARK = Struct(">q")
+_JSON = json.JSONEncoder(separators=(",", ":")).encode
 
 _INSERT = prepared(  # an id that comes twice stays what it was
     "INSERT INTO submission (id, at, session, identity, login, listener, client_address, client_name, reverse_path, "
@@ -166,7 +167,7 @@ def unpacked(marks: bytes | None) -> tuple[int, ...]:
 def evidence_of(decision: Decision, profile: Profile | None) -> str:
     """JSON: what `sallyport explain` prints."""
     place = profile.place if profile else None
-    return json.dumps(
+    return _JSON(
         {
             "rule": decision.rule,
             "facts": decision.facts,
@@ -185,8 +186,7 @@ def evidence_of(decision: Decision, profile: Profile | None) -> str:
             ]
             if place
             else None,
-        },
-        separators=(",", ":"),
+        }
     )
 
 

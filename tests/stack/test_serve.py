@@ -87,6 +87,14 @@ def test_when_one_part_ends_so_does_the_command(serve: Serve) -> None:
     assert not answers(serve.submission_port)
 
 
+def test_a_wrong_listener_for_held_mail_is_told(tmp_path: Path) -> None:
+    """The option reaches the gateway, which looks at it before anything runs."""
+    one = Serve(tmp_path, "127.0.0.1:25")
+    one.process.command += ["--hold-relay", "nowhere"]
+    assert one.process.start().ended() == 2
+    assert one.process.text().startswith("gateway: GATEWAY_HOLD_RELAY: 'nowhere' will not do; it should match")
+
+
 def test_a_wrong_relay_is_told_before_anything_runs(tmp_path: Path) -> None:
     """One sentence that names the setting, exit code 2."""
     one = Serve(tmp_path, "nowhere")

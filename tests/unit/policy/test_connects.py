@@ -104,6 +104,22 @@ async def test_gates(reader: Reader, atlas: Atlas, address: str, gate: str, said
     assert asked.counts == {said: 1}
 
 
+async def test_a_flood_is_mentioned_once_in_ten_minutes(reader: Reader, atlas: Atlas) -> None:
+    """For each network; and what is kept of that is bounded."""
+    asked = connects(reader, atlas)
+    with capture_logs() as lines:
+        for number in range(20):
+            await outcome(asked, f"2.132.0.{number}", now=T + number)
+        assert len(lines) == 1
+        await outcome(asked, KAZAKH, "travel-no-such", now=T)
+        await outcome(asked, KAZAKH, now=T + 600)
+        assert len(lines) == 3
+        for number in range(1200):
+            await outcome(asked, f"2.133.{number >> 8}.{number & 255}")
+            await outcome(asked, f"2001:db8:{number:x}::1")
+    assert len(asked._mentioned) == 1000
+
+
 async def test_private_networks_of_the_administrator(reader: Reader, atlas: Atlas) -> None:
     asked = connects(reader, atlas, BOOK, "192.168.0.0/16", "2.132.0.0/16")
     assert await outcome(asked, "192.168.1.1") == "accepted"

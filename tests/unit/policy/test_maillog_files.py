@@ -10,13 +10,24 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.maillog.events import Delivered, Event, LoggedDelivery, LoggedMessage, Named, Queued, Received, Removed, Told
+from policy.maillog.events import (
+    Delivered,
+    Event,
+    LoggedDelivery,
+    LoggedMessage,
+    Named,
+    Queued,
+    Received,
+    Removed,
+    Told,
+)
 from policy.maillog.files import STANDARD_INPUT, Log, LogUnreadable, Reading
 from policy.maillog.joining import Joiner, join
 from policy.maillog.journal import read_document
@@ -41,7 +52,7 @@ def queue_ids(found: Iterable[Told]) -> list[str]:
 PACKERS: list[tuple[str, Callable[[bytes], bytes]]] = [
     ("plain", bytes),
     ("gzip", gzip.compress),
-    ("bzip2", bz2.compress),
+    ("bzip2", partial(bz2.compress, compresslevel=1)),
     ("xz", lzma.compress),
 ]
 
@@ -52,11 +63,11 @@ def test_packed_or_not(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     (tmp_path / "log").write_bytes(pack(LOG))
     log = Log([tmp_path / "log"], READING)
     assert queue_ids(log.told()) == ["4Xk9ZT0sKxz1qDp"]
-    assert (log.lines, log.unreadable, log.broken) == (12, 0, [])
+    assert (log.lines, log.unreadable, log.broken) == (13, 0, [])
     assert log.octets == log.octets_read == len(pack(LOG))
     assert span_of([tmp_path / "log"], READING) == (
-        pytest.approx(datetime(2026, 11, 6, 10, 14, 1, 120034, tzinfo=UTC).timestamp()),
-        pytest.approx(datetime(2026, 11, 6, 10, 14, 3, 460034, tzinfo=UTC).timestamp()),
+        datetime(2026, 11, 6, 10, 14, 1, 120034, tzinfo=UTC).timestamp(),
+        datetime(2026, 11, 6, 10, 14, 3, 460034, tzinfo=UTC).timestamp(),
     )
 
 
@@ -80,12 +91,11 @@ def test_several_files_are_read_in_the_order_of_time(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"".join(lines[1::2]))
     for order in (("a", "b"), ("b", "a")):
         log = Log([tmp_path / name for name in order], READING)
-        assert [line.at for line in log.read()] == sorted(line.at for line in Log([tmp_path / "a"], READING).read()) + [
-            line.at for line in Log([tmp_path / "b"], READING).read()
-        ] or log.lines == len(lines)
-        assert told(*(tmp_path / name for name in order)) == told(tmp_path / "a", tmp_path / "b")
-    (one,) = (one for one in told(tmp_path / "b", tmp_path / "a") if isinstance(one, LoggedMessage))
-    assert len(one.recipients) == 3
+        moments = [line.at for line in log.read()]
+        assert moments == sorted(moments)
+        assert log.lines == len(lines)
+        (one,) = (one for one in told(*(tmp_path / name for name in order)) if isinstance(one, LoggedMessage))
+        assert len(one.recipients) == 3
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -99,7 +109,9 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize("pack", [pack for _, pack in PACKERS[1:]], ids=[name for name, _ in PACKERS[1:]])
 def test_a_packed_file_that_breaks_off(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     """What was in it until then counts, and the other files are read."""
-    noise = b"".join(b"Nov  6 10:14:%02d mail postfix/smtpd[1]: %032x\n" % (n % 60, random.getrandbits(128)) for n in range(9999))
+    noise = b"".join(
+        b"Nov  6 10:14:%02d mail postfix/smtpd[1]: %032x\n" % (n % 60, random.getrandbits(128)) for n in range(9999)
+    )
     packed = pack(noise)
     (tmp_path / "broken").write_bytes(packed[: len(packed) // 2])
     (tmp_path / "whole").write_bytes(LOG)
@@ -124,7 +136,9 @@ def test_everything_is_closed(tmp_path: Path) -> None:
 def test_the_year_is_that_of_the_file(tmp_path: Path) -> None:
     """A log from December that was changed last in January, read in November: of a line that has no year."""
     path = tmp_path / "mail.log.1"
-    path.write_text("Dec 31 10:00:00 mail postfix/qmgr[1]: A: removed\nJan  2 10:00:00 mail postfix/qmgr[1]: A: removed\n")
+    path.write_text(
+        "Dec 31 10:00:00 mail postfix/qmgr[1]: A: removed\nJan  2 10:00:00 mail postfix/qmgr[1]: A: removed\n"
+    )
     changed = datetime(2025, 1, 3, tzinfo=UTC).timestamp()
     os.utime(path, (changed, changed))
     expected = [datetime(2024, 12, 31, 10, tzinfo=UTC).timestamp(), datetime(2025, 1, 2, 10, tzinfo=UTC).timestamp()]
@@ -168,7 +182,9 @@ class Letter:
             Named(5.0, name, f"{self.number}@x"),
             Queued(5.0, name, "a@b", 100, self.recipients),
         ]
-        found += [Delivered(5.0, name, f"r{place}@x", "", "mx", "2.0.0", "sent", "ok") for place in range(self.recipients)]
+        found += [
+            Delivered(5.0, name, f"r{place}@x", "", "mx", "2.0.0", "sent", "ok") for place in range(self.recipients)
+        ]
         return found + [Removed(5.0, name)] * self.is_removed
 
 
@@ -181,14 +197,16 @@ def interleaved(letters: list[list[Event]], order: random.Random) -> list[tuple[
 
 
 @given(
-    letters=st.lists(st.builds(Letter, st.integers(0, 10**5), st.integers(1, 5), st.booleans()), unique_by=lambda one: one.number),
+    letters=st.lists(
+        st.builds(Letter, st.integers(0, 10**5), st.integers(1, 5), st.booleans()), unique_by=lambda one: one.number
+    ),
     seed=st.integers(),
 )
 @settings(deadline=None)
 def test_the_order_of_sessions_does_not_matter(letters: list[Letter], seed: int) -> None:
     """Whatever lies between the lines of one message."""
     apart = [("mail", event) for letter in letters for event in letter.events()]
-    mixed = interleaved([letter.events() for letter in letters], random.Random(seed))
+    mixed = interleaved([letter.events() for letter in letters], random.Random(seed))  # noqa: S311 - no secret is made of it
 
     def by_name(events: list[tuple[str, Event]]) -> dict[str, Told]:
         found = [one for one in join(events) if isinstance(one, LoggedMessage)]

@@ -29,15 +29,50 @@ CASES = [
     ("RFC 3164", f"Nov  6 10:14:01 mail postfix/qmgr[1]: {TEXT}", moment(2026, 11, 6, 10, 14, 1), "postfix/qmgr"),
     ("postlogd", f"Nov 06 10:14:01 mail postfix/qmgr[1]: {TEXT}", moment(2026, 11, 6, 10, 14, 1), "postfix/qmgr"),
     ("with priority", f"<22>Nov  6 10:14:01 mail postfix/qmgr: {TEXT}", moment(2026, 11, 6, 10, 14, 1), "postfix/qmgr"),
-    ("parts of a second", f"Nov  6 10:14:01.123 mail postfix/qmgr[1]: {TEXT}", moment(2026, 11, 6, 10, 14, 1), "postfix/qmgr"),
-    ("not yet this year", f"Dec 31 23:59:59 mail postfix/qmgr[1]: {TEXT}", moment(2025, 12, 31, 23, 59, 59), "postfix/qmgr"),
+    (
+        "parts of a second",
+        f"Nov  6 10:14:01.123 mail postfix/qmgr[1]: {TEXT}",
+        moment(2026, 11, 6, 10, 14, 1),
+        "postfix/qmgr",
+    ),
+    (
+        "not yet this year",
+        f"Dec 31 23:59:59 mail postfix/qmgr[1]: {TEXT}",
+        moment(2025, 12, 31, 23, 59, 59),
+        "postfix/qmgr",
+    ),
     ("a leap day", f"Feb 29 00:00:00 mail postfix/qmgr[1]: {TEXT}", moment(2024, 2, 29), "postfix/qmgr"),
-    ("RFC 3339", f"2026-11-06T10:14:01.25+01:00 mail postfix/qmgr[1]: {TEXT}", moment(2026, 11, 6, 9, 14, 1) + 0.25, "postfix/qmgr"),
-    ("UTC", f"2026-11-06T10:14:01Z mail postfix-out/submission/smtpd[1]: {TEXT}", moment(2026, 11, 6, 10, 14, 1), "postfix-out/submission/smtpd"),
-    ("without a zone", f"2026-11-06 10:14:01 mail postfix/qmgr[1]: {TEXT}", moment(2026, 11, 6, 10, 14, 1), "postfix/qmgr"),
-    ("RFC 5424", f"<22>1 2026-11-06T10:14:01Z mail postfix/qmgr 1 - - {TEXT}", moment(2026, 11, 6, 10, 14, 1), "postfix/qmgr"),
-    ("with elements", f'<22>1 2026-11-06T10:14:01Z mail postfix/qmgr 1 - [a b="\\]"] {TEXT}', moment(2026, 11, 6, 10, 14, 1), "postfix/qmgr"),
-]  # fmt: skip
+    (
+        "RFC 3339",
+        f"2026-11-06T10:14:01.25+01:00 mail postfix/qmgr[1]: {TEXT}",
+        moment(2026, 11, 6, 9, 14, 1) + 0.25,
+        "postfix/qmgr",
+    ),
+    (
+        "UTC",
+        f"2026-11-06T10:14:01Z mail postfix-out/submission/smtpd[1]: {TEXT}",
+        moment(2026, 11, 6, 10, 14, 1),
+        "postfix-out/submission/smtpd",
+    ),
+    (
+        "without a zone",
+        f"2026-11-06 10:14:01 mail postfix/qmgr[1]: {TEXT}",
+        moment(2026, 11, 6, 10, 14, 1),
+        "postfix/qmgr",
+    ),
+    (
+        "RFC 5424",
+        f"<22>1 2026-11-06T10:14:01Z mail postfix/qmgr 1 - - {TEXT}",
+        moment(2026, 11, 6, 10, 14, 1),
+        "postfix/qmgr",
+    ),
+    (
+        "with elements",
+        f'<22>1 2026-11-06T10:14:01Z mail postfix/qmgr 1 - [a b="\\]"] {TEXT}',
+        moment(2026, 11, 6, 10, 14, 1),
+        "postfix/qmgr",
+    ),
+]
 
 
 @pytest.mark.parametrize(("line", "at", "program"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
@@ -112,7 +147,11 @@ def test_journal_export() -> None:
     octets = entry(
         __CURSOR="s=1", __REALTIME_TIMESTAMP=AT, _HOSTNAME="mail", SYSLOG_IDENTIFIER="postfix/qmgr", MESSAGE=TEXT
     ) + entry(
-        __REALTIME_TIMESTAMP=AT, _HOSTNAME="mail", OTHER=b"a\n\nb", SYSLOG_IDENTIFIER="postfix/smtp", MESSAGE=b"A: \xff\n"
+        __REALTIME_TIMESTAMP=AT,
+        _HOSTNAME="mail",
+        OTHER=b"a\n\nb",
+        SYSLOG_IDENTIFIER="postfix/smtp",
+        MESSAGE=b"A: \xff\n",
     )
     assert exported(octets) == [
         LogLine(1793960041.0, "mail", "postfix/qmgr", TEXT),

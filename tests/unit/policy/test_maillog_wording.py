@@ -10,8 +10,8 @@ from policy.maillog.events import (
     Delivered,
     Event,
     LoggedMessage,
-    LogLine,
     LoginFailed,
+    LogLine,
     Named,
     Queued,
     Received,
@@ -33,57 +33,137 @@ def event(daemon: str, text: str) -> Event | None:
 
 CASES: list[tuple[str, str, str, Event | None]] = [
     # what it shows, daemon, text, event
-    ("a port behind the address", "smtpd", "A1B2C3: client=h[192.0.2.1]:50312", Received(1.0, "A1B2C3", "h", "192.0.2.1")),
-    ("IPv6", "smtpd", "A1B2C3: client=unknown[2001:db8::1], sasl_method=PLAIN, sasl_username=ada",
-     Received(1.0, "A1B2C3", "unknown", "2001:db8::1", "PLAIN", "ada")),
-    ("the listener", "submission/smtpd", "A1B2C3: client=h[192.0.2.1]",
-     Received(1.0, "A1B2C3", "h", "192.0.2.1", listener="submission")),
-    ("a login with a comma", "smtpd", "A1B2C3: client=h[192.0.2.1], sasl_method=PLAIN, sasl_username=a, b, sasl_sender=x@y",
-     Received(1.0, "A1B2C3", "h", "192.0.2.1", "PLAIN", "a, b")),
-    ("given back by a filter", "smtpd", "A1B2C3: client=localhost[127.0.0.1], orig_queue_id=B2, orig_client=h[192.0.2.1]",
-     Received(1.0, "A1B2C3", "localhost", "127.0.0.1", original_queue_id="B2")),
+    (
+        "a port behind the address",
+        "smtpd",
+        "A1B2C3: client=h[192.0.2.1]:50312",
+        Received(1.0, "A1B2C3", "h", "192.0.2.1"),
+    ),
+    (
+        "IPv6",
+        "smtpd",
+        "A1B2C3: client=unknown[2001:db8::1], sasl_method=PLAIN, sasl_username=ada",
+        Received(1.0, "A1B2C3", "unknown", "2001:db8::1", "PLAIN", "ada"),
+    ),
+    (
+        "the listener",
+        "submission/smtpd",
+        "A1B2C3: client=h[192.0.2.1]",
+        Received(1.0, "A1B2C3", "h", "192.0.2.1", listener="submission"),
+    ),
+    (
+        "a login with a comma",
+        "smtpd",
+        "A1B2C3: client=h[192.0.2.1], sasl_method=PLAIN, sasl_username=a, b, sasl_sender=x@y",
+        Received(1.0, "A1B2C3", "h", "192.0.2.1", "PLAIN", "a, b"),
+    ),
+    (
+        "given back by a filter",
+        "smtpd",
+        "A1B2C3: client=localhost[127.0.0.1], orig_queue_id=B2, orig_client=h[192.0.2.1]",
+        Received(1.0, "A1B2C3", "localhost", "127.0.0.1", original_queue_id="B2"),
+    ),
     ("no queue yet", "smtpd", "NOQUEUE: client=h[192.0.2.1], sasl_method=PLAIN, sasl_username=ada", None),
     ("message-id", "cleanup", "A1B2C3: message-id=<a@b>", Named(1.0, "A1B2C3", "a@b")),
     ("null reverse-path", "qmgr", "A1B2C3: from=<>, size=10, nrcpt=1 (queue active)", Queued(1.0, "A1B2C3", "", 10, 1)),
-    ("an odd reverse-path", "qmgr", 'A1B2C3: from=<"a>, size=9"@b>, size=10, nrcpt=1 (queue active)',
-     Queued(1.0, "A1B2C3", '"a>, size=9"@b', 10, 1)),
+    (
+        "an odd reverse-path",
+        "qmgr",
+        'A1B2C3: from=<"a>, size=9"@b>, size=10, nrcpt=1 (queue active)',
+        Queued(1.0, "A1B2C3", '"a>, size=9"@b', 10, 1),
+    ),
     ("given up", "qmgr", "A1B2C3: from=<a@b>, status=expired, returned to sender", None),
     ("removed", "qmgr", "A1B2C3: removed", Removed(1.0, "A1B2C3")),
-    ("before 2.3", "smtp", "A1B2C3: to=<a@b>, relay=mx[192.0.2.9], delay=2, status=sent (250 ok)",
-     Delivered(1.0, "A1B2C3", "a@b", "", "mx[192.0.2.9]", "", "sent", "250 ok")),
-    ("an alias", "pipe", "A1B2C3: to=<a@b>, orig_to=<c@d>, relay=dovecot, delay=2, delays=1/0/0/1, dsn=2.0.0, status=sent (x)",
-     Delivered(1.0, "A1B2C3", "a@b", "c@d", "dovecot", "2.0.0", "sent", "x")),
-    ("soft bounces", "smtp", "A1B2C3: to=<a@b>, relay=none, delay=2, delays=1/0/0/1, dsn=5.1.1, status=SOFTBOUNCE (x (y))",
-     Delivered(1.0, "A1B2C3", "a@b", "", "none", "5.1.1", "softbounce", "x (y)")),
-    ("cut off within the reply", "smtp", "A1B2C3: to=<a@b>, relay=none, delay=2, dsn=5.1.1, status=bounced (host x sai",
-     Delivered(1.0, "A1B2C3", "a@b", "", "none", "5.1.1", "bounced", "host x sai")),
+    (
+        "before 2.3",
+        "smtp",
+        "A1B2C3: to=<a@b>, relay=mx[192.0.2.9], delay=2, status=sent (250 ok)",
+        Delivered(1.0, "A1B2C3", "a@b", "", "mx[192.0.2.9]", "", "sent", "250 ok"),
+    ),
+    (
+        "an alias",
+        "pipe",
+        "A1B2C3: to=<a@b>, orig_to=<c@d>, relay=dovecot, delay=2, delays=1/0/0/1, dsn=2.0.0, status=sent (x)",
+        Delivered(1.0, "A1B2C3", "a@b", "c@d", "dovecot", "2.0.0", "sent", "x"),
+    ),
+    (
+        "soft bounces",
+        "smtp",
+        "A1B2C3: to=<a@b>, relay=none, delay=2, delays=1/0/0/1, dsn=5.1.1, status=SOFTBOUNCE (x (y))",
+        Delivered(1.0, "A1B2C3", "a@b", "", "none", "5.1.1", "softbounce", "x (y)"),
+    ),
+    (
+        "cut off within the reply",
+        "smtp",
+        "A1B2C3: to=<a@b>, relay=none, delay=2, dsn=5.1.1, status=bounced (host x sai",
+        Delivered(1.0, "A1B2C3", "a@b", "", "none", "5.1.1", "bounced", "host x sai"),
+    ),
     ("cut off before the status", "smtp", "A1B2C3: to=<a@b>, relay=none, delay=2, dsn=5.1.1, stat", None),
-    ("an odd recipient", "smtp", 'A1B2C3: to=<"x>, relay=y"@b>, relay=none, delay=2, dsn=5.1.1, status=bounced (z)',
-     Delivered(1.0, "A1B2C3", '"x>, relay=y"@b', "", "none", "5.1.1", "bounced", "z")),
-    ("refused at RCPT", "smtpd",
-     "NOQUEUE: reject: RCPT from h[192.0.2.1]: 554 5.7.1 <x@y>: Relay access denied; from=<a@b> to=<x@y> proto=ESMTP helo=<c>",
-     Refused(1.0, "", False, "h", "192.0.2.1", "a@b", "x@y", "", "554 5.7.1 <x@y>: Relay access denied")),
-    ("refused with a login", "smtpd",
-     "A1B2C3: reject: RCPT from h[192.0.2.1]: 550 5.1.1 no; from=<a@b> to=<x@y> proto=ESMTPA helo=<c> sasl_username=<ada>",
-     Refused(1.0, "A1B2C3", False, "h", "192.0.2.1", "a@b", "x@y", "ada", "550 5.1.1 no")),
-    ("refused at its end", "smtpd", "A1B2C3: milter-reject: END-OF-MESSAGE from h[192.0.2.1]: 5.7.1 spam; from=<a@b> to=<x@y>",
-     Refused(1.0, "A1B2C3", True, "h", "192.0.2.1", "a@b", "x@y", "", "5.7.1 spam")),
-    ("refused for a header", "cleanup",
-     "A1B2C3: reject: header Subject: cheap from h[192.0.2.1]; from=<a@b> to=<x@y> proto=ESMTP helo=<c>: 5.7.1 no",
-     Refused(1.0, "A1B2C3", True, "h", "192.0.2.1", "a@b", "x@y", "", "")),
-    ("only warned", "smtpd", "NOQUEUE: reject_warning: RCPT from h[192.0.2.1]: 554 5.7.1 no; from=<a@b> to=<x@y>", None),
-    ("held", "cleanup", "A1B2C3: milter-hold: END-OF-MESSAGE from h[192.0.2.1]: milter triggers HOLD; from=<a@b> to=<x@y>", None),
-    ("a wrong password", "smtpd", "warning: h[192.0.2.1]: SASL LOGIN authentication failed: UGFzc3dvcmQ6",
-     LoginFailed(1.0, "h", "192.0.2.1", "LOGIN", "")),
-    ("whose it was", "smtpd", "warning: h[192.0.2.1]: SASL PLAIN authentication failed: (reason unavailable), sasl_username=ada",
-     LoginFailed(1.0, "h", "192.0.2.1", "PLAIN", "ada")),
-    ("nobody knows whose", "smtpd", "warning: h[192.0.2.1]: SASL LOGIN authentication failed: x, sasl_username=(unavailable)",
-     LoginFailed(1.0, "h", "192.0.2.1", "LOGIN", "")),
+    (
+        "an odd recipient",
+        "smtp",
+        'A1B2C3: to=<"x>, relay=y"@b>, relay=none, delay=2, dsn=5.1.1, status=bounced (z)',
+        Delivered(1.0, "A1B2C3", '"x>, relay=y"@b', "", "none", "5.1.1", "bounced", "z"),
+    ),
+    (
+        "refused at RCPT",
+        "smtpd",
+        "NOQUEUE: reject: RCPT from h[192.0.2.1]: 554 5.7.1 <x@y>: Relay access denied; from=<a@b> to=<x@y>",
+        Refused(1.0, "", False, "h", "192.0.2.1", "a@b", "x@y", "", "554 5.7.1 <x@y>: Relay access denied"),
+    ),
+    (
+        "refused with a login",
+        "smtpd",
+        "A1B2C3: reject: RCPT from h[192.0.2.1]: 550 5.1.1 no; from=<a@b> to=<x@y> helo=<c> sasl_username=<ada>",
+        Refused(1.0, "A1B2C3", False, "h", "192.0.2.1", "a@b", "x@y", "ada", "550 5.1.1 no"),
+    ),
+    (
+        "refused at its end",
+        "smtpd",
+        "A1B2C3: milter-reject: END-OF-MESSAGE from h[192.0.2.1]: 5.7.1 spam; from=<a@b> to=<x@y>",
+        Refused(1.0, "A1B2C3", True, "h", "192.0.2.1", "a@b", "x@y", "", "5.7.1 spam"),
+    ),
+    (
+        "refused for a header",
+        "cleanup",
+        "A1B2C3: reject: header Subject: cheap from h[192.0.2.1]; from=<a@b> to=<x@y> proto=ESMTP helo=<c>: 5.7.1 no",
+        Refused(1.0, "A1B2C3", True, "h", "192.0.2.1", "a@b", "x@y", "", ""),
+    ),
+    (
+        "only warned",
+        "smtpd",
+        "NOQUEUE: reject_warning: RCPT from h[192.0.2.1]: 554 5.7.1 no; from=<a@b> to=<x@y>",
+        None,
+    ),
+    (
+        "held",
+        "cleanup",
+        "A1B2C3: milter-hold: END-OF-MESSAGE from h[192.0.2.1]: milter triggers HOLD; from=<a@b> to=<x@y>",
+        None,
+    ),
+    (
+        "a wrong password",
+        "smtpd",
+        "warning: h[192.0.2.1]: SASL LOGIN authentication failed: UGFzc3dvcmQ6",
+        LoginFailed(1.0, "h", "192.0.2.1", "LOGIN", ""),
+    ),
+    (
+        "whose it was",
+        "smtpd",
+        "warning: h[192.0.2.1]: SASL PLAIN authentication failed: (reason unavailable), sasl_username=ada",
+        LoginFailed(1.0, "h", "192.0.2.1", "PLAIN", "ada"),
+    ),
+    (
+        "nobody knows whose",
+        "smtpd",
+        "warning: h[192.0.2.1]: SASL LOGIN authentication failed: x, sasl_username=(unavailable)",
+        LoginFailed(1.0, "h", "192.0.2.1", "LOGIN", ""),
+    ),
     ("another warning", "smtpd", "warning: hostname h does not resolve to address 192.0.2.1", None),
     ("connections", "smtpd", "connect from unknown[192.0.2.1]", None),
     ("another daemon", "anvil", "statistics: max connection rate 1/60s", None),
     ("of no form", "qmgr", "removed", None),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("daemon", "text", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
@@ -114,7 +194,15 @@ def test_a_line_that_came_again() -> None:
 
 def test_nothing_makes_a_search_long() -> None:
     """Recipients and host names are strangers' to choose; a line is 16 kB at most."""
-    for piece in (">, orig_to=<", ">, relay=", ", delay=1, ", "; from=<", " from x[1]: ", ", sasl_username=", "reject: "):
+    for piece in (
+        ">, orig_to=<",
+        ">, relay=",
+        ", delay=1, ",
+        "; from=<",
+        " from x[1]: ",
+        ", sasl_username=",
+        "reject: ",
+    ):
         for head in ("A1: to=<", "A1: reject: RCPT from h[1]: ", "A1: client=h[1]", "A1: reject: header x "):
             for daemon in ("smtp", "smtpd", "cleanup", "qmgr"):
                 event(daemon, head + piece * (16_000 // len(piece)))
@@ -157,9 +245,13 @@ def test_postfix_2_3() -> None:
 
 
 def test_postfix_2_11() -> None:
-    """A content filter gives the message back: what became of it is the second one's to say, and it is the same login's."""
+    """A content filter gives it back: what became of it is the second one's to say, and it is the same login's."""
     first, second = messages(told("2.11"))
-    assert (first.queue_id, first.sasl_method, outcomes(first)) == ("3h0Xj92kTrz1Y", "CRAM-MD5", {"name@tld.test": None})
+    assert (first.queue_id, first.sasl_method, outcomes(first)) == (
+        "3h0Xj92kTrz1Y",
+        "CRAM-MD5",
+        {"name@tld.test": None},
+    )
     assert (second.original_queue_id, second.sasl_username) == ("3h0Xj92kTrz1Y", "ada@example.org")
     assert outcomes(second) == {"name@tld.test": UNKNOWN}
 
@@ -182,7 +274,11 @@ def test_postfix_3_4() -> None:
     assert isinstance(refused, Refused)
     assert refused.is_whole
     assert isinstance(one, LoggedMessage)
-    assert (one.queue_id, one.listener, outcomes(one)) == ("4FQxz91Kk9z3hTt", "submission", {"bob@example.org": DELIVERED})
+    assert (one.queue_id, one.listener, outcomes(one)) == (
+        "4FQxz91Kk9z3hTt",
+        "submission",
+        {"bob@example.org": DELIVERED},
+    )
 
 
 def test_postfix_3_7() -> None:

@@ -226,8 +226,10 @@ BAD = [
     (
         "the same span twice",
         PERSON + 'recipients = ["5/hour", "9/60 minutes"]',
-        '2: profiles.person.recipients: ["5/hour", "9/60 minutes"] has two limits for the same span, hour; '
-        "write one of them",
+        (
+            '2: profiles.person.recipients: ["5/hour", "9/60 minutes"] has two limits for the same span, hour; '
+            "write one of them"
+        ),
     ),
     (
         "more in less",
@@ -276,8 +278,10 @@ BAD = [
     (
         "a profile that says little",
         "[profiles.sales]\nsessions = 3",
-        "1: profiles.sales: recipients-per-message is missing; a new profile says everything, "
-        'or like = "person" and what is different',
+        (
+            "1: profiles.sales: recipients-per-message is missing; a new profile says everything, "
+            'or like = "person" and what is different'
+        ),
     ),
     (
         "like nobody",
@@ -353,6 +357,11 @@ BAD = [
         "an end in quotes",
         '[[exemptions]]\nidentity = "ada"\nuntil = "2027-01-14"',
         f'3: exemptions[0].until: "2027-01-14" {NO_DATE}',
+    ),
+    (
+        "an end before all days",
+        '[[exemptions]]\nidentity = "ada"\nuntil = 0001-01-01T00:00:00+12:00',
+        f'3: exemptions[0].until: "0001-01-01 00:00:00+12:00" {NO_DATE}',
     ),
     (
         "an end of all days",

@@ -1,0 +1,169 @@
+"""How many messages a policy process decides, on the shipped policy, with identities that have a history.
+
+python -m bench.decisions                            10,000 identities with 100 known recipients each; about a minute
+python -m bench.decisions --valkey valkey://127.0.0.1:6379/0 --processes 4
+
+Devices hand messages in from their own networks, over connections that are kept, as the gateway asks: one to three
+recipients, 97 in 100 of them known. Each decision is on disk before it is answered; of the accepted ones the outcome
+is reported in batches, as the gateway does, and makes the new recipients known. Client and server share the machine.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.identities import Policy
+from bench.questions import Answers, Connection, connected
+from policy.marks import Marks
+from policy.store.database import kept_connection, open_database
+
+KNOWN_SHARE = 0.97  # of 20,000 messages in ten seconds: the server may reach 2,000 new recipients in an hour
+REPORTED_TOGETHER = 10
+TARGETS = {"decisions_per_s": (2000, ">="), "p99_ms": (5, "<=")}
+_RESERVATION = re.compile(rb'"reservation":"([^"]+)"')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--identities", type=int, default=10_000)
+    parser.add_argument("--known", type=int, default=100, help="recipients that each knows; default 100")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--connections", type=int, default=8, help="of each process; default 8")
+    parser.add_argument("--processes", type=int, default=1, help="policy processes on one database; default 1")
+    parser.add_argument("--valkey", default="", help="budgets there, in place of the database")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measure(Path(folder), options)
+    print(json.dumps(figures, indent=1))
+    for name, (limit, sign) in TARGETS.items():
+        is_met = figures[name] >= limit if sign == ">=" else figures[name] <= limit
+        print(f"{name:<16} {figures[name]:>10.2f}   {sign} {limit:<6} {'met' if is_met else 'NOT MET'}")
+
+
+def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    """All processes on one store at once."""
+    first = Policy(folder, options.identities)
+    if options.valkey:
+        first.set("POLICY_BUDGETS_URL", options.valkey)
+    credentials = _with_history(first, options.known)
+    policies = [first, *(first.another() for _ in range(options.processes - 1))]
+    try:
+        for policy in policies:
+            policy.start()
+        asyncio.run(_flat_out(policies, credentials, options.connections, 1.0, options.known))  # warm
+        answers = asyncio.run(_flat_out(policies, credentials, options.connections, options.seconds, options.known))
+        if refused := {what: count for what, count in answers.outcomes.items() if what != "accept"}:
+            print(f"note: not all messages were accepted: {refused}")
+        return {
+            "identities": options.identities,
+            "known": options.identities * options.known,
+            "processes": options.processes,
+            "decisions_per_s": round(len(answers.seconds) / answers.elapsed, 1),
+            "p50_ms": round(answers.at(0.5), 2),
+            "p99_ms": round(answers.at(0.99), 2),
+            "memory_mib": round(first.memory_mib(), 1),
+        }
+    finally:
+        for policy in policies:
+            policy.stop()
+
+
+def _with_history(policy: Policy, known: int) -> dict[int, int]:
+    """Each identity knows `known` recipients, and its network is home. The credential of each device's number."""
+    marks, today = Marks(policy.key), int(time.time() // 86400)
+    connection = kept_connection(open_database(policy.database))
+    rows = connection.execute(
+        "SELECT credential.id, identity.id, identity.name FROM credential"
+        " JOIN identity ON identity.id = credential.identity_id WHERE identity.name LIKE 'user%'"
+    ).fetchall()
+    everybody = [marks.recipient(_address(number)) for number in range(known)]
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("UPDATE network SET days = 30")
+    connection.executemany(
+        "INSERT INTO known_recipient (identity_id, mark, last_used_day) VALUES (?, ?, ?)",
+        ((identity, mark, today) for _, identity, _ in rows for mark in sorted(everybody)),
+    )
+    connection.execute("COMMIT")
+    connection.execute("ANALYZE")
+    connection.close()
+    first = min(identity for _, identity, _ in rows)
+    return {identity - first: credential for credential, identity, _ in rows}
+
+
+def _address(number: int) -> str:
+    return f"friend{number}@example.net"
+
+
+def _questions(policy: Policy, credentials: dict[int, int], known: int) -> Iterator[bytes]:
+    """One message after the other, by chance."""
+    chance = random.Random(secrets.token_hex(4))  # noqa: S311 - the choice of a sender
+    for number in iter(int, 1):
+        del number
+        sender = chance.randrange(len(policy.devices))
+        recipients = [
+            _address(chance.randrange(known))
+            if chance.random() < KNOWN_SHARE
+            else f"{secrets.token_hex(5)}@example.com"
+            for _ in range(chance.choice((1, 1, 1, 1, 2, 3)))
+        ]
+        facts = {
+            "submission": secrets.token_hex(8),
+            "session": secrets.token_hex(6),
+            "listener": "submission",
+            "client_address": policy.devices[sender].home,
+            "client_name": "laptop.example",
+            "credential": credentials[sender],
+            "reverse_path": f"user{sender + policy.first}@example.org",
+            "recipients": recipients,
+            "authors": [f"user{sender + policy.first}@example.org"],
+            "senders": [],
+            "names": ["Somebody"],
+            "message_bytes": chance.randrange(500, 20_000),
+        }
+        yield policy.request("/v1/message", facts)
+
+
+async def _flat_out(
+    policies: list[Policy], credentials: dict[int, int], connections: int, seconds: float, known: int
+) -> Answers:
+    answers, begun = Answers(), time.perf_counter()
+    pools = [(policy, await connected(policy.port, connections)) for policy in policies]
+    asking = [
+        _keep_asking(policy, one, _questions(policy, credentials, known), answers, begun + seconds)
+        for policy, pool in pools
+        for one in pool
+    ]
+    await asyncio.gather(*asking)
+    answers.elapsed = time.perf_counter() - begun
+    return answers
+
+
+async def _keep_asking(
+    policy: Policy, connection: Connection, questions: Iterator[bytes], answers: Answers, until: float
+) -> None:
+    """Each accepted message is relayed, and a report on some of them goes between two questions."""
+    relayed = list[str]()
+    for question in questions:
+        asked = time.perf_counter()
+        if asked > until:
+            break
+        body = await connection.ask(question)
+        answers.add(time.perf_counter() - asked, body)
+        if found := _RESERVATION.search(body):
+            relayed.append(found[1].decode())
+        if len(relayed) >= REPORTED_TOGETHER:
+            reports = [{"reservation": one, "outcome": "relayed", "queue_id": "4Q8kXz0Zg"} for one in relayed]
+            await connection.tell(policy.request("/v1/outcomes", {"outcomes": reports}))
+            relayed.clear()
+    connection.close()
+
+
+if __name__ == "__main__":
+    main()

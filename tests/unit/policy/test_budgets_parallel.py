@@ -1,0 +1,216 @@
+"""Budgets with many sessions and processes at once, and with processes that die: no overshoot, and nothing forgotten.
+
+What was answered is counted, whatever happens next; what was not answered may be.
+"""
+
+import asyncio
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+import valkey_server
+from budget_backends import require_valkey, valkey_budgets
+
+from policy.budgets import Budgets
+from policy.budgets.location import options_of
+from policy.budgets.stored import StoredBudgets
+from policy.budgets.valkey import ValkeyBudgets
+from policy.engine.budget import Distinct, Sum, Take, Window
+from policy.store.database import Location
+from policy.store.transactions import open_transactions
+
+ROOT = Path(__file__).parent.parent.parent.parent
+T = 1_000_000.0  # any moment
+WINDOW = Window(10, 60.0)
+
+
+def one_of(limit: int, cost: int = 1) -> Take:
+    """Two charges, so that a step between them would show."""
+    windows = (Window(limit, 60.0), Window(limit, 3600.0))
+    return Take((Sum("recipients", "recipients:ada", cost, windows), Sum("messages", "messages:ada", cost, windows)))
+
+
+def counted(budgets: Budgets) -> list[int]:
+    return [window for held in budgets.peek(one_of(1).charges, T).before for window in held]
+
+
+def in_own_session(database: Location, change: Callable[[StoredBudgets], int]) -> int:
+    """One transaction of another session, as another process would have it."""
+
+    async def commit() -> int:
+        transactions = open_transactions(database)
+        try:
+            (value,) = await transactions.commit([partial(change, StoredBudgets(transactions))])
+            return int(value)
+        finally:
+            transactions.close()
+
+    return asyncio.run(commit())
+
+
+def raced(database: Location, sessions: int, reserve: Callable[[StoredBudgets, int], int]) -> int:
+    """What all sessions together took, each of them in a transaction of its own and all at once."""
+    start = Barrier(sessions)
+
+    def race(number: int) -> int:
+        start.wait()
+        return in_own_session(database, lambda own: reserve(own, number))
+
+    with ThreadPoolExecutor(sessions) as racers:
+        return sum(racers.map(race, range(sessions)))
+
+
+def test_fifty_sessions_never_overshoot(database: Location) -> None:
+    """Fifty of them race for the last seven places: seven get one, whoever they are."""
+    assert in_own_session(database, lambda own: own.reserve("before", one_of(10, 3), T).fits)
+    assert raced(database, 50, lambda own, number: own.reserve(f"racer-{number}", one_of(10), T).fits) == 7
+    assert in_own_session(database, lambda own: counted(own) == [10] * 4)
+
+
+def test_sessions_of_different_cost_never_overshoot(database: Location) -> None:
+    """What was taken is the sum of those that were told yes, and it is within the limit."""
+
+    def reserve(own: StoredBudgets, number: int) -> int:
+        cost = number % 4 + 1
+        return cost if own.reserve(f"racer-{number}", one_of(20, cost), T).fits else 0
+
+    taken = raced(database, 50, reserve)
+    assert in_own_session(database, lambda own: counted(own) == [taken] * 4)
+    assert 17 <= taken <= 20  # the dearest is 4, so at most 3 places can stay empty
+
+
+async def test_fifty_clients_of_one_server_never_overshoot() -> None:
+    """The same over the network, with a connection for each."""
+    require_valkey()
+    valkey_server.server().order("FLUSHALL")
+    clients = [ValkeyBudgets(options_of(f"unix://{valkey_server.server().socket}")) for _ in range(50)]
+    assert (await clients[0].reserve("before", one_of(10, 3), T)).fits
+    answers = await asyncio.gather(
+        *[client.reserve(f"racer-{number}", one_of(10), T) for number, client in enumerate(clients)]
+    )
+    assert sum(answer.fits for answer in answers) == 7
+    assert (await clients[0].peek(one_of(1).charges, T)).before == ((10, 10), (10, 10))
+    for client in clients:
+        await client.close()
+
+
+def test_a_restart_forgets_nothing(database: Location) -> None:
+    """Open and ended reservations are counted by the next process, and it can end those that are open."""
+
+    def before(old: StoredBudgets) -> int:
+        assert old.reserve("committed", one_of(5, 2), T).fits
+        assert old.reserve("open", Take((*one_of(5, 3).charges, Distinct("new", "new:ada", (1, 2), (WINDOW,)))), T).fits
+        return old.commit("committed", T)
+
+    def afterwards(new: StoredBudgets) -> int:
+        assert counted(new) == [5] * 4
+        assert not new.reserve("another", one_of(5), T).fits
+        assert not new.release("committed", T)
+        assert new.release("open", T)
+        assert new.peek((Distinct("new", "new:ada", (1,), (WINDOW,)),), T).before == ((0,),)
+        return counted(new) == [2] * 4
+
+    assert in_own_session(database, before)
+    assert in_own_session(database, afterwards)
+
+
+# A process of its own: it reserves until it is told no or is killed, and says each reservation that was answered.
+RESERVING = """
+    import asyncio, sys
+    from functools import partial
+    from sqlalchemy import make_url
+    from pathlib import Path
+    from policy.budgets.location import options_of
+    from policy.budgets.stored import StoredBudgets
+    from policy.budgets.valkey import ValkeyBudgets
+    from policy.engine.budget import Sum, Take, Window
+    from policy.store.transactions import open_transactions
+    from policy.store.writer import Writer
+
+    kind, where, name, limit = sys.argv[1:]
+    windows = (Window(int(limit), 60.0), Window(int(limit), 3600.0))
+    take = Take((Sum("recipients", "recipients:ada", 1, windows), Sum("messages", "messages:ada", 1, windows)))
+
+    async def main():
+        if kind == "valkey":
+            budgets = ValkeyBudgets(options_of(where))
+            reserve = lambda name: budgets.reserve(name, take, 1_000_000.0)
+        else:
+            transactions = open_transactions(Path(where) if kind == "sqlite" else make_url(where))
+            writer, stored = Writer(transactions), StoredBudgets(transactions)
+            reserve = lambda name: writer.make(partial(stored.reserve, name, take, 1_000_000.0))
+        number = 0
+        while (await reserve(f"{name}-{number}")).fits:
+            print(number, flush=True)
+            number += 1
+
+    asyncio.run(main())
+"""
+
+
+def reserving(kind: str, where: str, name: str, limit: int) -> "subprocess.Popen[str]":
+    program = textwrap.dedent(RESERVING)
+    return subprocess.Popen(
+        [sys.executable, "-c", program, kind, where, name, str(limit)], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+
+
+def answered(process: "subprocess.Popen[str]") -> int:
+    """How many reservations it heard of before its end."""
+    said, _ = process.communicate(timeout=60)
+    return answers(said.splitlines())
+
+
+def answers(lines: list[str]) -> int:
+    """Beside them are lines of the log."""
+    return sum(line.strip().isdecimal() for line in lines)
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "valkey"])
+def shared(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, Callable[[], list[int]]]]:
+    """A back end that several processes share: its kind, where it is, and what is counted there."""
+    if request.param == "valkey":
+        require_valkey()
+        valkey_server.server().order("FLUSHALL")
+        with valkey_budgets(valkey_server.server()) as budgets:
+            yield "valkey", f"unix://{valkey_server.server().socket}", lambda: counted(budgets)
+        return
+    fixtures = {"sqlite": "sqlite_database", "postgresql": "shared_postgresql_database"}
+    where = request.getfixturevalue(fixtures[request.param])
+    transactions = open_transactions(where)
+    spelled = str(where) if request.param == "sqlite" else where.render_as_string(hide_password=False)
+    yield request.param, spelled, lambda: counted(StoredBudgets(transactions))
+    transactions.close()
+
+
+def test_two_processes_never_overshoot(shared: tuple[str, str, Callable[[], list[int]]]) -> None:
+    """Both reserve until they are told no; together they have exactly the limit."""
+    kind, where, what_is_counted = shared
+    processes = [reserving(kind, where, name, 100) for name in ("one", "two")]
+    assert sum([answered(process) for process in processes]) == 100
+    assert what_is_counted() == [100] * 4
+    assert [process.returncode for process in processes] == [0, 0]
+
+
+def test_what_was_answered_survives_kill_9(shared: tuple[str, str, Callable[[], list[int]]]) -> None:
+    """Killed at any point, again and again: each answer is counted, and of each process at most one that was none."""
+    kind, where, what_is_counted = shared
+    chance = random.Random(1)  # noqa: S311 - no secret
+    known, most = 0, 6
+    for number in range(most):
+        process = reserving(kind, where, str(number), 10**6)
+        assert process.stdout
+        heard = [process.stdout.readline() for _ in range(chance.randrange(1, 12))]
+        process.send_signal(signal.SIGKILL)
+        known += answers(heard) + answered(process)
+    counts = what_is_counted()
+    assert len(set(counts)) == 1, "the two charges of a reservation are one step"
+    assert known <= counts[0] <= known + most
