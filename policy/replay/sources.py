@@ -1,6 +1,7 @@
 """Files to replay: logs of Postfix, or recorded decisions; by what is in them. The I/O of this package."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Opened:
 @dataclass(slots=True)
 class _Counted:
     lines: int = 0
+    octets: int = 0
     origins: Origins = field(default_factory=Origins)
 
 
@@ -86,14 +88,15 @@ def _open_log(paths: Sequence[Path], reading: Reading, span: tuple[float, float]
 
 def _open_records(paths: Sequence[Path]) -> Opened:
     """All of them are looked at once before: records of several files come in any order."""
-    files, counted = [PackedFile(path) for path in paths], _Counted()
+    spans = {path: span for path in paths if (span := _span_of_records(path))}
+    counted = _Counted()
     return Opened(
-        happenings=_records(files, counted),
+        happenings=_records(sorted(spans, key=spans.__getitem__), counted),
         paths=paths,
-        span=_span_of_records(paths),
+        span=(min(span[0] for span in spans.values()), max(span[1] for span in spans.values())) if spans else None,
         lines=lambda: counted.lines,
-        octets=sum(file.octets or 0 for file in files),
-        octets_read=lambda: sum(file.octets_read for file in files),
+        octets=sum(path.stat().st_size for path in spans),
+        octets_read=lambda: counted.octets,
         source=lambda: Source(
             files=tuple(map(str, paths)), lines=counted.lines, unreadable=0, broken=(), login_failures=0, refusals=0
         ),
@@ -101,24 +104,24 @@ def _open_records(paths: Sequence[Path]) -> Opened:
     )
 
 
-def _records(files: Sequence[PackedFile], counted: _Counted) -> Iterator[HandedIn]:
-    for file in sorted(files, key=lambda one: _first_at(one.path)):
-        for one in read_records(_texts(file)):
-            counted.lines += 1
-            counted.origins.note(one)
-            yield one
+def _records(paths: Sequence[Path], counted: _Counted) -> Iterator[HandedIn]:
+    for path in paths:
+        done = counted.octets
+        with closing(_texts(file := PackedFile(path))) as texts:
+            for one in read_records(texts):
+                counted.lines += 1
+                counted.octets = done + file.octets_read
+                counted.origins.note(one)
+                yield one
 
 
-def _span_of_records(paths: Sequence[Path]) -> tuple[float, float] | None:
-    moments = [one.at for path in paths for one in read_records(_texts(PackedFile(path)))]
+def _span_of_records(path: Path) -> tuple[float, float] | None:
+    with closing(_texts(PackedFile(path))) as texts:
+        moments = [one.at for one in read_records(texts)]
     return (min(moments), max(moments)) if moments else None
 
 
-def _first_at(path: Path) -> float:
-    return next((one.at for one in read_records(_texts(PackedFile(path)))), 0.0)
-
-
-def _texts(file: PackedFile) -> Iterator[str]:
+def _texts(file: PackedFile) -> Generator[str, None, None]:
     try:
         with file as stream:
             for line in stream:

@@ -190,6 +190,7 @@ class OwnFront:
                 self.inside("doveadm", "-c", f"{self.folder}/dovecot.conf", "stop")
             self.process.ended()
         self.sallyport.policy.stop()
+        print(self.process.text(), self.log("postfix"), self.log("dovecot"), self.sallyport.policy.text(), sep="\n")
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def inside(self, *command: str) -> subprocess.CompletedProcess[str]:

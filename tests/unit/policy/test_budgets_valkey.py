@@ -1,16 +1,15 @@
 """What only budgets on a server of their own have: a network that fails, a failover, an empty server, a URL."""
 
-import asyncio
-import signal
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-import structlog
-import valkey_server
-from budget_backends import Waiting, require_valkey, valkey_budgets
-from harness import until
+from budget_backends import Waiting, require_valkey
+from harness import free_port, until
+from structlog.testing import capture_logs
 from valkey_server import Server
 
 from policy.budgets.location import options_of, remote_budgets
@@ -20,7 +19,8 @@ from policy.settings import Settings
 from service.settings import SettingError
 
 T = 1_000_000.0  # any moment
-TEN = (Window(10, 3600.0),)
+LIMIT = 10
+TEN = (Window(LIMIT, 3600.0),)
 ONE = Take((Sum("recipients", "recipients:ada", 1, TEN), Distinct("new-recipients", "new:ada", (1,), TEN)))
 
 
@@ -37,24 +37,220 @@ def running(**settings: str) -> Iterator[Server]:
 
 
 @contextmanager
-def pair() -> Iterator[tuple[Server, Server]]:
-    """A primary with its replica, in step."""
-    with running() as primary, running() as replica:
-        # Replication goes over TCP, and on loopback alone.
-        port = primary.listen()
+def asked(path: Path, replicas: int = 0, **options: str) -> Iterator[Waiting]:
+    waiting = Waiting(ValkeyBudgets(options_of(f"unix://{path}") | options, replicas))
+    try:
+        yield waiting
+    finally:
+        waiting.close()
+
+
+def answers(budgets: Waiting, most: int, name: str) -> int:
+    """How many of so many tries were answered with yes."""
+    fits = 0
+    for number in range(most):
+        try:
+            fits += budgets.reserve(f"{name}-{number}", ONE, T).fits
+        except BudgetsAway:
+            continue
+    return fits
+
+
+def lost(logs: list[Any]) -> list[int]:
+    return [line["reservations"] for line in logs if line["event"] == "budgets-lost"]
+
+
+# Failover
+
+
+@contextmanager
+def pair(tmp_path: Path) -> Iterator[tuple[Server, Server, Path]]:
+    """A primary, its replica in step, and the name under which whoever is primary is found."""
+    port = free_port()  # replication has no sockets but TCP
+    with running(port=str(port), bind="127.0.0.1") as primary, running() as replica:
         replica.order("REPLICAOF", "127.0.0.1", str(port))
-        until(lambda: "state=online" in str(primary.order("INFO", "replication")) and in_step(replica), "in step")
-        yield primary, replica
+        until(lambda: primary.order("WAIT", "1", "100") == 1, "the replica is in step")
+        name = tmp_path / "primary"
+        name.symlink_to(primary.socket)
+        yield primary, replica, name
 
 
-def in_step(replica: Server) -> bool:
-    info = replica.order("INFO", "replication")
-    return isinstance(info, dict) and info.get("master_link_status") == "up"
+def fail_over(primary: Server, replica: Server, name: Path) -> None:
+    primary.kill()
+    replica.order("REPLICAOF", "NO", "ONE")
+    name.unlink()
+    name.symlink_to(replica.socket)
 
 
-def taken(budgets: Waiting) -> int:
-    """How many of them had room, one after the other, until one had none."""
-    number = 0
-    while budgets.reserve(f"r-{number}-{id(budgets)}", ONE, T).fits:
-        number += 1
-    return number
+def test_a_failover_to_a_replica_that_lost_the_last_second_never_overshoots(tmp_path: Path) -> None:
+    """What the replica did not have was not answered: the message was refused for the time being."""
+    with pair(tmp_path) as (primary, replica, name), asked(name, replicas=1) as budgets, capture_logs() as logs:
+        before = answers(budgets, 3, "in step")
+        replica.order("REPLICAOF", "127.0.0.1", "1")  # the link is cut; it keeps what it has
+        assert answers(budgets, 1, "lost") == 0
+        fail_over(primary, replica, name)
+        with asked(name) as afterwards:  # the new primary has no replica yet
+            after = answers(afterwards, LIMIT + 1, "after")
+    assert (before, before + after) == (3, LIMIT)
+    assert "0 of 1 replicas have it" in [line.get("reason") for line in logs]
+
+
+def test_a_replica_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
+    """No answer within a second, whatever the primary says; and all is well when the replica goes on."""
+    with pair(tmp_path) as (_, replica, name), asked(name, replicas=1) as budgets:
+        assert answers(budgets, 1, "in step") == 1
+        replica.pause()
+        assert answers(budgets, 1, "alone") == 0
+        replica.go_on()
+        # What was not answered is counted: it may have been let through.
+        assert answers(budgets, LIMIT + 1, "again") == LIMIT - 2
+
+
+def test_a_failover_without_waiting_is_said_aloud(tmp_path: Path) -> None:
+    """With no replicas in the settings the last second may be forgotten; how much of it was is in the log."""
+    with pair(tmp_path) as (primary, replica, name), asked(name) as budgets:
+        assert answers(budgets, 2, "in step") == 2
+        until(lambda: primary.order("WAIT", "1", "100") == 1, "the replica has them")
+        replica.order("REPLICAOF", "127.0.0.1", "1")
+        assert answers(budgets, 4, "lost") == 4
+        fail_over(primary, replica, name)
+        with capture_logs() as logs:
+            assert answers(budgets, LIMIT + 1, "after") == LIMIT - 2
+    assert lost(logs) == [4]
+
+
+def test_a_primary_that_became_a_replica_is_left(tmp_path: Path) -> None:
+    """It writes nothing, so nothing is answered; the next question finds whoever has the name now."""
+    with pair(tmp_path) as (primary, replica, name), asked(name) as budgets:
+        assert answers(budgets, 1, "first") == 1
+        replica.order("REPLICAOF", "NO", "ONE")
+        primary.order("REPLICAOF", "127.0.0.1", "1")
+        name.unlink()
+        name.symlink_to(replica.socket)
+        assert answers(budgets, 1, "to the old one") == 0
+        assert answers(budgets, 1, "to the new one") == 1
+
+
+# A server that is not there, or not as it was
+
+
+def test_no_answer_within_a_second_is_none() -> None:
+    """It hangs, it is gone, it comes back: no message passes meanwhile, and nothing is forgotten."""
+    with running(appendonly="yes", appendfsync="always") as server, asked(server.socket) as budgets:
+        assert answers(budgets, 1, "first") == 1
+        server.pause()
+        with pytest.raises(BudgetsAway):
+            budgets.reserve("hangs", ONE, T)
+        with pytest.raises(BudgetsAway):
+            budgets.release("first-0", T)
+        server.go_on()
+        server.kill()
+        with pytest.raises(BudgetsAway):
+            budgets.peek(ONE.charges, T)
+        server.start()
+        (counted, _) = budgets.peek(ONE.charges, T).before
+        assert counted[0] in (1, 2)  # what got no answer may be counted
+        assert answers(budgets, LIMIT + 1, "again") == LIMIT - counted[0]
+
+
+def test_a_server_that_was_killed_has_what_it_answered() -> None:
+    """kill -9 at any point, again and again, with appendfsync always."""
+    chance = random.Random(1)  # noqa: S311 - no secret
+    with running(appendonly="yes", appendfsync="always") as server, asked(server.socket) as budgets:
+        for turn in range(6):
+            for number in range(chance.randrange(1, 6)):
+                budgets.reserve(f"{turn}-{number}", Take((Sum("octets", "octets:ada", 1, (Window(999, 60.0),)),)), T)
+            (before,) = budgets.peek((Sum("octets", "octets:ada", 1, (Window(999, 60.0),)),), T).before
+            server.kill()
+            server.start()
+            (after,) = budgets.peek((Sum("octets", "octets:ada", 1, (Window(999, 60.0),)),), T).before
+            assert before == after
+
+
+def test_an_empty_server_is_said_aloud() -> None:
+    """The first start, and one that lost its disk: what was taken before is not counted."""
+    with running() as server, asked(server.socket) as budgets:
+        with capture_logs() as logs:
+            assert answers(budgets, 3, "first") == 3
+        assert lost(logs) == [0]
+        server.order("FLUSHALL")
+        with capture_logs() as logs:
+            assert answers(budgets, 3, "second") == 3
+        assert lost(logs) == [3]
+
+
+def test_a_server_without_room_lets_nothing_through() -> None:
+    """Nothing is evicted for a newcomer, and nobody passes because there is no room to count him."""
+    with running(maxmemory_policy="noeviction") as server, asked(server.socket) as budgets:
+        assert answers(budgets, 3, "first") == 3
+        server.order("CONFIG", "SET", "maxmemory", "1")
+        assert answers(budgets, 3, "second") == 0
+        server.order("CONFIG", "SET", "maxmemory", "0")
+        assert answers(budgets, LIMIT, "third") == LIMIT - 3
+
+
+def test_a_password() -> None:
+    """Without the right one there is no answer, and none of them is in the log."""
+    with running(requirepass="correct horse") as server:  # noqa: S106
+        with asked(server.socket, password="correct horse") as budgets:
+            assert answers(budgets, 1, "right") == 1
+        with capture_logs() as logs, asked(server.socket, password="battery staple") as budgets:
+            assert answers(budgets, 1, "wrong") == 0
+    assert "horse" not in str(logs)
+    assert "staple" not in str(logs)
+
+
+# Settings
+
+URLS = [
+    # what it shows, the URL, some of what it means
+    ("TCP", "valkey://budgets:6380/2", {"host": "budgets", "port": 6380, "db": 2}),
+    ("the usual port and number", "valkey://budgets", {"host": "budgets", "port": 6379, "db": 0}),
+    ("a user", "valkey://sallyport@budgets", {"username": "sallyport"}),
+    ("TLS", "valkeys://budgets/1", {"db": 1, "ssl_check_hostname": True, "ssl_cert_reqs": "required"}),
+    ("an authority of one's own", "valkeys://budgets?ca=/tls/ca.pem", {"ssl_ca_certs": "/tls/ca.pem"}),
+    ("a socket", "unix:///run/valkey/socket?db=3", {"path": "/run/valkey/socket", "db": 3}),
+]
+
+
+@pytest.mark.parametrize(("url", "meant"), [row[1:] for row in URLS], ids=[row[0] for row in URLS])
+def test_url(url: str, meant: dict[str, object]) -> None:
+    """Where the server is."""
+    assert options_of(url).items() >= meant.items()
+
+
+WRONG_URLS = [
+    # what it shows, the URL, what is said
+    ("no URL", "budgets:6379", "names no server"),
+    ("another scheme", "http://budgets", "names no server"),
+    ("no host", "valkey:///1", "names no server"),
+    ("a port that is none", "valkey://budgets:many", "it is no URL"),
+    ("a number that is none", "valkey://budgets/one", "is no number"),
+    ("an option that would weaken TLS", "valkeys://budgets?ssl_cert_reqs=none", "names no server"),
+    ("a password", "valkey://:s3cret@budgets", "holds a password"),
+    ("a password as an option", "unix:///socket?password=s3cret", "holds a password"),
+]
+
+
+@pytest.mark.parametrize(("url", "said"), [row[1:] for row in WRONG_URLS], ids=[row[0] for row in WRONG_URLS])
+def test_wrong_url(url: str, said: str) -> None:
+    """One sentence that says what is wrong, and never what was in it."""
+    with pytest.raises(SettingError, match=f"^POLICY_BUDGETS_URL: .*{said}") as raised:
+        options_of(url)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_without_a_url_the_budgets_are_in_the_database() -> None:
+    """As shipped."""
+    assert remote_budgets(Settings()) is None
+
+
+async def test_the_password_is_in_a_file(tmp_path: Path) -> None:
+    """Nobody sees it who looks at the environment."""
+    (tmp_path / "password").write_text("correct horse\n")
+    settings = Settings(budgets_url="valkey://budgets", budgets_password_file=tmp_path / "password", budgets_replicas=2)
+    budgets = remote_budgets(settings)
+    assert budgets
+    assert budgets._pool.connection_kwargs["password"] == "correct horse"
+    assert budgets._replicas == 2
+    await budgets.close()

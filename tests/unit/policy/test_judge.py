@@ -25,7 +25,7 @@ from policy.contract import (
 from policy.delegation.handed import Handed
 from policy.engine.ladder import Step
 from policy.engine.rulebook import Rulebook
-from policy.rulebook import shipped
+from policy.rulebook import parse, shipped
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.models import Areas, Days, Signals, Standings
 from policy.store.records import find_submission
@@ -285,3 +285,19 @@ async def test_a_front_of_its_own_has_the_same_budgets(brain: Brain, ada: NewCre
     assert (found.outcome, found.new_recipients, found.listener) == ("relayed", 50, "delegation")
     nobody = await judge.judge_handed(replace(handed(5, *people(0, 1)), identity="eve"), T)
     assert nobody.reason is Reason.CREDENTIAL_REVOKED
+
+
+@pytest.mark.parametrize("reverse_path", ["ada@example.org", "", "ada@example.net"])
+async def test_no_reverse_path_escapes_the_budget_of_the_domain(
+    world: World, store: IdentityStore, reverse_path: str
+) -> None:
+    """It is that of the identity's own domain; a null reverse-path, or an address elsewhere, is no other one."""
+    store.add_address("ada", "ada@example.net", T)
+    book = parse("[domain]\nrecipients-per-user = 1\nrecipients-least = 2\n", "test")
+    judge = replace(world.brain.judging, rulebook=lambda: book)
+    outcomes = []
+    for number in range(11):
+        asked = facts(f"m{number}", people(number * 2, 2), HOME).model_copy(update={"reverse_path": reverse_path})
+        decision, _ = await judge.judge(asked, f"m{number}.x", T)
+        outcomes.append(decision.reason)
+    assert outcomes == [None] * 10 + [Reason.SERVER_BUDGET_SPENT]

@@ -92,7 +92,7 @@ def test_replay_of_a_log(sallyport: InProcess, log: Path, tmp_path: Path) -> Non
     assert f"1 identities would have been restricted or locked: {TOWN.victim}" in done.stdout
     assert "Nobody but these exceeded a limit." in done.stdout
     assert done.stderr == ""
-    assert TOWN.victim in (tmp_path / "page.html").read_text()
+    assert TOWN.victim in page.read_text()
 
 
 def test_replay_as_json(sallyport: InProcess, log: Path) -> None:

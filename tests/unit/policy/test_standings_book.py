@@ -1,13 +1,14 @@
 """Where identities stand on the ladder: listed, shown, taken back."""
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from policy.engine.ladder import Signal, SignalKind, Standing, Step
 from policy.store.audit import Wanted, newest
 from policy.store.errors import StoreError
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.ladder_book import LISTED_FOR_S
+from policy.store.models import Identities, Standings
 from policy.store.standings import Cause, StandingBook
 from policy.store.transactions import Transactions
 
@@ -19,9 +20,9 @@ TRAP = Signal(kind=SignalKind.TRAP, at=T + 5, at_home=True, evidence="a recipien
 VOLUME = Signal(kind=SignalKind.VOLUME, at=T, evidence="20 new recipients today")
 
 
-def number_of(store: IdentityStore, engine: Engine, name: str) -> int:
+def number_of(engine: Engine, name: str) -> int:
     with engine.connect() as connection:
-        return int(connection.exec_driver_sql(f"SELECT id FROM identity WHERE name = '{name}'").scalar_one())
+        return connection.scalars(select(Identities.id).where(Identities.name == name)).one()
 
 
 @pytest.fixture
@@ -30,11 +31,11 @@ def locked(store: IdentityStore, engine: Engine, statements: Transactions, ada: 
     for name in ("bob", "eve"):
         store.add_identity(name, (), T)
     book = StandingBook(statements)
-    number = number_of(store, engine, "ada")
+    number = number_of(engine, "ada")
     book.note(number, Standing(Step.RESTRICT, False, T), [SPREAD], CAUSE)
     book.note(number, Standing(Step.LOCK, True, T + 5), [TRAP], CAUSE)
     book.note_likelihood(number, 5.0, T)
-    book.note(number_of(store, engine, "bob"), Standing(), [VOLUME], Cause())
+    book.note(number_of(engine, "bob"), Standing(), [VOLUME], Cause())
     return "ada"
 
 
@@ -75,7 +76,7 @@ def test_what_comes_after_it_counts_anew(
 ) -> None:
     store.clear_standing("ada", "", T + 100)
     again = Signal(kind=SignalKind.LINKED, at=T + 200)
-    StandingBook(statements).note(number_of(store, engine, "ada"), Standing(Step.HOLD, False, T + 200), [again], CAUSE)
+    StandingBook(statements).note(number_of(engine, "ada"), Standing(Step.HOLD, False, T + 200), [again], CAUSE)
     found = store.standing("ada")
     assert (found.step, [one.kind for one in found.signals if one.cleared_at is None]) == ("hold", ["linked"])
 

@@ -28,7 +28,7 @@ from policy.simulation.thieves import STRANGE
 from policy.simulation.world import World
 
 HOUR, DAY = 3600.0, 86400.0
-BOOK = rulebook.parse("[profiles.person]\nnew-recipients = \"none\"", "t")
+BOOK = rulebook.parse("[profiles.person]\nprobation-recipients = \"40/hour\"", "t")
 
 
 class Thief(RuleBasedStateMachine):
