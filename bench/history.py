@@ -3,11 +3,11 @@
 python -m bench.history                       some minutes, 1 GB of disk, no root
 python -m bench.history --largest 100000 --rows 500000
 
-Three parts, each on SQLite. Lookups and learning alone: an identity that knows 1,000 recipients, ten times as many and so
-on, in a store of its own each; half of the recipients that are asked for are known. Decisions: a real process on a store
-with all of that and 10,000 identities beside it, messages of two known recipients, and the reports after them. Memory:
-the same process after a message of each identity. Sizes take turns, and time is that of the processor where that
-can be had, so that what else the machine does falls on all of them alike.
+Three parts, each on SQLite. Lookups and learning alone: an identity that knows 1,000 recipients, ten times as many and
+so on, in a store of its own each; half of the recipients that are asked for are known. Decisions: a real process on a
+store with all of that and 10,000 identities beside it, messages of two known recipients, and the reports after them.
+Memory: the same process after a message of each identity. Sizes take turns, and time is that of the processor, so that
+what else the machine does falls on all of them alike.
 """
 
 import argparse
@@ -41,6 +41,7 @@ COMMITTED = 50  # messages in one commit, as many as wait for it
 TURNS, QUESTIONS = 9, 400
 DECISIONS = 100  # of a turn
 REPORTED_TOGETHER = 10
+FRIENDS = 1000  # known recipients that have addresses; of the others there are marks alone
 MB = 1_000_000
 TARGETS = {"decision_ratio": (1.2, "<="), "memory_mb": (400, "<")}
 _NO_LIMITS = """[profiles.person]
@@ -185,8 +186,11 @@ def _furnish(policy: Policy, counts: Sequence[int], rows: int) -> list[int]:
     marks, today = Marks(policy.key), day_of(time.time())
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("UPDATE network SET days = 30")
-    friends = [(policy.first + sender, marks.recipient(_friend(number)), today - 1)
-               for sender in range(IDENTITIES) for number in (range(1000) if sender < len(counts) else range(2))]  # fmt: skip
+    friends = [
+        (policy.first + sender, marks.recipient(_friend(number)), today - 1)
+        for sender in range(IDENTITIES)
+        for number in range(FRIENDS if sender < len(counts) else 2)
+    ]
     connection.executemany("INSERT INTO known_recipient VALUES (?, ?, ?)", friends)
     connection.execute("COMMIT")
     for sender, count in enumerate(counts):
@@ -203,9 +207,8 @@ async def _decisions(policy: Policy, credentials: Sequence[int], counts: Sequenc
     milliseconds: dict[int, list[float]] = {count: [] for count in counts}
     for turn in range(TURNS + 1):
         for sender, count in enumerate(counts):
-            took = await _ask(
-                policy, connection, (_message(policy, credentials, sender, 1000) for _ in range(DECISIONS))
-            )
+            messages = (_message(policy, credentials, sender, FRIENDS) for _ in range(DECISIONS))
+            took = await _ask(policy, connection, messages)
             if turn:  # the first one is to warm up
                 milliseconds[count].append(took * 1000)
     others = range(len(counts), IDENTITIES)

@@ -47,21 +47,23 @@ class Connects:
 
     async def passage_of(self, identity: int, name: str, gate: str, client_address: str, now: float) -> Passage:
         """What the gate does with this identity (its row and its name) from there."""
-        found = self._passage(gate, client_address, (), now)
+        origin = self.atlas.origin(client_address)
+        found = self._passage(gate, origin, client_address, (), now)
         if found.treatment is Treatment.ACCEPT:
             return found
         of_policy = [one for one in self.rulebook().exemptions if one.identity == name]
-        return self._passage(gate, client_address, [*of_policy, *await self.exempt.of(identity, now)], now)
+        exemptions = [*of_policy, *await self.exempt.of(identity, now)]
+        return self._passage(gate, origin, client_address, exemptions, now)
 
     async def _outcome(self, facts: ConnectFacts, now: float) -> ConnectOutcome:
         origin = self.atlas.origin(facts.client_address)
         if await self._is_walled(facts.client_address, origin.network, now):
             self._mention(facts, origin, "its network is walled", now)
             return ConnectOutcome.LATER
-        found = self._passage(facts.gate, facts.client_address, (), now)
+        found = self._passage(facts.gate, origin, facts.client_address, (), now)
         if found.treatment is Treatment.REFUSE:
             everybodys = [*self.rulebook().exemptions, *await self.exempt.live(now)]
-            found = self._passage(facts.gate, facts.client_address, everybodys, now)
+            found = self._passage(facts.gate, origin, facts.client_address, everybodys, now)
         if found.treatment is not Treatment.REFUSE:
             return ConnectOutcome.ACCEPTED
         self._mention(facts, origin, found.why, now)
@@ -78,14 +80,11 @@ class Connects:
             self._mentioned.popitem(last=False)
         log.connect_refused(facts, origin.country, origin.asn, why)
 
-    def _passage(self, gate: str, client_address: str, exemptions: Iterable[Exemption], now: float) -> Passage:
-        return passage(
-            self.rulebook().gate(gate),
-            self.atlas.origin(client_address),
-            exemptions,
-            now,
-            is_vouched=bool(self.unwalled) and is_within(client_address, self.unwalled),
-        )
+    def _passage(
+        self, gate: str, origin: Origin, client_address: str, exemptions: Iterable[Exemption], now: float
+    ) -> Passage:
+        is_vouched = bool(self.unwalled) and is_within(client_address, self.unwalled)
+        return passage(self.rulebook().gate(gate), origin, exemptions, now, is_vouched=is_vouched)
 
     async def _is_walled(self, client_address: str, network: str, now: float) -> bool:
         """A wall is for strangers: behind it whoever has a history goes on, and only the login tells who that is."""

@@ -64,16 +64,17 @@ class Fronts:
 
     def servers(self, wanted: Wanted) -> Sequence[Server]:
         """For Postfix; none where nobody wants it."""
-        if not wanted.sockets:
-            return ()
-        answers = Answers(
+        return (Server(wanted.sockets, self.answers(wanted.newcomers)),) if wanted.sockets else ()
+
+    def answers(self, newcomers: IdentityStore | None = None) -> Answers:
+        """What Postfix is told; `newcomers` as in Wanted."""
+        return Answers(
             judge=self.judge,
-            registry=Newcomers(Holders(self.reader), wanted.newcomers, self.clock),
+            registry=Newcomers(Holders(self.reader), newcomers, self.clock),
             arrivals=self._arrivals(),
             connect=lambda facts: self.connects.decide(facts, self.clock()),
             clock=self.clock,
         )
-        return (Server(wanted.sockets, answers),)
 
     def _arrivals(self) -> Arrivals:
         return Arrivals(entrances=self.entrances, uses=Uses(self.transactions), writer=self.writer)

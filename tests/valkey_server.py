@@ -60,7 +60,8 @@ class Server:
 
     def order(self, *words: str) -> object:
         """What the server answers to a command."""
-        with valkey.Valkey(unix_socket_path=str(self.socket), decode_responses=True) as client:
+        password = self._settings.get("requirepass")
+        with valkey.Valkey(unix_socket_path=str(self.socket), password=password, decode_responses=True) as client:
             answer: object = client.execute_command(*words)
             return answer
 

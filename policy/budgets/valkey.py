@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from valkey.asyncio import BlockingConnectionPool, Valkey
+from valkey.exceptions import ConnectionError as ValkeyConnectionError
 from valkey.exceptions import NoScriptError, ReadOnlyError, ValkeyError
 
 from policy import log
@@ -92,7 +93,9 @@ class ValkeyBudgets:
         except (ValkeyError, OSError) as error:  # TimeoutError is an OSError
             reason = str(error) or type(error).__name__
             log.budgets_away(reason)
-            if isinstance(error, ReadOnlyError):  # a replica now; by its name somebody else may be found
+            if isinstance(error, (ReadOnlyError, ValkeyConnectionError)):
+                # Where the server was started anew, other connections are dead, too; one that is a replica now has
+                # left its name to another.
                 await self._pool.disconnect(inuse_connections=False)
             raise BudgetsAway(reason) from error
 

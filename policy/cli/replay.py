@@ -51,7 +51,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         ),
     ],
     policy: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The policy file; the shipped policy unless said.")
+        Path | None, typer.Option(metavar="FILE", help="The policy file; the one that is in force unless said.")
     ] = None,
     since: Annotated[
         str, typer.Option("--from", metavar="DATE", help="Judge from here on; learn from what is before.")
@@ -85,18 +85,16 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Example: sallyport replay /var/log/mail.log.1 /var/log/mail.log --html replay.html
     """
-    now = time.time()
-    rulebook, taken_back_after_s = _rulebook(policy), _hours(take_back_after)
-    with _told():
-        opened = open_files(files, Reading(now=now, year=year))
-        begin = judged_from(opened.span, learn_from_first, past(since) if since else None)
-        plan = Plan(
-            learn_until=begin,
-            learn_s=(LEARNT_DAYS if learn_from_first is None else learn_from_first) * DAY_S,
-            end=past(to) if to else float("inf"),
-            taken_back_after_s=taken_back_after_s,
-        )
-        around = _around(opened, _kinds(profiles or (), rulebook), domains or ())
+    now, rulebook = time.time(), _rulebook(policy)
+    kinds, begin = _kinds(profiles or (), rulebook), past(since) if since else None
+    plan = Plan(
+        learn_s=(LEARNT_DAYS if learn_from_first is None else learn_from_first) * DAY_S,
+        end=past(to) if to else float("inf"),
+        taken_back_after_s=_hours(take_back_after),
+    )
+    with _told(), contextlib.closing(open_files(files, Reading(now=now, year=year))) as opened:
+        plan = dataclasses.replace(plan, learn_until=judged_from(opened.span, learn_from_first, begin))
+        around = _around(opened, kinds, domains or ())
         running = Replay(
             rulebook,
             plan,
@@ -106,7 +104,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
             marks=around.marks,
         )
         _run(running, opened)
-    report = report_on(running, rulebook, opened.source(), top=top, has_origins=around.has_origins)
+        report = report_on(running, rulebook, opened.source(), top=top, has_origins=around.has_origins)
     _show(report, html, now, as_json=as_json)
 
 
@@ -157,8 +155,11 @@ def _store(settings: Settings) -> IdentityStore | None:
 
 
 def _rulebook(policy: Path | None) -> Rulebook:
+    """The one of the settings, where there is one, or the shipped policy."""
+    own = load_settings(Settings).policy_file
+    chosen = policy or (own if os.access(own, os.R_OK) else None)
     try:
-        return load(policy) if policy else shipped()
+        return load(chosen) if chosen else shipped()
     except PolicyFileError as error:
         raise StoreError(f"the policy is not as it should be:\n{error}") from None
 

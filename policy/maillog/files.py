@@ -1,6 +1,6 @@
 """Logs as files, packed or not. With packed.py the only I/O of this package.
 
-    log = Log([Path("/var/log/mail.log.1"), Path("/var/log/mail.log")], Reading(now=time.time()))
+    log = Log([Path("/var/log/mail.log.1"), Path("/var/log/mail.log")], Reading(now=now))
     for told in log.told(): ...        # LoggedMessage, LoggedDelivery, Refused, LoginFailed
 
 Several files are read in the order of time, whatever their order here: a line of each is in memory, and no more.

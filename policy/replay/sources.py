@@ -31,6 +31,7 @@ class Opened:
     octets_read: Callable[[], int]
     source: Callable[[], Source]
     origins: Origins | None = None  # where addresses were, by records
+    close: Callable[[], None] = lambda: None  # needed only where it was not read to its end
 
     @property
     def is_recorded(self) -> bool:
@@ -70,6 +71,7 @@ def _open_log(paths: Sequence[Path], reading: Reading, span: tuple[float, float]
     log, happenings = Log(paths, reading), LogHappenings()
     return Opened(
         happenings=happenings.read(log.told()),
+        close=log.close,
         paths=paths,
         span=span,
         lines=lambda: log.lines,

@@ -11,7 +11,7 @@ from harness import Sink, until
 from own_front import PASSWORD, OwnFront
 from sqlalchemy import text
 
-HOME, ELSEWHERE = "198.51.100.7", "203.0.113.9"
+HOME, OFFICE, ELSEWHERE = "198.51.100.7", "192.0.2.7", "203.0.113.9"
 MESSAGE = "From: {0}@example.org\r\nSubject: {1}\r\n\r\ntext\r\n"
 IMAGE = "sallyport-test-front"
 DOCKERFILE = """
@@ -94,9 +94,9 @@ def message_is_counted_spent_and_held(front: OwnFront, sink: Sink) -> None:
 
 def dovecot_asks(front: OwnFront) -> None:
     """Let in, refused by the block list with its words, walled after guesses, and the owner still let in."""
-    assert front.doveadm_login("carol", PASSWORD, HOME)[0]
-    until(lambda: networks_of(front, "carol") == ["198.51.100.0/24"], "the report of the success")
-    assert not front.doveadm_login("carol", "wrong", HOME)[0]
+    assert front.doveadm_login("carol", PASSWORD, OFFICE)[0]
+    until(lambda: networks_of(front, "carol") == ["192.0.2.0/24"], "the report of the success")
+    assert not front.doveadm_login("carol", "wrong", OFFICE)[0]
     front.ask("addBLEntry", ip=ELSEWHERE, expire_secs=600, reason="botnet")
     is_in, said = front.doveadm_login("carol", PASSWORD, ELSEWHERE)
     assert not is_in
@@ -104,12 +104,12 @@ def dovecot_asks(front: OwnFront) -> None:
     front.ask("delBLEntry", ip=ELSEWHERE)
     assert front.doveadm_login("carol", PASSWORD, ELSEWHERE)[0]
     for number in range(5):
-        assert not front.doveadm_login(f"nobody{number}", "wrong", "198.51.100.66")[0]
-    until(lambda: front.ask("getDBStats", ip=HOME)["stats"]["walls"]["walled_secs"] > 0, "the reports of the guesses")
-    is_in, said = front.doveadm_login("dave", PASSWORD, HOME)
+        assert not front.doveadm_login(f"nobody{number}", "wrong", "192.0.2.66")[0]
+    until(lambda: front.ask("getDBStats", ip=OFFICE)["stats"]["walls"]["walled_secs"] > 0, "the reports of the guesses")
+    is_in, said = front.doveadm_login("dave", PASSWORD, OFFICE)
     assert not is_in
     assert "Too many wrong passwords, try again later" in said
-    assert front.doveadm_login("carol", PASSWORD, HOME)[0], "it is her network"
+    assert front.doveadm_login("carol", PASSWORD, OFFICE)[0], "it is her network"
 
 
 def networks_of(front: OwnFront, name: str) -> list[str]:
@@ -161,14 +161,14 @@ def test_a_login_is_locked(front: OwnFront) -> None:
 def test_guesses_at_one_login_wait(front: OwnFront) -> None:
     """The tarpit is Dovecot's to wait: from the tenth distinct wrong password on, a second and more."""
     for number in range(10):
-        assert not front.doveadm_login("dave", f"wrong{number}", f"192.0.2.{number}")[0]
+        assert not front.doveadm_login("dave", f"wrong{number}", f"100.64.{number}.1")[0]
     counts = until(
         lambda: (found := front.ask("getDBStats", login="dave")["stats"]["walls"])["wrong_secrets_15min"] > 9 and found,
         "the reports of the guesses",
     )
     assert counts["wrong_secrets_24h"] == 10
     begun = time.monotonic()
-    assert front.doveadm_login("dave", PASSWORD, "192.0.2.200")[0]
+    assert front.doveadm_login("dave", PASSWORD, "100.64.200.1")[0]
     assert time.monotonic() - begun >= 1
 
 

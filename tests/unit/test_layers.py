@@ -16,6 +16,7 @@ PURE = [
     ROOT / "policy" / "bridges" / "ldap_messages.py",
     ROOT / "policy" / "bridges" / "ldap_text.py",
     ROOT / "policy" / "bridges" / "tokens.py",
+    *(ROOT / "policy" / "maillog" / f"{name}.py" for name in ("events", "joining", "journal", "outcomes", "syslog", "wording")),
     ROOT / "policy" / "sasl.py",
     ROOT / "policy" / "scram.py",
     ROOT / "policy" / "contract.py",

@@ -5,14 +5,17 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 from policy.arrivals import Stop
+from policy.brain import Brain
 from policy.contract import Action, ConnectFacts, ConnectOutcome, ConnectVerdict, Reason
 from policy.delegation.answers import Answers
 from policy.delegation.envelopes import Envelopes
 from policy.delegation.handed import Handed
 from policy.delegation.protocol import Request
 from policy.engine.judging import Decision
+from policy.fronts import Fronts
 from policy.store.habits import Looks
 from policy.store.holders import Holder
+from policy.store.transactions import Transactions
 
 T = 1_000_000.0
 ACCEPT = Decision(action=Action.ACCEPT)
@@ -118,6 +121,21 @@ def request(state: str, **attributes: object) -> Request:
         "sasl_username": "ada",
     }
     return Request(**(usual | attributes))  # type: ignore[arg-type]  # whatever a test says
+
+
+def fronts_on(brain: Brain, statements: Transactions) -> Fronts:
+    """Other people's servers on the engine itself."""
+    return Fronts(
+        reader=brain.directory._reader,
+        transactions=statements,
+        writer=brain.writer,
+        walls=brain.logins.walls,
+        unwalled=(),
+        connects=brain.connects,
+        entrances=brain.logins.entrances,
+        judge=brain.judging,
+        clock=brain.clock,
+    )
 
 
 def on_the_wire(state: str, **attributes: object) -> bytes:

@@ -67,7 +67,7 @@ def lost(logs: list[Any]) -> list[int]:
 def pair(tmp_path: Path) -> Iterator[tuple[Server, Server, Path]]:
     """A primary, its replica in step, and the name under which whoever is primary is found."""
     port = free_port()  # replication has no sockets but TCP
-    with running(port=str(port), bind="127.0.0.1") as primary, running() as replica:
+    with running(port=str(port), bind="127.0.0.1", repl_diskless_sync_delay="0") as primary, running() as replica:
         replica.order("REPLICAOF", "127.0.0.1", str(port))
         until(lambda: primary.order("WAIT", "1", "100") == 1, "the replica is in step")
         name = tmp_path / "primary"
@@ -110,7 +110,7 @@ def test_a_failover_without_waiting_is_said_aloud(tmp_path: Path) -> None:
     """With no replicas in the settings the last second may be forgotten; how much of it was is in the log."""
     with pair(tmp_path) as (primary, replica, name), asked(name) as budgets:
         assert answers(budgets, 2, "in step") == 2
-        until(lambda: primary.order("WAIT", "1", "100") == 1, "the replica has them")
+        until(lambda: replica.order("HGET", "{sallyport}:state", "number") == "2", "the replica has them")
         replica.order("REPLICAOF", "127.0.0.1", "1")
         assert answers(budgets, 4, "lost") == 4
         fail_over(primary, replica, name)
@@ -148,23 +148,25 @@ def test_no_answer_within_a_second_is_none() -> None:
         with pytest.raises(BudgetsAway):
             budgets.peek(ONE.charges, T)
         server.start()
+        answers(budgets, 1, "finds that the connection is dead")
         (counted, _) = budgets.peek(ONE.charges, T).before
-        assert counted[0] in (1, 2)  # what got no answer may be counted
+        assert counted[0] in (1, 2, 3)  # what got no answer may be counted
         assert answers(budgets, LIMIT + 1, "again") == LIMIT - counted[0]
 
 
 def test_a_server_that_was_killed_has_what_it_answered() -> None:
     """kill -9 at any point, again and again, with appendfsync always."""
-    chance = random.Random(1)  # noqa: S311 - no secret
-    with running(appendonly="yes", appendfsync="always") as server, asked(server.socket) as budgets:
-        for turn in range(6):
-            for number in range(chance.randrange(1, 6)):
-                budgets.reserve(f"{turn}-{number}", Take((Sum("octets", "octets:ada", 1, (Window(999, 60.0),)),)), T)
-            (before,) = budgets.peek((Sum("octets", "octets:ada", 1, (Window(999, 60.0),)),), T).before
+    chance, number = random.Random(1), 0  # noqa: S311 - no secret
+    octets = Sum("octets", "octets:ada", 1, (Window(999, 60.0),))
+    with running(appendonly="yes", appendfsync="always") as server:
+        for _ in range(6):
+            with asked(server.socket) as budgets:
+                for _ in range(chance.randrange(1, 6)):
+                    number += budgets.reserve(f"r-{number}", Take((octets,)), T).fits
             server.kill()
             server.start()
-            (after,) = budgets.peek((Sum("octets", "octets:ada", 1, (Window(999, 60.0),)),), T).before
-            assert before == after
+            with asked(server.socket) as budgets:
+                assert budgets.peek((octets,), T).before == ((number,),)
 
 
 def test_an_empty_server_is_said_aloud() -> None:
@@ -191,7 +193,7 @@ def test_a_server_without_room_lets_nothing_through() -> None:
 
 def test_a_password() -> None:
     """Without the right one there is no answer, and none of them is in the log."""
-    with running(requirepass="correct horse") as server:  # noqa: S106
+    with running(requirepass="correct horse") as server:
         with asked(server.socket, password="correct horse") as budgets:
             assert answers(budgets, 1, "right") == 1
         with capture_logs() as logs, asked(server.socket, password="battery staple") as budgets:

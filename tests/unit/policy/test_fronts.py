@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from delegation_parts import request
+from delegation_parts import fronts_on, request
 from sqlalchemy import Engine, text
 
 from policy.brain import Brain
@@ -12,7 +12,6 @@ from policy.contract import Reason
 from policy.delegation import wording
 from policy.delegation.answers import Answers
 from policy.delegation.newcomers import Newcomers
-from policy.fronts import Fronts
 from policy.store.audit import Actor
 from policy.store.holders import Holders, name_for
 from policy.store.identities import IdentityStore, NewCredential
@@ -32,25 +31,7 @@ def newcomers(brain: Brain, engine: Engine, key: bytes) -> Newcomers:
 @pytest.fixture
 def answers(brain: Brain, statements: Transactions) -> Answers:
     """What Postfix is told, where strangers are refused."""
-    reader = brain.directory._reader
-    fronts = Fronts(
-        reader=reader,
-        transactions=statements,
-        writer=brain.writer,
-        walls=brain.logins.walls,
-        unwalled=(),
-        connects=brain.connects,
-        entrances=brain.logins.entrances,
-        judge=brain.judging,
-        clock=lambda: T,
-    )
-    return Answers(
-        judge=brain.judging,
-        registry=Newcomers(Holders(reader), None, lambda: T),
-        arrivals=fronts._arrivals(),
-        connect=brain.connect,
-        clock=lambda: T,
-    )
+    return fronts_on(brain, statements).answers()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The message stage in the services, on both databases: what is remembered from one message to the next."""
 
 import json
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -104,11 +103,11 @@ def people(first: int, number: int) -> tuple[str, ...]:
 
 
 @pytest.fixture
-async def world(brain: Brain, ada: NewCredential) -> AsyncIterator[World]:
+async def world(brain: Brain, ada: NewCredential) -> World:
     """Ada has used her laptop once, at home."""
     made = World(brain, ada)
     assert await made.log_in() is GRANTED
-    yield made
+    return made
 
 
 def step_of(engine: Engine) -> Step:

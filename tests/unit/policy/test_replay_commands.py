@@ -84,9 +84,8 @@ def recorded(transactions: Transactions, submission: str, profile: Profile, at: 
 
 def test_replay_of_a_log(sallyport: InProcess, log: Path, tmp_path: Path) -> None:
     """As a table, with a page beside it."""
-    done = sallyport(
-        "replay", str(log), "--year", "2026", "--domain", "example.org", "--html", str(tmp_path / "page.html")
-    )
+    page = tmp_path / "page.html"
+    done = sallyport("replay", str(log), "--year", "2026", "--domain", "example.org", "--html", str(page))
     assert done.returncode == 0, done.stderr
     assert "1 of 8 identities would have noticed" in done.stdout
     assert f"1 identities would have been restricted or locked: {TOWN.victim}" in done.stdout
@@ -114,7 +113,7 @@ def test_replay_with_another_policy(sallyport: InProcess, log: Path, tmp_path: P
     assert narrow["hindered"] == 8
     wide = sallyport.json(*arguments, "--profile", "person0001@example.org=newsletter", "--to", "2026-03-08")
     stopped = {one["identity"] for one in wide["people"]}
-    assert "person0002@example.org" in stopped
+    assert len(stopped) > 3
     assert "person0001@example.org" not in stopped
     assert all(one["at"] < "2026-03-08" for one in wide["days"])
 

@@ -58,6 +58,23 @@ def never() -> str | None:
     raise AssertionError
 
 
+def say(path: Path, text: str) -> None:
+    """The file is what it says."""
+    path.write_text(text)
+
+
+def remove(path: Path) -> None:
+    """There is no file."""
+    path.unlink()
+
+
+def look_alike(path: Path, text: str) -> None:
+    """Another file in its place, with the time of the one before."""
+    before = path.stat()
+    replacing.replace(path, text)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 def opened(path: Path, keeper: Keeper | None = None) -> InForce:
     return InForce(path, never, keeper or Keeper())
 
@@ -72,19 +89,19 @@ async def turns(in_force: InForce, number: int = 2) -> str:
 # At a start
 
 
-async def test_no_file_is_the_shipped_policy(path: Path, logged: list[EventDict]) -> None:
+def test_no_file_is_the_shipped_policy(path: Path, logged: list[EventDict]) -> None:
     assert opened(path).rulebook == shipped()
     assert logged == [{"event": "rulebook-loaded", "log_level": "info", "digest": shipped().digest}]
 
 
-async def test_a_file_is_read_at_the_start(path: Path) -> None:
-    path.write_text(SMALL)
+def test_a_file_is_read_at_the_start(path: Path) -> None:
+    say(path, SMALL)
     assert opened(path).rulebook.digest == SMALL_DIGEST
 
 
-async def test_a_broken_file_at_the_start_leaves_the_last_policy_in_force(path: Path, logged: list[EventDict]) -> None:
+def test_a_broken_file_at_the_start_leaves_the_last_policy_in_force(path: Path, logged: list[EventDict]) -> None:
     """And says so: nobody reads a log in which all is well."""
-    path.write_text(BROKEN)
+    say(path, BROKEN)
     in_force = InForce(path, lambda: written(tables_of(parse(SMALL, "small"))), Keeper())
     assert in_force.rulebook.digest == SMALL_DIGEST
     [event] = logged
@@ -94,24 +111,16 @@ async def test_a_broken_file_at_the_start_leaves_the_last_policy_in_force(path: 
 
 
 @pytest.mark.parametrize("last", [None, "of = 'another version'"])
-async def test_a_broken_file_and_no_last_policy_is_no_start(path: Path, last: str | None) -> None:
+def test_a_broken_file_and_no_last_policy_is_no_start(path: Path, last: str | None) -> None:
     """The shipped policy would let through what the site has forbidden."""
-    path.write_text(BROKEN)
+    say(path, BROKEN)
     with pytest.raises(
         SettingError, match=r"POLICY_FILE: .*policy\.toml:2: profiles\.person\.recipients: 2 is no limit"
     ):
         InForce(path, lambda: last, Keeper())
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-async def test_a_file_that_may_not_be_read_is_broken(path: Path) -> None:
-    path.write_text(SMALL)
-    path.chmod(0)
-    with pytest.raises(SettingError, match="cannot be read"):
-        InForce(path, lambda: None, Keeper())
-
-
-async def test_a_folder_in_its_place_is_broken(path: Path) -> None:
+def test_a_folder_in_its_place_is_broken(path: Path) -> None:
     path.mkdir()
     with pytest.raises(SettingError, match="cannot be read"):
         InForce(path, lambda: None, Keeper())
@@ -123,38 +132,36 @@ async def test_a_folder_in_its_place_is_broken(path: Path) -> None:
 async def test_a_change_counts_when_two_looks_see_the_same(path: Path) -> None:
     """A half that is still being written is none."""
     in_force = opened(path)
-    path.write_text(SMALL)
+    say(path, SMALL)
     assert await turns(in_force, 1) == shipped().digest
-    path.write_text(f"{SMALL}sessions = 9\n")
+    say(path, f"{SMALL}sessions = 9\n")
     assert await turns(in_force, 1) == shipped().digest
     assert await turns(in_force, 1) == parse(f"{SMALL}sessions = 9\n", "both").digest
 
 
 async def test_a_broken_file_is_refused_once_and_changes_nothing(path: Path, logged: list[EventDict]) -> None:
-    path.write_text(SMALL)
+    say(path, SMALL)
     in_force = opened(path)
-    path.write_text(BROKEN)
+    say(path, BROKEN)
     assert await turns(in_force, 5) == SMALL_DIGEST
     assert [event["event"] for event in logged] == ["rulebook-loaded", "rulebook-refused"]
-    path.write_text(SMALL + "sessions = 9\n")
+    say(path, SMALL + "sessions = 9\n")
     assert await turns(in_force) != SMALL_DIGEST
     assert logged[-1]["event"] == "rulebook-loaded"
 
 
 async def test_another_file_in_its_place_is_seen(path: Path) -> None:
     """Of the same length, and made at the same moment: its inode is another one."""
-    path.write_text(SMALL)
+    say(path, SMALL)
     in_force = opened(path)
-    before = path.stat()
-    replacing.replace(path, SMALL.replace("2/", "3/"))
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    look_alike(path, SMALL.replace("2/", "3/"))
     assert await turns(in_force) != SMALL_DIGEST
 
 
 async def test_a_file_that_goes_away_is_the_shipped_policy(path: Path) -> None:
-    path.write_text(SMALL)
+    say(path, SMALL)
     in_force = opened(path)
-    path.unlink()
+    remove(path)
     assert await turns(in_force) == shipped().digest
 
 
@@ -162,7 +169,7 @@ async def test_who_follows_hears_of_the_policy_now_and_of_each_later_one(path: P
     heard: list[Rulebook] = []
     in_force = opened(path)
     in_force.follow(heard.append)
-    path.write_text(SMALL)
+    say(path, SMALL)
     await turns(in_force, 5)
     assert [one.digest for one in heard] == [shipped().digest, SMALL_DIGEST]
 
@@ -174,11 +181,11 @@ async def test_it_looks_by_itself_until_it_is_closed(path: Path) -> None:
     in_force.start()
     await asyncio.wait_for(keeper.told.wait(), 5)
     keeper.told.clear()
-    path.write_text(SMALL)
+    say(path, SMALL)
     await asyncio.wait_for(keeper.told.wait(), 5)
     assert in_force.rulebook.digest == SMALL_DIGEST
     await in_force.close()
-    path.unlink()
+    remove(path)
     for _ in range(5):
         await asyncio.sleep(0)
     assert in_force.rulebook.digest == SMALL_DIGEST
@@ -192,11 +199,11 @@ async def test_each_policy_in_force_is_written_down_once(path: Path) -> None:
     keeper = Keeper()
     in_force = opened(path, keeper)
     await turns(in_force, 3)
-    path.write_text(SMALL)
+    say(path, SMALL)
     await turns(in_force, 3)
     assert [digest for digest, _ in keeper.kept] == [shipped().digest, SMALL_DIGEST]
     assert keeper.kept[1][1] == written(tables_of(in_force.rulebook))
-    path.unlink()
+    remove(path)
     await turns(in_force, 3)
     assert [digest for digest, _ in keeper.kept][2:] == [shipped().digest], "it is in force again"
 
@@ -230,7 +237,7 @@ async def test_the_store_knows_which_was_in_force_last(
     assert kept_rulebooks(engine, "a%") == []
 
 
-async def test_no_store_knows_nothing(tmp_path: Path) -> None:
+def test_no_store_knows_nothing(tmp_path: Path) -> None:
     assert last_in_force(tmp_path / "nothing.db") is None
 
 

@@ -59,10 +59,7 @@ def test_taking_it_back(store: IdentityStore, engine: Engine, locked: str) -> No
     assert store.standing("ada") == cleared
     assert [one.identity for one in store.standings(T + 100)] == ["bob"]
     with engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT likelihood FROM standing WHERE step = 0").scalars().all() == [
-            0.0,
-            0.0,
-        ]
+        assert connection.scalars(select(Standings.likelihood)).all() == [0.0, 0.0]
     act = newest(engine, Wanted(subject="ada"), 1)[0]
     assert (act.action, act.before, act.after) == (
         "standing-cleared",

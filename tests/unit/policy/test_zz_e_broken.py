@@ -28,7 +28,7 @@ from policy.simulation.thieves import STRANGE
 from policy.simulation.world import World
 
 HOUR, DAY = 3600.0, 86400.0
-BOOK = rulebook.parse("[profiles.person]\nprobation-recipients = \"40/hour\"", "t")
+BOOK = rulebook.parse("[profiles.person]\nnew-recipients = \"50/hour\"", "t")
 
 
 class Thief(RuleBasedStateMachine):
@@ -82,6 +82,22 @@ class Thief(RuleBasedStateMachine):
         if recipients:
             session, network = data.draw(st.sampled_from(self.sessions))
             self.note(network, recipients, self.scene.hand_in(session, recipients).accepted)
+
+    @precondition(lambda self: self.sessions)
+    @rule(
+        data=st.data(),
+        hours=st.integers(2, 6),
+        new=st.sampled_from([3, 9, 10, 25, 50]),
+        known=st.sampled_from([0, 0, 30, 40]),
+    )
+    def rides_the_limits(self, data: st.DataObject, hours: int, new: int, known: int) -> None:
+        """Hour by hour: what is bounded in a day is not met in an hour."""
+        session, network = data.draw(st.sampled_from(self.sessions))
+        for _ in range(hours):
+            for recipients in (self.scene.strangers(new), list(self.who.contacts[: max(0, known - new)])):
+                if recipients:
+                    self.note(network, recipients, self.scene.hand_in(session, recipients).accepted)
+            self.waits(HOUR)
 
     @precondition(lambda self: self.sessions)
     @rule(data=st.data(), number=st.integers(2, 20))
