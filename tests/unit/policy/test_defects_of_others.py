@@ -141,3 +141,121 @@ async def test_a_store_that_fails_is_no_yes(postfix: Postfix, engine: Engine, ad
     is_message = state == "END-OF-MESSAGE"
     assert counted(engine, "SELECT count(*) FROM submission") == [int(is_message)]
     assert counted(engine, "SELECT count(*) FROM charge WHERE key = 'recipients:ada'") == [int(is_message)]
+
+
+# Budgets: each on every back end.
+
+
+@pytest.fixture(params=BACK_ENDS)
+def budgets(request: pytest.FixtureRequest) -> Iterator[Budgets]:
+    with opened(request.param, request) as one:
+        yield one
+
+
+def recipients(cost: int, *windows: Window) -> Take:
+    return Take((Sum("recipients", "recipients:ada", cost, windows or (Window(20, 60.0),)),))
+
+
+def test_parallel_sessions_cannot_overshoot(budgets: Budgets) -> None:
+    """3.8 #1, nitmir and modoboa: one statement sums, another one inserts, and between them others have summed, too.
+
+    Here asking is taking: there is no answer after which there still were room. Many sessions at once race for it in
+    test_budgets_parallel.py.
+    """
+    asked = [budgets.reserve(f"session-{number}", recipients(1), T).fits for number in range(50)]
+    assert asked == [True] * 20 + [False] * 30
+
+
+def test_attempts_that_are_refused_are_counted(budgets: Budgets) -> None:
+    """3.8 #2, nitmir: a refused attempt costs nothing, so asking is free and the quota is whole in every window.
+
+    Here an attempt costs a quarter of a message, and whoever goes on asking has spent the messages of the hour.
+    """
+    profile, rulebook = engine_profile(), shipped()
+    attempt = Take(charges.attempt_charges(profile, rulebook))
+    most = charges.in_quarters(rulebook.limits_of("person").messages)
+    for number in range(most[0].limit + 1):
+        assert budgets.reserve(f"attempt-{number}", attempt, T).fits
+    message = Take((Sum("messages", "messages:ada", charges.QUARTERS, most),))
+    assert not budgets.reserve("a message that would be fine", message, T).fits
+
+
+def test_no_burst_where_a_window_ends(budgets: Budgets) -> None:
+    """3.8 #5, modoboa, onlime and others: a window starts over, so twice the limit passes around that moment."""
+    assert budgets.reserve("just before", recipients(20), T + 59.9).fits
+    for moment in (T + 60, T + 60.1, T + 119.8):
+        assert not budgets.reserve(f"at {moment}", recipients(1), moment).fits
+    assert budgets.reserve("a minute later", recipients(20), T + 119.9).fits
+
+
+def test_a_new_budget_does_not_admit_any_first_message(budgets: Budgets) -> None:
+    """rspamd 4.4: the script answers "ok" for a bucket that is not there yet, before it compares with the burst."""
+    assert not budgets.reserve("the first one ever", recipients(1000), T).fits
+    assert budgets.peek(recipients(1).charges, T).before == ((0,),)
+
+
+def test_no_limit_grows_with_what_was_sent(budgets: Budgets) -> None:
+    """rspamd 4.4, issue 2733: a dynamic burst let 203 messages through a limit of 20."""
+    for minute in range(30):
+        fits = [budgets.reserve(f"{minute}-{number}", recipients(1), T + 60 * minute).fits for number in range(25)]
+        for number in range(20):
+            assert budgets.commit(f"{minute}-{number}", T + 60 * minute)
+        assert fits == [True] * 20 + [False] * 5
+
+
+def test_a_storage_that_fails_lets_nothing_through(tmp_path: Path) -> None:
+    """3.8 #8 and rspamd 4.4: an error of the database or of Redis is logged, and the message passes without a limit."""
+
+    def decide() -> Generator[Take, Taken, bool]:
+        return (yield recipients(1)).fits
+
+    transactions = open_transactions(sqlite := tmp_path / "sallyport.db")
+    migrate(open_database(sqlite))
+    assert run_here(decide(), StoredBudgets(transactions), "one", T)
+    transactions.execute(prepared("DROP TABLE charge"), {})
+    with pytest.raises(sqlite3.OperationalError):
+        run_here(decide(), StoredBudgets(transactions), "two", T)
+    transactions.close()
+
+
+async def test_a_server_that_is_not_there_lets_nothing_through(tmp_path: Path) -> None:
+    """The same where the budgets are elsewhere."""
+
+    def decide() -> Generator[Take, Taken, bool]:
+        return (yield recipients(1)).fits
+
+    budgets = ValkeyBudgets(options_of(f"unix://{tmp_path}/nobody"))
+    with pytest.raises(BudgetsAway):
+        await run_there(decide(), budgets, "one", T)
+    await budgets.close()
+
+
+def test_nobody_can_evict_his_own_bucket(budgets: Budgets) -> None:
+    """An in-memory store of another library forgets its oldest keys when there are 1024 others.
+
+    Here a key goes when it has left its longest window, and a thief has no say in which keys there are: each names an
+    identity, a credential or a domain that exists, or a network from which somebody logged in.
+    """
+    assert budgets.reserve("all of it", recipients(20, Window(20, 3600.0)), T).fits
+    for number in range(1100):
+        other = Take((Sum("recipients", f"recipients:other-{number}", 1, (Window(20, 60.0),)),))
+        assert budgets.reserve(f"other-{number}", other, T + 1 + number / 1000).fits
+    assert not budgets.reserve("one more", recipients(1, Window(20, 3600.0)), T + 3599).fits
+
+
+def test_what_strangers_choose_is_in_no_key() -> None:
+    """Whatever the message says, its charges are on keys of the identity, its credential, its domain and its network."""
+    rulebook = shipped()
+    keys = set[str]()
+    for word in ("a", "b" * 60, "c\0d", "é"):
+        profile = engine_profile(recipients=(word,))
+        asked = [
+            *charges.message_charges(profile, profile.recipients, 1000, rulebook),
+            *charges.holding_charges(profile, 1000, rulebook),
+            *charges.attempt_charges(profile, rulebook),
+            *charges.spread_charges(profile.identity, profile.place, rulebook.limits_of("person"), rulebook),
+            *charges.link_charges(profile, profile.recipients, rulebook),
+        ]
+        keys |= {one.key for one in asked}
+    allowed = {"ada", "1", "example.org", profile.place.origin.source, "host-new"}
+    assert {key.partition(":")[2] or key for key in keys} <= allowed
