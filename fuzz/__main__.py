@@ -5,7 +5,7 @@ import sys
 import atheris  # type: ignore[import-untyped]  # in a virtualenv of its own, see Makefile
 
 # The references are instrumented, too: where a regular expression is one opaque step, they lead the fuzzer.
-with atheris.instrument_imports(include=["gateway", "fuzz", "email"]):
+with atheris.instrument_imports(include=["gateway", "policy", "fuzz", "email"]):
     from fuzz.targets import TARGETS
 
 _, name, *options = sys.argv

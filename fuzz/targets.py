@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from fuzz import chunks, client_hello, envelope, framing, header, mailboxes, proxy
+from fuzz import chunks, client_hello, delegation, envelope, framing, header, mailboxes, proxy
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "framing": framing.one,
@@ -12,4 +12,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "mailboxes": mailboxes.one,
     "client_hello": client_hello.one,
     "proxy": proxy.one,
+    "delegation": delegation.one,
 }

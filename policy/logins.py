@@ -130,7 +130,8 @@ class Logins:
         if is_due and visit.network != NOWHERE:
             self.writer.make_later(partial(self.uses.note_network, found.identity_id, visit.network, visit.now))
         log.login_granted(visit.session, visit.client_address, visit.mechanism, found.login, found.identity)
-        grants = await self.prover.directory.grants(found, self.entrances.rulebook().limits_of(found.profile))
+        limits = self.entrances.rulebook().limits_of(found.profile, found.identity)
+        grants = await self.prover.directory.grants(found, limits)
         return LoginAnswer(outcome=LoginOutcome.GRANTED, grants=grants, delay_s=delay_s)
 
     async def _refused(

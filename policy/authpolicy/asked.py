@@ -88,6 +88,8 @@ def entry(said: Mapping[str, object]) -> Entry:
     one = Entry(network=network, login=canonical_login(_text(said, "login")))
     if not one.network and not one.login:
         raise Unreadable("No ip, netmask or login field supplied")
+    if not one.login.isprintable():
+        raise Unreadable("login must be a text")
     return one
 
 
@@ -124,7 +126,8 @@ def _network(given: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 def _text(said: Mapping[str, object], name: str) -> str:
     value = said.get(name, "")
     text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
-    return text[:_TEXT_LIMIT]
+    # JSON can spell half of a letter, which no database holds.
+    return text[:_TEXT_LIMIT].encode(errors="replace").decode()
 
 
 def _truth(said: Mapping[str, object], name: str) -> bool:

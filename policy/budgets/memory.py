@@ -97,10 +97,6 @@ class _Counter:
         self.first = bisect_right(self.ats, edge, self.first)
         self.base = self.totals[self.first - 1]
         self._trim()
-        if self.first >= _COMPACTED and self.first * 2 >= len(self.ats):
-            del self.ats[: self.first], self.totals[: self.first]
-            self.gone += self.first
-            self.first = 0
 
     def _trim(self) -> None:
         """Charges that were taken back are not the oldest and not the newest."""
@@ -108,6 +104,10 @@ class _Counter:
             self.first += 1
         while len(self.totals) > self.first + 1 and self.totals[-1] == self.totals[-2]:
             del self.totals[-1], self.ats[-1]
+        if self.first >= _COMPACTED and self.first * 2 >= len(self.ats):
+            del self.ats[: self.first], self.totals[: self.first]
+            self.gone += self.first
+            self.first = 0
 
 
 class _Members:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import io
 import json
 import os
 import sys
@@ -21,7 +20,7 @@ from policy.cli.replayed import plain_report, print_report
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
 from policy.geo.atlas import Atlas
-from policy.geo.opened import open_atlas
+from policy.geo.opened import atlas_at
 from policy.location import named_location, open_existing
 from policy.maillog.files import LogUnreadable, Reading
 from policy.marks import Marks
@@ -136,10 +135,7 @@ def _around(opened: Opened, kinds: Mapping[str, str], domains: Sequence[str]) ->
 
 
 def _atlas(settings: Settings) -> Atlas:
-    if not settings.geo_country_db and not settings.geo_asn_db:
-        return Atlas(None, None)
-    with contextlib.redirect_stdout(io.StringIO()):  # it is written for the services' log; here is a report
-        atlas = open_atlas(settings.geo_country_db, settings.geo_asn_db)
+    atlas = atlas_at(settings.geo_country_db, settings.geo_asn_db)
     for path, fault in atlas.faults:
         print(f"note: {path} is not used: {fault}", file=sys.stderr)
     return atlas

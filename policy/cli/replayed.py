@@ -60,7 +60,7 @@ def _head(report: Report) -> Iterable[str]:
 
 _RULES = ("rule", "mode", "slowed", "held", "deferred", "refused", "observed", "identities", "first", "whose", "why")
 _PEOPLE = ("identity", "profile", "step", "accepted", "slowed", "held", "deferred", "refused", "rules", "first", "from")
-_NEAR = ("limit", "of", "in", "highest", "limit", "share", "whose")
+_NEAR = ("limit", "of", "in", "highest", "allowed", "share", "with suspects", "whose")
 
 
 def _rule(one: OneRule) -> Sequence[str]:
@@ -84,22 +84,18 @@ def _person(one: OneIdentity) -> Sequence[str]:
 def _limit(one: Limit) -> Sequence[str]:
     whose = ", ".join(f"{name} {number:,}" for name, number in one.identities[:2])
     share = f"{min(one.share, 99) * 100:.0f} %"
+    suspects = f"{one.highest:,}" if one.highest != one.highest_of_others else ""
     return (
-        one.rule,
-        one.profile or "all",
-        one.window or "a message",
-        f"{one.highest:,}",
-        f"{one.limit:,}",
-        share,
-        whose,
-    )
+        one.rule, one.profile or "all", one.window or "a message", f"{one.highest_of_others:,}", f"{one.limit:,}",
+        share, suspects, whose,
+    )  # fmt: skip
 
 
 def _needed(report: Report) -> Iterable[str]:
     over = [one for one in report.limits if one.needed is not None]
     if report.suspects:
         names = ", ".join(report.suspects[:_SUSPECTS]) + (", ..." if len(report.suspects) > _SUSPECTS else "")
-        yield visible(f"{len(report.suspects):,} identities would have been restricted or locked: {names}")
+        yield visible(f"Suspects, who would have been restricted or locked ({len(report.suspects):,}): {names}")
     but = " but these" if report.suspects else ""
     if not over:
         yield f"Nobody{but} exceeded a limit."

@@ -98,7 +98,10 @@ class Server:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or self._is_closing or len(self._connections) >= self._bounds.connections:
+        if task is None or self._is_closing:
+            writer.close()
+            return
+        if len(self._connections) >= self._bounds.connections:
             log.delegation_dropped("too many connections")
             writer.close()
             return

@@ -13,8 +13,8 @@ from policy.engine.judging import Decision
 YES = "DUNNO"
 
 NOBODY_HERE = "550 5.7.1 This login is not known here, ask your administrator"
-NOT_FROM_THERE = "554 5.7.1 No connections from your network"
-LATER = "421 4.7.0 Too many login attempts, try again later"
+NOT_FROM_THERE = "554 5.7.1 No mail is taken from where you are, use another network or ask your administrator"
+LATER = "421 4.7.0 Nothing is taken from your network at the moment, try again in an hour"
 
 FOR_REASON: Mapping[Reason, str] = {
     Reason.CREDENTIAL_REVOKED: "550 5.7.1 This login may not send any more, set the device up anew",

@@ -31,7 +31,7 @@ def message_charges(
     profile: Profile, accepted: Sequence[Recipient], message_bytes: int, rulebook: Rulebook
 ) -> Iterator[Charge]:
     """What a message to these recipients costs; nothing of it where there are none, but that it is a message."""
-    who, limits = profile.identity, rulebook.limits_of(profile.kind)
+    who, limits = profile.identity, rulebook.limits_of(profile.kind, profile.identity)
     yield from _sum(
         "messages",
         _apart("messages", profile, is_accepted=bool(accepted)),
@@ -62,7 +62,7 @@ def message_charges(
 
 def holding_charges(profile: Profile, message_bytes: int, rulebook: Rulebook) -> Iterator[Charge]:
     """What is held costs room for a day."""
-    limits = rulebook.limits_of(profile.kind)
+    limits = rulebook.limits_of(profile.kind, profile.identity)
     yield from _sum("held-messages", _apart("held", profile), 1, limits.held_messages, rulebook)
     yield from _sum("held-bytes", _apart("held-bytes", profile), message_bytes, limits.held_bytes, rulebook)
 
@@ -100,7 +100,7 @@ def attempt_charges(profile: Profile, rulebook: Rulebook) -> tuple[Charge, ...]:
 
     Not enforced: the row has the limit.
     """
-    limits = rulebook.limits_of(profile.kind)
+    limits = rulebook.limits_of(profile.kind, profile.identity)
     refusal = Sum("refusals", _apart("refusals", profile), 1, REFUSALS_KEPT)
     windows = in_quarters(limits.messages)
     if not windows:

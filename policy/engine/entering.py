@@ -47,7 +47,7 @@ def enter(newcomer: Newcomer, rulebook: Rulebook, now: float) -> Entering:
     suspicion = Suspicion(rulebook, place, newcomer.standing.at(now), newcomer.signals, now)
     if newcomer.strange:
         suspicion.raise_signal(SignalKind.STRANGE_CLIENT, f"never before: {', '.join(newcomer.strange)}")
-    limits = rulebook.limits_of(newcomer.kind)
+    limits = rulebook.limits_of(newcomer.kind, newcomer.identity)
     if sets := tuple(charges.spread_charges(newcomer.identity, place, limits, rulebook)):
         asked = tuple(replace(one, is_enforced=False) for one in sets)
         taken = yield Take(asked)

@@ -49,7 +49,7 @@ class Weighed:
 def weigh(report: Report, rulebook: Rulebook, now: float) -> Weighing:
     """One Take, where somebody was unknown."""
     suspicion = Suspicion(rulebook, report.place, report.standing.at(now), report.signals, now)
-    limits = rulebook.limits_of(report.kind)
+    limits = rulebook.limits_of(report.kind, report.identity)
     unknown = report.outcomes.count(DeliveryOutcome.UNKNOWN_RECIPIENT)
     likelihood = report.likelihood
     for outcome in report.outcomes:

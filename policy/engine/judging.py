@@ -130,7 +130,7 @@ def _charges(case: _Case) -> Iterator[Charge]:
 
 def _noted(case: _Case, *, is_enforced: bool = False) -> Iterator[Distinct]:
     """What is counted even where the message is refused: from where it came."""
-    limits = case.rulebook.limits_of(case.profile.kind)
+    limits = case.rulebook.limits_of(case.profile.kind, case.profile.identity)
     sets = charges.spread_charges(case.profile.identity, case.profile.place, limits, case.rulebook)
     links = charges.link_charges(case.profile, case.profile.recipients, case.rulebook)
     for one in (*sets, *links):

@@ -95,13 +95,14 @@ class Rulebook:
     usual_new_recipients_per_day: float  # the least baseline
     trap_recipients: frozenset[str]  # canonical addresses that only harvesters have
     sources: Sources = field(default_factory=Sources)
+    members: Mapping[str, str] = field(default_factory=dict)  # the profile of an identity that a profile names
 
     def mode(self, rule: str) -> Mode:
         return self.modes.get(rule, Mode.ENFORCE)
 
-    def limits_of(self, profile: str) -> Limits:
+    def limits_of(self, profile: str, identity: str = "") -> Limits:
         """A profile that the policy does not have is a person: the strictest that people can live with."""
-        return self.limits.get(profile) or self.limits["person"]
+        return self.limits.get(self.members.get(identity, profile)) or self.limits["person"]
 
     def gate(self, name: str) -> Gate:
         """A gate that the policy does not have is the default one."""

@@ -126,7 +126,7 @@ def _sections(stream: BinaryIO) -> Iterator[bytes | None]:
     is_start = was_empty = True
     while line := stream.readline(_PIECE):
         is_empty = is_start and line in (b"\n", b"\r\n")
-        if was_empty and is_start and line.startswith(b"From ") and _SEPARATOR.match(line[:_SEPARATOR_LIMIT]):
+        if was_empty and line.startswith(b"From ") and _SEPARATOR.match(line[:_SEPARATOR_LIMIT]):
             if lines is not None:
                 yield b"".join(lines)
             lines, size = [], 0

@@ -6,10 +6,11 @@ by the ones that decide, and the peaks would end at the limits.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from policy.budgets.memory import MemoryBudgets
 from policy.engine import charges
-from policy.engine.budget import Charge, Sum, Take, Window
+from policy.engine.budget import Charge, Distinct, Sum, Take, Window
 from policy.engine.profile import Profile
 from policy.engine.rulebook import Mode, Rulebook
 
@@ -63,7 +64,7 @@ class Peaks:
             for window, count in zip(charge.windows, after, strict=True):
                 if window.limit != _MEMBERS_SEEN:
                     self._see(charge.name, whose, window.seconds, (count, now, profile.kind, window.limit))
-        limit = self._rulebook.limits_of(profile.kind).recipients_per_message
+        limit = self._rulebook.limits_of(profile.kind, profile.identity).recipients_per_message
         self._see(_PER_MESSAGE, profile.identity, 0.0, (len(profile.recipients), now, profile.kind, limit))
 
     def all(self) -> Iterator[Peak]:
@@ -87,7 +88,7 @@ class Peaks:
             self._highest[key] = seen
 
     def _charges(self, profile: Profile, message_bytes: int) -> Iterator[Charge]:
-        limits = self._rulebook.limits_of(profile.kind)
+        limits = self._rulebook.limits_of(profile.kind, profile.identity)
         yield from map(_boundless, charges.message_charges(profile, profile.recipients, message_bytes, self._rulebook))
         yield from map(_boundless, charges.spread_charges(profile.identity, profile.place, limits, self._rulebook))
 
@@ -96,5 +97,9 @@ def _boundless(charge: Charge) -> Charge:
     """Of a set as many members are kept as its largest limit: one more window, or none would be seen above that."""
     if isinstance(charge, Sum):
         return charge
-    longest = max(window.seconds for window in charge.windows)
-    return replace(charge, windows=(*charge.windows, Window(_MEMBERS_SEEN, longest)))
+    return Distinct(charge.name, charge.key, charge.members, _with_one_more(charge.windows), charge.is_enforced)
+
+
+@lru_cache(maxsize=1024)
+def _with_one_more(windows: tuple[Window, ...]) -> tuple[Window, ...]:
+    return (*windows, Window(_MEMBERS_SEEN, max(window.seconds for window in windows)))

@@ -83,6 +83,7 @@ class Limit:
     window: str  # "an hour"; empty: of each message
     limit: int
     highest: int
+    highest_of_others: int  # without the suspects
     at: float
     needed: int | None
     needed_by_all: int | None
@@ -91,7 +92,8 @@ class Limit:
 
     @property
     def share(self) -> float:
-        return self.highest / self.limit if self.limit else float(self.highest)
+        """Of the limit, without the suspects."""
+        return self.highest_of_others / self.limit if self.limit else float(self.highest_of_others)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,9 +255,10 @@ def _limit(group: Sequence[Peak], suspects: Set[str], top: int) -> Limit:
         window=span(first.seconds),
         limit=first.limit,
         highest=first.highest,
+        highest_of_others=honest.highest if honest else 0,
         at=first.at,
         needed=honest.highest if honest and honest.is_over and not (is_shared and suspects) else None,
         needed_by_all=first.highest if first.is_over else None,
         over=sum(one.is_over for one in group if not is_shared),
-        identities=tuple((one.identity, one.highest) for one in group[:top] if not is_shared),
+        identities=tuple((one.identity, one.highest) for one in group if not is_shared)[:top],
     )

@@ -14,6 +14,7 @@ from policy.rulebook import words
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _POOL = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
+_NAME_FORMS = "write small letters, digits and hyphens"
 _IDENTITY = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 Given = TypeVar("Given")
@@ -37,7 +38,7 @@ def _set(element: Callable[[object], Given]) -> Callable[[object], frozenset[Giv
 def _spelled_as(pattern: re.Pattern[str], what: str) -> AfterValidator:
     def read(given: str) -> str:
         if not pattern.fullmatch(given):
-            raise words.WordError(given, f"is no {what}; write small letters, digits and hyphens")
+            raise words.WordError(given, f"is no {what}; {_NAME_FORMS}")
         return given
 
     return AfterValidator(read)
@@ -48,6 +49,12 @@ def _network(given: object) -> Network:
         return ip_network(given if isinstance(given, str) else "")
     except ValueError:
         raise words.WordError(given, 'is no network; write one such as "192.0.2.0/24" or "2001:db8::/32"') from None
+
+
+def _identity(given: object) -> str:
+    if not isinstance(given, str) or not _IDENTITY.fullmatch(given):
+        raise words.WordError(given, f"is no identity's name; {_NAME_FORMS}")
+    return given
 
 
 def _trap(given: object) -> str:
@@ -103,7 +110,8 @@ Treated = Annotated[Treatment, _choice(Treatment), _schema("string", enum=list(T
 Moded = Annotated[Mode, _choice(Mode), _schema("string", enum=list(Mode))]
 Until = Annotated[float, PlainValidator(words.end_of), _schema("string", format="date")]
 Name = Annotated[str, _spelled_as(_NAME, "name")]
-Identity = Annotated[str, _spelled_as(_IDENTITY, "identity's name")]
+Identity = Annotated[str, PlainValidator(_identity), _schema("string")]
 Pool = Annotated[str, _spelled_as(_POOL, "name")]
+Identities = Annotated[frozenset[str], PlainValidator(_set(_identity)), _array_schema(_TEXT)]
 Days = Annotated[int, Field(ge=1, le=400)]
 Number = Annotated[int, Field(ge=1, le=100_000)]

@@ -41,6 +41,7 @@ def rulebook_of(file: model.PolicyFile) -> Rulebook:
         usual_new_recipients_per_day=file.signals.usual_new_recipients_per_day,
         trap_recipients=file.traps.recipients,
         sources=_sources_of(file.sources),
+        members={one: name for name, profile in file.profiles.items() for one in profile.identities},
     )
     return dataclasses.replace(made, digest=digest_of(tables_of(made)))
 
@@ -48,7 +49,9 @@ def rulebook_of(file: model.PolicyFile) -> Rulebook:
 def tables_of(rulebook: Rulebook) -> Tables:
     """In the order of the shipped file; what has no order is sorted."""
     return {
-        "profiles": {name: _profile(limits) for name, limits in sorted(rulebook.limits.items())},
+        "profiles": {
+            name: _profile(limits) | _members(rulebook, name) for name, limits in sorted(rulebook.limits.items())
+        },
         "gates": {name: _gate(gate) for name, gate in sorted(rulebook.gates.items())},
         "modes": {rule: rulebook.mode(rule).value for rule in model.RULES},
         "domain": {
@@ -79,7 +82,7 @@ def digest_of(tables: Tables) -> str:
 
 def _limits_of(profile: model.Profile) -> Limits:
     fields = _fields(profile)
-    del fields["like"]
+    del fields["like"], fields["identities"]
     return Limits(message_bytes=fields.pop("bytes"), **fields)
 
 
@@ -92,8 +95,13 @@ def _profile(limits: Limits) -> Tables:
     """By the fields of the model: what is measured in octets is written in octets."""
     values = {_key(name): value for name, value in _values(limits).items()}
     values["bytes"] = values.pop("message-bytes")
-    order = [_key(name) for name in model.Profile.model_fields if name != "like"]
+    order = [_key(name) for name in model.Profile.model_fields if name not in ("like", "identities")]
     return {key: _spelled(key, values[key]) for key in order}
+
+
+def _members(rulebook: Rulebook, profile: str) -> Tables:
+    members = sorted(identity for identity, name in rulebook.members.items() if name == profile)
+    return {"identities": members} if members else {}
 
 
 def _spelled(key: str, value: Any) -> Any:  # noqa: ANN401 - a number stays what it is

@@ -19,6 +19,7 @@ from policy.rulebook.forms import (
     Count,
     Countries,
     Days,
+    Identities,
     Identity,
     Limit,
     Moded,
@@ -81,6 +82,8 @@ class Profile(Table):
 
     like: Name | None = None
     """The profile that this one is like, but for what it says itself."""
+    identities: Identities = frozenset()
+    """The identities that have this profile. Every other one has the profile of its sort: person, app or newsletter."""
     recipients_per_message: Number
     """Recipients of one message."""
     recipients: Limit

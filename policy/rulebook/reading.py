@@ -77,6 +77,7 @@ def parse(text: str, name: str) -> Rulebook:
         merged = _with_likes(_with_gates(_merged(shipped_tables(), given)), given)
         file = model.PolicyFile.model_validate(merged)
         _check_pools(file.sources)
+        _check_members(file)
     except _Faulty as error:
         raise PolicyFileError(name, [_fault(text, error.path, error.value, error.why)]) from None
     except ValidationError as error:
@@ -158,7 +159,7 @@ def _resolved(name: str, profiles: Tables, own: Tables, asked: tuple[str, ...]) 
     if like in (*asked, name):
         raise _Faulty(path, like, "goes round in a circle; one of them must say everything itself")
     base = _resolved(like, profiles, own, (*asked, name))
-    return {**base, **said} if isinstance(base, dict) else said
+    return {**base, "identities": [], **said} if isinstance(base, dict) else said
 
 
 def _check_pools(sources: model.Sources) -> None:
@@ -169,6 +170,16 @@ def _check_pools(sources: model.Sources) -> None:
             if (other := seen.setdefault(network, name)) != name:
                 why = f"{network} is in the pool {words.shown(other)}, too; leave it in one of them"
                 raise _Faulty(("sources", "pools", name), str(network), why)
+
+
+def _check_members(file: model.PolicyFile) -> None:
+    """An identity has one profile."""
+    seen: dict[str, str] = {}
+    for name, profile in file.profiles.items():
+        for identity in sorted(profile.identities):
+            if (other := seen.setdefault(identity, name)) != name:
+                why = f"{identity} has the profile {words.shown(other)} already; leave it in one of them"
+                raise _Faulty(("profiles", name, "identities"), identity, why)
 
 
 def _explained(text: str, error: ErrorDetails) -> Fault:
@@ -221,4 +232,4 @@ def _keys_at(path: list[str | int]) -> list[str]:
     for part in path:
         above = path[0] if part is not path[0] else ""
         table = table.get(part, table.get(_OF_OTHERS.get(str(above), ""), {}))
-    return [*table, "like"] if path and path[0] == "profiles" else list(table)
+    return [*table, "like", "identities"] if path and path[0] == "profiles" else list(table)

@@ -140,8 +140,8 @@ class _Valkey:
         self._server = subprocess.Popen(  # noqa: S603 - no shell, and no argument from outside
             [program, *place, "--appendonly", "yes", "--appendfsync", "no", "--save", ""], stdout=subprocess.DEVNULL
         )
-        retry: Retry = Retry(ConstantBackoff(_PAUSE_S), _TRIES, (ConnectionError, ValkeyError, OSError))
-        with Valkey(unix_socket_path=str(self._socket), retry=retry) as client:
+        retry: Retry = Retry(ConstantBackoff(_PAUSE_S), _TRIES)
+        with Valkey(unix_socket_path=str(self._socket), retry=retry, retry_on_error=[ValkeyError, OSError]) as client:
             client.ping()
         self.budgets = _Here(self._runner, self._socket)
 

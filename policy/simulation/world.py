@@ -205,8 +205,8 @@ class World:
     def log_in(self, name: str, client_address: str, now: float, looks: Looks = NOTHING_SEEN) -> Entry:
         """Somebody has proven the credential."""
         identity, place = self.identities[name], self.place(name, client_address, now)
-        if not identity.areas and not identity.networks:
-            self._vouch(identity, place.origin, now)
+        if not identity.areas and not identity.networks:  # the owner has just set it up
+            identity.areas[place.origin.area] = vouched(None, now)
             place = self.place(name, client_address, now)
         newcomer = Newcomer(
             identity=name,
@@ -236,7 +236,7 @@ class World:
             owned=identity.owned,
             active=True,
             kind=identity.kind,
-            recipients_per_message=self.rulebook.limits_of(identity.kind).recipients_per_message,
+            recipients_per_message=self.rulebook.limits_of(identity.kind, identity.name).recipients_per_message,
             place=self.place(identity.name, facts.client_address, now),
             recipients=recipients,
             standing=identity.standing,

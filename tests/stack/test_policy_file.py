@@ -88,7 +88,7 @@ def test_a_broken_file_changes_nothing_also_across_a_restart(stack: Sallyport, a
 
 
 def test_a_broken_file_at_the_first_start_is_no_start(tmp_path: Path) -> None:
-    """No earlier policy is there to go on with, and the shipped one is not what was asked for: exit code 2, a sentence."""
+    """The shipped policy is not what was asked for, and no earlier one is there: exit code 2, and a sentence."""
     one = Sallyport(tmp_path / "stack", next_hop=1)
     one.cli("init")
     policy_file(one).write_text("[profiles.person]\nrecipients = 5\n")

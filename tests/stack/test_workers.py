@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness import ROOT, Sallyport, Sink, answers, until
+from harness import PLENTY, ROOT, Sallyport, Sink, answers, policy_file, until
 
 SENDER, FRIEND = "ada@sallyport.test", "friend@elsewhere.example"
 MESSAGE = f"From: {SENDER}\r\nSubject: hello\r\n\r\nhello\r\n"
@@ -22,7 +22,12 @@ MESSAGE = f"From: {SENDER}\r\nSubject: hello\r\n\r\nhello\r\n"
 @pytest.fixture
 def stack(tmp_path: Path, sink: Sink) -> Iterator[Sallyport]:
     """Two workers, in front of the sink."""
-    one = Sallyport(tmp_path, sink.smtp_port, gateway_settings={"GATEWAY_MAX_SESSIONS_PER_ADDRESS": "6"})
+    one = Sallyport(
+        tmp_path,
+        sink.smtp_port,
+        policy_settings=policy_file(tmp_path, person=PLENTY),
+        gateway_settings={"GATEWAY_MAX_SESSIONS_PER_ADDRESS": "6"},
+    )
     try:
         yield one.start()
     finally:

@@ -122,10 +122,10 @@ def _create_lists() -> None:
 
 def _widen_charges() -> None:
     """A reservation takes from several counters now; what was charged before goes on counting."""
-    _replace_charges(["reservation", "key"])
+    _replace_charges(["reservation", "key"], default=None)
 
 
-def _replace_charges(key: list[str]) -> None:
+def _replace_charges(key: list[str], default: str | None) -> None:
     if op.get_bind().dialect.name == "postgresql":
         op.drop_constraint("pk_charge", "charge", type_="primary")
         op.create_primary_key("pk_charge", "charge", key)
@@ -138,8 +138,8 @@ def _replace_charges(key: list[str]) -> None:
         _text("key"),
         _number("cost"),
         _moment("at"),
-        sa.Column("total", sa.BigInteger, nullable=False),
         sa.Column("open", sa.Boolean, nullable=False),
+        sa.Column("total", sa.BigInteger, nullable=False, server_default=default),
         sa.PrimaryKeyConstraint(*key, name="pk_charge"),
     )
     op.execute(
@@ -202,7 +202,7 @@ def downgrade() -> None:
     for name in _OF_SUBMISSIONS:
         op.drop_column("submission", name)
     op.execute("DELETE FROM charge WHERE key NOT LIKE 'recipients:%' AND key NOT LIKE 'refusals:%'")
-    _replace_charges(["reservation"])
+    _replace_charges(["reservation"], default="0")
     for table in (
         "member", "rulebook", "listed", "exemption", "day", "standing", "signal", "habit", "known_recipient", "area",
     ):  # fmt: skip

@@ -256,7 +256,18 @@ async def test_nothing_speaks_against_it(ask: Ask, ada: NewCredential) -> None:
     assert await ask("allow", **login_of("ada", HERE)) == {"status": 0, "msg": "", "r_attrs": {}}
 
 
-@pytest.mark.parametrize("said", [{}, {"login": "ada"}, {"remote": HERE}, {"login": None, "remote": ["x"]}, {"x": 1}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"login": "ada"},
+        {"remote": HERE},
+        {"login": None, "remote": ["x"]},
+        {"x": 1},
+        {"login": "\ud800", "pwhash": "\udfff"},
+        {"login": "a\0b", "remote": "\0"},
+    ],
+)
 async def test_missing_fields(ask: Ask, said: dict[str, object]) -> None:
     """Are empty."""
     assert (await ask("allow", **said))["status"] == 0
@@ -505,6 +516,7 @@ BAD_ENTRIES = [
     ("an end without an end", {"ip": HERE, "expire_secs": 10**12, "reason": "x"}),
     ("no reason", {"ip": HERE, "expire_secs": 10}),
     ("a reason that breaks lines", {"ip": HERE, "expire_secs": 10, "reason": "a\nb"}),
+    ("a login that breaks lines", {"login": "a\0", "expire_secs": 10, "reason": "x"}),
     ("no address", {"ip": "somewhere", "expire_secs": 10, "reason": "x"}),
     ("no network", {"netmask": "198.51.100.0/33", "expire_secs": 10, "reason": "x"}),
 ]

@@ -209,6 +209,16 @@ def test_release_takes_out_what_the_reservation_brought(budgets: Budgets) -> Non
     assert held(budgets, seen(1), T + 1) == [2, 2]
 
 
+def test_a_member_that_had_left_the_window_is_brought_anew(budgets: Budgets) -> None:
+    """Also where its row is still there, because not every charge deletes what is old."""
+    minute = (Window(5, 60.0),)
+    assert reserve(budgets, "before", seen(1, windows=minute))
+    assert reserve(budgets, "failed", charge(1), seen(1, windows=minute), now=T + 61)
+    assert held(budgets, seen(windows=minute), T + 61) == [1]
+    assert budgets.release("failed", T + 61)
+    assert held(budgets, seen(windows=minute), T + 61) == [0]
+
+
 def test_release_gives_back_from_the_middle(budgets: Budgets) -> None:
     """The charges before and after it stay what they were, in every window."""
     for number, moment in enumerate((T, T + 40, T + 40, T + 50)):
@@ -299,6 +309,26 @@ def test_no_span_ever_holds_more_than_the_limit(
         assert sum(cost for at, cost in taken if start <= at < start + seconds) <= limit
 
 
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    charges=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 3)), min_size=2, max_size=9),
+    released=st.lists(st.integers(0, 8), unique=True, max_size=9),
+)
+def test_release_gives_back_exactly(budgets: Budgets, charges: list[tuple[int, int]], released: list[int]) -> None:
+    """Whichever are given back, in whatever order: every window holds the others, and nothing else."""
+    windows = tuple(Window(99, seconds) for seconds in (2.0, 5.0, 60.0))
+    example, now, kept = next(numbers), T, dict[int, tuple[float, int]]()
+    for number, (gap, cost) in enumerate(charges):
+        now += gap
+        assert reserve(budgets, f"{example}:{number}", charge(cost, windows, f"back:{example}"), now=now)
+        kept[number] = (now, cost)
+    for number in released:
+        assert budgets.release(f"{example}:{number}", now) is (number in kept)
+        kept.pop(number, None)
+        left = [sum(cost for at, cost in kept.values() if at > now - window.seconds) for window in windows]
+        assert held(budgets, charge(1, windows, f"back:{example}"), now) == left
+
+
 # What nobody needs goes
 
 
@@ -363,6 +393,17 @@ def test_memory_does_not_grow_with_time() -> None:
     assert most[1] <= 2 * 26 + 2
     assert most[2] <= 62
     assert most[3] <= 2 * 64 + 64
+
+
+def test_memory_does_not_grow_with_what_is_given_back() -> None:
+    """A relay that takes nothing for a day."""
+    budgets = MemoryBudgets()
+    for number in range(1000):
+        assert reserve(budgets, str(number), charge(1), seen(number))
+        assert budgets.release(str(number), T)
+    assert len(budgets._counters["recipients:ada"].ats) <= 64
+    assert not budgets._sets["new:ada"].seen
+    assert not budgets._open
 
 
 def test_valkey_keeps_nothing_for_ever(request: pytest.FixtureRequest) -> None:

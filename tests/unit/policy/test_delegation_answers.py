@@ -4,9 +4,12 @@ import asyncio
 
 import pytest
 from delegation_parts import OpenDoor, Scene, ScriptedJudge, request
+from harness import ROOT
 
+from gateway import replies
 from gateway.replies import FOR_REASON as OF_GATEWAY
 from policy.arrivals import Stop
+from policy.authpolicy.verdicts import MESSAGES
 from policy.contract import Action, ConnectOutcome, Reason
 from policy.delegation import wording
 from policy.delegation.answers import ANSWERS_KEPT, ANSWERS_KEPT_S
@@ -224,3 +227,11 @@ def test_the_words_are_those_of_the_gateway() -> None:
     assert {reason: str(OF_GATEWAY[reason]) for reason in OF_GATEWAY} == {
         reason: wording.FOR_REASON[reason] for reason in OF_GATEWAY
     }
+    assert (str(replies.NOT_FROM_THERE), str(replies.NOT_FROM_THERE_NOW)) == (wording.NOT_FROM_THERE, wording.LATER)
+
+
+def test_the_docs_have_the_words() -> None:
+    """Those that are on no other page, and all that Dovecot hands on."""
+    page = (ROOT / "docs" / "delegation.md").read_text()
+    for told in (wording.NOBODY_HERE, wording.NOT_FROM_THERE, wording.LATER, *MESSAGES.values()):
+        assert f"`{told}`" in page

@@ -148,7 +148,8 @@ def mbox(tmp_path: Path) -> Callable[[bytes], Path]:
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_messages_of_an_mbox(mbox: Callable[[bytes], Path], separator: bytes, end: bytes) -> None:
     """Those that begin with a separator behind an empty line; text that begins with From is text."""
-    body = [b"", b"From here on it is text", b"", b"From there, too, in 2023", b">From x", b"To: no@x.example", b""]
+    body = [b"", b"From here on it is text", b"", b"From there, too, in 2023", b">From x", b"To: no@x.example"]
+    body += [separator, b"To: no@x.example", b""]
     lines = [line for one in (b"b", b"c") for line in (separator, b"To: " + one + b"@x.example", *body)]
     assert people_of(all_of(mbox(end.join(lines)))) == ["b@x.example", "c@x.example"]
 

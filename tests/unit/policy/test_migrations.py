@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 import postgresql
 from policy.budgets.stored import StoredBudgets
-from policy.engine.charges import Charge, Window
+from policy.engine.budget import Sum, Window
 from policy.setup import ITSELF
 from policy.store.database import MIGRATIONS, Location, migrate, open_database
 from policy.store.identities import IdentityStore
@@ -130,9 +130,10 @@ def test_what_was_there_before_a_migration_is_there_after_it(empty: Location, en
     windows = (Window(100, 5.0), Window(100, 15.0))
     transactions = open_transactions(empty)
     budgets = StoredBudgets(transactions)
-    assert budgets.spent(Charge("recipients:ada", 1, windows), 21.0) == [3, 6]
-    assert budgets.release("b")
-    assert budgets.spent(Charge("recipients:ada", 1, windows), 21.0) == [3, 4]
+    asked = (Sum("recipients", "recipients:ada", 1, windows),)
+    assert budgets.peek(asked, 21.0).before == ((3, 6),)
+    assert budgets.release("b", 21.0)
+    assert budgets.peek(asked, 21.0).before == ((3, 4),)
     transactions.close()
 
 

@@ -246,3 +246,14 @@ def test_ask(history: RecipientHistory) -> None:
     assert not history.ask("bob", "x@x.example", T).is_known
     with pytest.raises(Unknown):
         history.ask("carol", "x@x.example", T)
+
+
+def test_a_batch_takes_some_of_what_is_too_old_with_it(history: RecipientHistory, engine: Engine) -> None:
+    """As in the hot path: what is learnt leaves no more behind than it brings."""
+    people = [f"u{number}@x.example" for number in range(40)]
+    learnt(history, Found("ada", tuple(people), T))
+    later = T + (KEPT_DAYS + 1) * DAY
+    for number in range(40):
+        learnt(history, Found("ada", (f"v{number}@x.example",), later), now=later)
+    with engine.begin() as connection:
+        assert connection.scalar(select(func.count()).select_from(KnownRecipients)) < 40 + 20

@@ -87,6 +87,12 @@ def test_a_thief_in_a_log_is_found_and_nobody_else(tmp_path: Path) -> None:
     assert thief.messages.refused > 140
     assert BEGIN + 13 * DAY_S < thief.rules[0].first.at < BEGIN + 13 * DAY_S + 4 * 3600
     assert [one for one in report.limits if one.needed is not None] == []
+    hour = next(one for one in report.limits if (one.rule, one.window) == ("recipients", "an hour"))
+    assert hour.highest > 500 > hour.limit > 50 > hour.highest_of_others > 1
+    assert hour.identities[0] == (town.victim, hour.highest)
+    assert hour.needed_by_all == hour.highest
+    new = next(one for one in report.limits if (one.rule, one.window) == ("new-recipients", "an hour"))
+    assert new.highest > 500 > new.limit
     assert report.source.unreadable == 0
     assert report.domains == ("example.org",)
 

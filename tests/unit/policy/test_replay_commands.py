@@ -88,7 +88,7 @@ def test_replay_of_a_log(sallyport: InProcess, log: Path, tmp_path: Path) -> Non
     done = sallyport("replay", str(log), "--year", "2026", "--domain", "example.org", "--html", str(page))
     assert done.returncode == 0, done.stderr
     assert "1 of 8 identities would have noticed" in done.stdout
-    assert f"1 identities would have been restricted or locked: {TOWN.victim}" in done.stdout
+    assert f"Suspects, who would have been restricted or locked (1): {TOWN.victim}" in done.stdout
     assert "Nobody but these exceeded a limit." in done.stdout
     assert done.stderr == ""
     assert TOWN.victim in page.read_text()

@@ -394,6 +394,16 @@ BAD = [
         '4: sources.pools.b: 192.0.2.0/24 is in the pool "a", too; leave it in one of them',
     ),
     (
+        "an identity of two profiles",
+        '[profiles.person]\nidentities = ["ada"]\n[profiles.app]\nidentities = [\n"bob",\n"ada"]',
+        '6: profiles.app.identities: ada has the profile "person" already; leave it in one of them',
+    ),
+    (
+        "no identity",
+        '[profiles.person]\nidentities = ["Ada"]',
+        '2: profiles.person.identities: "Ada" is no identity\'s name; write small letters, digits and hyphens',
+    ),
+    (
         "a whole domain as a trap",
         '[traps]\nrecipients = ["@a.test"]',
         '2: traps.recipients: "@a.test" is no address; write one such as "harvested@example.org"',
@@ -438,6 +448,18 @@ def test_a_file_in_another_encoding(tmp_path: Path) -> None:
     path.write_bytes("# first\n# für\n".encode("latin-1"))
     with pytest.raises(PolicyFileError, match=r"policy.toml:2: the file is not UTF-8"):
         load(path)
+
+
+def test_a_profile_of_ones_own_holds_for_whom_it_names() -> None:
+    """Whatever sort of sender they are; for all others their sort decides, and one like another one names nobody."""
+    made = read(
+        '[profiles.sales]\nlike = "person"\nsessions = 77\nidentities = ["ada"]\n[profiles.more]\nlike = "sales"\n'
+        '[profiles.app]\nidentities = ["bob"]\n'
+    )
+    assert made.limits_of("app", "ada").sessions == 77
+    assert made.limits_of("person", "bob") == made.limits["app"]
+    assert made.limits_of("person", "carol") == made.limits_of("person") == made.limits["person"]
+    assert made.members == {"ada": "sales", "bob": "app"}
 
 
 def test_modes_gates_and_exemptions_reach_the_engine() -> None:

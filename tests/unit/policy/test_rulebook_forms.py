@@ -86,9 +86,12 @@ def _by_value(one: Exemption) -> tuple[str, list[str], list[int], float]:
     return one.identity, sorted(one.countries), sorted(one.asns), one.until
 
 
-def _rulebook(more: dict[str, Limits], gates: dict[str, Gate], **values: object) -> Rulebook:
+def _rulebook(more: dict[str, Limits], gates: dict[str, Gate], names: set[str], **values: object) -> Rulebook:
     known = shipped()
-    made = dataclasses.replace(known, limits={**known.limits, **more}, gates={**known.gates, **gates}, **values)  # type: ignore[arg-type]  # hypothesis made them
+    members = dict(zip(sorted(names), more, strict=False))
+    made = dataclasses.replace(
+        known, members=members, limits={**known.limits, **more}, gates={**known.gates, **gates}, **values
+    )  # type: ignore[arg-type]  # hypothesis made them
     return dataclasses.replace(made, digest=digest_of(tables_of(made)))
 
 
@@ -96,6 +99,7 @@ RULEBOOKS = st.builds(
     _rulebook,
     st.dictionaries(NAMES | st.sampled_from(["person", "app"]), LIMITS, max_size=2),
     st.dictionaries(NAMES | st.just("default"), GATES, max_size=2),
+    st.sets(NAMES, max_size=2),
     modes=st.fixed_dictionaries({rule: st.sampled_from(Mode) for rule in RULES}),
     exemptions=st.lists(
         st.builds(Exemption, identity=NAMES, countries=COUNTRY_SETS, asns=ASN_SETS, until=MOMENTS), max_size=3

@@ -16,12 +16,20 @@ from policy.store.database import open_database
 from service.settings import SettingError
 
 T = 1_750_000_000.0  # any moment
-EVERYTHING = ["digest key", "token of the gateway", "token of Dovecot", "self-signed certificate", "administrator"]
+EVERYTHING = [
+    "digest key",
+    "token of the gateway",
+    "token of Dovecot",
+    "token of the auth-policy API",
+    "self-signed certificate",
+    "administrator",
+]
 FILES = [
     # what it shows, field of Settings, its setting, where
     ("digest key", "digest_key_file", "POLICY_STATE_DIR", "state/digest.key"),
     ("token of the gateway", "gateway_token_file", "POLICY_GATEWAY_TOKEN_FILE", "gateway/policy.token"),
     ("token of Dovecot", "dovecot_token_file", "POLICY_DOVECOT_TOKEN_FILE", "dovecot/policy.token"),
+    ("token of the auth-policy API", "auth_policy_token", "POLICY_AUTH_POLICY_TOKEN_FILE", "others/policy.token"),
     ("certificate", "tls_cert", "POLICY_TLS_CERT", "tls/cert.pem"),
     ("key of the certificate", "tls_key", "POLICY_TLS_KEY", "private/key.pem"),
 ]
@@ -34,6 +42,7 @@ def settings(tmp_path: Path) -> Settings:
         state_dir=tmp_path / "state",
         gateway_token_file=tmp_path / "gateway" / "policy.token",
         dovecot_token_file=tmp_path / "dovecot" / "policy.token",
+        auth_policy_token_file=tmp_path / "others" / "policy.token",
         tls_cert=tmp_path / "tls" / "cert.pem",
         tls_key=tmp_path / "private" / "key.pem",
         hostname="mail.example.org",
@@ -73,13 +82,13 @@ def test_nobody_else_can_read_what_was_made(tmp_path: Path, settings: Settings) 
 def test_secrets_differ(settings: Settings) -> None:
     """32 octets of chance each: the gateway's token is not Dovecot's, and neither is the digest key."""
     init(settings, T)
-    files = (settings.digest_key_file, settings.gateway_token_file, settings.dovecot_token_file)
+    files = [getattr(settings, field) for _, field, _, _ in FILES[:4]]
     made = [path.read_text().strip() for path in files]
-    assert [len(bytes.fromhex(one)) for one in made] == [32, 32, 32]
-    assert len(set(made)) == 3
+    assert [len(bytes.fromhex(one)) for one in made] == [32] * 4
+    assert len(set(made)) == 4
 
 
-@pytest.mark.parametrize(("what", "field"), [(c[0], c[1]) for c in FILES[:3]], ids=[c[0] for c in FILES[:3]])
+@pytest.mark.parametrize(("what", "field"), [(c[0], c[1]) for c in FILES[:4]], ids=[c[0] for c in FILES[:4]])
 def test_only_what_is_missing_is_made(tmp_path: Path, settings: Settings, what: str, field: str) -> None:
     """One lost file is made anew; the others stay what they are."""
     init(settings, T)

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
 from policy.budgets.stored import StoredBudgets
-from policy.engine.charges import Charge, Window
+from policy.engine.budget import Sum, Take, Window
 from policy.store import transactions as module
 from policy.store.database import Location
 from policy.store.reader import Values
@@ -28,7 +28,7 @@ from policy.store.transactions import (
 from policy.store.writer import Writer
 
 T = 1_000_000.0  # any moment
-WANTED = Charge("recipients:ada", 1, (Window(7, 60.0),))
+WANTED = Take((Sum("recipients", "recipients:ada", 1, (Window(7, 60.0),)),))
 ADD = prepared("INSERT INTO identity (name, created_at) VALUES (:name, 0)")
 NOT_UNIQUE = (sqlite3.IntegrityError, psycopg.IntegrityError)
 
@@ -227,7 +227,7 @@ async def test_sessions_in_parallel_never_overshoot(statements: Transactions) ->
     """Fifty reservations in one commit: each sees those before it."""
     writer, budgets = Writer(statements), StoredBudgets(statements)
     asked = [writer.make(partial(budgets.reserve, f"r{number}", WANTED, T)) for number in range(50)]
-    assert await asyncio.gather(*asked) == [True] * 7 + [False] * 43
+    assert [taken.fits for taken in await asyncio.gather(*asked)] == [True] * 7 + [False] * 43
 
 
 async def test_two_processes_never_overshoot(database: Location) -> None:
@@ -238,7 +238,7 @@ async def test_two_processes_never_overshoot(database: Location) -> None:
 
     async def race(number: int) -> bool:
         own = budgets[number % 2]
-        return await writers[number % 2].make(partial(own.reserve, f"r{number}", WANTED, T))
+        return (await writers[number % 2].make(partial(own.reserve, f"r{number}", WANTED, T))).fits
 
     taken = [await asyncio.gather(*[race(4 * turn + one) for one in range(4)]) for turn in range(10)]
     assert sum(map(sum, taken)) == 7

@@ -1,0 +1,94 @@
+"""The same with the budgets on a server of their own: policy or Valkey is killed while messages are judged."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import valkey
+import valkey_server
+from harness import PLENTY, Sallyport, policy_file, until
+from test_database_faults import LIMIT, SENDER, Gateway, judging
+
+COUNTER = "{sallyport}:c:recipients:ada"
+
+
+@pytest.fixture
+def server() -> Iterator[valkey_server.Server]:
+    """A server of this test's own, which it may kill; what it answered is on disk."""
+    if not valkey_server.is_possible():
+        pytest.skip(valkey_server.NOT_INSTALLED)
+    one = valkey_server.Server(appendonly="yes", appendfsync="always").start()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def policy(server: valkey_server.Server, tmp_path: Path) -> Iterator[Sallyport]:
+    """Policy alone, with one credential."""
+    settings = policy_file(tmp_path, person=PLENTY | {"recipients": f"{LIMIT}/day"})
+    settings = settings | {"POLICY_BUDGETS_URL": f"unix://{server.socket}"}
+    one = Sallyport(tmp_path / "policy", next_hop=1, policy_settings=settings)
+    one.cli("init")
+    one.start_policy()
+    try:
+        one.new_login("ada", SENDER)
+        yield one
+    finally:
+        one.stop()
+
+
+@pytest.fixture
+def gateway(policy: Sallyport) -> Iterator[Gateway]:
+    """Who asks it."""
+    one = Gateway(policy)
+    yield one
+    one.close()
+
+
+def counted(server: valkey_server.Server) -> int:
+    """One recipient each."""
+    with valkey.Valkey(unix_socket_path=str(server.socket)) as client:
+        return len(client.zrangebyscore(COUNTER, time.time() - 86400, "+inf"))
+
+
+def assert_exact(server: valkey_server.Server, gateway: Gateway) -> None:
+    """What was accepted is counted, and the limit holds to the last recipient."""
+    assert gateway.accepted <= counted(server) <= gateway.asked
+    while gateway.judged() == "accept":
+        pass
+    assert counted(server) == LIMIT
+    assert gateway.accepted <= LIMIT
+
+
+def test_policy_killed_while_messages_are_judged(
+    server: valkey_server.Server, policy: Sallyport, gateway: Gateway
+) -> None:
+    """Twice with SIGKILL; the next process goes on where the one before it was."""
+    with judging(gateway):
+        for wanted in (20, 60):
+            gateway.has_accepted(wanted)
+            policy.policy.send(signal.SIGKILL)
+            policy.policy.ended()
+            policy.start_policy()
+    assert 60 <= gateway.accepted < LIMIT
+    assert_exact(server, gateway)
+
+
+def test_valkey_killed_while_messages_are_judged(
+    server: valkey_server.Server, policy: Sallyport, gateway: Gateway
+) -> None:
+    """Without it nothing is accepted; with it policy goes on by itself."""
+    with judging(gateway):
+        for wanted in (20, 60):
+            gateway.has_accepted(wanted)
+            server.kill()
+            until(lambda: gateway.judged() == "", "nothing is answered")
+            before = gateway.accepted
+            assert [gateway.judged() for _ in range(5)] == [""] * 5
+            assert gateway.accepted == before
+            server.start()
+    gateway.has_accepted(60)
+    assert gateway.accepted < LIMIT
+    assert_exact(server, gateway)
