@@ -7,6 +7,7 @@ brain.py               what comes of it
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from policy.alerts import Alerts
 from policy.brain import Beside, Brain
@@ -21,26 +22,20 @@ from policy.feedback import Feedback
 from policy.foreign import ForeignSecrets
 from policy.fronts import Fronts, Wanted
 from policy.geo.atlas import Atlas
-from policy.judge import Judge, Notes, Recall
+from policy.judge import Judge
 from policy.ledger import Ledger, RemoteCounts, RemoteLedger, StoredLedger
 from policy.logins import Logins, Tell
 from policy.marks import Marks
+from policy.memory import Notes, Recall
 from policy.pickup import Pickup
 from policy.proofs import Prover
 from policy.settings import DAY_S
-from policy.store.areas import AreaBook, Areas
-from policy.store.days import DayBook, Days
 from policy.store.directory import Directory
 from policy.store.exemptions import Exempt
-from policy.store.habits import HabitBook, Habits
 from policy.store.reader import Reader
-from policy.store.recipients import KnownRecipients, RecipientBook
-from policy.store.records import Records
 from policy.store.revocations import Feed
-from policy.store.standings import StandingBook, Standings
 from policy.store.transactions import Transactions
 from policy.store.traps import TrapRecords, Traps
-from policy.store.uses import Uses
 from policy.store.visited import Visited
 from policy.store.writer import Writer
 from policy.telling import Teller
@@ -73,83 +68,30 @@ class Parts:
 def assemble(parts: Parts) -> Brain:
     """All of policy but its HTTP."""
     reader, transactions = parts.reader, parts.transactions
-    writer = Writer(transactions, parts.patience_s)
-    directory, feed = Directory(reader, parts.key), Feed(reader)
-    tell = parts.tell or parts.alerts.tell
-    teller, ledger = Teller(tell), _ledger(parts, writer)
-    recall = Recall(
-        directory=directory,
-        areas=Areas(reader),
-        standings=Standings(reader),
-        days=Days(reader),
-        recipients=KnownRecipients(reader),
-    )
-    notes = Notes(
-        records=Records(transactions, parts.submissions_kept_s),
-        areas=AreaBook(transactions),
-        standings=StandingBook(transactions),
-        days=DayBook(transactions),
-        recipients=RecipientBook(transactions),
-        uses=Uses(transactions),
-    )
-    walls = Walls(parts.walls_key)
-    connects = Connects(
-        atlas=parts.atlas,
-        rulebook=parts.rulebook,
-        walls=walls,
-        unwalled=parts.unwalled,
-        exempt=Exempt(reader),
-        visited=Visited(reader),
-    )
-    entrances = Entrances(
-        connects=connects,
-        areas=recall.areas,
-        habits=Habits(reader),
-        standings=recall.standings,
-        area_book=notes.areas,
-        habit_book=HabitBook(transactions),
-        standing_book=notes.standings,
-        rulebook=parts.rulebook,
-        ledger=ledger,
-        writer=writer,
-        teller=teller,
-    )
+    writer, directory, feed = Writer(transactions, parts.patience_s), Directory(reader, parts.key), Feed(reader)
+    tell, walls = parts.tell or parts.alerts.tell, Walls(parts.walls_key)
+    connects = _connects(parts, walls)
+    shared: _Shared = {
+        "recall": Recall.of(reader, directory),
+        "notes": Notes.on(transactions, parts.submissions_kept_s),
+        "rulebook": parts.rulebook,
+        "ledger": _ledger(parts, writer),
+        "teller": Teller(tell),
+    }
+    entrances = Entrances(connects=connects, writer=writer, **shared)
     logins = Logins(
         prover=Prover(directory=directory, bridges=parts.bridges, foreign=ForeignSecrets()),
         walls=walls,
         traps=Traps(reader),
         trap_records=TrapRecords(transactions),
-        uses=notes.uses,
+        uses=shared["notes"].uses,
         entrances=entrances,
         writer=writer,
         unwalled=parts.unwalled,
         tell=tell,
     )
-    marks = Marks(parts.key)
-    judging = Judge(
-        recall=recall,
-        notes=notes,
-        connects=connects,
-        marks=marks,
-        rulebook=parts.rulebook,
-        ledger=ledger,
-        domains=frozenset(parts.domains),
-        teller=teller,
-        writer=writer,
-    )
-    feedback = Feedback(
-        reader=reader,
-        directory=directory,
-        standings=recall.standings,
-        days=recall.days,
-        records=notes.records,
-        standing_book=notes.standings,
-        day_book=notes.days,
-        marks=marks,
-        rulebook=parts.rulebook,
-        ledger=ledger,
-        teller=teller,
-    )
+    marks, domains = Marks(parts.key), frozenset(parts.domains)
+    judging = Judge(connects=connects, marks=marks, domains=domains, writer=writer, **shared)
     fronts = Fronts(
         reader=reader,
         transactions=transactions,
@@ -161,19 +103,41 @@ def assemble(parts: Parts) -> Brain:
         judge=judging,
         clock=parts.clock,
     )
+    pickup = parts.pickup(feed)
     return Brain(
         directory=directory,
         connects=connects,
         logins=logins,
         judging=judging,
-        feedback=feedback,
+        feedback=Feedback(marks=marks, **shared),
         alerts=parts.alerts,
         feed=feed,
-        beside=(*([pickup] if (pickup := parts.pickup(feed)) else []), *parts.beside, *fronts.servers(parts.fronts)),
+        beside=(*([pickup] if pickup else []), *parts.beside, *fronts.servers(parts.fronts)),
         desk=fronts.desk(),
-        ledger=ledger,
+        ledger=shared["ledger"],
         writer=writer,
         clock=parts.clock,
+    )
+
+
+class _Shared(TypedDict):
+    """What logins, messages and deliveries have in common."""
+
+    recall: Recall
+    notes: Notes
+    rulebook: Callable[[], Rulebook]
+    ledger: Ledger
+    teller: Teller
+
+
+def _connects(parts: Parts, walls: Walls) -> Connects:
+    return Connects(
+        atlas=parts.atlas,
+        rulebook=parts.rulebook,
+        walls=walls,
+        unwalled=parts.unwalled,
+        exempt=Exempt(parts.reader),
+        visited=Visited(parts.reader),
     )
 
 

@@ -22,13 +22,12 @@ from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook, Treatment
 from policy.engine.sources import NOWHERE, Origin, network_of
 from policy.ledger import Ledger
-from policy.store.areas import AreaBook, Areas
-from policy.store.habits import HabitBook, Habits, Looks, strange_of
-from policy.store.standings import Cause, StandingBook, Standings
+from policy.memory import Notes, Recall
+from policy.store.habits import Looks, strange_of
+from policy.store.standings import Cause
 from policy.store.uses import NETWORK_GRAIN_S
 from policy.store.writer import Writer
 from policy.telling import Teller
-
 
 LOCKED = "locked"  # why somebody is not let in whom the gate would let in
 
@@ -54,15 +53,11 @@ class Entered(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entrances:
-    """Put together once at the start. The books work within `writer`."""
+    """Put together once at the start. `notes` are taken within `writer`."""
 
     connects: Connects
-    areas: Areas
-    habits: Habits
-    standings: Standings
-    area_book: AreaBook
-    habit_book: HabitBook
-    standing_book: StandingBook
+    recall: Recall
+    notes: Notes
     rulebook: Callable[[], Rulebook]
     ledger: Ledger
     writer: Writer
@@ -76,7 +71,7 @@ class Entrances:
         known = place_of(origin, {}, comer.network, rulebook, now)
         if passage.treatment is Treatment.REFUSE:
             return Entered(passage.why, known)
-        areas = {} if known.is_home else await self.areas.of(comer.identity_id)
+        areas = {} if known.is_home else await self.recall.areas.of(comer.identity_id)
         is_suspect = passage.treatment is not Treatment.ACCEPT
         place = place_of(origin, areas, comer.network, rulebook, now, is_suspect=is_suspect)
         if comer.is_first_use and not is_suspect and origin.network != NOWHERE:
@@ -114,7 +109,7 @@ class Entrances:
             kind=comer.kind,
             place=place,
             standing=comer.standing,
-            signals=await self.standings.signals(comer.identity_id, now) if comer.standing.step else (),
+            signals=await self.recall.standings.signals(comer.identity_id, now) if comer.standing.step else (),
             strange=strange,
         )
         write = partial(self._write, comer, place, client_address, now)
@@ -124,19 +119,20 @@ class Entrances:
 
     def _write(self, comer: Comer, place: Place, client_address: str, now: float, entry: Entry) -> None:
         cause = Cause(comer.credential, "", client_address)
-        self.standing_book.note(comer.identity_id, entry.standing, entry.signals, cause)
-        if entry.is_granted and place.origin.network != NOWHERE:  # first, or there is no day that could be in doubt
-            self.area_book.note(comer.identity_id, place.origin.area, now, is_vouched=comer.is_first_use)
+        self.notes.standings.note(comer.identity_id, entry.standing, entry.signals, cause)
+        if entry.is_granted and place.origin.network != NOWHERE:  # first, or there is no day to be in doubt
+            self.notes.areas.note(comer.identity_id, place.origin.area, now, is_vouched=comer.is_first_use)
+            self.notes.uses.note_network(comer.identity_id, network_of(client_address), now)
         if entry.is_doubted:
-            self.area_book.doubt(comer.identity_id, place.origin.area, network_of(client_address), now)
+            self.notes.areas.doubt(comer.identity_id, place.origin.area, network_of(client_address), now)
 
     async def _strange(self, comer: Comer, looks: Looks, now: float) -> tuple[str, ...]:
         """What is new of the client; what was seen is written down once a day."""
         if not comer.credential or not looks.seen():
             return ()
-        habits = await self.habits.of(comer.credential)
+        habits = await self.recall.habits.of(comer.credential)
         if any(now - habits.get(one, -DAY_S) >= DAY_S for one in looks.seen().items()):
-            self.writer.make_later(partial(self.habit_book.note, comer.credential, looks, now))
+            self.writer.make_later(partial(self.notes.habits.note, comer.credential, looks, now))
         return strange_of(looks, habits)
 
     def _remember(self, comer: Comer, origin: Origin, area: History | None, now: float) -> None:
@@ -145,5 +141,5 @@ class Entrances:
         if comer.network and area is None and now - comer.network.last_used_at < NETWORK_GRAIN_S:
             is_due = False
         if is_due and origin.network != NOWHERE:
-            note = partial(self.area_book.note, comer.identity_id, origin.area, now, is_vouched=comer.is_first_use)
+            note = partial(self.notes.areas.note, comer.identity_id, origin.area, now, is_vouched=comer.is_first_use)
             self.writer.make_later(note)

@@ -19,11 +19,10 @@ from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
 from policy.ledger import Ledger
 from policy.marks import Marks
-from policy.store.days import DayBook, Days, Done
-from policy.store.directory import Directory
-from policy.store.reader import Reader
-from policy.store.records import Records, unpacked
-from policy.store.standings import Cause, StandingBook, Standings
+from policy.memory import Notes, Recall
+from policy.store.days import Done
+from policy.store.records import unpacked
+from policy.store.standings import Cause
 from policy.store.statements import prepared
 from policy.telling import Teller
 
@@ -36,13 +35,8 @@ _SUBMISSION = prepared(
 class Feedback:
     """Put together once at the start. One report at a time: what was reported is read, weighed and written as one."""
 
-    reader: Reader
-    directory: Directory
-    standings: Standings
-    days: Days
-    records: Records
-    standing_book: StandingBook
-    day_book: DayBook
+    recall: Recall
+    notes: Notes
     marks: Marks
     rulebook: Callable[[], Rulebook]
     ledger: Ledger
@@ -57,21 +51,23 @@ class Feedback:
                 await self._weigh(submission, tuple(reports), now)
 
     async def _weigh(self, submission: str, reports: Sequence[Delivery], now: float) -> None:
-        for name, area, evidence, new, packed, reported in await self.reader.rows(_SUBMISSION, {"asked": submission}):
-            found = await self.directory.identity_at(name, "")
+        for name, area, evidence, new, packed, reported in await self.recall.reader.rows(
+            _SUBMISSION, {"asked": submission}
+        ):
+            found = await self.recall.directory.identity_at(name, "")
             places = self._places(reports, unpacked(packed), reported)
             if not found or not places:
                 return
             place = _place(area, evidence)
-            unknown_today, recipients_today = await self.days.deliveries(found.id, now)
+            unknown_today, recipients_today = await self.recall.days.deliveries(found.id, now)
             report = Report(
                 identity=name,
                 kind=found.profile,
                 place=place,
                 outcomes=tuple(outcome for at, outcome in places.items() if at < new),
-                likelihood=await self.standings.likelihood(found.id),
+                likelihood=await self.recall.standings.likelihood(found.id),
                 standing=found.standing,
-                signals=await self.standings.signals(found.id, now),
+                signals=await self.recall.standings.signals(found.id, now),
                 recipients_today=recipients_today,
                 unknown_today=unknown_today,
             )
@@ -96,11 +92,11 @@ class Feedback:
         now: float,
         weighed: Weighed,
     ) -> None:
-        self.records.note_reported(submission, places, reported)
-        self.standing_book.note_likelihood(identity, weighed.likelihood, now)
-        self.standing_book.note(identity, weighed.standing, weighed.signals, Cause(submission=submission))
+        self.notes.records.note_reported(submission, places, reported)
+        self.notes.standings.note_likelihood(identity, weighed.likelihood, now)
+        self.notes.standings.note(identity, weighed.standing, weighed.signals, Cause(submission=submission))
         if weighed.unknown:
-            self.day_book.add(identity, Done(unknown=weighed.unknown), now)
+            self.notes.days.add(identity, Done(unknown=weighed.unknown), now)
 
 
 def _place(area: str, evidence: str) -> Place:

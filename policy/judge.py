@@ -27,41 +27,15 @@ from policy.engine.rules import Stage
 from policy.engine.sources import NOWHERE, network_of
 from policy.ledger import Ledger
 from policy.marks import Marks
-from policy.store.areas import AreaBook, Areas
-from policy.store.days import DayBook, Days, Done
-from policy.store.directory import Directory, Found
+from policy.memory import Notes, Recall
+from policy.store.days import Done
+from policy.store.directory import Found
 from policy.store.handles import Scope
-from policy.store.recipients import KnownRecipients, RecipientBook
-from policy.store.records import Records
-from policy.store.standings import Cause, StandingBook, Standings
-from policy.store.uses import Uses
+from policy.store.standings import Cause
 from policy.store.writer import Writer
 from policy.telling import Teller
 
 _UNKNOWN = ""  # whose refusals are counted where there never was such a credential
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recall:
-    """What is asked of the store."""
-
-    directory: Directory
-    areas: Areas
-    standings: Standings
-    days: Days
-    recipients: KnownRecipients
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notes:
-    """What is written into it, within a writer's transactions."""
-
-    records: Records
-    areas: AreaBook
-    standings: StandingBook
-    days: DayBook
-    recipients: RecipientBook
-    uses: Uses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

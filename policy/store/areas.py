@@ -30,10 +30,9 @@ _DOUBT_AREA = prepared(
     "UPDATE area SET doubted_day = :day, days = CASE WHEN days > 0 THEN days - 1 ELSE 0 END"
     " WHERE identity_id = :identity AND area = :area AND (doubted_day IS NULL OR doubted_day <> :day)"
 )
-# The two histories are of the same logins, so the area remembers for both which days were in doubt.
 _DOUBT_NETWORK = prepared(
-    "UPDATE network SET days = CASE WHEN days > 0 THEN days - 1 ELSE 0 END"
-    " WHERE identity_id = :identity AND network = :network"
+    "UPDATE network SET doubted_day = :day, days = CASE WHEN days > 0 THEN days - 1 ELSE 0 END"
+    " WHERE identity_id = :identity AND network = :network AND (doubted_day IS NULL OR doubted_day <> :day)"
 )
 
 
@@ -64,6 +63,6 @@ class AreaBook:
 
     def doubt(self, identity: int, area: str, network: str, now: float) -> None:
         """Today does not count towards the end of probation, neither for the area nor for the network."""
-        values = {"identity": identity, "area": area, "day": day_of(now)}
-        if self._statements.execute(_DOUBT_AREA, values).rowcount:
-            self._statements.execute(_DOUBT_NETWORK, {"identity": identity, "network": network})
+        values = {"identity": identity, "day": day_of(now)}
+        self._statements.execute(_DOUBT_AREA, values | {"area": area})
+        self._statements.execute(_DOUBT_NETWORK, values | {"network": network})

@@ -144,8 +144,9 @@ class Networks(Base):
     network: Mapped[str] = mapped_column(index=True)
     first_used_at: Mapped[float]
     last_used_at: Mapped[float]
-    days: Mapped[int]  # how many different days (UTC) saw a login
+    days: Mapped[int]  # how many different days (UTC) saw a login; a day in doubt does not count
     confirmed_at: Mapped[float | None]  # the owner or an administrator said that it is the owner's
+    doubted_day: Mapped[int | None]  # see Areas
     __table_args__ = (UniqueConstraint("identity_id", "network"),)
 
 

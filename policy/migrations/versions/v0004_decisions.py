@@ -24,6 +24,7 @@ def upgrade() -> None:
     _create_lists()
     _widen_charges()
     _create_members()
+    op.add_column("network", sa.Column("doubted_day", sa.Integer, nullable=True))
     for name in ("held_queue_id", "rule", "rulebook", "origin", "evidence"):
         op.add_column("submission", sa.Column(name, sa.String, nullable=False, server_default=""))
     for name in ("held", "new_recipients", "known_recipients"):
@@ -199,6 +200,7 @@ def _moment(name: str, *, nullable: bool = False) -> sa.Column[object]:
 def downgrade() -> None:
     """Held mail stays where it is; what was charged on several counters stays charged on one."""
     op.drop_index("ix_network_network", "network")
+    op.drop_column("network", "doubted_day")
     for name in _OF_SUBMISSIONS:
         op.drop_column("submission", name)
     op.execute("DELETE FROM charge WHERE key NOT LIKE 'recipients:%' AND key NOT LIKE 'refusals:%'")
