@@ -29,7 +29,6 @@ def person(scene: Scene, name: str = "ada", *, kind: str = "person", contacts: i
 
 def goes_on(scene: Scene, who: Person, *, days: float = 1.0) -> Actor:
     """The owner at home, as on any other day, while somebody else has his credential: eight messages a day."""
-    session: Session | None = None
     for _ in range(max(1, round(8 * days))):
         yield scene.random.expovariate(8 / (10 * HOUR_S))
         while not _is_awake(scene.now):

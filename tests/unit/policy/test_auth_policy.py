@@ -176,6 +176,7 @@ REFUSED = [
     ("a wrong password", {"Authorization": basic("wforce", "wrong")}),
     ("the token as the user's name", {"Authorization": basic(TOKEN, "")}),
     ("another scheme", {"Authorization": f"Bearer {TOKEN}"}),
+    ("another scheme in the form of this one", {"Authorization": basic("x", TOKEN).replace("Basic", "Digest")}),
     ("no base64", {"Authorization": "Basic !"}),
     ("a wrong key", {"X-API-Key": "wrong"}),
     ("an empty key", {"X-API-Key": ""}),

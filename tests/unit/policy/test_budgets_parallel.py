@@ -164,9 +164,12 @@ def reserving(kind: str, where: str, name: str, limit: int) -> "subprocess.Popen
 
 
 def answered(process: "subprocess.Popen[str]") -> int:
-    """How many reservations it heard of before its end."""
-    said, _ = process.communicate(timeout=60)
-    return answers(said.splitlines())
+    """How many reservations it said until its end, beside those that were read already."""
+    assert process.stdout
+    with process.stdout as said:
+        lines = said.readlines()
+    process.wait(60)
+    return answers(lines)
 
 
 def answers(lines: list[str]) -> int:

@@ -90,6 +90,14 @@ async def test_the_first_network_is_the_owners(say: Say, engine: Engine, ada: Ne
     assert rows(engine, "SELECT area, confirmed_at IS NOT NULL FROM area") == [("192.0.2.0/24 ??", True)]
 
 
+async def test_a_day_at_home_counts(say: Say, engine: Engine, store: IdentityStore, ada: NewCredential) -> None:
+    """Networks have their days, whoever has looked at the password."""
+    store.confirm_network("ada", "192.0.2.1", T - 2 * 86400)
+    for instance in ("1", "2"):
+        await say("RCPT", recipient="bob@example.org", instance=instance)
+    assert rows(engine, "SELECT days, last_used_at FROM network") == [(1, T)]
+
+
 async def test_a_suspended_identity_sends_nothing(say: Say, store: IdentityStore, ada: NewCredential) -> None:
     store.suspend("ada", T)
     for state in ("RCPT", "END-OF-MESSAGE"):
@@ -97,8 +105,13 @@ async def test_a_suspended_identity_sends_nothing(say: Say, store: IdentityStore
 
 
 async def test_a_locked_identity_sends_from_home_alone(
-    say: Say, engine: Engine, store: IdentityStore, ada: NewCredential
+    say: Say, brain: Brain, engine: Engine, store: IdentityStore, ada: NewCredential
 ) -> None:
+    """And Dovecot hears the same."""
+
+    async def dovecot_hears(address: str) -> object:
+        return (await brain.desk.allow({"login": "ada", "remote": address}))["status"]
+
     store.confirm_network("ada", "192.0.2.1", T)
     with engine.begin() as connection:
         connection.execute(
@@ -106,10 +119,12 @@ async def test_a_locked_identity_sends_from_home_alone(
             {"t": T},
         )
     assert await say("RCPT", recipient="bob@example.org") == "DUNNO"
+    assert (await dovecot_hears("192.0.2.9"), await dovecot_hears("198.51.100.1")) == (0, -1)
     elsewhere = {"client_address": "198.51.100.1", "instance": "2"}
     assert await say("RCPT", recipient="bob@example.org", **elsewhere) == wording.FOR_REASON[Reason.LOCKED]
     with engine.begin() as connection:
         connection.execute(text("UPDATE standing SET everywhere = true"))
+    assert await dovecot_hears("192.0.2.9") == -1
     told_at_home = await say("RCPT", recipient="bob@example.org", instance="3")
     assert told_at_home == wording.FOR_REASON[Reason.LOCKED]
 

@@ -190,7 +190,8 @@ def test_a_report_counts_once_and_only_for_recipients_that_were_new(scene: Scene
 def test_whom_one_has_written_to_is_known_for_400_days(scene: Scene) -> None:
     who = person(scene)
     session = scene.log_in(who.name, who.networks[0].address(), who.client)
-    assert session and isinstance(scene.door, Sallyport)
+    assert session
+    assert isinstance(scene.door, Sallyport)
     new = scene.strangers(1)
     facts = scene.door._facts(session, new, 1000)
     day_s = 86400.0
