@@ -47,7 +47,7 @@ class Parts:
 
     reader: Reader
     transactions: Transactions
-    key: bytes
+    key: bytes = field(repr=False)
     rulebook: Callable[[], Rulebook]
     atlas: Atlas
     alerts: Alerts
@@ -59,7 +59,7 @@ class Parts:
     beside: Sequence[Beside] = ()
     fronts: Wanted = field(default_factory=Wanted)  # who else is served
     counts: RemoteCounts | None = None  # where budgets are elsewhere
-    walls_key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
+    walls_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     submissions_kept_s: float = 30 * DAY_S
     patience_s: float = 0.1  # of the writer
     tell: Tell | None = None  # in place of the alerts

@@ -81,7 +81,7 @@ class Entrances:
         strange = await self._strange(comer, looks, now)
         entry = await self._entry(comer, place, strange, client_address, rulebook, now)
         if entry.is_granted:
-            self._remember(comer, origin, areas.get(origin.area), now)
+            await self._remember(comer, origin, areas.get(origin.area), now)
         return Entered("" if entry.is_granted else LOCKED, place)
 
     async def is_let_in(self, comer: Comer, gate: str, client_address: str, now: float) -> bool:
@@ -135,11 +135,15 @@ class Entrances:
             self.writer.make_later(partial(self.notes.habits.note, comer.credential, looks, now))
         return strange_of(looks, habits)
 
-    def _remember(self, comer: Comer, origin: Origin, area: History | None, now: float) -> None:
+    async def _remember(self, comer: Comer, origin: Origin, area: History | None, now: float) -> None:
         is_due = area is None or now - area.last_used_at >= NETWORK_GRAIN_S
         # At home the areas were not asked for; the network is due as often, and the area goes with it.
         if comer.network and area is None and now - comer.network.last_used_at < NETWORK_GRAIN_S:
             is_due = False
-        if is_due and origin.network != NOWHERE:
-            note = partial(self.notes.areas.note, comer.identity_id, origin.area, now, is_vouched=comer.is_first_use)
+        if origin.network == NOWHERE:
+            return
+        note = partial(self.notes.areas.note, comer.identity_id, origin.area, now, is_vouched=comer.is_first_use)
+        if comer.is_first_use:
+            await self.writer.make(note)  # on disk before the answer: a message that comes at once is judged by it
+        elif is_due:
             self.writer.make_later(note)

@@ -169,7 +169,7 @@ class Judge:
             owned=owned,
             active=whose.is_active,
             kind=whose.kind,
-            recipients_per_message=rulebook.limits_of(whose.kind).recipients_per_message,
+            recipients_per_message=rulebook.limits_of(whose.kind, whose.identity).recipients_per_message,
             place=await self._place(whose, facts, rulebook, now, vouches_first=handed is not None),
             recipients=recipients,
             standing=whose.standing,

@@ -1,6 +1,8 @@
 """Fixtures that every test can have. Real processes come from harness.py, which this puts on the path."""
 
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,20 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "stack"), str(HERE.parent)]
 
 from harness import Sallyport, Sink
+
+_FOLDER = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A folder for each run: whichever starts next closes the usual one of them all to the users of Postfix's daemons."""
+    if not config.option.basetemp:
+        config.stash[_FOLDER] = config.option.basetemp = tempfile.mkdtemp(prefix="sallyport-tests-")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """What failed is left to be looked at."""
+    if exitstatus == pytest.ExitCode.OK and _FOLDER in session.config.stash:
+        shutil.rmtree(session.config.stash[_FOLDER], ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -94,14 +94,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     with _told(), contextlib.closing(open_files(files, Reading(now=now, year=year))) as opened:
         plan = dataclasses.replace(plan, learn_until=judged_from(opened.span, learn_from_first, begin))
         around = _around(opened, kinds, domains or ())
-        running = Replay(
-            rulebook,
-            plan,
-            around.people,
-            domains=around.domains,
-            origin_of=around.origin_of,
-            marks=around.marks,
-        )
+        running = around.replay(rulebook, plan)
         _run(running, opened)
         report = report_on(running, rulebook, opened.source(), top=top, has_origins=around.has_origins)
     _show(report, html, now, as_json=as_json)
@@ -116,6 +109,9 @@ class _Around:
     origin_of: Callable[[str], Origin]
     has_origins: bool
     marks: Marks
+
+    def replay(self, rulebook: Rulebook, plan: Plan) -> Replay:
+        return Replay(rulebook, plan, self.people, domains=self.domains, origin_of=self.origin_of, marks=self.marks)
 
 
 def _around(opened: Opened, kinds: Mapping[str, str], domains: Sequence[str]) -> _Around:

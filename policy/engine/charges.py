@@ -8,6 +8,7 @@ identity, so a second device is no second budget; the credential has one of its 
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 from policy.contract import Action, Reason
 from policy.engine.budget import Charge, Distinct, Sum, Window
@@ -122,6 +123,7 @@ def new_marks(recipients: Sequence[Recipient]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(one.mark for one in recipients if one.is_new))
 
 
+@cache
 def in_quarters(windows: Windows) -> Windows:
     return tuple(Window(window.limit * QUARTERS, window.seconds) for window in windows)
 

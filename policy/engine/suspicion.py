@@ -5,6 +5,7 @@ judging.py and entering.py raise signals here; ladder.py says which step they ma
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from policy.engine.budget import Charge, Taken
 from policy.engine.ladder import LOCK_SPAN_S, Signal, SignalKind, Standing, Step, standing_after
@@ -23,8 +24,7 @@ _KIND_OF = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stood:
+class Stood(NamedTuple):
     """Where one window of one charge stood: what `explain` shows. `before` without this message, `after` with it."""
 
     rule: str
@@ -82,15 +82,7 @@ class Suspicion:
 def stood(asked: Sequence[Charge], taken: Taken) -> tuple[Stood, ...]:
     """Each window of each charge, with what it held."""
     return tuple(
-        Stood(
-            rule=charge.name,
-            key=charge.key,
-            limit=window.limit,
-            seconds=window.seconds,
-            before=before,
-            after=after,
-            is_enforced=charge.is_enforced,
-        )
+        Stood(charge.name, charge.key, window.limit, window.seconds, before, after, charge.is_enforced)
         for charge, befores, afters in zip(asked, taken.before, taken.after, strict=True)
         for window, before, after in zip(charge.windows, befores, afters, strict=True)
     )

@@ -9,7 +9,7 @@ from policy.store.transactions import Statements
 
 BASELINE_DAYS = 30
 _KEPT_DAYS = 400
-_DELETED_AT_ONCE = 2  # more than one comes in
+_FORGOTTEN_EVERY, _DELETED_AT_ONCE = 32, 64  # whoever's turn it is: an identity has one row for each of its days
 
 _NEW = prepared("SELECT day, new_recipients FROM day WHERE identity_id = :identity AND day >= :first")
 _TODAY = prepared("SELECT unknown_recipients, recipients FROM day WHERE identity_id = :identity AND day = :day")
@@ -64,6 +64,7 @@ class DayBook:
 
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
+        self._added = 0
 
     def add(self, identity: int, done: Done, now: float) -> None:
         day = day_of(now)
@@ -80,7 +81,8 @@ class DayBook:
                 "unknown": done.unknown,
             },
         )
-        if done.messages == 1:  # a day of nothing but refusals makes no row that would not go with the next message
+        self._added += 1
+        if self._added % _FORGOTTEN_EVERY == 0:
             self._statements.execute(
                 _FORGET, {"identity": identity, "edge": day - _KEPT_DAYS, "most": _DELETED_AT_ONCE}
             )

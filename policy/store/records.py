@@ -20,7 +20,7 @@ from policy.store.models import Submissions
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
 
-_DELETED_AT_ONCE = 3  # more than one comes in
+_FORGOTTEN_EVERY, _DELETED_AT_ONCE = 8, 24  # more than come in
 _PAGE = 1000
 _NAME_LIMIT = 255  # what a client may choose is cut to the longest that is a name
 _MARK = Struct(">q")
@@ -101,12 +101,15 @@ class Records:
     def __init__(self, statements: Statements, kept_s: float) -> None:
         self._statements = statements
         self._kept_s = kept_s
+        self._added = 0
 
     def add_submission(
         self, facts: MessageFacts, profile: Profile | None, decision: Decision, rulebook: str, now: float
     ) -> None:
         """`profile` is None where there never was such a credential; `rulebook` the digest of the policy in force."""
-        self._statements.execute(_FORGET, {"edge": now - self._kept_s, "most": _DELETED_AT_ONCE})
+        self._added += 1
+        if self._added % _FORGOTTEN_EVERY == 0:
+            self._statements.execute(_FORGET, {"edge": now - self._kept_s, "most": _DELETED_AT_ONCE})
         new, known, held = _sorted_marks(profile, decision)
         self._statements.execute(
             _INSERT,
@@ -171,10 +174,7 @@ def evidence_of(decision: Decision, profile: Profile | None) -> str:
         {
             "rule": decision.rule,
             "facts": decision.facts,
-            "stood": [
-                [one.rule, one.key, one.limit, one.seconds, one.before, one.after, one.is_enforced]
-                for one in decision.stood
-            ],
+            "stood": decision.stood,
             "signals": [[one.kind, one.evidence] for one in decision.signals],
             "observed": decision.observed,
             "standing": [decision.standing.step, decision.standing.everywhere],

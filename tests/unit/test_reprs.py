@@ -29,7 +29,14 @@ PUBLIC = {
     ("policy.bridges.settings", "BridgeSettings", "ldap_url"),
     ("policy.console.parts", "Parts", "certificate_key"),  # a path
     ("policy.enrolment.words", "Words", "secret"),  # what a secret is called in a language
-    ("policy.engine.charges", "Charge", "key"),  # of a budget
+    ("policy.engine.budget", "Distinct", "key"),  # the name of a budget
+    ("policy.engine.budget", "Sum", "key"),
+    ("policy.engine.rulebook", "Rulebook", "digest"),  # of the policy, which is no secret
+    ("policy.engine.suspicion", "Stood", "key"),  # the name of a budget
+    ("policy.rulebook.changes", "Change", "key"),  # of a line in the policy file
+    ("policy.rulebook.faults", "Fault", "key"),
+    ("policy.rulebook.lines", "_Statement", "key"),
+    ("policy.settings", "Settings", "budgets_url"),  # refused where it holds a password
     ("policy.settings", "Settings", "console_url"),
     ("policy.settings", "Settings", "database_url"),  # refused where it holds a password
     ("policy.settings", "Settings", "doveadm_url"),
@@ -37,7 +44,9 @@ PUBLIC = {
     ("policy.settings", "Settings", "ldap_url"),
     ("policy.settings", "Settings", "tls_key"),  # a path
     ("policy.store.archive", "Manifest", "keys"),  # names and digests of files
+    ("policy.simulation.runs", "Run", "seed"),  # of a simulated day
     ("policy.store.factors", "Passkey", "public_key"),
+    ("policy.store.rulebooks", "KeptRulebook", "digest"),  # of the policy
     ("policy.client_ca", "Issued", "key"),  # an object of the cryptography library, which shows no key
     ("policy.client_ca", "ClientCa", "key"),
     ("policy.api.caller", "Caller", "token"),  # its row: name, scopes and times

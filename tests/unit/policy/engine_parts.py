@@ -1,9 +1,11 @@
 """Values for tests of the engine: an ordinary message from home, but for what a test is about."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 from policy.contract import MessageFacts, Owned
-from policy.engine.ladder import FREE, Signal, Standing
+from policy.engine.ladder import FREE
 from policy.engine.profile import Place, Profile, Recipient
 from policy.engine.sources import Origin
 
@@ -40,38 +42,27 @@ def internal(*marks: int) -> tuple[Recipient, ...]:
     return tuple(Recipient(mark=mark, is_internal=True, is_known=False) for mark in marks)
 
 
-def profile_of(
-    recipients: Iterable[Recipient] = (),
-    place: Place = AT_HOME,
-    *,
-    identity: str = "ada",
-    kind: str = "person",
-    standing: Standing = FREE,
-    signals: tuple[Signal, ...] = (),
-    owned: Owned | None = None,
-    active: bool = True,
-    recipients_per_message: int = 100,
-    usual_new_per_day: float = 0.0,
-    new_today: int = 0,
-    traps: tuple[int, ...] = (),
-) -> Profile:
-    """Ada's."""
-    return Profile(
-        identity=identity,
-        login="fosem-4k7q-talir",
-        credential=1,
-        owned=owned or Owned(addresses=OWN),
-        active=active,
-        kind=kind,
-        recipients_per_message=recipients_per_message,
-        place=place,
-        recipients=tuple(recipients),
-        standing=standing,
-        signals=signals,
-        usual_new_per_day=usual_new_per_day,
-        new_today=new_today,
-        traps=traps,
-    )
+ADAS = Profile(
+    identity="ada",
+    login="fosem-4k7q-talir",
+    credential=1,
+    owned=Owned(addresses=OWN),
+    active=True,
+    kind="person",
+    recipients_per_message=100,
+    place=AT_HOME,
+    recipients=(),
+    standing=FREE,
+    signals=(),
+    usual_new_per_day=0.0,
+    new_today=0,
+    traps=(),
+)
+
+
+def profile_of(recipients: Iterable[Recipient] = (), place: Place = AT_HOME, **different: Any) -> Profile:
+    """Ada's, but for what is named."""
+    return replace(ADAS, recipients=tuple(recipients), place=place, **different)
 
 
 def facts_of(profile: Profile, message_bytes: int = 2000) -> MessageFacts:

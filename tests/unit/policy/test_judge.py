@@ -125,6 +125,17 @@ async def test_the_first_network_of_a_fresh_credential_is_settled(world: World) 
     assert (await world.hand_in(*people(0, 30))).action is Action.ACCEPT
 
 
+async def test_a_message_right_behind_the_first_login_of_all_is_from_a_settled_network(
+    brain: Brain, ada: NewCredential
+) -> None:
+    """Nothing is waited for in between: what the login says of the network is on disk when it is answered."""
+    response = f"\0{ada.login}\0{ada.secret}".encode()
+    step = {"session": "s1", "exchange": "e1", "client_address": HOME, "listener": "submission"}
+    await brain.login(LoginStep.model_validate(step | {"mechanism": "PLAIN", "responses": (response,)}))
+    verdict = await brain.judge(facts("m1", people(0, 50), HOME))
+    assert (verdict.action, verdict.reason) == (Action.ACCEPT, None)
+
+
 async def test_recipients_are_known_once_the_next_hop_has_the_message(world: World) -> None:
     """And not where it failed for certain: or a message that cannot be relayed would make a list known."""
     world.now += HOUR

@@ -34,7 +34,7 @@ class Desk:
     def hand_in(
         self, recipients: Iterable[Recipient], place: Place = AT_HOME, *, size: int = 2000, **more: object
     ) -> Decision:
-        profile = profile_of(recipients, place, signals=tuple(self.signals), standing=self.standing, **more)  # type: ignore[arg-type]
+        profile = profile_of(recipients, place, signals=tuple(self.signals), standing=self.standing, **more)
         return self.judged(profile, size)
 
     def judged(self, profile: Profile, size: int = 2000) -> Decision:

@@ -53,7 +53,9 @@ async def plain(brain: Brain, login: str, secret: str, **facts: object) -> Login
 def grants_of(login: str, credential: int) -> Grants:
     """What a credential of ada's is granted."""
     owned = Owned(addresses=frozenset({"ada@example.org"}))
-    return Grants(credential=credential, login=login, identity="ada", owned=owned, recipients_per_message=50, sessions=5)
+    return Grants(
+        credential=credential, login=login, identity="ada", owned=owned, recipients_per_message=50, sessions=5
+    )
 
 
 async def test_scram(brain: Brain, ada: NewCredential) -> None:

@@ -35,7 +35,7 @@ from policy.store.habits import Looks
 from policy.store.identities import IdentityStore, NewCredential
 
 T = 1_799_658_000.0  # a Monday at nine
-EVENTS = 150
+EVENTS = 100
 # So small that everything is met within some days.
 SMALL = """
 [profiles.person]
