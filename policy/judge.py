@@ -90,7 +90,7 @@ class Judge:
             self._remember(whose.identity_id, profile.place, now)
         if decision.action in {Action.ACCEPT, Action.HOLD}:
             outcome = Outcome(reservation=handed.submission, outcome=RelayOutcome.RELAYED, queue_id=handed.queue_id)
-            await self.end([outcome], now)
+            await self.end([outcome], now, is_urgent=True)
         return decision
 
     async def foresee(self, handed: Handed, now: float) -> Decision:
@@ -98,10 +98,13 @@ class Judge:
         prepared = await self._prepared(handed, now)
         return await self.ledger.foresee(prepared[3], now) if prepared else _NEVER_WAS
 
-    async def end(self, outcomes: Sequence[Outcome], now: float) -> list[bool]:
-        """Which of the reservations were open. Recipients are known from now on where the message went to them."""
+    async def end(self, outcomes: Sequence[Outcome], now: float, *, is_urgent: bool = False) -> list[bool]:
+        """Which of the reservations were open. Recipients are known from now on where the message went to them.
+
+        Not urgent is where nobody waits for it.
+        """
         ended = [(one.reservation, one.outcome is RelayOutcome.FAILED) for one in outcomes]
-        return await self.ledger.end(ended, now, partial(self._write_ends, outcomes, now))
+        return await self.ledger.end(ended, now, partial(self._write_ends, outcomes, now), is_urgent=is_urgent)
 
     async def _prepared(
         self, handed: Handed, now: float

@@ -36,8 +36,10 @@ class Ledger(Protocol):
     async def foresee(self, asking: Asking[Decision], now: float) -> Decision:
         """The decision that would be made; nothing is taken and nothing written."""
 
-    async def end(self, ended: Sequence[tuple[str, bool]], now: float, write: Write[list[bool]]) -> list[bool]:
-        """Reservations, and whether each is released. Which of them were open; nobody waits for it."""
+    async def end(
+        self, ended: Sequence[tuple[str, bool]], now: float, write: Write[list[bool]], *, is_urgent: bool = False
+    ) -> list[bool]:
+        """Reservations, and whether each is released. Which of them were open."""
 
     async def close(self) -> None:
         """Ask nothing more."""
@@ -55,8 +57,10 @@ class StoredLedger:
     async def foresee(self, asking: Asking[Decision], now: float) -> Decision:
         return await self._writer.make(lambda: run_here(asking(), _Peeking(self._budgets), "", now))
 
-    async def end(self, ended: Sequence[tuple[str, bool]], now: float, write: Write[list[bool]]) -> list[bool]:
-        return await self._writer.make(partial(self._ended, ended, now, write), is_urgent=False)
+    async def end(
+        self, ended: Sequence[tuple[str, bool]], now: float, write: Write[list[bool]], *, is_urgent: bool = False
+    ) -> list[bool]:
+        return await self._writer.make(partial(self._ended, ended, now, write), is_urgent=is_urgent)
 
     async def close(self) -> None:
         """The writer is its owner's to close."""
@@ -89,12 +93,14 @@ class RemoteLedger:
     async def foresee(self, asking: Asking[Decision], now: float) -> Decision:
         return await run_there(asking(), _PeekingThere(self._budgets), "", now)
 
-    async def end(self, ended: Sequence[tuple[str, bool]], now: float, write: Write[list[bool]]) -> list[bool]:
+    async def end(
+        self, ended: Sequence[tuple[str, bool]], now: float, write: Write[list[bool]], *, is_urgent: bool = False
+    ) -> list[bool]:
         known = [
             await (self._budgets.release(reservation, now) if is_released else self._budgets.commit(reservation, now))
             for reservation, is_released in ended
         ]
-        await self._writer.make(partial(write, known), is_urgent=False)
+        await self._writer.make(partial(write, known), is_urgent=is_urgent)
         return known
 
     async def close(self) -> None:

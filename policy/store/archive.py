@@ -7,6 +7,7 @@ cut off is known to be one. Everything in it can be read with tar and any JSON r
 
 import base64
 import contextlib
+import gzip
 import hashlib
 import io
 import json
@@ -24,6 +25,7 @@ from policy.store.errors import StoreError
 FORMAT = 1
 
 _MANIFEST = "manifest.json"
+_CHUNK_BYTES = 2**20
 _DAMAGED = "the backup is damaged or was cut off: {}"
 
 Row = Mapping[str, Any]  # a column holds what the schema of that day says
@@ -125,8 +127,11 @@ def writing(file: IO[bytes], made_at: float, folder: Path) -> Iterator[ArchiveWr
 def reading(file: IO[bytes]) -> Iterator[ArchiveReader]:
     """An archive that there is. While it is read, whatever is wrong with it ends with a sentence."""
     try:
-        with tarfile.open(fileobj=file, mode="r:gz") as tar:
-            yield ArchiveReader(tar)
+        with gzip.GzipFile(fileobj=file) as whole, tarfile.open(fileobj=whole, mode="r:") as tar:
+            archive = ArchiveReader(tar)
+            while whole.read(_CHUNK_BYTES):  # only at its end does gzip know that nothing is missing
+                pass
+            yield archive
     except RecursionError:
         raise StoreError(_DAMAGED.format("its JSON is nested too deeply")) from None
     except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:

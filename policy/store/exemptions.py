@@ -75,8 +75,8 @@ class ExemptionBook(Changes):
             connection.execute(delete(Exemptions).where(mine, Exemptions.country == wanted))
             values = {"country": wanted, "until": until, "created_at": now, "note": note}
             connection.execute(insert(Exemptions).values(identity_id=number, **values))
-            old = {"until": before[0].ends_at, "note": before[0].note} if before else {}
-            new = {"identity": name, "until": until, "note": note}
+            old = {"ends_at": before[0].ends_at, "note": before[0].note} if before else {}
+            new = {"identity": name, "ends_at": until, "note": note}
             self._record(connection, now, "exemption-added", wanted, old, new)
             return _read(connection, mine, Exemptions.country == wanted)[0]
 
@@ -89,7 +89,7 @@ class ExemptionBook(Changes):
             if not found:
                 raise Unknown(f"{name!r} has no exemption for {wanted}; `sallyport exemption list {name}` shows all")
             connection.execute(delete(Exemptions).where(*this))
-            before = {"identity": name, "until": found[0].ends_at, "note": found[0].note}
+            before = {"identity": name, "ends_at": found[0].ends_at, "note": found[0].note}
             self._record(connection, now, "exemption-removed", wanted, before, {})
             return found[0]
 

@@ -5,13 +5,14 @@ import json
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.exc import DBAPIError
 
+from policy.engine.ladder import Step
 from policy.store import audit
 from policy.store.audit import Act, Actor, Wanted, changed, newest, record
 from policy.store.identities import IdentityStore, Profile
-from policy.store.models import Base
+from policy.store.models import Base, Identities, Signals, Standings
 from policy.store.rows import Terms
 
 T = 1_000_000.0  # any moment
@@ -80,8 +81,15 @@ CHANGES: dict[str, tuple[Change, str, str | None, dict[str, object], dict[str, o
                         {}, {"identity": "ada"}),
     "forget_network": (lambda s: s.forget_network("ada", "192.0.2.0/24", T), "network-forgotten", "192.0.2.0/24",
                        {"identity": "ada", "days": 0, "confirmed_at": AT}, {}),
+    "add_exemption": (lambda s: s.add_exemption("ada", "PT", T + 9, "on leave", T + 1), "exemption-added", "PT",
+                      {"ends_at": AT_1, "note": "Lisbon"}, {"identity": "ada", "ends_at": AT_9, "note": "on leave"}),
+    "remove_exemption": (lambda s: s.remove_exemption("ada", "PT", T), "exemption-removed", "PT",
+                         {"identity": "ada", "ends_at": AT_1, "note": "Lisbon"}, {}),
+    "clear_standing": (lambda s: s.clear_standing("ada", "her club", T), "standing-cleared", "ada",
+                       {"step": "hold", "signals": ["trap"]}, {"step": "free", "note": "her club"}),
 }  # fmt: skip
-READS = {"identity", "identities", "owner_of", "credential", "credentials", "logins", "decoys", "networks"}
+READS = {"identity", "identities", "owner_of", "credential", "credentials", "logins", "decoys", "networks",
+         "exemptions", "standing", "standings"}  # fmt: skip
 
 
 @pytest.fixture
@@ -95,7 +103,20 @@ def stored(engine: Engine, key: bytes) -> IdentityStore:
     store.add_credential("ada", "laptop", T)
     store.add_decoy("mail", T)
     store.confirm_network("ada", "192.0.2.1", T)
+    store.add_exemption("ada", "PT", T + 1, "Lisbon", T)
+    suspect(engine, "ada")
     return store
+
+
+def suspect(engine: Engine, name: str) -> None:
+    """As the engine does: a signal, and the step that it makes."""
+    with engine.begin() as connection:
+        number = connection.scalar(select(Identities.id).where(Identities.name == name))
+        signal = {"kind": "trap", "at": T, "at_home": False, "evidence": "x", "credential_id": 1, "submission": "m1"}
+        connection.execute(insert(Signals).values(identity_id=number, client_address="192.0.2.1", **signal))
+        connection.execute(
+            insert(Standings).values(identity_id=number, step=Step.HOLD, everywhere=False, since=T, likelihood=0.0)
+        )
 
 
 def acts(engine: Engine, wanted: Wanted = Wanted()) -> list[Act]:  # noqa: B008 - frozen
@@ -157,7 +178,7 @@ def test_a_change_that_cannot_be_written_down_is_not_made(
 def test_a_question_leaves_none(stored: IdentityStore, engine: Engine, method: str) -> None:
     """The log is what was done."""
     arguments = {"identity": ["ada"], "owner_of": ["ada@example.org"], "credential": [credential(stored)],
-                 "logins": ["", 5], "networks": ["ada"]}  # fmt: skip
+                 "logins": ["", 5], "networks": ["ada"], "standing": ["ada"], "standings": [T]}  # fmt: skip
     before = everything(engine)
     getattr(stored, method)(*arguments.get(method, []))
     assert everything(engine) == before
@@ -203,7 +224,7 @@ def test_what_was_removed_stays_known(stored: IdentityStore, engine: Engine) -> 
 FILTERS = [
     # what it shows, wanted, subjects of what is found, newest first
     ("an identity, with what names it", Wanted("ada"),
-     ["192.0.2.0/24", "LOGIN", "bob@example.org", "ada"]),
+     ["PT", "192.0.2.0/24", "LOGIN", "bob@example.org", "ada"]),
     ("an address", Wanted("bob@example.org"), ["bob@example.org"]),
     ("nobody", Wanted("nobody"), []),
     ("no wildcard", Wanted("%"), []),
