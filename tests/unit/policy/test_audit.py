@@ -81,7 +81,7 @@ CHANGES: dict[str, tuple[Change, str, str | None, dict[str, object], dict[str, o
                         {}, {"identity": "ada"}),
     "forget_network": (lambda s: s.forget_network("ada", "192.0.2.0/24", T), "network-forgotten", "192.0.2.0/24",
                        {"identity": "ada", "days": 0, "confirmed_at": AT}, {}),
-    "add_exemption": (lambda s: s.add_exemption("ada", "PT", T + 9, "on leave", T + 1), "exemption-added", "PT",
+    "add_exemption": (lambda s: s.add_exemption("ada", "PT", T + 9, "on leave", T), "exemption-added", "PT",
                       {"ends_at": AT_1, "note": "Lisbon"}, {"identity": "ada", "ends_at": AT_9, "note": "on leave"}),
     "remove_exemption": (lambda s: s.remove_exemption("ada", "PT", T), "exemption-removed", "PT",
                          {"identity": "ada", "ends_at": AT_1, "note": "Lisbon"}, {}),
