@@ -12,7 +12,7 @@ CHECKED := gateway policy service sink bench stack tests
 # Versions are resolved once, in dev.txt; the files of the services take theirs from it.
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help up down destroy test lint types bench fuzz keep lock
+.PHONY: help up down destroy test lint types bench figures fuzz keep lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -49,6 +49,10 @@ keep: $(FUZZ_VENV)/complete ## put what `make fuzz` found on the way into the co
 
 bench: $(BENCH_VENV)/complete ## measure side by side with Postfix and Haraka (as root on Debian; ARGS=--help tells more)
 	@$(BENCH_VENV)/bin/python -m bench $(ARGS)
+
+figures: $(BENCH_VENV)/complete ## measure the decision engine: decisions, connects, logins, history, budgets, replay (some minutes, no root)
+	@for part in decisions connects logins history budgets replay; do \
+		echo "== $$part" && $(BENCH_VENV)/bin/python -m bench.$$part || exit 1; done
 
 lock: $(VENV)/complete ## resolve the requirements anew: every version pinned, every file with its hash
 	$(VENV)/bin/python -m pip install --quiet uv
