@@ -7,7 +7,7 @@ engine/judging.py   decides, and touches nothing
 ledger.py           charges and records, in one commit where the counts are in the database
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from secrets import randbits
@@ -15,7 +15,7 @@ from secrets import randbits
 from policy.connects import Connects
 from policy.contract import Action, MessageFacts, Outcome, Owned, Reason, RelayOutcome, canonical_address
 from policy.delegation.handed import Handed
-from policy.engine.budget import Sum, Take
+from policy.engine.budget import Sum, Take, Taken
 from policy.engine.charges import REFUSALS_KEPT
 from policy.engine.gates import Entrance, refusal_at_gates
 from policy.engine.judging import Decision, Judging, judge
@@ -31,6 +31,7 @@ from policy.memory import Notes, Recall
 from policy.store.days import Done
 from policy.store.directory import Found
 from policy.store.handles import Scope
+from policy.store.records import Failed
 from policy.store.standings import Cause
 from policy.store.writer import Writer
 from policy.telling import Teller
@@ -104,7 +105,13 @@ class Judge:
         Not urgent is where nobody waits for it.
         """
         ended = [(one.reservation, one.outcome is RelayOutcome.FAILED) for one in outcomes]
-        return await self.ledger.end(ended, now, partial(self._write_ends, outcomes, now), is_urgent=is_urgent)
+        failed = dict[str, str]()
+        write = partial(self._write_ends, outcomes, failed, now)
+        known = await self.ledger.end(ended, now, write, is_urgent=is_urgent)
+        for submission, identity in failed.items():
+            asking, keep = partial(_judge_failure, identity), partial(self._keep_failure, submission)
+            await self.ledger.settle(asking, f"{submission}.failed", now, keep)
+        return known
 
     async def _prepared(
         self, handed: Handed, now: float
@@ -232,28 +239,40 @@ class Judge:
         now: float,
         decision: Decision,
     ) -> None:
-        if not decision.is_recorded:
-            return
-        self.notes.records.add_submission(facts, profile, decision, rulebook.digest, now)
+        if decision.is_recorded:
+            self.notes.records.add_submission(facts, profile, decision, rulebook.digest, now)
         if not whose or not profile:
             return
+        # What speaks against the sender is remembered even where there are too many refusals to write them down.
         identity, origin = whose.identity_id, profile.place.origin
         cause = Cause(facts.credential, facts.submission, facts.client_address)
         self.notes.standings.note(identity, decision.standing, decision.signals, cause)
         if decision.is_doubted:
             self.notes.areas.doubt(identity, origin.area, network_of(facts.client_address), now)
-        self.notes.days.add(identity, _done(profile, decision), now)
+        if decision.is_recorded:
+            self.notes.days.add(identity, _done(profile, decision), now)
 
-    def _write_ends(self, outcomes: Sequence[Outcome], now: float, known: Sequence[bool]) -> None:
+    def _write_ends(
+        self, outcomes: Sequence[Outcome], failed: dict[str, str], now: float, known: Sequence[bool]
+    ) -> None:
+        """`failed` is filled: submissions that were given back, and whose they are."""
         for outcome, was_open in zip(outcomes, known, strict=True):
             if not was_open:
                 continue
             submission = submission_of(outcome.reservation)
             self.notes.records.end_submission(submission, outcome)
             if outcome.outcome is RelayOutcome.FAILED:
+                if gone := self.notes.records.failed(submission):
+                    failed[submission] = gone.name
+                    self.notes.days.add(gone.identity, _undone(gone), gone.at)
                 continue
             if reached := self.notes.records.reached(submission):
                 self.notes.recipients.learn(reached.identity, reached.marks, now)
+
+    def _keep_failure(self, submission: str, is_kept: bool) -> None:
+        """What failed was given back, and its record is all that it costs: of these, too, there is a limit."""
+        if not is_kept:
+            self.notes.records.drop(submission)
 
 
 def submission_of(reservation: str) -> str:
@@ -284,6 +303,12 @@ def _judge_nobody() -> Judging:
     return replace(_NEVER_WAS, is_recorded=taken.fits)
 
 
+def _judge_failure(identity: str) -> Generator[Take, Taken, bool]:
+    """Whether its record is kept."""
+    taken = yield Take((Sum("failures", f"failures:{identity}", 1, REFUSALS_KEPT),))
+    return taken.fits
+
+
 def _facts_of(handed: Handed) -> MessageFacts:
     return MessageFacts(
         submission=handed.submission,
@@ -309,3 +334,8 @@ def _done(profile: Profile, decision: Decision) -> Done:
     gone = [one for place, one in enumerate(profile.recipients) if place not in decision.held]
     new = len({one.mark for one in gone if one.is_new})
     return Done(messages=1, recipients=len(gone), new=new, held=len(decision.held))
+
+
+def _undone(failed: Failed) -> Done:
+    """What was added to the day when it was accepted."""
+    return Done(messages=-1, recipients=-failed.recipients, new=-failed.new, held=-failed.held)

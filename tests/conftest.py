@@ -17,7 +17,7 @@ _FOLDER = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A folder for each run: whichever starts next closes the usual one of them all to the users of Postfix's daemons."""
+    """A folder for each run: the next one to start closes the usual folder of all to the users of Postfix's daemons."""
     if not config.option.basetemp:
         config.stash[_FOLDER] = config.option.basetemp = tempfile.mkdtemp(prefix="sallyport-tests-")
 

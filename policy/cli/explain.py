@@ -68,8 +68,7 @@ def explain(
         )
     evidence = evidence_of(found.evidence)
     if json:
-        why = plain(evidence) | {"step": evidence.step.name.lower()} if evidence else None
-        print(documents.dumps(plain(found.shown) | {"evidence": why}))
+        print(documents.dumps(plain(found.shown) | {"evidence": _plain_evidence(evidence) if evidence else None}))
         return
     console = Console(width=printed_width())
     for line in _words(found, evidence):
@@ -79,6 +78,11 @@ def explain(
         console.print(_table(evidence.stood), markup=False, highlight=False)
     for line in _what_next(found, evidence):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _plain_evidence(evidence: Evidence) -> dict[str, object]:
+    stood = [one._asdict() for one in evidence.stood]
+    return plain(evidence) | {"step": evidence.step.name.lower(), "stood": stood}
 
 
 def _words(found: Record, evidence: Evidence | None) -> Iterator[str]:

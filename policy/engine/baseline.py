@@ -17,10 +17,12 @@ def usual_limit(per_day: float) -> int:
 
 @lru_cache(maxsize=1024)
 def _limit(mean: float) -> int:
-    probability = math.exp(-mean)
-    beyond, count = 1 - probability, 1  # P(X >= 1)
-    while beyond >= RARE:
-        probability *= mean / count
-        beyond -= probability
-        count += 1
-    return count
+    """Summed from far out, in logarithms: exp(-mean) is nothing from 745 on, and the sum from below never ends."""
+    if not mean:
+        return 1
+    count = math.ceil(mean + 10 * math.sqrt(mean)) + 20  # P(X >= count) is nothing
+    beyond = 0.0
+    while beyond < RARE:
+        count -= 1
+        beyond += math.exp(count * math.log(mean) - mean - math.lgamma(count + 1))
+    return count + 1

@@ -44,7 +44,8 @@ def message_charges(
         return
     number, new = len(accepted), new_marks(accepted)
     yield from _sum("recipients", f"recipients:{who}", number, limits.recipients, rulebook)
-    yield from _sum("bytes", f"bytes:{who}", message_bytes, limits.message_bytes, rulebook)
+    octets = _apart("bytes", profile, is_accepted=True)
+    yield from _sum("bytes", octets, message_bytes, limits.message_bytes, rulebook)
     if profile.credential:
         key = f"credential:{profile.credential}"
         yield from _sum("credential-recipients", key, number, limits.credential_recipients, rulebook)
@@ -88,10 +89,14 @@ def spread_charges(identity: str, place: Place, limits: Limits, rulebook: Rulebo
 
 
 def link_charges(profile: Profile, accepted: Sequence[Recipient], rulebook: Rulebook) -> Iterator[Distinct]:
-    """Who writes to new recipients from a strange network, in the set of that network."""
-    if profile.place.is_settled or not new_marks(accepted):
+    """Who writes to new recipients from a strange network, in the set of that network.
+
+    Behind a carrier's, or a provider's pool, stand thousands who have nothing to do with each other.
+    """
+    origin = profile.place.origin
+    if profile.place.is_settled or origin.is_mobile or origin.pool or not new_marks(accepted):
         return
-    visitors = f"visitors:{profile.place.origin.source}"
+    visitors = f"visitors:{origin.network}"
     windows = (Window(rulebook.linked_identities - 1, DAY_S),)
     yield from _distinct("linked", visitors, (mark_of(profile.identity),), windows, rulebook)
 

@@ -12,7 +12,7 @@ from policy.engine import charges
 from policy.engine.budget import Take, Taken
 from policy.engine.ladder import FREE, Signal, SignalKind, Standing, Step
 from policy.engine.profile import Place
-from policy.engine.rulebook import Rulebook
+from policy.engine.rulebook import Limits, Rulebook
 from policy.engine.suspicion import Suspicion, stood
 
 Entering = Generator[Take, Taken, "Entry"]
@@ -60,5 +60,10 @@ def enter(newcomer: Newcomer, rulebook: Rulebook, now: float) -> Entering:
         standing=suspicion.standing,
         signals=tuple(suspicion.new),
         observed=tuple(dict.fromkeys(suspicion.observed)),
-        is_doubted=not place.is_settled and bool(suspicion.new),
+        is_doubted=not place.is_settled and (bool(suspicion.new) or not _may_travel(limits)),
     )
+
+
+def _may_travel(limits: Limits) -> bool:
+    """Who has no small budget stays on probation in a strange network until somebody vouches for it."""
+    return all(window.limit for window in (*limits.probation_new_recipients, *limits.probation_recipients))

@@ -62,7 +62,7 @@ def weigh(report: Report, rulebook: Rulebook, now: float) -> Weighing:
         if evidence := "; ".join(in_words(one) for one in over) or _found_by_share(report, limits, unknown, likelihood):
             suspicion.raise_signal(SignalKind.UNKNOWN_RECIPIENTS, evidence)
     return Weighed(
-        likelihood=0.0 if suspicion.new else likelihood,
+        likelihood=0.0 if suspicion.new or is_list(likelihood) else likelihood,  # it has decided, and begins anew
         unknown=unknown,
         standing=suspicion.standing,
         signals=tuple(suspicion.new),

@@ -11,7 +11,7 @@ import copy
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from policy.budgets import Budgets
 from policy.budgets.driving import run_here
@@ -54,6 +54,13 @@ class Day:
         self.new_recipients += len(charges.new_marks(sent))
         self.held += held
         self.refused += is_refused
+
+    def take_back(self, sent: Sequence[Recipient], held: int) -> None:
+        """One message that failed."""
+        self.messages -= 1
+        self.recipients -= len(sent)
+        self.new_recipients -= len(charges.new_marks(sent))
+        self.held -= held
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,6 +135,7 @@ class _Sent:
     identity: Identity
     place: Place
     recipients: dict[int, Recipient]
+    take_back: Callable[[], None]  # from the day, where it fails
 
 
 class World:
@@ -261,14 +269,16 @@ class World:
         sent = [one for place, one in enumerate(profile.recipients) if place not in held] if is_kept else []
         identity.day(now).add(sent, len(held) if is_kept else 0, is_refused=not is_kept)
         if is_kept:
-            self._keep(facts.submission, _Sent(identity, profile.place, {one.mark: one for one in sent}))
+            take_back = partial(identity.day(now).take_back, sent, len(held))
+            self._keep(facts.submission, _Sent(identity, profile.place, {one.mark: one for one in sent}, take_back))
         return Judged(decision=decision, profile=profile, reservation=facts.submission if is_kept else "")
 
     def end(self, reservation: str, outcome: RelayOutcome, now: float) -> None:
         """What became of it at the next hop; whoever was written to is known from now on."""
         if outcome is RelayOutcome.FAILED:
-            self.budgets.release(reservation, now)
-            self._sent.pop(reservation, None)
+            failed = self._sent.pop(reservation, None)
+            if self.budgets.release(reservation, now) and failed:
+                failed.take_back()
             return
         self.budgets.commit(reservation, now)
         if sent := self._sent.get(reservation):

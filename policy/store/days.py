@@ -29,7 +29,7 @@ _FORGET = prepared(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What is added to a day."""
+    """What is added to a day; less than nothing where a message failed that had been accepted."""
 
     messages: int = 0
     recipients: int = 0

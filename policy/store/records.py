@@ -45,6 +45,12 @@ _REACHED = prepared(
     "SELECT identity.id, submission.marks, submission.new_recipients + submission.known_recipients FROM submission"
     " JOIN identity ON identity.name = submission.identity WHERE submission.id = :asked"
 )
+_FAILED = prepared(
+    "SELECT identity.id, identity.name, submission.at, submission.recipients, submission.held, submission.marks,"
+    " submission.new_recipients FROM submission JOIN identity ON identity.name = submission.identity"
+    " WHERE submission.id = :asked"
+)
+_DROP = prepared("DELETE FROM submission WHERE id = :asked")
 _REPORT = prepared(update(Submissions).where(Submissions.id == bindparam("asked")).values(reported=bindparam("bits")))
 
 
@@ -93,6 +99,17 @@ class Reached(NamedTuple):
 
     identity: int
     marks: tuple[int, ...]
+
+
+class Failed(NamedTuple):
+    """A submission that the next hop did not take: whose and when it was, and what it would have been to the day."""
+
+    identity: int
+    name: str
+    at: float
+    recipients: int
+    new: int
+    held: int
 
 
 class Records:
@@ -154,6 +171,17 @@ class Records:
         for identity, marks, number in self._statements.execute(_REACHED, {"asked": submission}).fetchall():
             return Reached(identity, unpacked(marks)[:number])
         return None
+
+    def failed(self, submission: str) -> Failed | None:
+        """None where the record, or its identity, is gone."""
+        rows = self._statements.execute(_FAILED, {"asked": submission}).fetchall()
+        for identity, name, at, number, held, marks, new in rows:
+            return Failed(identity, name, at, number - held, len(set(unpacked(marks)[:new])), held)
+        return None
+
+    def drop(self, submission: str) -> None:
+        """There are too many like it."""
+        self._statements.execute(_DROP, {"asked": submission})
 
     def note_reported(self, submission: str, places: Sequence[int], before: bytes | None) -> None:
         """Deliveries to the recipients at these places of the marks were reported; `before` are those until now."""

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from policy.engine.ladder import LOCK_SPAN_S, Signal, SignalKind, Standing, Step
-from policy.store.reader import Reader
+from policy.engine.ladder import FREE, LOCK_SPAN_S, Signal, SignalKind, Standing, Step, standing_after
+from policy.store.reader import Reader, Row
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
 
@@ -22,6 +22,7 @@ _STAND = prepared(
     " ON CONFLICT (identity_id) DO UPDATE SET step = :step, everywhere = :everywhere, since = :since"
     " WHERE standing.step <= :step"
 )
+_STANDING = prepared("SELECT step, everywhere, since FROM standing WHERE identity_id = :identity")
 _LIKELIHOOD = prepared("SELECT likelihood FROM standing WHERE identity_id = :identity")
 _SUSPECT = prepared(
     "INSERT INTO standing (identity_id, step, everywhere, since, likelihood)"
@@ -47,10 +48,7 @@ class Standings:
     async def signals(self, identity: int, now: float) -> tuple[Signal, ...]:
         """Those of the last day that nobody has taken back, the oldest first."""
         rows = await self._reader.rows(_FRESH, {"identity": identity, "edge": now - LOCK_SPAN_S})
-        return tuple(
-            Signal(kind=SignalKind(kind), at=at, at_home=bool(at_home), evidence=evidence)
-            for kind, at, at_home, evidence in rows
-        )
+        return _signals(rows)
 
     async def likelihood(self, identity: int) -> float:
         """Of the sequential test on unknown recipients."""
@@ -65,8 +63,19 @@ class StandingBook:
         self._statements = statements
 
     def note(self, identity: int, standing: Standing, signals: Sequence[Signal], cause: Cause) -> None:
-        """New signals and the step that they make; a step that another process has made meanwhile is never lowered."""
-        for one in signals:
+        """New signals and the step that they make, with those that were raised beside them since they were asked for.
+
+        One of a kind is enough for a day, here too; a step that was made meanwhile is never lowered.
+        """
+        if not signals:
+            return
+        now = max(one.at for one in signals)
+        beside = _signals(
+            self._statements.execute(_FRESH, {"identity": identity, "edge": now - LOCK_SPAN_S}).fetchall()
+        )
+        kinds = {one.kind for one in beside}
+        added = [one for one in signals if one.kind not in kinds]
+        for one in added:
             self._statements.execute(
                 _SIGNAL,
                 {
@@ -80,20 +89,30 @@ class StandingBook:
                     "client_address": cause.client_address,
                 },
             )
-        if signals:
-            self._statements.execute(
-                _STAND,
-                {
-                    "identity": identity,
-                    "step": standing.step.value,
-                    "everywhere": standing.everywhere,
-                    "since": standing.since,
-                },
-            )
+        rows = self._statements.execute(_STANDING, {"identity": identity}).fetchall()
+        stood = standing_of(*rows[0]).at(now) if rows else FREE
+        # Of somebody who is free the engine knew all there is.
+        stands = standing_after(stood, (*beside, *added), now) if stood.step else standing
+        self._statements.execute(
+            _STAND,
+            {
+                "identity": identity,
+                "step": stands.step.value,
+                "everywhere": stands.everywhere,
+                "since": stands.since,
+            },
+        )
 
     def note_likelihood(self, identity: int, likelihood: float, now: float) -> None:
         values = {"identity": identity, "likelihood": likelihood, "now": now, "nowhere": False}
         self._statements.execute(_SUSPECT, values)
+
+
+def _signals(rows: Sequence[Row]) -> tuple[Signal, ...]:
+    return tuple(
+        Signal(kind=SignalKind(kind), at=at, at_home=bool(at_home), evidence=evidence)
+        for kind, at, at_home, evidence in rows
+    )
 
 
 def standing_of(step: int | None, everywhere: bool | None, since: float | None) -> Standing:

@@ -15,6 +15,7 @@ USE_GRAIN_S = 60.0  # a login costs no disk write more often than this
 NETWORK_GRAIN_S = 3600.0
 _DAY_S = 86400.0
 _FORGOTTEN_AFTER_S = 400 * _DAY_S
+_KEPT = 1000  # networks of one identity that nobody has vouched for
 
 _USE = prepared(
     update(Credentials)
@@ -30,6 +31,10 @@ _NETWORK = prepared(
 )
 _FORGET = prepared(
     "DELETE FROM network WHERE identity_id = :identity AND last_used_at < :edge AND confirmed_at IS NULL"
+)
+_FORGET_MANY = prepared(
+    "DELETE FROM network WHERE id IN (SELECT id FROM network WHERE identity_id = :identity AND confirmed_at IS NULL"
+    " ORDER BY days DESC, last_used_at DESC LIMIT 1000 OFFSET :kept)"
 )
 
 
@@ -47,3 +52,4 @@ class Uses:
         self._statements.execute(_FORGET, {"identity": identity, "edge": now - _FORGOTTEN_AFTER_S})
         today = now - now % _DAY_S
         self._statements.execute(_NETWORK, {"identity": identity, "network": network, "now": now, "today": today})
+        self._statements.execute(_FORGET_MANY, {"identity": identity, "kept": _KEPT})

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,3 +133,19 @@ def test_a_message_that_is_split_is_the_same_for_all(
     assert not arrived(sink, names[1], wait_s=0)
     release(postfix, outcome["held_queue_id"])
     assert arrived(sink, names[1]) == at_once
+
+
+def test_a_fresh_login_reaches_fifty_strangers_at_once(tmp_path: Path, postfix: Postfix, sink: Sink) -> None:
+    """Real policy, as it is shipped. The first network of a login is settled, also for a message right behind it."""
+    settings = {"GATEWAY_HOLD_RELAY": f"127.0.0.1:{postfix.hold_port}"}
+    stack = Sallyport(tmp_path, postfix.port, gateway_settings=settings)
+    strangers = [f"p{number}@strangers.example" for number in range(60)]
+    try:
+        ada = stack.start().new_login("ada", SENDER)
+        with stack.client(ada) as client:
+            assert client.sendmail(SENDER, strangers, MESSAGE) == {}
+    finally:
+        stack.stop()
+    assert arrived(sink, strangers[49])
+    assert strangers[50:] in on_hold(postfix).values()
+    assert "reason=new-recipients" in stack.policy.text()

@@ -32,7 +32,6 @@ PUBLIC = {
     ("policy.engine.budget", "Distinct", "key"),  # the name of a budget
     ("policy.engine.budget", "Sum", "key"),
     ("policy.engine.rulebook", "Rulebook", "digest"),  # of the policy, which is no secret
-    ("policy.engine.suspicion", "Stood", "key"),  # the name of a budget
     ("policy.rulebook.changes", "Change", "key"),  # of a line in the policy file
     ("policy.rulebook.faults", "Fault", "key"),
     ("policy.rulebook.lines", "_Statement", "key"),

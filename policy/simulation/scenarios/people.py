@@ -19,6 +19,8 @@ from policy.simulation.scenarios.scenario import (
 from policy.simulation.scene import Actor, Scene
 from policy.simulation.senders import HOME_ASN, HOME_COUNTRY, person, visit
 
+_Legs = Sequence[tuple[float, list[Network]]]  # from when on he is where
+
 
 def _l1(scene: Scene) -> None:
     """Thirty colleagues elsewhere, none of whom he ever wrote to."""
@@ -70,15 +72,26 @@ def _l5(scene: Scene) -> None:
         networks = [scene.atlas.network(country, 64500 + number, is_mobile=is_mobile) for _ in range(2)]
         legs.append(((8 + 14 * number + scene.random.uniform(-1, 1)) * HOUR_S, networks))
     scene.start(_travel(scene, who, legs))
+    scene.start(_looks_for_mail(scene, who, legs))
 
 
-def _travel(scene: Scene, who: Person, legs: Sequence[tuple[float, list[Network]]]) -> Actor:
+def _travel(scene: Scene, who: Person, legs: _Legs) -> Actor:
     """Fifteen messages a day."""
     while True:
-        here = [networks for begins_s, networks in legs if begins_s <= scene.now - scene.begins_at][-1]
-        session = visit(scene, who, scene.random.choice(here), scene.random.randrange(1, 250))
+        session = visit(scene, who, scene.random.choice(_here(scene, legs)), scene.random.randrange(1, 250))
         scene.hand_in(session, _mostly_known(scene, who))
         yield scene.random.expovariate(15 / DAY_S)
+
+
+def _looks_for_mail(scene: Scene, who: Person, legs: _Legs) -> Actor:
+    """A telephone asks every half hour, wherever it is."""
+    while True:
+        visit(scene, who, _here(scene, legs)[0])
+        yield 30 * MINUTE_S
+
+
+def _here(scene: Scene, legs: _Legs) -> list[Network]:
+    return [networks for begins_s, networks in legs if begins_s <= scene.now - scene.begins_at][-1]
 
 
 def _mostly_known(scene: Scene, who: Person) -> list[str]:

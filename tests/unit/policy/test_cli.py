@@ -109,6 +109,8 @@ SUBMISSION = {
     "login": "fosem-4k7q-talir", "listener": "submission", "client_address": "192.0.2.1",
     "client_name": "laptop.example", "reverse_path": "", "recipients": 2, "message_bytes": 100,
     "action": "accept", "reason": None, "outcome": "relayed", "queue_id": "4Q8kXz0Zg",
+    "held_queue_id": "4Q8kXz1Zh", "held": 1, "rule": "new-recipients", "rulebook": "5e1f", "origin": "AS3320 DE",
+    "new_recipients": 1, "known_recipients": 1,
 }  # fmt: skip
 
 

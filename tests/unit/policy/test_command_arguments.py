@@ -8,6 +8,7 @@ import typer.main
 from policy.cli import app
 
 SECRETS = {"secret", "password", "passphrase", "key", "pin", "code", "seed"}
+PUBLIC = {("sallyport bound", "seed")}  # named like one: of random numbers
 
 
 def parameters(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
@@ -22,4 +23,4 @@ def test_no_command_takes_a_secret() -> None:
     """Secrets are made here and shown, or are in files."""
     found = list(parameters(typer.main.get_command(app), "sallyport"))
     assert ("sallyport credential add", "label") in found
-    assert [one for one in found if one[1] in SECRETS] == []
+    assert {one for one in found if one[1] in SECRETS} == PUBLIC

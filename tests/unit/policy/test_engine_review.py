@@ -24,7 +24,7 @@ from policy.engine.rulebook import Rulebook
 from policy.engine.sources import network_of
 from policy.rulebook import parse, shipped
 from policy.store.identities import IdentityStore, NewCredential
-from policy.store.models import Networks, Signals, Standings
+from policy.store.models import Days, Networks, Signals, Standings, Submissions
 from policy.store.rows import Profile
 from policy.store.standings import Cause, StandingBook, standing_of
 from policy.store.transactions import Transactions
@@ -128,6 +128,20 @@ async def test_signals_are_remembered_after_a_thousand_refusals(
     assert (await world.hand_in(*people(0, 1), address=ABROAD)).reason is Reason.LOCKED
 
 
+async def test_what_cannot_be_relayed_leaves_little_behind(
+    world: World, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given back, so it could be repeated for ever: with a record each, and new recipients of a day each."""
+    monkeypatch.setattr("policy.judge.REFUSALS_KEPT", (Window(2, DAY),))
+    for first in range(0, 400, 40):
+        verdict = await world.hand_in(*people(first, 40), "bob@example.org", relayed=False)
+        assert verdict.action is Action.ACCEPT
+    with engine.connect() as connection:
+        assert len(connection.execute(select(Submissions.id)).all()) == 2
+        done = connection.execute(select(Days.messages, Days.recipients, Days.new_recipients, Days.held)).all()
+    assert done == [(0, 0, 0, 0)]
+
+
 async def test_whom_the_policy_puts_under_a_profile_has_its_recipients(world: World) -> None:
     """Of one message, too: the login says so many, and the message is not refused for them."""
     book = parse('[profiles.newsletter]\nidentities = ["ada"]\n', "test")
@@ -139,9 +153,7 @@ async def test_whom_the_policy_puts_under_a_profile_has_its_recipients(world: Wo
 CAUSE = Cause(1, "m1", ABROAD)
 
 
-def test_two_signals_at_the_same_time_lock(
-    store: IdentityStore, statements: Transactions, engine: Engine
-) -> None:
+def test_two_signals_at_the_same_time_lock(store: IdentityStore, statements: Transactions, engine: Engine) -> None:
     """Two messages are decided beside each other, and neither knows of the other's signal: together they lock."""
     store.add_identity("ada", ("ada@example.org",), T)
     book = StandingBook(statements)
@@ -174,15 +186,13 @@ def test_one_signal_of_a_kind_is_kept(store: IdentityStore, statements: Transact
 
 def _standing(engine: Engine) -> Standing:
     with engine.connect() as connection:
-        return standing_of(
-            *connection.execute(select(Standings.step, Standings.everywhere, Standings.since)).one()
-        )
+        return standing_of(*connection.execute(select(Standings.step, Standings.everywhere, Standings.since)).one())
 
 
 def test_a_thief_cannot_fill_the_table_of_networks(
     store: IdentityStore, statements: Transactions, engine: Engine
 ) -> None:
-    """One IPv6 /32 of the owner's own provider has 65536 networks; those that go are the ones used on the fewest days."""
+    """One IPv6 /32 of the owner's provider has 65536 of them; those that were used on the fewest days go."""
     store.add_identity("ada", ("ada@example.org",), T)
     store.confirm_network("ada", "203.0.113.1", T)
     uses = Uses(statements)

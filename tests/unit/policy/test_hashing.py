@@ -111,12 +111,15 @@ async def test_a_storm_is_bounded() -> None:
     """Two at work, three wait, and everybody else is told at once; room that is free again is used again."""
     pool = HashingPool(parallel=2, queue=3)
     open_gate, at_work, most, counting = threading.Event(), 0, 0, threading.Lock()
+    both_at_work = threading.Event()
 
     def work() -> str:
         nonlocal at_work, most
         with counting:
             at_work += 1
             most = max(most, at_work)
+            if most == 2:
+                both_at_work.set()
         open_gate.wait()
         with counting:
             at_work -= 1
@@ -127,6 +130,7 @@ async def test_a_storm_is_bounded() -> None:
     turned_away = [one for one in asked if one.done()]
     assert len(turned_away) == 195
     assert all(isinstance(one.exception(), Busy) for one in turned_away)
+    await asyncio.to_thread(both_at_work.wait, 60)
     open_gate.set()
     served = await asyncio.gather(*(one for one in asked if one not in turned_away))
     assert served == ["done"] * 5

@@ -210,9 +210,7 @@ def test_what_goes_with_an_identity_and_what_stays(store: IdentityStore, engine:
     store.confirm_network("ada", "192.0.2.1", T)
     store.renew(ada.login, T)
     sign_in(engine, 1)
-    submission = {
-        name: 0 if kind.type.python_type in (int, float) else "" for name, kind in Submissions.__table__.c.items()
-    }
+    submission = {name: kind.type.python_type() for name, kind in Submissions.__table__.c.items()}
     with engine.begin() as connection:
         connection.execute(insert(Submissions).values(submission | {"id": "1", "identity": "ada"}))
     store.remove_identity("ada", T)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from harness import ROOT
 from typer.testing import CliRunner
 
 from policy import rulebook
@@ -359,3 +361,12 @@ def test_bound_states_the_worst() -> None:
 
 def test_bound_of_a_profile_that_there_is_not() -> None:
     assert "no profile 'robot'" in str(sallyport("bound", "--profile", "robot").exception)
+
+
+# The page
+
+
+def test_the_page_has_every_scenario_with_its_title() -> None:
+    page = (ROOT / "docs" / "simulation.md").read_text()
+    told = page.split("| scenario | what |")[1].split("\n\n")[0]
+    assert dict(re.findall(r"^\| (\S+) \| (.+?) \| ", told, re.MULTILINE)) == {one.name: one.title for one in SCENARIOS}
