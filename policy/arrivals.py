@@ -63,7 +63,7 @@ class Arrivals:
             return False
         origin = self.entrances.connects.atlas.origin(client_address)
         here = place_of(origin, {}, holder.network_history, self.entrances.rulebook(), now)
-        return standing.everywhere or not here.is_home
+        return not here.is_home or standing.home is Step.LOCK
 
 
 def _comer(holder: Holder) -> Comer:

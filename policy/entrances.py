@@ -91,7 +91,7 @@ class Entrances:
             return False
         standing = comer.standing.at(now)
         here = place_of(self.connects.atlas.origin(client_address), {}, comer.network, self.rulebook(), now)
-        return standing.step is not Step.LOCK or (here.is_home and not standing.everywhere)
+        return (standing.home if here.is_home else standing.step) is not Step.LOCK
 
     async def _entry(
         self,

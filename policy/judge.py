@@ -7,6 +7,7 @@ engine/judging.py   decides, and touches nothing
 ledger.py           charges and records, in one commit where the counts are in the database
 """
 
+import asyncio
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -108,9 +109,7 @@ class Judge:
         failed = dict[str, str]()
         write = partial(self._write_ends, outcomes, failed, now)
         known = await self.ledger.end(ended, now, write, is_urgent=is_urgent)
-        for submission, identity in failed.items():
-            asking, keep = partial(_judge_failure, identity), partial(self._keep_failure, submission)
-            await self.ledger.settle(asking, f"{submission}.failed", now, keep)
+        await asyncio.gather(*(self._count_failure(*one, now) for one in failed.items()))  # in one commit
         return known
 
     async def _prepared(
@@ -268,6 +267,10 @@ class Judge:
                 continue
             if reached := self.notes.records.reached(submission):
                 self.notes.recipients.learn(reached.identity, reached.marks, now)
+
+    async def _count_failure(self, submission: str, identity: str, now: float) -> None:
+        asking, keep = partial(_judge_failure, identity), partial(self._keep_failure, submission)
+        await self.ledger.settle(asking, f"{submission}.failed", now, keep)
 
     def _keep_failure(self, submission: str, is_kept: bool) -> None:
         """What failed was given back, and its record is all that it costs: of these, too, there is a limit."""

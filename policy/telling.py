@@ -31,8 +31,8 @@ class Teller:
         if not signals:
             return
         if after.step > before.step:
-            log.step_reached(identity, after.step.name.lower(), after.everywhere)
-        where = "everywhere, at home, too" if after.everywhere else "except at the owner's own networks"
+            log.step_reached(identity, after.step.name.lower(), after.home.name.lower())
+        at_home = _MEANS.get(after.home, "the owner notices nothing of it.")
         self.tell_administrator(
             AlertKind.SIGNAL,
             f"{identity}: {signals[-1].kind.value}, now {after.step.name.lower()}",
@@ -40,7 +40,7 @@ class Teller:
                 f"Whose: {identity}.",
                 f"From: {place.origin.network} ({place.origin.area}).",
                 *[f"What: {one.kind.value}: {one.evidence}." for one in signals],
-                f"Now: {_MEANS.get(after.step, 'Nothing is held or refused.')} This holds {where}.",
+                f"Now: {_MEANS.get(after.step, 'Nothing is held or refused.')} At home: {at_home}",
                 f"More: sallyport standing show {identity}",
                 f"If it was the owner: sallyport standing clear {identity}",
             ],

@@ -283,7 +283,10 @@ class Standing(Shown):
 
     identity: str
     step: Literal["free", "slow", "hold", "restrict", "lock"]
-    everywhere: Annotated[bool, Field(description="At home, too")]
+    at_home: Annotated[
+        Literal["free", "slow", "hold", "restrict", "lock"],
+        Field(description="In networks that are its own beyond doubt"),
+    ]
     since_at: Moment | None
     signals: list[Signal]
 

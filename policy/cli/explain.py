@@ -140,8 +140,7 @@ def _what_next(found: Record, evidence: Evidence | None) -> Iterator[str]:
     yield ""
     if evidence:
         if evidence.step > Step.FREE:
-            where = "everywhere" if evidence.everywhere else "but not at home"
-            yield f"Then {found.identity} stood at {evidence.step.name.lower()}, {where}."
+            yield f"Then {found.identity} stood at {evidence.step.name.lower()}, at home {evidence.home.name.lower()}."
         if evidence.signals or evidence.step > Step.FREE:
             yield f"Where it stands now: sallyport standing show {found.identity}"
         if evidence.is_settled is False and evidence.network:

@@ -77,7 +77,7 @@ def _where(one: StoredStanding) -> str:
     """At home only what came from home holds."""
     if not one.since_at:
         return ""
-    return "everywhere" if one.everywhere else "not at home"
+    return f"at home {one.at_home}"
 
 
 def _kinds(one: StoredStanding) -> str:

@@ -272,4 +272,6 @@ def _is_over(all_stood: Sequence[Stood], charge: Charge) -> bool:
 
 
 def _evidence(all_stood: Sequence[Stood], *rules: str) -> str:
-    return "; ".join(in_words(one) for one in all_stood if one.rule in rules)
+    """Of these rules the windows that are over their limit; all of them where none is."""
+    of_rules = [one for one in all_stood if one.rule in rules]
+    return "; ".join(in_words(one) for one in [one for one in of_rules if one.is_over] or of_rules)

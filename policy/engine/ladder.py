@@ -1,7 +1,7 @@
 """The ladder: slow, hold, restrict, lock. What is suspicious becomes a signal, and signals become a step.
 
 One signal alone never locks. A step stays until its owner or an administrator takes it back; every step has its signals
-as evidence. Where all signals came from elsewhere, the step holds elsewhere only: the owner goes on at home.
+as evidence. At home only those count that came from there: the owner goes on while a thief abroad is locked out.
 """
 
 from collections.abc import Mapping, Sequence
@@ -48,10 +48,13 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where an identity stands. `everywhere` is also at home."""
+    """Where an identity stands: `step` elsewhere, `home` in networks that are its own beyond doubt.
+
+    What was seen elsewhere never holds at home: a thief abroad must not be able to shut the owner out.
+    """
 
     step: Step = Step.FREE
-    everywhere: bool = False
+    home: Step = Step.FREE
     since: float = 0.0
 
     def at(self, now: float) -> "Standing":
@@ -88,11 +91,15 @@ COUNTS_TOWARDS_LOCK = frozenset(
 def standing_after(standing: Standing, signals: Sequence[Signal], now: float) -> Standing:
     """Where `signals`, all that were not taken back and the newest among them, put an identity. Never lower."""
     fresh = [one for one in signals if now - one.at < LOCK_SPAN_S]
-    step = max((ALONE[one.kind] for one in fresh), default=Step.FREE)
-    if _is_locked(fresh):
-        step = Step.LOCK
-    everywhere = standing.everywhere or any(one.at_home and ALONE[one.kind] >= Step.HOLD for one in fresh)
-    return Standing(max(step, standing.step), everywhere, now if step > standing.step else standing.since)
+    step = max(_step_of(fresh), standing.step)
+    home = _step_of([one for one in fresh if one.at_home])
+    # Nobody is slowed at home.
+    home = max(standing.home, home if home >= Step.HOLD else Step.FREE)
+    return Standing(step, home, now if step > standing.step else standing.since)
+
+
+def _step_of(fresh: Sequence[Signal]) -> Step:
+    return Step.LOCK if _is_locked(fresh) else max((ALONE[one.kind] for one in fresh), default=Step.FREE)
 
 
 def _is_locked(fresh: Sequence[Signal]) -> bool:

@@ -54,10 +54,10 @@ class Suspicion:
 
     @property
     def step(self) -> Step:
-        """At home only what holds everywhere."""
+        """At home only what was seen there."""
         if self.rulebook.mode("ladder") is not Mode.ENFORCE:
             return Step.FREE
-        return self.standing.step if self.standing.everywhere or not self.place.is_home else Step.FREE
+        return self.standing.home if self.place.is_home else self.standing.step
 
     def raise_signal(self, kind: SignalKind, evidence: str) -> None:
         """One of a kind is enough for a day. A rule that is only observed raises none."""

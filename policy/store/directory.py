@@ -52,7 +52,7 @@ class Found(NamedTuple):
     network_confirmed_at: float | None
     profile: str
     step: int | None
-    step_everywhere: bool | None
+    home_step: int | None
     step_since: float | None
 
     @property
@@ -63,7 +63,7 @@ class Found(NamedTuple):
     @property
     def standing(self) -> Standing:
         """Where its identity stands."""
-        return standing_of(self.step, self.step_everywhere, self.step_since)
+        return standing_of(self.step, self.home_step, self.step_since)
 
     @property
     def has_history(self) -> bool:
@@ -87,7 +87,7 @@ class FoundIdentity(NamedTuple):
     network_days: int | None
     network_confirmed_at: float | None
     step: int | None
-    step_everywhere: bool | None
+    home_step: int | None
     step_since: float | None
 
     @property
@@ -96,7 +96,7 @@ class FoundIdentity(NamedTuple):
 
     @property
     def standing(self) -> Standing:
-        return standing_of(self.step, self.step_everywhere, self.step_since)
+        return standing_of(self.step, self.home_step, self.step_since)
 
 
 _COLUMNS = (
@@ -125,7 +125,7 @@ _COLUMNS = (
         Networks.confirmed_at,
         Identities.profile,
         Standings.step,
-        Standings.everywhere,
+        Standings.home_step,
         Standings.since,
     )
     .join(Identities, Identities.id == Credentials.identity_id)
@@ -162,7 +162,7 @@ _IDENTITY = prepared(
         Networks.days,
         Networks.confirmed_at,
         Standings.step,
-        Standings.everywhere,
+        Standings.home_step,
         Standings.since,
     )
     .outerjoin(Networks, and_(Networks.identity_id == Identities.id, Networks.network == bindparam("network")))

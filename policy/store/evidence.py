@@ -35,7 +35,7 @@ class Evidence:
     signals: tuple[RaisedSignal, ...] = ()
     observed: tuple[str, ...] = ()  # rules that only watch, and would have stopped it
     step: Step = Step.FREE
-    everywhere: bool = False
+    home: Step = Step.FREE  # the same at home
     network: str = ""
     is_settled: bool | None = None  # None: not written down
     is_home: bool = False
@@ -49,7 +49,7 @@ def evidence_of(text: str) -> Evidence | None:
     try:
         given = json.loads(text)
         place = given.get("place") or ("", "", None, False)
-        step, everywhere = given.get("standing", (0, False))
+        step, home = given.get("standing", (0, 0))
         return Evidence(
             facts=tuple(Fact(str(name), str(value)) for name, value in given.get("facts", ())),
             stood=tuple(
@@ -61,7 +61,7 @@ def evidence_of(text: str) -> Evidence | None:
             signals=tuple(RaisedSignal(str(kind), str(said)) for kind, said in given.get("signals", ())),
             observed=tuple(map(str, given.get("observed", ()))),
             step=Step(step),
-            everywhere=bool(everywhere),
+            home=Step(home),
             network=str(place[0]),
             is_settled=None if place[2] is None else place[2] == "settled",
             is_home=bool(place[3]),

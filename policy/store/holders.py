@@ -22,7 +22,7 @@ _HOLDER = prepared("""
 SELECT identity.id, identity.name, identity.profile, identity.suspended_at, found.credential_id,
   network.first_used_at, network.last_used_at, network.days, network.confirmed_at,
   EXISTS (SELECT 1 FROM network AS other WHERE other.identity_id = identity.id),
-  standing.step, standing.everywhere, standing.since
+  standing.step, standing.home_step, standing.since
 FROM (
   SELECT 1 AS rank, identity_id, id AS credential_id FROM credential WHERE login = :asked
   UNION ALL SELECT 2, id, 0 FROM identity WHERE name = :asked
@@ -49,7 +49,7 @@ class Holder(NamedTuple):
     network_confirmed_at: float | None
     has_networks: bool  # any at all
     step: int | None
-    step_everywhere: bool | None
+    home_step: int | None
     step_since: float | None
 
     @property
@@ -67,7 +67,7 @@ class Holder(NamedTuple):
 
     @property
     def standing(self) -> Standing:
-        return standing_of(self.step, self.step_everywhere, self.step_since)
+        return standing_of(self.step, self.home_step, self.step_since)
 
 
 class Holders:

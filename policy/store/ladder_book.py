@@ -14,7 +14,7 @@ NOTE_LIMIT = 200
 LISTED_FOR_S = 7 * 86400.0
 _SIGNALS_SHOWN = 100  # of one identity, the newest
 
-_STANDINGS = select(Identities.id, Identities.name, Standings.step, Standings.everywhere, Standings.since).outerjoin(
+_STANDINGS = select(Identities.id, Identities.name, Standings.step, Standings.home_step, Standings.since).outerjoin(
     Standings, Standings.identity_id == Identities.id
 )
 
@@ -38,7 +38,7 @@ class StoredStanding:
 
     identity: str
     step: str  # free, slow, hold, restrict, lock
-    everywhere: bool  # at home, too
+    at_home: str  # the same at home
     since_at: float | None
     signals: tuple[StoredSignal, ...]
 
@@ -81,7 +81,7 @@ class LadderBook(Changes):
             connection.execute(
                 update(Standings)
                 .where(Standings.identity_id == number)
-                .values(step=Step.FREE.value, everywhere=False, since=now)
+                .values(step=Step.FREE.value, home_step=Step.FREE.value, since=now)
             )
             was = {"step": before.step, "signals": sorted({one.kind for one in before.signals})}
             self._record(connection, now, "standing-cleared", name, was, {"step": "free", "note": note})
@@ -98,7 +98,7 @@ def _standing(
     number: int,
     name: str,
     step: int | None,
-    everywhere: bool | None,
+    home: int | None,
     since: float | None,
     *,
     is_all: bool = False,
@@ -108,7 +108,7 @@ def _standing(
     return StoredStanding(
         identity=name,
         step=stands.name.lower(),
-        everywhere=bool(everywhere),
+        at_home=Step(home or 0).name.lower(),
         since_at=since if stands > Step.FREE else None,
         signals=tuple(_signals(connection, number, is_all=is_all)),
     )

@@ -299,7 +299,7 @@ class Standings(Base):
     __tablename__ = "standing"
     identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), primary_key=True)
     step: Mapped[int]  # policy.engine.ladder.Step
-    everywhere: Mapped[bool]
+    home_step: Mapped[int]  # the same at home
     since: Mapped[float]
     likelihood: Mapped[float]  # of the sequential test on unknown recipients, policy.engine.bounces
     told_at: Mapped[float | None]  # when owner and administrator were told last

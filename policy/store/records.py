@@ -205,7 +205,7 @@ def evidence_of(decision: Decision, profile: Profile | None) -> str:
             "stood": decision.stood,
             "signals": [[one.kind, one.evidence] for one in decision.signals],
             "observed": decision.observed,
-            "standing": [decision.standing.step, decision.standing.everywhere],
+            "standing": [decision.standing.step, decision.standing.home],
             "place": [
                 place.origin.network,
                 place.origin.area,

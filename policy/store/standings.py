@@ -17,16 +17,16 @@ _SIGNAL = prepared(
     " VALUES (:identity, :at, :kind, :at_home, :evidence, :credential, :submission, :client_address)"
 )
 _STAND = prepared(
-    "INSERT INTO standing (identity_id, step, everywhere, since, likelihood)"
-    " VALUES (:identity, :step, :everywhere, :since, 0)"
-    " ON CONFLICT (identity_id) DO UPDATE SET step = :step, everywhere = :everywhere, since = :since"
+    "INSERT INTO standing (identity_id, step, home_step, since, likelihood)"
+    " VALUES (:identity, :step, :home, :since, 0)"
+    " ON CONFLICT (identity_id) DO UPDATE SET step = :step, home_step = :home, since = :since"
     " WHERE standing.step <= :step"
 )
-_STANDING = prepared("SELECT step, everywhere, since FROM standing WHERE identity_id = :identity")
+_STANDING = prepared("SELECT step, home_step, since FROM standing WHERE identity_id = :identity")
 _LIKELIHOOD = prepared("SELECT likelihood FROM standing WHERE identity_id = :identity")
 _SUSPECT = prepared(
-    "INSERT INTO standing (identity_id, step, everywhere, since, likelihood)"
-    " VALUES (:identity, 0, :nowhere, :now, :likelihood)"
+    "INSERT INTO standing (identity_id, step, home_step, since, likelihood)"
+    " VALUES (:identity, 0, 0, :now, :likelihood)"
     " ON CONFLICT (identity_id) DO UPDATE SET likelihood = :likelihood"
 )
 
@@ -98,13 +98,13 @@ class StandingBook:
             {
                 "identity": identity,
                 "step": stands.step.value,
-                "everywhere": stands.everywhere,
+                "home": stands.home.value,
                 "since": stands.since,
             },
         )
 
     def note_likelihood(self, identity: int, likelihood: float, now: float) -> None:
-        values = {"identity": identity, "likelihood": likelihood, "now": now, "nowhere": False}
+        values = {"identity": identity, "likelihood": likelihood, "now": now}
         self._statements.execute(_SUSPECT, values)
 
 
@@ -115,6 +115,6 @@ def _signals(rows: Sequence[Row]) -> tuple[Signal, ...]:
     )
 
 
-def standing_of(step: int | None, everywhere: bool | None, since: float | None) -> Standing:
+def standing_of(step: int | None, home: int | None, since: float | None) -> Standing:
     """Of the row's columns; without a row an identity is free."""
-    return Standing(Step(step or 0), bool(everywhere), since or 0.0)
+    return Standing(Step(step or 0), Step(home or 0), since or 0.0)

@@ -82,7 +82,7 @@ def _create_ladder() -> None:
         "standing",
         sa.Column("identity_id", sa.Integer, autoincrement=False, nullable=False),
         _number("step"),
-        sa.Column("everywhere", sa.Boolean, nullable=False),
+        _number("home_step"),
         _moment("since"),
         _moment("likelihood"),
         _moment("told_at", nullable=True),

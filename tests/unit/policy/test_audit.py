@@ -115,7 +115,7 @@ def suspect(engine: Engine, name: str) -> None:
         signal = {"kind": "trap", "at": T, "at_home": False, "evidence": "x", "credential_id": 1, "submission": "m1"}
         connection.execute(insert(Signals).values(identity_id=number, client_address="192.0.2.1", **signal))
         connection.execute(
-            insert(Standings).values(identity_id=number, step=Step.HOLD, everywhere=False, since=T, likelihood=0.0)
+            insert(Standings).values(identity_id=number, step=Step.HOLD, home_step=Step.FREE, since=T, likelihood=0.0)
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 import typer
 from command_line import CommandLine, InProcess, is_one_sentence, prepared
 from cryptography import x509
+from harness import ROOT
 from typer.testing import CliRunner
 
 from policy.certificate import new_key, self_signed
@@ -19,29 +20,29 @@ from service import VERSION
 
 @pytest.fixture(scope="module")
 def sallyport(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
-    """One store for the tests of this module; each of them uses names of its own."""
-    return prepared(CommandLine, tmp_path_factory.mktemp("cli"))
+    """One store for the tests of this module; each of them uses names of its own. No process: that is a second."""
+    return prepared(InProcess, tmp_path_factory.mktemp("cli"))
 
 
 @pytest.fixture
-def here(sallyport: CommandLine) -> InProcess:
-    """The same without a process: for what ends before the store is opened."""
-    return InProcess(sallyport.folder)
+def process(sallyport: CommandLine) -> CommandLine:
+    """The same as a process: what is printed, to where, and the exit code."""
+    return CommandLine(sallyport.folder)
 
 
-def test_a_second_init_says_that_nothing_was_missing(sallyport: CommandLine) -> None:
+def test_a_second_init_says_that_nothing_was_missing(process: CommandLine) -> None:
     """It is run before every start."""
-    done = sallyport("init")
+    done = process("init")
     assert (done.returncode, done.stdout, done.stderr) == (0, "nothing was missing\n", "")
 
 
-def test_identity(sallyport: CommandLine) -> None:
+def test_identity(process: CommandLine) -> None:
     """What `add` answers is what `list` shows."""
-    added = sallyport.json("identity", "add", "ada", "--address", "Ada@Example.org", "--address", "ada@sallyport.test")
+    added = process.json("identity", "add", "ada", "--address", "Ada@Example.org", "--address", "ada@sallyport.test")
     assert (added["profile"], added["owner"], added["suspended_at"]) == ("person", "", None)
     assert (added["name"], added["addresses"]) == ("ada", ["ada@example.org", "ada@sallyport.test"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", added["created_at"])
-    assert added in sallyport.json("identity", "list")
+    assert added in process.json("identity", "list")
 
 
 def test_address(sallyport: CommandLine) -> None:
@@ -168,11 +169,11 @@ def test_a_secret_for_people(sallyport: CommandLine) -> None:
     assert "shown this once" in shown
 
 
-def test_first_login_is_shown_once(sallyport: CommandLine) -> None:
+def test_first_login_is_shown_once(process: CommandLine) -> None:
     """Whoever comes second is told that somebody was there before, and what to do."""
-    first = sallyport.json("first-login")
+    first = process.json("first-login")
     assert (first["identity"], first["addresses"]) == ("administrator", ["postmaster@sallyport.test"])
-    second = sallyport("first-login")
+    second = process("first-login")
     assert (second.returncode, second.stdout) == (1, "")
     assert is_one_sentence(second.stderr)
     assert "shown already" in second.stderr
@@ -189,11 +190,12 @@ def test_certificate(sallyport: CommandLine) -> None:
     assert x509.load_pem_x509_certificate(pem.encode())
 
 
-def test_version(sallyport: CommandLine) -> None:
+def test_version(process: CommandLine) -> None:
     """Asked for in every report of a fault."""
-    assert sallyport("--version").stdout == f"sallyport {VERSION}\n"
+    assert process("--version").stdout == f"sallyport {VERSION}\n"
 
 
+README = f"{ROOT}/README.md"
 REFUSED = [
     # what it shows, arguments, a part of the sentence
     ("a name that is none", ["identity", "add", "Not A Name"], "cannot be a name"),
@@ -207,7 +209,7 @@ REFUSED = [
     ("a login that is none", ["credential", "revoke", "nobody"], "no login 'nobody'"),
     ("a certificate that is not there", ["credential", "add", "administrator", "--label", "x", "--certificate", "none"],
      "none is no readable certificate"),
-    ("a certificate that is none", ["credential", "add", "administrator", "--label", "x", "--certificate", "README.md"],
+    ("a certificate that is none", ["credential", "add", "administrator", "--label", "x", "--certificate", README],
      "README.md is no readable certificate"),
     ("a submission that is none", ["submission", "show", "nothing"], "no submission 'nothing'; they are kept for 30"),
     ("submissions of nobody", ["submission", "list", "--identity", "nobody"], "no identity 'nobody'"),
@@ -223,12 +225,12 @@ def test_what_cannot_be_done_is_a_sentence(sallyport: CommandLine, arguments: li
     assert part in done.stderr
 
 
-def test_a_second_revocation_is_a_sentence(sallyport: CommandLine) -> None:
+def test_a_second_revocation_is_a_sentence(process: CommandLine) -> None:
     """A script learns that nothing happened."""
-    sallyport.json("identity", "add", "hugo")
-    made = sallyport.json("credential", "add", "hugo", "--label", "x")
-    assert sallyport("credential", "revoke", made["login"]).returncode == 0
-    done = sallyport("credential", "revoke", made["login"])
+    process.json("identity", "add", "hugo")
+    made = process.json("credential", "add", "hugo", "--label", "x")
+    assert process("credential", "revoke", made["login"]).returncode == 0
+    done = process("credential", "revoke", made["login"])
     assert (done.returncode, done.stdout) == (1, "")
     assert "was revoked already" in done.stderr
 
@@ -252,22 +254,22 @@ WRONG_SETTINGS = [
     ("arguments", "setting", "value", "part"), [c[1:] for c in WRONG_SETTINGS], ids=[c[0] for c in WRONG_SETTINGS]
 )
 def test_a_wrong_setting_is_a_sentence(
-    here: InProcess, arguments: list[str], setting: str, value: str, part: str
+    sallyport: CommandLine, arguments: list[str], setting: str, value: str, part: str
 ) -> None:
     """Exit code 2, and the sentence begins with the setting's name."""
-    done = here(*arguments, **{setting: value})
+    done = sallyport(*arguments, **{setting: value})
     assert (done.returncode, done.stdout) == (2, "")
     assert is_one_sentence(done.stderr), done.stderr
     assert done.stderr.startswith(f"sallyport: {setting}: ")
     assert part in done.stderr
 
 
-def test_a_store_that_was_never_made_is_a_sentence(sallyport: CommandLine) -> None:
+def test_a_store_that_was_never_made_is_a_sentence(process: CommandLine) -> None:
     """An empty file where the database should be is what a start that was cut off leaves."""
-    (sallyport.folder / "half").mkdir()
-    (sallyport.folder / "half" / "sallyport.db").touch()
-    (sallyport.folder / "half" / "digest.key").write_text("00" * 32)
-    done = sallyport("identity", "list", POLICY_STATE_DIR=str(sallyport.folder / "half"))
+    (process.folder / "half").mkdir()
+    (process.folder / "half" / "sallyport.db").touch()
+    (process.folder / "half" / "digest.key").write_text("00" * 32)
+    done = process("identity", "list", POLICY_STATE_DIR=str(process.folder / "half"))
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
     assert is_one_sentence(done.stderr), done.stderr
@@ -283,9 +285,9 @@ WRONG_ARGUMENTS = [
 
 
 @pytest.mark.parametrize("arguments", [c[1] for c in WRONG_ARGUMENTS], ids=[c[0] for c in WRONG_ARGUMENTS])
-def test_wrong_arguments_exit_2(here: InProcess, arguments: list[str]) -> None:
+def test_wrong_arguments_exit_2(sallyport: CommandLine, arguments: list[str]) -> None:
     """As every command of the system does."""
-    done = here(*arguments)
+    done = sallyport(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Usage: " in done.stderr
     assert "Traceback" not in done.stderr

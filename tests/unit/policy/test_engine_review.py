@@ -158,7 +158,7 @@ def test_two_signals_at_the_same_time_lock(store: IdentityStore, statements: Tra
     store.add_identity("ada", ("ada@example.org",), T)
     book = StandingBook(statements)
     for kind in (SignalKind.UNSEEN, SignalKind.NEW_RECIPIENTS):
-        book.note(1, Standing(Step.HOLD, False, T), [Signal(kind=kind, at=T)], CAUSE)
+        book.note(1, Standing(Step.HOLD, Step.FREE, T), [Signal(kind=kind, at=T)], CAUSE)
     assert step_of(engine) is Step.LOCK
 
 
@@ -167,9 +167,9 @@ def test_what_holds_at_home_goes_on_to(store: IdentityStore, statements: Transac
     store.add_identity("ada", ("ada@example.org",), T)
     book = StandingBook(statements)
     at_home = Signal(kind=SignalKind.UNKNOWN_RECIPIENTS, at=T, at_home=True)
-    book.note(1, Standing(Step.RESTRICT, True, T), [at_home], CAUSE)
-    book.note(1, Standing(Step.RESTRICT, False, T), [Signal(kind=SignalKind.SPREAD, at=T)], CAUSE)
-    assert _standing(engine) == Standing(Step.LOCK, True, T)
+    book.note(1, Standing(Step.RESTRICT, Step.RESTRICT, T), [at_home], CAUSE)
+    book.note(1, Standing(Step.RESTRICT, Step.FREE, T), [Signal(kind=SignalKind.SPREAD, at=T)], CAUSE)
+    assert _standing(engine) == Standing(Step.LOCK, Step.RESTRICT, T)
 
 
 def test_one_signal_of_a_kind_is_kept(store: IdentityStore, statements: Transactions, engine: Engine) -> None:
@@ -178,15 +178,15 @@ def test_one_signal_of_a_kind_is_kept(store: IdentityStore, statements: Transact
     book = StandingBook(statements)
     for at in (T, T, T + 1, T + DAY + 1):
         one = Signal(kind=SignalKind.NEW_RECIPIENTS, at=at)
-        book.note(1, Standing(Step.HOLD, False, at), [one], CAUSE)
+        book.note(1, Standing(Step.HOLD, Step.FREE, at), [one], CAUSE)
     with engine.connect() as connection:
         assert connection.execute(select(Signals.at).order_by(Signals.at)).scalars().all() == [T, T + DAY + 1]
-    assert _standing(engine) == Standing(Step.HOLD, False, T)
+    assert _standing(engine) == Standing(Step.HOLD, Step.FREE, T)
 
 
 def _standing(engine: Engine) -> Standing:
     with engine.connect() as connection:
-        return standing_of(*connection.execute(select(Standings.step, Standings.everywhere, Standings.since)).one())
+        return standing_of(*connection.execute(select(Standings.step, Standings.home_step, Standings.since)).one())
 
 
 def test_a_thief_cannot_fill_the_table_of_networks(

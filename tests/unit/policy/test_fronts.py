@@ -115,7 +115,7 @@ async def test_a_locked_identity_sends_from_home_alone(
     store.confirm_network("ada", "192.0.2.1", T)
     with engine.begin() as connection:
         connection.execute(
-            text("INSERT INTO standing (identity_id, step, everywhere, since, likelihood) VALUES (1, 4, false, :t, 0)"),
+            text("INSERT INTO standing (identity_id, step, home_step, since, likelihood) VALUES (1, 4, 0, :t, 0)"),
             {"t": T},
         )
     assert await say("RCPT", recipient="bob@example.org") == "DUNNO"
@@ -123,7 +123,7 @@ async def test_a_locked_identity_sends_from_home_alone(
     elsewhere = {"client_address": "198.51.100.1", "instance": "2"}
     assert await say("RCPT", recipient="bob@example.org", **elsewhere) == wording.FOR_REASON[Reason.LOCKED]
     with engine.begin() as connection:
-        connection.execute(text("UPDATE standing SET everywhere = true"))
+        connection.execute(text("UPDATE standing SET home_step = 4"))
     assert await dovecot_hears("192.0.2.9") == -1
     told_at_home = await say("RCPT", recipient="bob@example.org", instance="3")
     assert told_at_home == wording.FOR_REASON[Reason.LOCKED]

@@ -100,7 +100,7 @@ def test_after_a_cut_new_recipients_are_held_until_somebody_says_that_it_was_the
     """The cap is a signal; the step that it makes holds at home, too, because it came from there."""
     desk = Desk()
     desk.hand_in(new(*range(60)))
-    assert desk.standing == Standing(Step.HOLD, everywhere=True, since=T)
+    assert desk.standing == Standing(Step.HOLD, Step.HOLD, T)
     desk.now += 2 * DAY
     assert summary(desk.hand_in(new(500))) == (Action.HOLD, Reason.HELD, 0)
     assert summary(desk.hand_in((*known(1), *new(501)))) == (Action.ACCEPT, Reason.HELD, 1)
@@ -221,7 +221,7 @@ def test_a_trap_restricts_at_home_and_locks_from_abroad() -> None:
     """A recipient that only harvesters have is enough by itself where nobody knows the network."""
     at_home, elsewhere = Desk(), Desk()
     assert at_home.hand_in(new(1), AT_HOME, traps=(0,)).reason is Reason.RESTRICTED
-    assert at_home.standing == Standing(Step.RESTRICT, everywhere=True, since=T)
+    assert at_home.standing == Standing(Step.RESTRICT, Step.RESTRICT, T)
     assert elsewhere.hand_in(new(1), strange(), traps=(0,)).reason is Reason.LOCKED
 
 

@@ -30,27 +30,31 @@ def signal(kind: SignalKind, hours_ago: float = 0, *, at_home: bool = False) -> 
 
 
 STANDINGS = [
-    # what it shows, signals, expected step, everywhere
-    ("nothing", [], Step.FREE, False),
-    ("one signal alone never locks", [signal(K.SPREAD)], Step.RESTRICT, False),
-    ("a cap is met", [signal(K.NEW_RECIPIENTS)], Step.HOLD, False),
-    ("from home it holds at home, too", [signal(K.NEW_RECIPIENTS, at_home=True)], Step.HOLD, True),
-    ("two within a day", [signal(K.SPREAD, 23), signal(K.UNSEEN)], Step.LOCK, False),
-    ("two that are more than a day apart", [signal(K.SPREAD, 25), signal(K.UNSEEN)], Step.HOLD, False),
-    ("twice the same is one", [signal(K.SPREAD, 2), signal(K.SPREAD)], Step.RESTRICT, False),
-    ("so many networks are two", [signal(K.MANY_NETWORKS)], Step.LOCK, False),
-    ("a trap from abroad is two", [signal(K.TRAP)], Step.LOCK, False),
-    ("a trap from home is one", [signal(K.TRAP, at_home=True)], Step.RESTRICT, True),
-    ("what only slows does not lock with another", [signal(K.VOLUME), signal(K.SPREAD)], Step.RESTRICT, False),
-    ("slow at home is nowhere else", [signal(K.VOLUME, at_home=True)], Step.SLOW, False),
-]
+    # what it shows, signals, expected step, and at home
+    ("nothing", [], Step.FREE, Step.FREE),
+    ("one signal alone never locks", [signal(K.SPREAD)], Step.RESTRICT, Step.FREE),
+    ("a cap is met", [signal(K.NEW_RECIPIENTS)], Step.HOLD, Step.FREE),
+    ("from home it holds at home, too", [signal(K.NEW_RECIPIENTS, at_home=True)], Step.HOLD, Step.HOLD),
+    ("two within a day", [signal(K.SPREAD, 23), signal(K.UNSEEN)], Step.LOCK, Step.FREE),
+    ("two that are more than a day apart", [signal(K.SPREAD, 25), signal(K.UNSEEN)], Step.HOLD, Step.FREE),
+    ("twice the same is one", [signal(K.SPREAD, 2), signal(K.SPREAD)], Step.RESTRICT, Step.FREE),
+    ("so many networks are two", [signal(K.MANY_NETWORKS)], Step.LOCK, Step.FREE),
+    ("a trap from abroad is two", [signal(K.TRAP)], Step.LOCK, Step.FREE),
+    ("a trap from home is one", [signal(K.TRAP, at_home=True)], Step.RESTRICT, Step.RESTRICT),
+    ("what only slows does not lock with another", [signal(K.VOLUME), signal(K.SPREAD)], Step.RESTRICT, Step.FREE),
+    ("slow at home is nowhere else", [signal(K.VOLUME, at_home=True)], Step.SLOW, Step.FREE),
+    ("a thief abroad and an invitation from home lock abroad alone",
+     [signal(K.SPREAD), signal(K.UNSEEN), signal(K.NEW_RECIPIENTS, at_home=True)], Step.LOCK, Step.HOLD),
+    ("two that were seen at home lock there, too",
+     [signal(K.UNKNOWN_RECIPIENTS, at_home=True), signal(K.NEW_RECIPIENTS, at_home=True)], Step.LOCK, Step.LOCK),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("signals", "step", "everywhere"), [c[1:] for c in STANDINGS], ids=[c[0] for c in STANDINGS])
-def test_standing_after(signals: list[Signal], step: Step, everywhere: bool) -> None:
+@pytest.mark.parametrize(("signals", "step", "home"), [c[1:] for c in STANDINGS], ids=[c[0] for c in STANDINGS])
+def test_standing_after(signals: list[Signal], step: Step, home: Step) -> None:
     """What the signals of a day make of an identity that was free."""
     after = standing_after(FREE, signals, T)
-    assert (after.step, after.everywhere) == (step, everywhere)
+    assert (after.step, after.home) == (step, home)
 
 
 @given(
@@ -180,7 +184,7 @@ def entered(place: Place, **more: object) -> Entry:
 
 def test_who_is_locked_comes_in_at_home_alone() -> None:
     """And not even there where a signal came from home."""
-    locked, everywhere = Standing(Step.LOCK, since=T), Standing(Step.LOCK, everywhere=True, since=T)
+    locked, everywhere = Standing(Step.LOCK, since=T), Standing(Step.LOCK, Step.LOCK, T)
     assert entered(AT_HOME, standing=locked).is_granted
     assert not entered(SETTLED, standing=locked).is_granted
     assert not entered(strange(), standing=locked).is_granted

@@ -293,11 +293,11 @@ def test_standing(sallyport: InProcess, transactions: Transactions) -> None:
     StandingBook(transactions).note(2, decision.standing, decision.signals, Cause(1, "held-2", "198.51.100.9"))
     assert decision.standing != Standing()
     (listed,) = sallyport.json("standing", "list")
-    assert (listed["identity"], listed["step"], listed["everywhere"]) == ("ada", "hold", False)
+    assert (listed["identity"], listed["step"], listed["at_home"]) == ("ada", "hold", "free")
     assert listed["since_at"] == "2026-11-06T21:20:00Z"
     assert listed["signals"][0]["at"] == "2026-11-06T21:20:00Z"
     shown = sallyport("standing", "show", "ada").stdout
-    assert shown.startswith("ada: hold since 2026-11-06T21:20:00Z, not at home\n")
+    assert shown.startswith("ada: hold since 2026-11-06T21:20:00Z, at home free\n")
     assert "held-2" in shown
     cleared = sallyport.json("standing", "clear", "ada", "--note", "it was her newsletter")
     assert cleared["step"] == "free"

@@ -30,7 +30,7 @@ def engine(sqlite_database: Path) -> Iterator[Engine]:
 def client(engine: Engine, key: bytes, store: IdentityStore, ada: NewCredential, sqlite_database: Path) -> Client:
     """Ada is held."""
     transactions = open_transactions(sqlite_database)
-    StandingBook(transactions).note(1, Standing(Step.HOLD, False, NOW - 60), [SIGNAL], Cause(1, "m1", "192.0.2.1"))
+    StandingBook(transactions).note(1, Standing(Step.HOLD, Step.FREE, NOW - 60), [SIGNAL], Cause(1, "m1", "192.0.2.1"))
     transactions.close()
     token = TokenBook(engine, key, store._actor).add_token("console", list(TokenScope), 1, NOW).token
     back = Back(
@@ -46,7 +46,7 @@ def test_standings(client: Client) -> None:
     assert {name: value for name, value in listed.items() if name != "signals"} == {
         "identity": "ada",
         "step": "hold",
-        "everywhere": False,
+        "at_home": "free",
         "since_at": "2027-01-15T07:59:00Z",
     }
     assert listed["signals"][0]["kind"] == "new-recipients"

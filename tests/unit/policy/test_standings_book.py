@@ -32,8 +32,8 @@ def locked(store: IdentityStore, engine: Engine, statements: Transactions, ada: 
         store.add_identity(name, (), T)
     book = StandingBook(statements)
     number = number_of(engine, "ada")
-    book.note(number, Standing(Step.RESTRICT, False, T), [SPREAD], CAUSE)
-    book.note(number, Standing(Step.LOCK, True, T + 5), [TRAP], CAUSE)
+    book.note(number, Standing(Step.RESTRICT, Step.FREE, T), [SPREAD], CAUSE)
+    book.note(number, Standing(Step.LOCK, Step.RESTRICT, T + 5), [TRAP], CAUSE)
     book.note_likelihood(number, 5.0, T)
     book.note(number_of(engine, "bob"), Standing(), [VOLUME], Cause())
     return "ada"
@@ -42,7 +42,7 @@ def locked(store: IdentityStore, engine: Engine, statements: Transactions, ada: 
 def test_who_is_on_the_ladder(store: IdentityStore, locked: str) -> None:
     """The highest first; whoever is free is listed for a week after what was said of him."""
     first, second = store.standings(T + 10)
-    assert (first.identity, first.step, first.everywhere, first.since_at) == ("ada", "lock", True, T + 5)
+    assert (first.identity, first.step, first.at_home, first.since_at) == ("ada", "lock", "restrict", T + 5)
     assert [(one.kind, one.at_home, one.submission, one.client_address) for one in first.signals] == [
         ("trap", True, "3f9c0a7d52e14b68", "203.0.113.9"),
         ("spread", False, "3f9c0a7d52e14b68", "203.0.113.9"),
@@ -54,7 +54,7 @@ def test_who_is_on_the_ladder(store: IdentityStore, locked: str) -> None:
 def test_taking_it_back(store: IdentityStore, engine: Engine, locked: str) -> None:
     """The signals stay, as what was taken back; the sequential test begins anew; who did it is in the audit log."""
     cleared = store.clear_standing("ada", "her newsletter", T + 100)
-    assert (cleared.step, cleared.everywhere, cleared.since_at) == ("free", False, None)
+    assert (cleared.step, cleared.at_home, cleared.since_at) == ("free", "free", None)
     assert [one.cleared_at for one in cleared.signals] == [T + 100, T + 100]
     assert store.standing("ada") == cleared
     assert [one.identity for one in store.standings(T + 100)] == ["bob"]
@@ -73,7 +73,7 @@ def test_what_comes_after_it_counts_anew(
 ) -> None:
     store.clear_standing("ada", "", T + 100)
     again = Signal(kind=SignalKind.LINKED, at=T + 200)
-    StandingBook(statements).note(number_of(engine, "ada"), Standing(Step.HOLD, False, T + 200), [again], CAUSE)
+    StandingBook(statements).note(number_of(engine, "ada"), Standing(Step.HOLD, Step.FREE, T + 200), [again], CAUSE)
     found = store.standing("ada")
     assert (found.step, [one.kind for one in found.signals if one.cleared_at is None]) == ("hold", ["linked"])
 

@@ -159,11 +159,11 @@ class Both:
         """Standing and signals, as they are in the database and in the world."""
         identity = self.world.identities["ada"]
         with self.engine.connect() as connection:
-            found = connection.execute(text("SELECT step, everywhere, since FROM standing")).fetchone()
+            found = connection.execute(text("SELECT step, home_step, since FROM standing")).fetchone()
             kinds = connection.execute(text("SELECT kind, at, at_home FROM signal ORDER BY id")).fetchall()
         standing = identity.standing
-        step, everywhere, since = found or (0, False, 0.0)
-        assert Standing(Step(step), bool(everywhere), since if step else 0.0).at(self.now) == standing.at(self.now)
+        step, home, since = found or (0, 0, 0.0)
+        assert Standing(Step(step), Step(home), since if step else 0.0).at(self.now) == standing.at(self.now)
         assert [tuple(one) for one in kinds] == [(one.kind.value, one.at, one.at_home) for one in identity.signals]
 
 
