@@ -313,7 +313,7 @@ class Session(Conversation):
         if isinstance(outcome, Reply):
             return outcome, None
         grants = outcome.grants
-        if grants and not self._edge.caps.log_in(self._admission.slot, grants.identity, grants.sessions):
+        if grants and not self._edge.caps.log_in(self._admission.slot, _counted_for(grants), grants.sessions):
             return replies.TOO_MANY_SESSIONS, None
         return _REPLY_TO_LOGIN[outcome.outcome], grants
 
@@ -392,6 +392,11 @@ class Session(Conversation):
     def _mechanisms(self) -> list[Mechanism]:
         """What EHLO names now; nothing before TLS, RFC 4954 section 4, and nothing a second time."""
         return mechanisms(self._edge.settings.mechanisms, self._tls) if self._tls and not self._grants else []
+
+
+def _counted_for(grants: Grants) -> str:
+    """Whose sessions these are. No identity has a blank in its name."""
+    return f"{grants.identity} elsewhere" if grants.is_strange else grants.identity
 
 
 def _counted_as_login(reply: Reply) -> str:

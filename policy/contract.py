@@ -163,6 +163,7 @@ class Grants(Frozen):
     owned: Owned
     recipients_per_message: PositiveInt
     sessions: PositiveInt  # of the identity, at the same time
+    is_strange: bool = False  # from a network on probation: its sessions are counted apart, or a thief could use up all
 
 
 class LoginAnswer(Frozen):

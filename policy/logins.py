@@ -131,7 +131,7 @@ class Logins:
             self.writer.make_later(partial(self.uses.note_network, found.identity_id, visit.network, visit.now))
         log.login_granted(visit.session, visit.client_address, visit.mechanism, found.login, found.identity)
         limits = self.entrances.rulebook().limits_of(found.profile, found.identity)
-        grants = await self.prover.directory.grants(found, limits)
+        grants = await self.prover.directory.grants(found, limits, is_strange=not entered.place.is_settled)
         return LoginAnswer(outcome=LoginOutcome.GRANTED, grants=grants, delay_s=delay_s)
 
     async def _refused(

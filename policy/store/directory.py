@@ -227,7 +227,7 @@ class Directory:
 
     # What follows from it
 
-    async def grants(self, found: Found, limits: Limits) -> Grants:
+    async def grants(self, found: Found, limits: Limits, *, is_strange: bool = False) -> Grants:
         return Grants(
             credential=found.id,
             login=found.login,
@@ -235,6 +235,7 @@ class Directory:
             owned=await self.owned(found.identity_id),
             recipients_per_message=limits.recipients_per_message,
             sessions=limits.sessions,
+            is_strange=is_strange,
         )
 
     async def owned(self, identity: int) -> Owned:

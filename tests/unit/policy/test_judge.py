@@ -311,3 +311,18 @@ async def test_no_reverse_path_escapes_the_budget_of_the_domain(
         decision, _ = await judge.judge(asked, f"m{number}.x", T)
         outcomes.append(decision.reason)
     assert outcomes == [None] * 10 + [Reason.SERVER_BUDGET_SPENT]
+
+
+async def test_sessions_from_a_strange_network_are_counted_apart(world: World) -> None:
+    """Or a thief with five of them would keep the owner's telephone out."""
+    world.now += HOUR
+    response = f"\0{world.credential.login}\0{world.credential.secret}".encode()
+    strange = []
+    for address in (HOME, ABROAD):
+        step = {"session": "s1", "exchange": "e1", "client_address": address, "listener": "submission"}
+        answer = await world.brain.login(
+            LoginStep.model_validate(step | {"mechanism": "PLAIN", "responses": (response,)})
+        )
+        assert answer.grants
+        strange.append(answer.grants.is_strange)
+    assert strange == [False, True]
