@@ -31,9 +31,19 @@ def login_granted(session: str, client_address: str, mechanism: str, login: str,
     )
 
 
-def login_refused(session: str, client_address: str, mechanism: str, why: str) -> None:
-    """Without the login that was tried: people type their secret into the wrong field."""
-    _log.warning("login-refused", session=session, client_address=client_address, mechanism=mechanism, why=why)
+def login_refused(session: str, client_address: str, mechanism: str, why: str, identity: str = "") -> None:
+    """Without the login that was tried: people type their secret into the wrong field.
+
+    `identity` is whose credential was proven and is good for nothing here: expired, locked, from the wrong country.
+    """
+    _log.warning(
+        "login-refused",
+        session=session,
+        client_address=client_address,
+        mechanism=mechanism,
+        why=why,
+        identity=identity,
+    )
 
 
 def login_deferred(session: str, client_address: str, mechanism: str, why: str) -> None:

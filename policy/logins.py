@@ -138,7 +138,8 @@ class Logins:
         self, case: Case, attempt: Attempt, visit: Visit, why: str, proven: Found | None = None
     ) -> LoginAnswer:
         """`proven` is the credential where it was proven, and is good for nothing here."""
-        log.login_refused(visit.session, visit.client_address, visit.mechanism, why)
+        whose = proven.identity if proven else ""
+        log.login_refused(visit.session, visit.client_address, visit.mechanism, why, whose)
         delay_s = 0.0
         if case.is_counted or proven:
             closed = await self._trap(case, visit, proven)

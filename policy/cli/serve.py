@@ -5,6 +5,7 @@ When one of them ends the other is ended, too, and so is the command.
 """
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,6 +22,12 @@ from policy.setup import init
 from service.settings import load
 
 _STOP_WITHIN_S = 40.0  # the gateway drains for 30
+_NEEDED_BY_COMMANDS = frozenset(
+    (
+        "POLICY_STATE_DIR", "POLICY_HOSTNAME", "POLICY_DOMAINS", "POLICY_TLS_CERT", "POLICY_TLS_KEY",
+        "POLICY_GATEWAY_TOKEN_FILE", "POLICY_DOVECOT_TOKEN_FILE",
+    )
+)  # fmt: skip
 
 
 def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
@@ -46,8 +53,8 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     Example: sallyport serve --relay localhost:25 --data /var/lib/sallyport
 
-    The MTA must accept relaying from this machine. In a second terminal, with POLICY_STATE_DIR set to the data folder,
-    `sallyport first-login`, `sallyport identity add` and the other commands work on the same store.
+    The MTA must accept relaying from this machine. It prints the settings with which, in another terminal, `sallyport
+    first-login`, `sallyport identity add` and the other commands work on the same store.
     """
     data = data.absolute()
     policy_environment = {
@@ -80,8 +87,18 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     init(load(Settings), time.time())
     spool.mkdir(mode=0o700, exist_ok=True)
     _check("gateway", gateway_environment)
+    _say_what_next(policy_environment)
     policy_environment["POLICY_ALERT_RELAY"] = relay  # which the gateway has just found to be one
     sys.exit(_run({"policy": policy_environment, "gateway": gateway_environment}))
+
+
+def _say_what_next(environment: dict[str, str]) -> None:
+    """The commands have to know what this one knows."""
+    print("In another terminal, for the other commands:")
+    for name, value in environment.items():
+        if name in _NEEDED_BY_COMMANDS:
+            print(f"  export {name}={shlex.quote(value)}")
+    print("  sallyport first-login", flush=True)
 
 
 def _check(service: str, environment: dict[str, str]) -> None:

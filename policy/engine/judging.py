@@ -162,8 +162,8 @@ def _narrowed(case: _Case, asked: Sequence[Charge], taken: Taken) -> "_Refusal |
 
 def _hold_whole(case: _Case, name: str) -> None:
     """From a strange network a message over its budget is held whole: the thief learns nothing of where the line is."""
-    if name == "probation-new-recipients":
-        case.suspicion.raise_signal(SignalKind.NEW_RECIPIENTS, _evidence(case.stood, name))
+    kind = SignalKind.NEW_RECIPIENTS if name == "probation-new-recipients" else SignalKind.PROBATION
+    case.suspicion.raise_signal(kind, _evidence(case.stood, name))
     case.is_doubted = True
     case.hold(range(len(case.profile.recipients)), Reason.PROBATION, name)
 
