@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from command_line import PROGRAM, CommandLine, InProcess, clean_environment, is_one_sentence
+from command_line import PROGRAM, CommandLine, clean_environment, is_one_sentence
 from harness import ROOT
 
 import postgresql
 
 
 @dataclass(frozen=True)
-class OnDatabase(InProcess):
-    """On the database of this test; empty is the file in the folder. Pipes are for processes, test_through_a_pipe."""
+class OnDatabase(CommandLine):
+    """On the database of this test; empty is the file in the folder."""
 
     url: str = ""
 
@@ -73,7 +73,7 @@ def test_to_a_new_machine(sallyport: CommandLine, tmp_path: Path) -> None:
     file = tmp_path / "backup.tar.gz"
     assert sallyport("backup", str(file)).returncode == 0
     for folder, is_begun in (("begun", True), ("bare", False)):
-        new = InProcess(tmp_path / folder)
+        new = CommandLine(tmp_path / folder)
         if is_begun:
             (tmp_path / folder).mkdir()
             assert new("init").returncode == 0
