@@ -131,7 +131,6 @@ FOR_REASON: Mapping[Reason, Reply] = {
     Reason.TOO_MANY_RECIPIENTS: Reply(550, "5.5.3", "Too many recipients in one message, send it in several"),
     Reason.BUDGET_TOO_SMALL: Reply(550, "5.5.3", "More recipients than this login may reach at all, send to fewer"),
     Reason.BUDGET_SPENT: Reply(451, "4.7.1", "Too many recipients in a short time, try again later"),
-    Reason.SLOWED: Reply(451, "4.7.1", "Mail of this login is slowed down, try again in some minutes"),
     # What these three are about is held and not refused, where the next hop keeps it.
     Reason.NEW_RECIPIENTS: Reply(451, "4.7.1", "Too many new recipients at once, send to some of them later"),
     Reason.PROBATION: Reply(

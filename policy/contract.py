@@ -65,7 +65,6 @@ class Reason(StrEnum):
     TOO_MANY_RECIPIENTS = "too-many-recipients"
     BUDGET_TOO_SMALL = "budget-too-small"  # no waiting helps: the message alone costs more than the limit
     BUDGET_SPENT = "budget-spent"
-    SLOWED = "slowed"  # by the ladder
     NEW_RECIPIENTS = "new-recipients"  # more of them than the credential may reach: held
     PROBATION = "probation"  # more than a network may that its owner never used: held
     HELD = "held"  # by the ladder

@@ -38,7 +38,6 @@ WHY: Mapping[Reason, str] = {
     Reason.TOO_MANY_RECIPIENTS: "The message has more recipients than one message may have.",
     Reason.BUDGET_TOO_SMALL: "The message alone costs more than the limit: no waiting helps.",
     Reason.BUDGET_SPENT: "The identity has sent as much as it may in this time.",
-    Reason.SLOWED: "Something was suspicious, so it goes slowly.",
     Reason.NEW_RECIPIENTS: "It reached more new recipients than the identity may; those beyond that number are held.",
     Reason.PROBATION: "It came from a network that is strange to the identity, and went beyond the small budget there.",
     Reason.HELD: "The identity stands on the ladder: mail to new recipients is held.",

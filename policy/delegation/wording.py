@@ -26,7 +26,6 @@ FOR_REASON: Mapping[Reason, str] = {
     Reason.TOO_MANY_RECIPIENTS: "550 5.5.3 Too many recipients in one message, send it in several",
     Reason.BUDGET_TOO_SMALL: "550 5.5.3 More recipients than this login may reach at all, send to fewer",
     Reason.BUDGET_SPENT: "451 4.7.1 Too many recipients in a short time, try again later",
-    Reason.SLOWED: "451 4.7.1 Mail of this login is slowed down, try again in some minutes",
     Reason.NEW_RECIPIENTS: "451 4.7.1 Too many new recipients at once, send to some of them later",
     Reason.PROBATION: "451 4.7.1 More than may be sent from here yet, try again tomorrow or ask your administrator",
     Reason.HELD: "451 4.7.1 Mail of this login waits for a decision, ask your administrator",

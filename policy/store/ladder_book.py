@@ -67,9 +67,7 @@ class LadderBook(Changes):
         with self._engine.begin() as connection:
             number = identity_id(connection, name)
             # Locks its row, where there is one, before it is read: a message may raise the step at this moment.
-            connection.execute(
-                update(Standings).where(Standings.identity_id == number).values(likelihood=0.0, told_at=None)
-            )
+            connection.execute(update(Standings).where(Standings.identity_id == number).values(likelihood=0.0))
             before = _read(connection, number, is_all=False)
             if before.step == Step.FREE.name.lower() and not before.signals:
                 raise StoreError(f"nothing speaks against {name!r}: it is free")

@@ -302,7 +302,6 @@ class Standings(Base):
     home_step: Mapped[int]  # the same at home
     since: Mapped[float]
     likelihood: Mapped[float]  # of the sequential test on unknown recipients, policy.engine.bounces
-    told_at: Mapped[float | None]  # when owner and administrator were told last
 
 
 class Days(Base):

@@ -85,7 +85,6 @@ def _create_ladder() -> None:
         _number("home_step"),
         _moment("since"),
         _moment("likelihood"),
-        _moment("told_at", nullable=True),
         sa.PrimaryKeyConstraint("identity_id", name="pk_standing"),
         sa.ForeignKeyConstraint(["identity_id"], ["identity.id"], name="fk_standing_identity_id_identity"),
     )

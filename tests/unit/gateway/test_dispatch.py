@@ -201,7 +201,7 @@ async def test_both_parts_share_one_span(spool: Spool) -> None:
     ("verdict", "code"),
     [
         (MessageVerdict(action=Action.ACCEPT, reservation="r", delay_s=5), 250),
-        (MessageVerdict(action=Action.DEFER, reason=Reason.SLOWED, delay_s=5), 451),
+        (MessageVerdict(action=Action.DEFER, reason=Reason.BUDGET_SPENT, delay_s=5), 451),
     ],
 )
 async def test_the_reply_waits_as_long_as_policy_says(

@@ -206,9 +206,9 @@ async def test_a_message_that_has_ended_is_forgotten() -> None:
 
 async def test_how_long_an_answer_waits() -> None:
     """Is the judge's to say."""
-    scene = Scene(ScriptedJudge(decision=Decision(action=Action.DEFER, reason=Reason.SLOWED, delay_s=5.0)))
+    scene = Scene(ScriptedJudge(decision=Decision(action=Action.DEFER, reason=Reason.BUDGET_SPENT, delay_s=5.0)))
     answer = await scene.answers.to(request("END-OF-MESSAGE", recipient_count=1))
-    assert (answer.action, answer.delay_s) == (wording.FOR_REASON[Reason.SLOWED], 5.0)
+    assert (answer.action, answer.delay_s) == (wording.FOR_REASON[Reason.BUDGET_SPENT], 5.0)
 
 
 def test_every_reason_has_its_words() -> None:

@@ -221,7 +221,7 @@ async def test_who_does_not_read_his_answers_is_dropped(server: Server, connecte
 
 
 async def test_an_answer_may_have_to_wait(postfix: Postfix, scene: Scene, paused: list[float]) -> None:
-    scene.judge.decision = Decision(action=Action.DEFER, reason=Reason.SLOWED, delay_s=4.0)
+    scene.judge.decision = Decision(action=Action.DEFER, reason=Reason.BUDGET_SPENT, delay_s=4.0)
     assert (await postfix.ask(on_the_wire("END-OF-MESSAGE", recipient_count=1))).startswith(b"action=451 ")
     assert paused == [4.0]
 
