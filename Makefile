@@ -8,7 +8,7 @@ SECONDS ?= 60
 # Debian's own, which users run: a Python that was built without profiling is a quarter slower.
 BENCH_PYTHON ?= $(firstword $(wildcard /usr/bin/python3) $(PYTHON))
 BENCH_VENV := build/bench/venv
-CHECKED := gateway policy service sink bench stack tests
+CHECKED := gateway maillog policy queue_agent service sink bench stack tests
 # Versions are resolved once, in dev.txt; the files of the services take theirs from it.
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 

@@ -25,16 +25,9 @@ from starlette.types import Receive, Scope, Send
 from policy import log
 from policy.authpolicy.routes import add_auth_policy_routes
 from policy.brain import Brain
-from policy.contract import (
-    ConnectFacts,
-    Deliveries,
-    LoginOutcome,
-    LoginStep,
-    MessageFacts,
-    Outcomes,
-    RevocationsAsked,
-)
+from policy.contract import ConnectFacts, LoginOutcome, LoginStep, MessageFacts, Outcomes, RevocationsAsked
 from policy.metrics import CONTENT_TYPE_LATEST, Totals, written
+from policy.queue_contract import Deliveries
 
 _BODY_LIMIT = 4 * 1024 * 1024  # a thousand recipients of the longest kind are a quarter of it
 _JSON = (b"content-type", b"application/json")

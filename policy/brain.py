@@ -27,7 +27,6 @@ from policy.contract import (
     Action,
     ConnectFacts,
     ConnectVerdict,
-    Deliveries,
     LoginAnswer,
     LoginOutcome,
     LoginStep,
@@ -43,6 +42,7 @@ from policy.judge import Judge
 from policy.ledger import Ledger
 from policy.logins import Logins
 from policy.proofs import Visit
+from policy.queue_contract import Deliveries
 from policy.store.directory import Directory
 from policy.store.handles import Scope
 from policy.store.revocations import Feed

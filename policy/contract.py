@@ -11,9 +11,7 @@ and, twice a second, whose sessions have to end:
 
     revocations  POST /v1/revocations  RevocationsAsked -> Revocations
 
-Whoever follows the next hop's queue reports what became of each recipient:
-
-    deliveries   POST /v1/deliveries   Deliveries -> 204
+What policy and the next hop's queue say to each other is queue_contract.py.
 
 A verdict carries a reason from a closed list and never a text: the gateway's table (gateway/replies.py) has the words.
 """
@@ -65,6 +63,11 @@ class Reason(StrEnum):
     TOO_MANY_RECIPIENTS = "too-many-recipients"
     BUDGET_TOO_SMALL = "budget-too-small"  # no waiting helps: the message alone costs more than the limit
     BUDGET_SPENT = "budget-spent"
+    SECRET_IN_MESSAGE = "secret-in-message"  # noqa: S105 - the sender's own: who reads it could send as he does
+    SPAM = "spam"  # says the scanner
+    MALWARE = "malware"  # says the scanner
+    SCANNER_SILENT = "scanner-silent"  # it does not answer, and the message is not from and to whom that is no matter
+    SENDING_DELAY = "sending-delay"  # held for a moment, so that there is something left to hold
     NEW_RECIPIENTS = "new-recipients"  # more of them than the credential may reach: held
     PROBATION = "probation"  # more than a network may that its owner never used: held
     HELD = "held"  # by the ladder
@@ -174,6 +177,24 @@ class LoginAnswer(Frozen):
     delay_s: Annotated[float, Field(ge=0, le=15)] = 0  # how long the gateway waits before it says so (tarpit)
 
 
+class ScanResult(StrEnum):
+    """What the scanner says of a message."""
+
+    CLEAN = "clean"
+    SUSPICIOUS = "suspicious"  # it would be marked for a reader, were it incoming
+    SPAM = "spam"
+    MALWARE = "malware"
+    SILENT = "silent"  # no answer in time, or none that can be read
+
+
+class Scan(Frozen):
+    """One answer of the scanner."""
+
+    result: ScanResult
+    score: float = 0.0
+    symbols: Annotated[tuple[str, ...], Field(max_length=50)] = ()  # the names of what it found, the heaviest first
+
+
 class MessageFacts(Frozen):
     """All that the gateway knows of one finished transaction; never the content."""
 
@@ -190,6 +211,9 @@ class MessageFacts(Frozen):
     senders: tuple[str, ...]  # and those of Sender, Resent-From and Resent-Sender
     names: tuple[str, ...]  # what readers are shown beside these addresses, decoded
     message_bytes: int
+    scan: Scan | None = None  # None where there is no scanner
+    # What in the message has the form of a secret that policy gives out: policy knows whether it is the sender's.
+    secrets: Annotated[tuple[str, ...], Field(repr=False, max_length=20)] = ()
 
 
 class MessageVerdict(Frozen):
@@ -231,30 +255,6 @@ class Outcomes(Frozen):
     """Several at once: reports wait a moment for company, because nobody waits for them."""
 
     outcomes: Annotated[tuple[Outcome, ...], Field(min_length=1, max_length=OUTCOMES_LIMIT)]
-
-
-class DeliveryOutcome(StrEnum):
-    """What the world said of one recipient, RFC 3463."""
-
-    DELIVERED = "delivered"
-    UNKNOWN_RECIPIENT = "unknown-recipient"  # 5.1.1 and its like: nobody has this address
-    SPAM = "spam"  # 5.7.1 and remote wordings: the content, or the sender
-    BLOCKLISTED = "blocklisted"  # our address is on somebody's list
-    OTHER = "other"  # deferred, mailbox full, and whatever else says nothing about the sender
-
-
-class Delivery(Frozen):
-    """Of one recipient of one submission. Reported at least once; the same one again changes nothing."""
-
-    submission: str
-    recipient: str
-    outcome: DeliveryOutcome
-
-
-class Deliveries(Frozen):
-    """Several at once."""
-
-    deliveries: Annotated[tuple[Delivery, ...], Field(min_length=1, max_length=OUTCOMES_LIMIT)]
 
 
 class RevocationsAsked(Frozen):

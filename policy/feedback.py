@@ -12,7 +12,6 @@ from itertools import groupby
 from operator import attrgetter
 from secrets import token_hex
 
-from policy.contract import Deliveries, Delivery, DeliveryOutcome
 from policy.engine.feedback import Report, Weighed, weigh
 from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook
@@ -20,6 +19,7 @@ from policy.engine.sources import Origin
 from policy.ledger import Ledger
 from policy.marks import Marks
 from policy.memory import Notes, Recall
+from policy.queue_contract import Deliveries, Delivery, DeliveryOutcome
 from policy.store.days import Done
 from policy.store.records import unpacked
 from policy.store.standings import Cause

@@ -19,7 +19,7 @@ from harness import until
 from sqlalchemy import URL
 
 from policy.store.database import migrate, open_database
-from policy.store.models import Base
+from policy.store.schema import METADATA
 
 NOT_INSTALLED = "PostgreSQL is not installed: apt-get install postgresql"
 _TEMPLATE = "template_sallyport"
@@ -86,7 +86,7 @@ class Cluster:
         if self._shared is None:
             self._shared = self.create()
             return self._shared
-        tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+        tables = ", ".join(table.name for table in METADATA.sorted_tables)
         try:
             with psycopg.connect(host=str(self.folder), user="postgres", dbname=self._shared.database) as connection:
                 connection.execute("SET lock_timeout = '1s'")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from maillog.files import STANDARD_INPUT, Log, LogUnreadable, Reading
 from policy.cli.arguments import Name, Yes, complete_name, confirm, past
 from policy.cli.learnt import show
 from policy.cli.output import JSON, TABLE_ROWS, Limit, all_pages, print_rows, print_values, when
@@ -23,7 +24,6 @@ from policy.learning.maillogs import deliveries
 from policy.learning.owners import Owners
 from policy.learning.tables import Table, contacts
 from policy.location import open_existing
-from policy.maillog.files import STANDARD_INPUT, Log, LogUnreadable, Reading
 from policy.settings import Settings
 from policy.setup import digest_key
 from policy.store.errors import StoreError

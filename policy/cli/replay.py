@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from maillog.files import LogUnreadable, Reading
 from policy.cli.arguments import past
 from policy.cli.output import JSON
 from policy.cli.replayed import plain_report, print_report
@@ -22,7 +23,6 @@ from policy.engine.sources import Origin
 from policy.geo.atlas import Atlas
 from policy.geo.opened import atlas_at
 from policy.location import named_location, open_existing
-from policy.maillog.files import LogUnreadable, Reading
 from policy.marks import Marks
 from policy.replay.page import render
 from policy.replay.people import People

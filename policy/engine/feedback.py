@@ -8,13 +8,13 @@ number in an hour and a day.
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from policy.contract import DeliveryOutcome
 from policy.engine.bounces import is_list, likelihood_after
 from policy.engine.budget import Sum, Take, Taken
 from policy.engine.ladder import FREE, Signal, SignalKind, Standing
 from policy.engine.profile import Place
 from policy.engine.rulebook import Limits, Mode, Rulebook
 from policy.engine.suspicion import Suspicion, in_words, stood
+from policy.queue_contract import DeliveryOutcome
 
 _SHARED_FROM = 200  # recipients of a day of which a share says something
 

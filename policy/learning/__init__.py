@@ -1,7 +1,7 @@
 """Recipient history from the past: who has had to do with whom, learnt from what a server has kept.
 
     found.py      what a source gives, one value after the other
-    maillogs.py   source: logs of Postfix (policy/maillog/ reads them)
+    maillogs.py   source: logs of Postfix (maillog/ reads them)
     mailboxes.py  source: mboxes and Maildirs, message by message
     letters.py    what the header section of a message says: whom it was sent to, who wrote it
     fields.py     the fields of a header section, and the addresses in them

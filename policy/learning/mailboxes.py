@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from maillog.packed import BROKEN, LogUnreadable, PackedFile
 from policy.learning.found import Broken, Item
 from policy.learning.letters import Letter
-from policy.maillog.packed import BROKEN, LogUnreadable, PackedFile
 
 SECTION_LIMIT = 1024 * 1024  # octets of a header section; a mail server takes a tenth of that
 

@@ -6,11 +6,11 @@ was deferred for days, says nothing good of who wrote it.
 
 from collections.abc import Iterator
 
-from policy.contract import DeliveryOutcome
+from maillog.events import LoggedDelivery, LoggedMessage, LoggedRecipient
+from maillog.files import Log
+from maillog.outcomes import outcome_of
 from policy.learning.found import Found, Item, PassedOver
-from policy.maillog.events import LoggedDelivery, LoggedMessage, LoggedRecipient
-from policy.maillog.files import Log
-from policy.maillog.outcomes import outcome_of
+from policy.queue_contract import DeliveryOutcome
 
 
 def deliveries(log: Log) -> Iterator[Item]:

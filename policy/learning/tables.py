@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from maillog.packed import BROKEN, PackedFile
 from policy.learning.fields import is_address
 from policy.learning.found import Broken, Found, Item
-from policy.maillog.packed import BROKEN, PackedFile
 from policy.store.errors import StoreError
 
 _LINE_LIMIT = 16 * 1024

@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from policy.store.models import Base
+from policy.store.schema import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
+    target_metadata=METADATA,
     render_as_batch=True,  # SQLite changes a column by copying its table
 )
 context.run_migrations()

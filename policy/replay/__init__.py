@@ -1,7 +1,7 @@
 """A policy run over what has happened: whom it would have slowed, held or refused, before it bites.
 
     happenings.py   what a log or a record says: handed in, became of it, came in
-    from_log.py     out of a Postfix log (policy/maillog/)
+    from_log.py     out of a Postfix log (maillog/)
     recorded.py     out of recorded decisions (`sallyport submission export`)
     people.py       whose login that was
     running.py      the engine and its budgets on the log's clock, with the memory of policy/simulation/world.py

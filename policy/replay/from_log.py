@@ -4,8 +4,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from policy.maillog.events import LoggedDelivery, LoggedMessage, LoggedRecipient, LoginFailed, Refused, Told
-from policy.maillog.outcomes import outcome_of
+from maillog.events import LoggedDelivery, LoggedMessage, LoggedRecipient, LoginFailed, Refused, Told
+from maillog.outcomes import outcome_of
 from policy.replay.happenings import Arrived, BecameOf, HandedIn, Happening
 
 _NAMED_KEPT = 50_000  # messages whose deliveries may still come

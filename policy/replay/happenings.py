@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from policy.contract import DeliveryOutcome
+from policy.queue_contract import DeliveryOutcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from itertools import count
 
 from policy.budgets.memory import MemoryBudgets
-from policy.contract import Delivery, DeliveryOutcome, MessageFacts, Owned, RelayOutcome
+from policy.contract import MessageFacts, Owned, RelayOutcome
 from policy.engine.ladder import Step
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
 from policy.marks import Marks
+from policy.queue_contract import Delivery, DeliveryOutcome
 from policy.replay.happenings import Arrived, BecameOf, HandedIn, Happening
 from policy.replay.peaks import Peaks
 from policy.replay.people import People, Person

@@ -5,9 +5,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from policy.maillog.files import Log, Reading
-from policy.maillog.packed import BROKEN, STANDARD_INPUT, LogUnreadable, PackedFile
-from policy.maillog.span import span_of
+from maillog.files import Log, Reading
+from maillog.packed import BROKEN, STANDARD_INPUT, LogUnreadable, PackedFile
+from maillog.span import span_of
 from policy.replay.from_log import LogHappenings
 from policy.replay.happenings import HandedIn, Happening
 from policy.replay.recorded import Origins, read_records

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
-from policy.contract import Action, Delivery, DeliveryOutcome, MessageFacts, RelayOutcome
+from policy.contract import Action, MessageFacts, RelayOutcome
 from policy.engine.judging import Decision
 from policy.engine.ladder import Signal, Step
 from policy.engine.places import DAY_S
+from policy.queue_contract import Delivery, DeliveryOutcome
 from policy.simulation.atlas import Network
 from policy.simulation.world import World
 from policy.store.habits import Looks

@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 
 from policy.budgets import Budgets
 from policy.budgets.driving import run_here
-from policy.contract import Action, Delivery, MessageFacts, Owned, RelayOutcome, canonical_address
+from policy.contract import Action, MessageFacts, Owned, RelayOutcome, canonical_address
 from policy.engine import charges, judging
 from policy.engine.entering import Entry, Newcomer, enter
 from policy.engine.feedback import Report, weigh
@@ -26,6 +26,7 @@ from policy.engine.profile import Place, Profile, Recipient
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
 from policy.marks import Marks
+from policy.queue_contract import Delivery
 from policy.store.days import BASELINE_DAYS
 from policy.store.habits import KEPT as HABITS_KEPT
 from policy.store.habits import Looks, strange_of

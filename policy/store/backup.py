@@ -18,7 +18,7 @@ from policy.store import audit
 from policy.store.archive import FORMAT, Manifest, Row, writing
 from policy.store.database import newest_revision
 from policy.store.errors import StoreError
-from policy.store.models import Base
+from policy.store.schema import METADATA
 from service import VERSION
 
 KEYS = ("digest.key", "client-ca/key.pem", "client-ca/cert.pem")  # in POLICY_STATE_DIR
@@ -35,8 +35,7 @@ def back_up(engine: Engine, state_dir: Path, file: IO[bytes], now: float, say: S
         if revision != newest_revision():
             raise StoreError("the database has not the schema of this version; run `sallyport init` first")
         tables = {
-            table.name: writer.add_table(table.name, _rows(connection, table, say))
-            for table in Base.metadata.sorted_tables
+            table.name: writer.add_table(table.name, _rows(connection, table, say)) for table in METADATA.sorted_tables
         }
         keys = [name for name in KEYS if (state_dir / name).exists()]
         manifest = Manifest(

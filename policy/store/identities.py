@@ -33,9 +33,10 @@ from policy.store.exemptions import ExemptionBook
 from policy.store.ladder_book import LadderBook
 from policy.store.listing import PAGE, read_identities
 from policy.store.logins import of_name, of_owner, refuse_if_login
-from policy.store.models import Addresses, Base, ConsoleSessions, Credentials, Identities
+from policy.store.models import Addresses, ConsoleSessions, Credentials, Identities
 from policy.store.networks import NetworkBook
 from policy.store.rows import Credential, Identity, NewCredential, Profile
+from policy.store.schema import METADATA
 
 __all__ = ["Credential", "Identity", "IdentityStore", "NewCredential", "Profile", "StoreError", "read_key"]
 
@@ -167,7 +168,7 @@ def _delete(connection: Connection, number: int) -> None:
         "address": select(Addresses.id).where(Addresses.identity_id == number),
         "credential": select(Credentials.id).where(Credentials.identity_id == number),
     }
-    for table in reversed(Base.metadata.sorted_tables):
+    for table in reversed(METADATA.sorted_tables):
         for key in table.foreign_keys:
             owner = key.column.table.name
             if owner == "identity":

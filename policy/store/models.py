@@ -42,6 +42,8 @@ class Identities(Base):
     name: Mapped[str] = mapped_column(OCTETS, unique=True)
     profile: Mapped[str] = mapped_column(server_default="person")  # policy.store.identities.Profile
     owner: Mapped[str] = mapped_column(server_default="")  # the person's name, or what the application is
+    # Where its owner is told what concerns his account, beside his mailbox: a thief may read that.
+    notice_address: Mapped[str] = mapped_column(server_default="")
     created_at: Mapped[float]
     suspended_at: Mapped[float | None]
 
@@ -97,6 +99,7 @@ class Credentials(Base):
     last_used_at: Mapped[float | None]
     last_used_from: Mapped[str | None]
     revoked_at: Mapped[float | None]
+    contained_by: Mapped[int | None]  # the incident that suspends it; release gives it back
     __table_args__ = ({"sqlite_autoincrement": True},)  # sessions that are open know it by its id
 
 

@@ -22,7 +22,8 @@ from policy.store.archive import ArchiveReader, Manifest
 from policy.store.backup import KEYS, Say, last_ids_of
 from policy.store.database import migrate_on, revision_is_known
 from policy.store.errors import StoreError
-from policy.store.models import Audit, Base, ConsoleSessions
+from policy.store.models import Audit, ConsoleSessions
+from policy.store.schema import METADATA
 
 _ROWS_AT_ONCE = 1000
 
@@ -93,7 +94,7 @@ def _what_goes_on(connection: Connection) -> tuple[list[dict[str, Any]], dict[st
 
 def _drop_everything(connection: Connection) -> None:
     """Our own tables, of any revision; whatever else is in the database is somebody else's."""
-    ours = {*Base.metadata.tables, "alembic_version"}
+    ours = {*METADATA.tables, "alembic_version"}
     there = MetaData()
     there.reflect(connection, only=lambda name, _: name in ours)
     there.drop_all(connection)
@@ -119,7 +120,7 @@ def _fill(connection: Connection, name: str, rows: Iterator[dict[str, Any]], say
 
 def _go_on_from(connection: Connection, *last_ids: Mapping[str, int]) -> None:
     """No number comes twice, neither one of a row that is here nor one that was given before."""
-    for table in Base.metadata.sorted_tables:
+    for table in METADATA.sorted_tables:
         number = table.c.get("id")
         if number is None or not isinstance(number.type, Integer):
             continue

@@ -16,12 +16,12 @@ PURE = [
     ROOT / "policy" / "bridges" / "ldap_messages.py",
     ROOT / "policy" / "bridges" / "ldap_text.py",
     ROOT / "policy" / "bridges" / "tokens.py",
-    ROOT / "policy" / "maillog" / "events.py",
-    ROOT / "policy" / "maillog" / "joining.py",
-    ROOT / "policy" / "maillog" / "journal.py",
-    ROOT / "policy" / "maillog" / "outcomes.py",
-    ROOT / "policy" / "maillog" / "syslog.py",
-    ROOT / "policy" / "maillog" / "wording.py",
+    ROOT / "maillog" / "events.py",
+    ROOT / "maillog" / "joining.py",
+    ROOT / "maillog" / "journal.py",
+    ROOT / "maillog" / "outcomes.py",
+    ROOT / "maillog" / "syslog.py",
+    ROOT / "maillog" / "wording.py",
     ROOT / "policy" / "geo" / "shapes.py",
     ROOT / "policy" / "authpolicy" / "asked.py",
     ROOT / "policy" / "authpolicy" / "verdicts.py",
@@ -31,6 +31,7 @@ PURE = [
     ROOT / "policy" / "sasl.py",
     ROOT / "policy" / "scram.py",
     ROOT / "policy" / "contract.py",
+    ROOT / "policy" / "queue_contract.py",
     ROOT / "policy" / "addresses.py",
     ROOT / "gateway" / "framing.py",
     ROOT / "gateway" / "address.py",
@@ -76,6 +77,14 @@ def test_policy_imports_nothing_of_gateway() -> None:
         assert not {name for name in imports(path) if name.split(".")[0] in ("gateway", "sink")}, path
 
 
+@pytest.mark.parametrize("package", ["maillog", "queue_agent"])
+def test_what_is_beside_the_queue_knows_no_rule(package: str) -> None:
+    """It has a way out to the internet: there is no store, no key and no rule in its image."""
+    for path in files(package):
+        foreign = {name for name in imports(path) if name.split(".")[0] in ("policy", "gateway", "sink")}
+        assert all(name.startswith(("policy.contract", "policy.queue_contract")) for name in foreign), path
+
+
 @pytest.mark.parametrize("package", ["service", "sink"])
 def test_what_is_shared_knows_none_of_the_services(package: str) -> None:
     """Settings and log lines are everybody's; the sink stands in for strangers."""
@@ -96,14 +105,14 @@ def _is_named_call(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
 
 
-@pytest.mark.parametrize("package", ["gateway", "policy", "service", "sink"])
+@pytest.mark.parametrize("package", ["gateway", "maillog", "policy", "queue_agent", "service", "sink"])
 def test_every_module_says_what_it_is(package: str) -> None:
     """A newcomer reads the first lines of a file to know whether to read on."""
     for path in files(package):
         assert ast.get_docstring(ast.parse(path.read_text())), path
 
 
-@pytest.mark.parametrize("package", ["gateway", "policy", "service", "sink"])
+@pytest.mark.parametrize("package", ["gateway", "maillog", "policy", "queue_agent", "service", "sink"])
 def test_modules_and_functions_stay_small(package: str) -> None:
     """500 lines and 60 lines are where a reader gives up."""
     for path in files(package):

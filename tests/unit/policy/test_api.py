@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 from policy.api.app import make_api
 from policy.api.caller import Back
 from policy.store import audit
-from policy.store.models import Base
+from policy.store.schema import METADATA
 from policy.store.tokens import TokenBook, TokenScope
 
 KEY = bytes(range(32))
@@ -334,7 +334,7 @@ def test_no_token_is_in_the_store(engine: Engine, tokens: TokenBook) -> None:
     """Only its digest is, and the audit log has its name."""
     made = tokens.add_token("provisioning", (TokenScope.READ,), 1, NOW)
     with engine.connect() as connection:
-        dump = repr([list(connection.execute(table.select())) for table in Base.metadata.sorted_tables])
+        dump = repr([list(connection.execute(table.select())) for table in METADATA.sorted_tables])
     assert "provisioning" in dump
     assert made.token not in dump
     assert made.token not in repr(made)

@@ -12,8 +12,9 @@ from policy.engine.ladder import Step
 from policy.store import audit
 from policy.store.audit import Act, Actor, Wanted, changed, newest, record
 from policy.store.identities import IdentityStore, Profile
-from policy.store.models import Base, Identities, Signals, Standings
+from policy.store.models import Identities, Signals, Standings
 from policy.store.rows import Terms
+from policy.store.schema import METADATA
 
 T = 1_000_000.0  # any moment
 AT, AT_1, AT_9 = (f"1970-01-12T13:46:{second}Z" for second in (40, 41, 49))  # the same as the log tells it
@@ -129,7 +130,7 @@ def everything(engine: Engine) -> str:
     with engine.connect() as connection:
         return "\n".join(
             f"{table.name} {tuple(row)}"
-            for table in Base.metadata.sorted_tables
+            for table in METADATA.sorted_tables
             for row in connection.execute(select(table).order_by(*table.primary_key))
         )
 

@@ -21,9 +21,10 @@ from policy.store.database import MIGRATIONS, Location, migrate, newest_revision
 from policy.store.directory import Directory
 from policy.store.errors import StoreError
 from policy.store.identities import IdentityStore, NewCredential
-from policy.store.models import Audit, Base, ConsoleSessions, Credentials, Identities, Revocations
+from policy.store.models import Audit, ConsoleSessions, Credentials, Identities, Revocations
 from policy.store.reader import open_reader
 from policy.store.restore import contents, restore
+from policy.store.schema import METADATA
 
 T = 1_000_000.0  # any moment
 ACTOR = audit.Actor("cli:test", "localhost")
@@ -58,14 +59,14 @@ def rows(engine: Engine, *but: str) -> dict[str, list[Any]]:
     with engine.connect() as connection:
         return {
             table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]
-            for table in Base.metadata.sorted_tables
+            for table in METADATA.sorted_tables
             if table.name not in but
         }
 
 
 def fill_every_table(engine: Engine) -> None:
     """Two rows in each, with the values that are the hardest for a format."""
-    for table in Base.metadata.sorted_tables:
+    for table in METADATA.sorted_tables:
         for number in (1, 2):
             values: dict[str, Any] = {}
             for column in table.columns:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from policy.contract import DeliveryOutcome as Outcome
-from policy.maillog.outcomes import outcome_of
+from maillog.outcomes import outcome_of
+from policy.queue_contract import DeliveryOutcome as Outcome
 
 CASES = [
     # who says it, status, dsn, text, expected

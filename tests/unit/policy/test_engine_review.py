@@ -11,7 +11,7 @@ from test_judge import ABROAD, DAY, GRANTED, HOME, HOUR, T, World, facts, people
 from policy.brain import Brain
 from policy.budgets.driving import run_here
 from policy.budgets.memory import MemoryBudgets
-from policy.contract import Action, DeliveryOutcome, Reason
+from policy.contract import Action, Reason
 from policy.engine import charges
 from policy.engine.baseline import usual_limit
 from policy.engine.bounces import UPPER
@@ -22,6 +22,7 @@ from policy.engine.ladder import Signal, SignalKind, Standing, Step
 from policy.engine.profile import Place, Recipient
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import network_of
+from policy.queue_contract import DeliveryOutcome
 from policy.rulebook import parse, shipped
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.models import Days, Networks, Signals, Standings, Submissions

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, func, insert, select
 from policy.store.audit import Actor
 from policy.store.database import open_database
 from policy.store.identities import IdentityStore, NewCredential, Profile, StoreError
-from policy.store.models import Base, ConsoleSessions, Revocations, Submissions
+from policy.store.models import ConsoleSessions, Revocations, Submissions
+from policy.store.schema import METADATA
 
 T = 1_000_000.0  # any moment
 FINGERPRINT = "ab" * 32
@@ -174,7 +175,7 @@ def sign_in(engine: Engine, identity: int) -> None:
 def rows(engine: Engine, table: str) -> int:
     """How many a table has."""
     with engine.connect() as connection:
-        return connection.scalar(select(func.count()).select_from(Base.metadata.tables[table])) or 0
+        return connection.scalar(select(func.count()).select_from(METADATA.tables[table])) or 0
 
 
 def test_suspending_ends_every_session(store: IdentityStore, engine: Engine, ada: NewCredential) -> None:
@@ -230,7 +231,7 @@ def test_a_credential_that_is_gone_leaves_its_number_to_nobody(store: IdentitySt
         store.add_identity("ada", (), T)
         store.add_credential("ada", "laptop", T)
         with engine.connect() as connection:
-            numbers.add(connection.scalar(select(Base.metadata.tables["credential"].c.id)))
+            numbers.add(connection.scalar(select(METADATA.tables["credential"].c.id)))
         store.remove_identity("ada", T)
     assert len(numbers) == 3
 

@@ -9,9 +9,6 @@ from sqlalchemy import Engine, select
 from policy.brain import Brain
 from policy.contract import (
     Action,
-    Deliveries,
-    Delivery,
-    DeliveryOutcome,
     LoginOutcome,
     LoginStep,
     MessageFacts,
@@ -24,6 +21,7 @@ from policy.contract import (
 from policy.delegation.handed import Handed
 from policy.engine.ladder import Step
 from policy.engine.rulebook import Rulebook
+from policy.queue_contract import Deliveries, Delivery, DeliveryOutcome
 from policy.rulebook import parse, shipped
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.models import Areas, Days, Signals, Standings

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from policy.budgets.driving import run_here
 from policy.budgets.memory import MemoryBudgets
-from policy.contract import DeliveryOutcome
 from policy.engine.baseline import RARE, usual_limit
 from policy.engine.bounces import HIT, LOWER, MISS, UPPER, is_list, likelihood_after
 from policy.engine.entering import Entry, Newcomer, enter
@@ -18,6 +17,7 @@ from policy.engine.feedback import Report, Weighed, weigh
 from policy.engine.ladder import ALONE, FREE, Signal, SignalKind, Standing, Step, standing_after
 from policy.engine.places import DAY_S, History, doubted, place_of, used, vouched
 from policy.engine.profile import Place
+from policy.queue_contract import DeliveryOutcome
 from policy.rulebook import parse, shipped
 
 BOOK = shipped()

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy.maillog.events import (
+from maillog.events import (
     Delivered,
     Event,
     LoggedDelivery,
@@ -28,13 +28,13 @@ from policy.maillog.events import (
     Removed,
     Told,
 )
-from policy.maillog.files import STANDARD_INPUT, Log, LogUnreadable, Reading
-from policy.maillog.joining import Joiner, join
-from policy.maillog.journal import read_document
-from policy.maillog.packed import PackedFile
-from policy.maillog.span import span_of
-from policy.maillog.syslog import Calendar, read_line
-from policy.maillog.wording import read_event, read_events
+from maillog.files import STANDARD_INPUT, Log, LogUnreadable, Reading
+from maillog.joining import Joiner, join
+from maillog.journal import read_document
+from maillog.packed import PackedFile
+from maillog.span import span_of
+from maillog.syslog import Calendar, read_line
+from maillog.wording import read_event, read_events
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()
 READING = Reading(now=NOW, zone=UTC)

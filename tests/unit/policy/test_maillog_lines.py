@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from policy.maillog.events import LogLine
-from policy.maillog.journal import read_document, read_entries
-from policy.maillog.syslog import Calendar, read_line
+from maillog.events import LogLine
+from maillog.journal import read_document, read_entries
+from maillog.syslog import Calendar, read_line
 
 END = datetime(2026, 11, 26, 12, tzinfo=UTC).timestamp()
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from policy.contract import DeliveryOutcome
-from policy.maillog.events import (
+from maillog.events import (
     Delivered,
     Event,
     LoggedMessage,
@@ -19,9 +18,10 @@ from policy.maillog.events import (
     Removed,
     Told,
 )
-from policy.maillog.files import Log, Reading
-from policy.maillog.outcomes import outcome_of
-from policy.maillog.wording import read_event, read_events
+from maillog.files import Log, Reading
+from maillog.outcomes import outcome_of
+from maillog.wording import read_event, read_events
+from policy.queue_contract import DeliveryOutcome
 
 LOGS = Path(__file__).parent / "maillogs"
 NOW = 1_795_694_400.0  # 26 November 2026

@@ -19,7 +19,8 @@ from policy.engine.budget import Sum, Window
 from policy.setup import ITSELF
 from policy.store.database import MIGRATIONS, Location, migrate, open_database
 from policy.store.identities import IdentityStore
-from policy.store.models import Audit, Base, Charges, Credentials
+from policy.store.models import Audit, Charges, Credentials
+from policy.store.schema import METADATA
 from policy.store.transactions import open_transactions
 
 T = 1_750_000_000.0  # any moment
@@ -58,7 +59,7 @@ def turn(engine: Engine, how: Callable[[Config, str], None], revision: str) -> N
 def differences(engine: Engine) -> list[object]:
     """Where the schema is not what the models say."""
     with engine.connect() as connection:
-        found: list[object] = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+        found: list[object] = compare_metadata(MigrationContext.configure(connection), METADATA)
         return found
 
 

@@ -13,8 +13,8 @@ from policy.engine.budget import Window
 from policy.engine.judging import Decision
 from policy.engine.rulebook import Rulebook
 from policy.store.identities import IdentityStore, NewCredential
-from policy.store.models import Base
 from policy.store.records import Records, find_submission, newest_submissions
+from policy.store.schema import METADATA
 from policy.store.transactions import Transactions
 
 T = 1_000_000.0  # any moment
@@ -94,7 +94,7 @@ async def test_no_recipient_is_remembered(brain: Brain, engine: Engine, ada: New
     """Their number is enough, and whom people write to is nobody's business."""
     await brain.judge(facts())
     with engine.connect() as connection:
-        everything = [str(connection.execute(select(table)).all()) for table in Base.metadata.sorted_tables]
+        everything = [str(connection.execute(select(table)).all()) for table in METADATA.sorted_tables]
     assert "example.org" in "".join(everything)
     assert "example.net" not in "".join(everything)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from bench.maillog import BEGIN, DAY_S, Town, lines, login
-from policy.contract import DeliveryOutcome, Owned
+from maillog.files import Reading
+from policy.contract import Owned
 from policy.engine.rulebook import Rulebook
 from policy.geo.atlas import Atlas
-from policy.maillog.files import Reading
 from policy.marks import Marks
+from policy.queue_contract import DeliveryOutcome
 from policy.replay.happenings import Arrived, BecameOf, HandedIn, Happening
 from policy.replay.page import render
 from policy.replay.people import People, Person

@@ -12,6 +12,7 @@ from command_line import InProcess, is_one_sentence, prepared
 from engine_parts import AT_HOME, known, new, profile_of, strange
 
 from bench.maillog import BEGIN, DAY_S, Town, lines
+from maillog.events import LogLine
 from policy.budgets.driving import run_here
 from policy.budgets.memory import MemoryBudgets
 from policy.cli.explain import WHY
@@ -19,7 +20,6 @@ from policy.contract import Action, MessageFacts, Outcome, Reason, RelayOutcome
 from policy.engine.judging import Decision, judge
 from policy.engine.ladder import Standing
 from policy.engine.profile import Profile
-from policy.maillog.events import LogLine
 from policy.rulebook import shipped
 from policy.store.evidence import Evidence, evidence_of
 from policy.store.records import Records

@@ -16,11 +16,12 @@ from typer.testing import CliRunner
 from policy import rulebook
 from policy.budgets.memory import MemoryBudgets
 from policy.cli import app
-from policy.contract import Action, Delivery, DeliveryOutcome, RelayOutcome
+from policy.contract import Action, RelayOutcome
 from policy.engine.guessing import Walls
 from policy.engine.ladder import Step
 from policy.engine.sources import network_of
 from policy.marks import Marks
+from policy.queue_contract import Delivery, DeliveryOutcome
 from policy.simulation import backends, report
 from policy.simulation.atlas import Atlas
 from policy.simulation.backends import BackEnd

@@ -12,22 +12,12 @@ from sqlalchemy import Engine, text
 
 from policy.brain import Brain
 from policy.budgets.memory import MemoryBudgets
-from policy.contract import (
-    Action,
-    Deliveries,
-    Delivery,
-    DeliveryOutcome,
-    LoginOutcome,
-    LoginStep,
-    MessageFacts,
-    Outcome,
-    Outcomes,
-    RelayOutcome,
-)
+from policy.contract import Action, LoginOutcome, LoginStep, MessageFacts, Outcome, Outcomes, RelayOutcome
 from policy.engine.ladder import Standing, Step
 from policy.engine.rulebook import Rulebook
 from policy.geo import atlas as geo
 from policy.marks import Marks
+from policy.queue_contract import Deliveries, Delivery, DeliveryOutcome
 from policy.rulebook import parse
 from policy.simulation.atlas import Atlas, Network
 from policy.simulation.world import World

@@ -10,11 +10,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from policy.maillog.events import LogLine
-from policy.maillog.files import LINE_LIMIT, Reading
-from policy.maillog.journal import read_document, read_entries
-from policy.maillog.packed import BROKEN, STANDARD_INPUT, PackedFile
-from policy.maillog.syslog import Calendar, read_line
+from maillog.events import LogLine
+from maillog.files import LINE_LIMIT, Reading
+from maillog.journal import read_document, read_entries
+from maillog.packed import BROKEN, STANDARD_INPUT, PackedFile
+from maillog.syslog import Calendar, read_line
 
 _END = 1 << 16  # octets that are looked at
 _CHUNK = 1 << 20

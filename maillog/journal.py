@@ -8,8 +8,8 @@ import json
 import struct
 from collections.abc import Callable, Iterator, Mapping
 
-from policy.maillog.events import LogLine
-from policy.maillog.syslog import LATEST
+from maillog.events import LogLine
+from maillog.syslog import LATEST
 
 _WANTED = ("__REALTIME_TIMESTAMP", "_HOSTNAME", "SYSLOG_IDENTIFIER", "MESSAGE")
 _MICROSECONDS = 1e6

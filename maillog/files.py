@@ -13,12 +13,12 @@ from datetime import tzinfo
 from operator import itemgetter
 from pathlib import Path
 
-from policy.maillog.events import LogLine, Told
-from policy.maillog.joining import PATIENCE_S, join
-from policy.maillog.journal import read_document, read_entries
-from policy.maillog.packed import BROKEN, STANDARD_INPUT, LogUnreadable, PackedFile
-from policy.maillog.syslog import Calendar, read_line
-from policy.maillog.wording import read_events
+from maillog.events import LogLine, Told
+from maillog.joining import PATIENCE_S, join
+from maillog.journal import read_document, read_entries
+from maillog.packed import BROKEN, STANDARD_INPUT, LogUnreadable, PackedFile
+from maillog.syslog import Calendar, read_line
+from maillog.wording import read_events
 
 __all__ = ["LINE_LIMIT", "STANDARD_INPUT", "Log", "LogUnreadable", "Reading"]
 

@@ -9,7 +9,7 @@ Sources of the wordings: postmaster pages of the receivers named, Postfix's own 
 import re
 from collections.abc import Mapping
 
-from policy.contract import DeliveryOutcome
+from policy.queue_contract import DeliveryOutcome
 
 _TEXT_LIMIT = 1000  # letters of a reply that are looked at
 _NOBODY = r"(user|recipient|mailbox|account|address|alias)"

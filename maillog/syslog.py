@@ -11,7 +11,7 @@ line would lie in the future otherwise; it grows where December is followed by J
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from policy.maillog.events import LogLine
+from maillog.events import LogLine
 
 _TRADITIONAL = re.compile(
     r"(?:<\d{1,3}>)?([A-Z][a-z]{2} [ \d]\d \d\d:\d\d):(\d\d)(?:\.\d+)? (\S+) ([^\s\[:]+)(?:\[\d+\])?: (.*)", re.DOTALL

@@ -7,7 +7,7 @@ stranger's: a reader takes what comes first, which is Postfix's own.
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from policy.maillog.events import (
+from maillog.events import (
     Delivered,
     Event,
     LoginFailed,

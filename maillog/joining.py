@@ -10,7 +10,7 @@ Lines of different processes may come in any order: what is known of a queue id 
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from policy.maillog.events import (
+from maillog.events import (
     Delivered,
     Event,
     LoggedDelivery,

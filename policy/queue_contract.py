@@ -1,0 +1,112 @@
+"""What policy and the queue agent beside the next hop say to each other: frozen values, as in contract.py.
+
+The agent reports what became of each recipient; policy answers 204 once it is on disk:
+
+    POST /v1/deliveries     Deliveries -> 204
+
+and policy tells it what to do with queued mail, by queue id alone. Asked again, each changes nothing more:
+
+    POST /v1/hold           QueueIds -> QueueIds        those that are on hold now
+    POST /v1/release        QueueIds -> QueueIds        those that are not on hold any more, and will be delivered
+    POST /v1/requeue        QueueIds -> QueueIds        those that are queued anew (rewritten by cleanup)
+    POST /v1/delete         QueueIds -> QueueIds        those that are gone; only what is on hold is ever deleted
+    GET  /v1/queue          Queue                       all that is queued; ?queue=hold only that
+    GET  /v1/queue/{id}     QueuedMessage               with its header section and first lines; 404 where it is gone
+    GET  /v1/statistics     Statistics
+    GET  /health/live, /health/ready
+
+Both sides show the same bearer token. It is nobody else's.
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from policy.contract import OUTCOMES_LIMIT, Frozen
+
+QUEUE_IDS_LIMIT = 50_000  # in one question
+
+
+class DeliveryOutcome(StrEnum):
+    """What the world said of one recipient, RFC 3463."""
+
+    DELIVERED = "delivered"
+    UNKNOWN_RECIPIENT = "unknown-recipient"  # 5.1.1 and its like: nobody has this address
+    SPAM = "spam"  # 5.7.1 and remote wordings: the content, or the sender
+    BLOCKLISTED = "blocklisted"  # our address is on somebody's list
+    OTHER = "other"  # deferred, mailbox full, and whatever else says nothing about the sender
+
+
+class Delivery(Frozen):
+    """Of one recipient of one submission. Reported at least once; the same one again changes nothing."""
+
+    submission: str
+    recipient: str
+    outcome: DeliveryOutcome
+    queue_id: str = ""
+    status: str = ""  # Postfix's: sent, deferred, bounced, expired
+    dsn: str = ""  # RFC 3463
+    relay: str = ""  # which server said so; host and address, without the port
+    at: float = 0.0  # when the log says it happened; 0 is not known
+
+
+class Deliveries(Frozen):
+    """Several at once."""
+
+    deliveries: Annotated[tuple[Delivery, ...], Field(min_length=1, max_length=OUTCOMES_LIMIT)]
+
+
+class QueueIds(Frozen):
+    """Long ones (enable_long_queue_ids): no id comes twice."""
+
+    queue_ids: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[0-9A-Za-z]{6,30}$")], ...], Field(max_length=QUEUE_IDS_LIMIT)
+    ]
+
+
+class QueueName(StrEnum):
+    """Postfix's queues, as `postqueue -j` names them."""
+
+    HOLD = "hold"
+    DEFERRED = "deferred"
+    ACTIVE = "active"
+    INCOMING = "incoming"
+    MAILDROP = "maildrop"
+
+
+class Queued(Frozen):
+    """One message in the queue."""
+
+    queue_id: str
+    queue: QueueName
+    submission: str = ""  # empty where the agent never saw it come in
+    at: float  # when it came
+    message_bytes: int
+    reverse_path: str
+    recipients: tuple[str, ...]
+    reason: str = ""  # why the last attempt at one of them failed
+
+
+class Queue(Frozen):
+    """What is queued at this moment."""
+
+    messages: tuple[Queued, ...]
+
+
+class QueuedMessage(Frozen):
+    """One of them, opened by somebody who may."""
+
+    queued: Queued
+    head: str  # the header section, as text; at most 64 KiB
+    start: str  # the first lines of the body; at most 4 KiB
+
+
+class Statistics(Frozen):
+    """How much is queued where, and since when."""
+
+    messages: dict[QueueName, int]
+    octets: int
+    oldest_at: float | None  # of what is not on hold
+    log_at: float | None  # of the last line of the log that was read
+    unreported: int  # deliveries that policy does not have yet

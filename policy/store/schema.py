@@ -1,0 +1,8 @@
+"""All tables of the database, wherever they are described: whoever imports this has both modules of models."""
+
+from sqlalchemy import MetaData
+
+from policy.store import incident_models, models
+
+METADATA: MetaData = models.Base.metadata
+__all__ = ["METADATA", "incident_models"]
