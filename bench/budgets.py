@@ -30,7 +30,8 @@ from policy.budgets.memory import MemoryBudgets
 from policy.budgets.stored import StoredBudgets
 from policy.budgets.valkey import ValkeyBudgets
 from policy.engine.budget import Charge, Distinct, Sum, Take, Window
-from policy.store.database import Location, migrate, open_database
+from policy.store.database import Location, open_database
+from policy.store.migrating import migrate
 from policy.store.statements import prepared
 from policy.store.transactions import Transactions, open_transactions
 from policy.store.writer import Writer

@@ -29,7 +29,8 @@ from bench.identities import Policy
 from bench.processes import PROC
 from bench.questions import Connection, connected
 from policy.marks import Marks
-from policy.store.database import kept_connection, migrate, open_database
+from policy.store.database import kept_connection, open_database
+from policy.store.migrating import migrate
 from policy.store.reader import open_reader
 from policy.store.recipients import KnownRecipients, RecipientBook, day_of
 from policy.store.transactions import open_transactions

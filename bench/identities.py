@@ -15,8 +15,9 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.processes import PROC, parse_kib
+from policy.opening import digest_key
 from policy.settings import Settings
-from policy.setup import digest_key, init
+from policy.setup import init
 from policy.store.database import kept_connection, open_database
 from policy.store.handles import digest, new_login, new_secret
 from tests.harness import Process, answers, free_port

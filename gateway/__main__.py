@@ -19,6 +19,7 @@ import signal
 import socket
 import sys
 import time
+from contextlib import AsyncExitStack
 
 from gateway import log, revocations, status, workers
 from gateway.caps import Caps
@@ -27,6 +28,7 @@ from gateway.edge import Edge
 from gateway.listener import Listener, bind
 from gateway.policy_client import PolicyClient
 from gateway.relay import Relay
+from gateway.scan import Scanner
 from gateway.scoreboard import Scoreboard
 from gateway.settings import ListenerSettings, Settings, host_and_port
 from gateway.tls import Certificates
@@ -123,7 +125,12 @@ async def _serve(
         loop.add_signal_handler(number, stopping.set)
     relay = _relay_to(settings.relay, settings)
     hold_relay = _relay_to(settings.hold_relay, settings) if settings.hold_relay else None
-    async with PolicyClient(str(settings.policy_url), token, settings.policy_timeout_s) as policy:
+    async with AsyncExitStack() as open_ones:
+        policy = PolicyClient(str(settings.policy_url), token, settings.policy_timeout_s)
+        await open_ones.enter_async_context(policy)
+        scanner = _scanner_of(settings, scoreboard)
+        if scanner:
+            await open_ones.enter_async_context(scanner)
         edge = Edge(
             settings=settings,
             certificates=certificates,
@@ -133,6 +140,7 @@ async def _serve(
             policy=policy,
             relay=relay,
             hold_relay=hold_relay,
+            scanner=scanner,
             clock=time.time,
         )
         loop.add_signal_handler(signal.SIGHUP, edge.reload)
@@ -161,6 +169,14 @@ async def _serve(
 def _relay_to(next_hop: str, settings: Settings) -> Relay:
     host, port = host_and_port(next_hop)
     return Relay(host, port, settings.hostname, settings.relay_connections, settings.relay_timeout_s)
+
+
+def _scanner_of(settings: Settings, scoreboard: Scoreboard) -> Scanner | None:
+    if not settings.scan_url:
+        return None
+    return Scanner(
+        settings.scan_url, settings.scan_timeout_s, settings.scan_connections, settings.scan_max_bytes, scoreboard
+    )
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ from gateway.caps import Caps
 from gateway.door import Door
 from gateway.policy_client import PolicyClient
 from gateway.relay import Relay
+from gateway.scan import Scanner
 from gateway.scoreboard import Scoreboard
 from gateway.settings import Settings
 from gateway.tls import Certificates
 
 _ROUND_S = 0.5
-_RELOAD_EVERY, _WARM_EVERY = 4, 10  # rounds
+_RELOAD_EVERY, _WARM_EVERY, _PROBE_EVERY = 4, 10, 60  # rounds
 
 Result = TypeVar("Result")
 
@@ -41,6 +42,7 @@ class Edge:
     policy: PolicyClient
     relay: Relay
     hold_relay: Relay | None  # where messages go that are held; None where nothing keeps them
+    scanner: Scanner | None = None  # None where there is none
     clock: Callable[[], float]
     sessions: set[Session] = field(default_factory=set)
     lag_s: float = 0.0  # how late the event loop was when it was last looked at
@@ -70,6 +72,8 @@ class Edge:
                 self.reload()
             if rounds % _WARM_EVERY == 0 and not self.relay.offers:
                 self.in_background(self.relay.warm())
+            if self.scanner and rounds % _PROBE_EVERY == 1:
+                self.in_background(self.scanner.probe())
 
     def reload(self) -> None:
         """Certificates that have changed on disk; a refusal is said once, and shown as long as it lasts."""

@@ -1,8 +1,9 @@
 """A finished transaction: facts to policy, and its verdict carried out.
 
-    session.py    has read the message to its end
-    handover.py   (you are here) what policy is told, and what it says
-    dispatch.py   an accepted message on its way to the next hop, and its outcome back to policy
+    session.py       has read the message to its end
+    handover.py      (you are here) what policy is told, and what it says
+    examination.py   what is in the message
+    dispatch.py      an accepted message on its way to the next hop, and its outcome back to policy
 
 This runs as a task of its own that nothing cancels: a reservation that was made is reported on, even where the client
 has gone.
@@ -20,6 +21,7 @@ from gateway.dispatch import Handover, dispatch
 from gateway.edge import Edge
 from gateway.envelope import MailCommand
 from gateway.errors import PolicyUnavailable
+from gateway.examination import examined
 from gateway.relay_commands import Envelope, Recipient
 from gateway.replies import FOR_REASON, Reply
 from gateway.spool import Spool
@@ -74,6 +76,7 @@ async def hand_over(edge: Edge, transaction: Transaction, message: Message) -> R
         if isinstance(handover, Reply):
             log.message_refused(transaction.session, submission, handover, "content")
             return handover
+        handover = await examined(edge, message.spool, handover)
         return await _judged(edge, transaction, message.spool, handover)
     finally:
         message.close()

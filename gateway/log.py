@@ -96,6 +96,11 @@ def policy_failed(question: str, detail: str) -> None:
     _log.error("policy-failed", question=question, detail=detail)
 
 
+def scan_failed(submission: str, detail: str) -> None:
+    """The scanner does not answer, or says what is no answer; policy says whether the message goes all the same."""
+    _log.error("scan-failed", submission=submission, detail=detail)
+
+
 def outcome_lost(reservation: str, outcome: str) -> None:
     """Policy could not be told; it keeps the reservation counted."""
     _log.error("outcome-lost", reservation=reservation, outcome=outcome)

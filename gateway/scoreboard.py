@@ -36,11 +36,19 @@ COUNTERS: tuple[tuple[str, dict[str, str], str], ...] = (
     ("sessions_expired_total", {}, "Sessions that ran into a deadline"),
     ("policy_failures_total", {}, "Questions to policy that got no answer"),
     ("relay_failures_total", {}, "Relays that failed for a reason of the next hop"),
+    ("scans_total", {"outcome": "clean"}, "Messages that the scanner was to look at, by what it said"),
+    ("scans_total", {"outcome": "suspicious"}, ""),
+    ("scans_total", {"outcome": "spam"}, ""),
+    ("scans_total", {"outcome": "malware"}, ""),
+    ("scans_total", {"outcome": "silent"}, ""),
+    ("scan_microseconds_total", {}, "Time that messages waited for the scanner"),
+    ("messages_signed_total", {}, "Messages that got a DKIM signature"),
 )
 # Written by each worker for itself; the largest of all workers is shown.
 GAUGES: tuple[tuple[str, str], ...] = (
     ("loop_lag_milliseconds", "How late the slowest worker's event loop is"),
     ("certificate_reload_failed", "1 while a certificate on disk cannot be loaded and the old one still serves"),
+    ("scanner_silent", "1 while the scanner gave no answer that can be read to the last message of some worker"),
     ("certificate_expires_at_seconds", "When the first of the served certificates expires, seconds since the epoch"),
 )
 _PLACES = {(name, tuple(labels.items())): place for place, (name, labels, _) in enumerate(COUNTERS)}

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.log import LogFormat
+from service.settings import LogFormat
 
 Port = Annotated[int, Field(gt=0, le=65535)]
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - the one part that faces the internet
@@ -108,6 +108,10 @@ class Settings(BaseSettings):
     relay_connections: PositiveInt = 20  # of one worker
     # With policy's below the 2 minutes of RFC 6409 section 5.3
     relay_timeout_s: PositiveFloat = Field(default=75, le=90)
+    scan_url: str = Field(default="", pattern=r"^$|^http://[^\s/]+:[0-9]{1,5}/?$")  # empty: there is no scanner
+    scan_timeout_s: PositiveFloat = Field(default=8, le=20)
+    scan_connections: PositiveInt = 20  # of one worker
+    scan_max_bytes: PositiveInt = 32 * 1024 * 1024
     spool_dir: Path = Path("/tmp")  # noqa: S108 - files without a name, see spool.py
 
     # Caps, over all workers

@@ -49,6 +49,8 @@ async def serve(edge: Edge, bound: socket.socket) -> web.AppRunner:
     async def ready(_: web.Request) -> web.Response:
         failure = edge.certificates.failure
         warnings = [failure] if failure else []
+        if any(name == "scanner_silent" and value for name, _, value in edge.scoreboard.gauges()):
+            warnings.append("the scanner does not answer, or says what cannot be read; the log has scan-failed")
         answer = {"status": "ready", "sessions": edge.caps.open(), "warnings": warnings}
         return web.Response(text=json.dumps(answer) + "\n", content_type="application/json")
 

@@ -64,6 +64,28 @@ class Removed(NamedTuple):
     queue_id: str
 
 
+class Expired(NamedTuple):
+    """It was too long in the queue: nobody tries those again that were deferred, and it goes back."""
+
+    at: float
+    queue_id: str
+
+
+class Deleted(NamedTuple):
+    """postsuper has removed it: who was not tried gets nothing, and nobody is told."""
+
+    at: float
+    queue_id: str
+
+
+class Renewed(NamedTuple):
+    """postsuper has had it queued anew, under another id."""
+
+    at: float
+    queue_id: str
+    original_queue_id: str
+
+
 class Refused(NamedTuple):
     """A recipient, or a whole message, was not taken. `queue_id` is empty where there was none yet."""
 
@@ -90,7 +112,7 @@ class LoginFailed(NamedTuple):
     times: int = 1
 
 
-Event: TypeAlias = Received | Named | Queued | Delivered | Removed | Refused | LoginFailed
+Event: TypeAlias = Received | Named | Queued | Delivered | Removed | Expired | Deleted | Renewed | Refused | LoginFailed
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 from maillog.events import (
+    Deleted,
     Delivered,
     Event,
+    Expired,
     LoggedDelivery,
     LoggedMessage,
     LoggedRecipient,
@@ -22,6 +24,7 @@ from maillog.events import (
     Received,
     Refused,
     Removed,
+    Renewed,
     Told,
 )
 
@@ -73,6 +76,8 @@ class Joiner:
                 self._open.pop((host, event.queue_id), None)
         elif isinstance(event, LoginFailed):
             yield event
+        elif isinstance(event, Expired | Renewed):
+            pass  # who was deferred is told already, and what is queued anew was handed in before
         elif later := self._note(host, event):
             yield later
         yield from self._due()
@@ -83,10 +88,12 @@ class Joiner:
             one.is_done = True
         yield from self._due()
 
-    def _note(self, host: str, event: Received | Named | Queued | Delivered | Removed) -> LoggedDelivery | None:
+    def _note(
+        self, host: str, event: Received | Named | Queued | Delivered | Removed | Deleted
+    ) -> LoggedDelivery | None:
         key = (host, event.queue_id)
         one = self._open.get(key)
-        if isinstance(event, Removed):
+        if isinstance(event, Removed | Deleted):
             if one:
                 one.is_done = True
                 del self._open[key]

@@ -8,8 +8,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from maillog.events import (
+    Deleted,
     Delivered,
     Event,
+    Expired,
     LoginFailed,
     LogLine,
     Named,
@@ -17,6 +19,7 @@ from maillog.events import (
     Received,
     Refused,
     Removed,
+    Renewed,
 )
 
 _NO_QUEUE = "NOQUEUE"
@@ -28,6 +31,8 @@ _CLIENT = re.compile(
     r"(?:, orig_queue_id=([^,]*))?(?:, orig_client=.*)?$"
 )
 _FROM = re.compile(r"from=<(.*)>, size=(\d{1,15}), nrcpt=(\d{1,9})")
+_EXPIRED = re.compile(r"from=<.*>, status=(?:force-)?expired, ")  # force-: postsuper -e, 3.5 and later
+_RENEWED = re.compile(r"uid=\d{1,10} from=<.*> orig_id=([0-9A-Za-z]{6,25})$")
 _TO = re.compile(
     rf"to=<{_ADDRESS}>, (?:orig_to=<{_ADDRESS}>, )?relay=(.{{0,400}}?), (?:conn_use=\d+, )?delay=[\d.]+, "
     r"(?:delays=[\d./]+, )?(?:dsn=([245]\.\d{1,3}\.\d{1,3}), )?status=([a-zA-Z-]{1,30})(?: \((.*?)\)?)?$"
@@ -72,8 +77,18 @@ def _cleanup(at: float, _listener: str, queue_id: str, text: str) -> Event | Non
 def _qmgr(at: float, _listener: str, queue_id: str, text: str) -> Event | None:
     if text == "removed":
         return Removed(at, queue_id)
-    found = _FROM.match(text)
-    return Queued(at, queue_id, found[1], int(found[2]), int(found[3])) if found else None
+    if found := _FROM.match(text):
+        return Queued(at, queue_id, found[1], int(found[2]), int(found[3]))
+    return Expired(at, queue_id) if _EXPIRED.match(text) else None
+
+
+def _pickup(at: float, _listener: str, queue_id: str, text: str) -> Event | None:
+    found = _RENEWED.match(text)
+    return Renewed(at, queue_id, found[1]) if found else None
+
+
+def _postsuper(at: float, _listener: str, queue_id: str, text: str) -> Event | None:
+    return Deleted(at, queue_id) if text == "removed" else None
 
 
 def _delivery(at: float, _listener: str, queue_id: str, text: str) -> Event | None:
@@ -90,6 +105,8 @@ _READERS: Mapping[str, Reader] = {
     "qmgr": _qmgr,
     "nqmgr": _qmgr,
     "oqmgr": _qmgr,
+    "pickup": _pickup,
+    "postsuper": _postsuper,
     "smtp": _delivery,
     "lmtp": _delivery,
     "local": _delivery,

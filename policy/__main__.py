@@ -20,13 +20,14 @@ from policy.bridges.opened import open_bridges
 from policy.budgets.location import remote_budgets
 from policy.delegation.listening import bind_all
 from policy.fronts import Wanted
+from policy.containment.queue_client import QueueClient
 from policy.geo.opened import Watch, open_atlas
 from policy.listening import listen
 from policy.location import location, named_location
+from policy.opening import digest_key, open_store
 from policy.pickup import Pickup
 from policy.rulebook.in_force import InForce
 from policy.settings import DAY_S, Settings
-from policy.setup import digest_key, open_store
 from policy.store.database import open_database
 from policy.store.reader import open_reader
 from policy.store.revocations import Feed
@@ -58,9 +59,10 @@ def _run(settings: Settings) -> None:
     tokens = Tokens(
         gateway=read_secret("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file),
         dovecot=read_secret("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file),
+        queue=read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token_file),
         auth_policy=read_secret("POLICY_AUTH_POLICY_TOKEN_FILE", settings.auth_policy_token),
     )
-    app = App(_brain(settings, tokens.dovecot), tokens)
+    app = App(_brain(settings, tokens), tokens)
     listening = listen("POLICY_PORT", settings.bind, settings.port)
     log.started(settings.bind, settings.port)
     config = uvicorn.Config(
@@ -77,7 +79,7 @@ def _run(settings: Settings) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
-def _brain(settings: Settings, dovecot_token: str) -> Brain:
+def _brain(settings: Settings, tokens: Tokens) -> Brain:
     """Reads on connections of their own, writes on another one. None of them waits for a database that is not there."""
     where = location(settings)
     transactions = open_transactions(where)
@@ -91,7 +93,7 @@ def _brain(settings: Settings, dovecot_token: str) -> Brain:
     in_force.follow(lambda rulebook: atlas.extend(rulebook.sources))
 
     def pickup(feed: Feed) -> Pickup | None:
-        return Pickup(settings.doveadm_url, dovecot_token, feed, time.time) if settings.doveadm_url else None
+        return Pickup(settings.doveadm_url, tokens.dovecot, feed, time.time) if settings.doveadm_url else None
 
     brain = assemble(
         Parts(
@@ -106,6 +108,7 @@ def _brain(settings: Settings, dovecot_token: str) -> Brain:
             unwalled=settings.unwalled_networks,
             bridges=open_bridges(settings),
             pickup=pickup,
+            queue=QueueClient(settings.queue_url, tokens.queue) if settings.queue_url else None,
             beside=(Watch(atlas), in_force),
             fronts=_fronts(settings),
             submissions_kept_s=settings.submissions_kept_days * DAY_S,

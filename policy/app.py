@@ -1,11 +1,12 @@
 """HTTP in, answer out; what is asked and answered is brain.py.
 
     gateway   POST /v1/connect, login, message, outcomes     policy/contract.py has the bodies
+    queue     POST /v1/deliveries                            policy/queue_contract.py: the agent beside Postfix
     dovecot   POST /v1/dovecot/login, /v1/dovecot/mailbox    forms in, the mailbox's name out
     others    POST /, /command/...                           policy/authpolicy/: the Dovecot of another server
     anybody   GET  /health/live, /health/ready, /metrics
 
-Each of the three has its own token and may ask only its own questions. The gateway's three come for every message, so
+Each of the four has its own token and may ask only its own questions. The gateway's three come for every message, so
 they are answered before FastAPI is reached, which would cost more than the answer. An error of ours is a 500 without a
 text; both askers take that for "not now" and never for "no".
 """
@@ -40,13 +41,15 @@ class Tokens:
 
     gateway: str
     dovecot: str
+    queue: str
     auth_policy: str = ""  # the Dovecot of another server; empty: nobody has it
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the body of a question must be, and who answers."""
+    """Who may ask it, what its body must be, and who answers."""
 
+    bearer: bytes
     kind: type[BaseModel]
     answer: Callable[[Any], Awaitable[BaseModel | None]]
 
@@ -56,14 +59,14 @@ class App:
 
     def __init__(self, brain: Brain, tokens: Tokens) -> None:
         self._others = _make_others(brain, tokens)
-        self._token = f"Bearer {tokens.gateway}".encode()
+        gateway, queue = (f"Bearer {token}".encode() for token in (tokens.gateway, tokens.queue))
         self._questions: Mapping[str, Question] = {
-            "/v1/connect": Question(ConnectFacts, brain.connect),
-            "/v1/login": Question(LoginStep, brain.login),
-            "/v1/message": Question(MessageFacts, brain.judge),
-            "/v1/outcomes": Question(Outcomes, brain.end),
-            "/v1/deliveries": Question(Deliveries, brain.deliver),
-            "/v1/revocations": Question(RevocationsAsked, brain.revocations),
+            "/v1/connect": Question(gateway, ConnectFacts, brain.connect),
+            "/v1/login": Question(gateway, LoginStep, brain.login),
+            "/v1/message": Question(gateway, MessageFacts, brain.judge),
+            "/v1/outcomes": Question(gateway, Outcomes, brain.end),
+            "/v1/deliveries": Question(queue, Deliveries, brain.deliver),
+            "/v1/revocations": Question(gateway, RevocationsAsked, brain.revocations),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +85,7 @@ class App:
 
     async def _answered(self, question: Question, scope: Scope, receive: Receive) -> tuple[int, bytes]:
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        if not hmac.compare_digest(given, self._token):
+        if not hmac.compare_digest(given, question.bearer):
             return HTTPStatus.UNAUTHORIZED, b'{"error":"token"}'
         body = await _body(receive)
         if body is None:

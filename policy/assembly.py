@@ -6,7 +6,7 @@ brain.py               what comes of it
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 from policy.alerts import Alerts
@@ -14,6 +14,8 @@ from policy.brain import Beside, Brain
 from policy.bridges.opened import Bridges
 from policy.budgets.stored import StoredBudgets
 from policy.connects import Connects
+from policy.containment.queue_client import QueueOrders
+from policy.containment.worker import Containment
 from policy.engine.guessing import Walls
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Network
@@ -28,6 +30,7 @@ from policy.logins import Logins, Tell
 from policy.marks import Marks
 from policy.memory import Notes, Recall
 from policy.pickup import Pickup
+from policy.profiles import Profiles
 from policy.proofs import Prover
 from policy.settings import DAY_S
 from policy.store.directory import Directory
@@ -57,6 +60,7 @@ class Parts:
     bridges: Bridges = field(default_factory=Bridges)
     pickup: Callable[[Feed], Pickup | None] = lambda _feed: None
     beside: Sequence[Beside] = ()
+    queue: QueueOrders | None = None  # where somebody is at the next hop's queue
     fronts: Wanted = field(default_factory=Wanted)  # who else is served
     counts: RemoteCounts | None = None  # where budgets are elsewhere
     walls_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
@@ -90,8 +94,8 @@ def assemble(parts: Parts) -> Brain:
         unwalled=parts.unwalled,
         tell=tell,
     )
-    marks, domains = Marks(parts.key), frozenset(parts.domains)
-    judging = Judge(connects=connects, marks=marks, domains=domains, writer=writer, **shared)
+    marks = Marks(parts.key)
+    judging = _judge(parts, shared, connects, marks, writer)
     fronts = Fronts(
         reader=reader,
         transactions=transactions,
@@ -104,6 +108,7 @@ def assemble(parts: Parts) -> Brain:
         clock=parts.clock,
     )
     pickup = parts.pickup(feed)
+    containment = _containment(parts, shared, writer)
     return Brain(
         directory=directory,
         connects=connects,
@@ -112,7 +117,7 @@ def assemble(parts: Parts) -> Brain:
         feedback=Feedback(marks=marks, **shared),
         alerts=parts.alerts,
         feed=feed,
-        beside=(*([pickup] if pickup else []), *parts.beside, *fronts.servers(parts.fronts)),
+        beside=(*([pickup] if pickup else []), *containment, *parts.beside, *fronts.servers(parts.fronts)),
         desk=fronts.desk(),
         ledger=shared["ledger"],
         writer=writer,
@@ -130,6 +135,22 @@ class _Shared(TypedDict):
     teller: Teller
 
 
+def _containment(parts: Parts, shared: _Shared, writer: Writer) -> Sequence[Beside]:
+    """Nobody at the queue: what is to be done there waits."""
+    if not parts.queue:
+        return ()
+    return (
+        Containment(
+            recall=shared["recall"],
+            notes=shared["notes"],
+            writer=writer,
+            queue=parts.queue,
+            rulebook=parts.rulebook,
+            clock=parts.clock,
+        ),
+    )
+
+
 def _connects(parts: Parts, walls: Walls) -> Connects:
     return Connects(
         atlas=parts.atlas,
@@ -138,6 +159,27 @@ def _connects(parts: Parts, walls: Walls) -> Connects:
         unwalled=parts.unwalled,
         exempt=Exempt(parts.reader),
         visited=Visited(parts.reader),
+    )
+
+
+def _judge(parts: Parts, shared: _Shared, connects: Connects, marks: Marks, writer: Writer) -> Judge:
+    """A message is read within the transactions where they answer at once and have the counts, too."""
+    profiles = Profiles(
+        recall=shared["recall"],
+        connects=connects,
+        marks=marks,
+        rulebook=parts.rulebook,
+        domains=frozenset(parts.domains),
+    )
+    inside = None if parts.counts else parts.transactions.reader
+    within = replace(profiles, recall=Recall.of(inside, Directory(inside, parts.key))) if inside else None
+    return Judge(
+        profiles=profiles,
+        within=within,
+        notes=shared["notes"],
+        ledger=shared["ledger"],
+        teller=shared["teller"],
+        writer=writer,
     )
 
 

@@ -25,11 +25,11 @@ from policy.engine.sources import UNKNOWN_COUNTRY
 from policy.geo.atlas import Atlas
 from policy.geo.opened import atlas_at
 from policy.location import location, open_existing, spelled
+from policy.opening import digest_key
 from policy.rulebook import PolicyFileError, shipped
 from policy.rulebook.in_force import rulebook_at
 from policy.settings import DAY_S, Settings
-from policy.setup import digest_key
-from policy.store.database import newest_revision
+from policy.store.migrating import newest_revision
 from policy.store.models import Audit, Networks
 from service.settings import SettingError, read_secret
 

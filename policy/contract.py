@@ -318,6 +318,9 @@ def _canonical_domain(domain: str) -> str:
     lower = domain.translate(_ASCII_LOWER)
     if len(domain) > _DOMAIN_LIMIT:
         return lower
+    if lower.isascii() and "xn--" not in lower:  # as nearly all are
+        canonical = lower.removesuffix(".")
+        return canonical if all(canonical.split(".")) else lower
     try:
         mapped = lower if lower.isascii() else idna.uts46_remap(lower)
         canonical = ".".join(_canonical_label(label) for label in mapped.removesuffix(".").split("."))

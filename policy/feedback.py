@@ -11,6 +11,7 @@ from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from secrets import token_hex
+from typing import NamedTuple
 
 from policy.engine.feedback import Report, Weighed, weigh
 from policy.engine.profile import Place
@@ -29,6 +30,15 @@ from policy.telling import Teller
 _SUBMISSION = prepared(
     "SELECT identity, origin, evidence, new_recipients, marks, reported FROM submission WHERE id = :asked"
 )
+
+
+class Told(NamedTuple):
+    """What is new of a submission."""
+
+    submission: str
+    places: tuple[int, ...]  # of recipients, among the marks
+    before: bytes | None  # what was reported until now
+    to_warn: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,9 +66,10 @@ class Feedback:
         ):
             found = await self.recall.directory.identity_at(name, "")
             places = self._places(reports, unpacked(packed), reported)
-            if not found or not places:
-                return
             place = _place(area, evidence)
+            to_warn = self._to_warn(reports, place, unpacked(packed), [at for at in places if at < new])
+            if not found or not (places or to_warn):
+                return
             unknown_today, recipients_today = await self.recall.days.deliveries(found.id, now)
             report = Report(
                 identity=name,
@@ -71,7 +82,8 @@ class Feedback:
                 recipients_today=recipients_today,
                 unknown_today=unknown_today,
             )
-            write = partial(self._write, found.id, submission, tuple(places), reported, now)
+            told = Told(submission, tuple(places), reported, to_warn)
+            write = partial(self._write, found.id, name, told, now)
             weighed = await self.ledger.settle(partial(weigh, report, self.rulebook(), now), token_hex(8), now, write)
             self.teller.tell(name, place, weighed.signals, found.standing, weighed.standing)
 
@@ -83,18 +95,22 @@ class Feedback:
         found = {at.get(self.marks.recipient(one.recipient)): one.outcome for one in reports}
         return {place: one for place, one in found.items() if place is not None and not done >> place & 1}
 
-    def _write(
-        self,
-        identity: int,
-        submission: str,
-        places: Sequence[int],
-        reported: bytes | None,
-        now: float,
-        weighed: Weighed,
-    ) -> None:
-        self.notes.records.note_reported(submission, places, reported)
+    def _to_warn(
+        self, reports: Sequence[Delivery], place: Place, marks: Sequence[int], new: Sequence[int]
+    ) -> tuple[str, ...]:
+        """Who got it and may have to be warned (store/reached.py): a recipient of our own domains has no mark."""
+        got = [one.recipient for one in reports if one.outcome is DeliveryOutcome.DELIVERED]
+        if not place.is_settled:
+            return tuple(got)
+        strangers = {marks[at] for at in new}
+        return tuple(one for one in got if self.marks.recipient(one) in strangers) if strangers else ()
+
+    def _write(self, identity: int, name: str, told: Told, now: float, weighed: Weighed) -> None:
+        self.notes.records.note_reported(told.submission, told.places, told.before)
         self.notes.standings.note_likelihood(identity, weighed.likelihood, now)
-        self.notes.standings.note(identity, weighed.standing, weighed.signals, Cause(submission=submission))
+        self.notes.standings.note(identity, weighed.standing, weighed.signals, Cause(submission=told.submission))
+        if told.to_warn:
+            self.notes.reached.note(name, told.submission, told.to_warn, now)
         if weighed.unknown:
             self.notes.days.add(identity, Done(unknown=weighed.unknown), now)
 

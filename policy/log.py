@@ -130,14 +130,24 @@ def rulebook_not_kept(digest: str, error: BaseException) -> None:
     _log.error("rulebook-not-kept", digest=digest, error=type(error).__name__)
 
 
+def alerting_started(channels: Sequence[str]) -> None:
+    """The sender alone; its channels do not say where they lead."""
+    _log.info("alerting-started", channels=",".join(channels))
+
+
 def alert(kind: str, subject: str) -> None:
-    """What the administrator has to know at once; by mail, too, where POLICY_ALERT_RELAY is set."""
+    """What the administrator has to know; it is on its way to him, too."""
     _log.error("alert", kind=kind, subject=subject)
 
 
-def alert_not_mailed(kind: str, error: BaseException, *, is_given_up: bool) -> None:
-    """The next hop does not take it."""
-    _log.error("alert-not-mailed", kind=kind, error=type(error).__name__, is_given_up=is_given_up)
+def alert_not_sent(kind: str, channel: str, problem: str, *, is_given_up: bool) -> None:
+    """A channel does not take it. Until it is given up it is tried again."""
+    _log.error("alert-not-sent", kind=kind, channel=channel, problem=problem, is_given_up=is_given_up)
+
+
+def alerts_failed(error: BaseException) -> None:
+    """An error of ours, or of the store: nobody is told of anything until it is gone. Said once."""
+    _log.error("alerts-failed", error=type(error).__name__, where=_place_of(error))
 
 
 def issuer_keys_fetched(keys: int) -> None:
@@ -200,6 +210,11 @@ def sign_in_refused(client_address: str, why: str) -> None:
 def second_factor_refused(identity: str, client_address: str) -> None:
     """Whoever did this knows the password."""
     _log.warning("second-factor-refused", identity=identity, client_address=client_address)
+
+
+def second_factor_confirmed(identity: str, client_address: str, second_factor: str) -> None:
+    """Once more, in a session that was open."""
+    _log.info("second-factor-confirmed", identity=identity, client_address=client_address, second_factor=second_factor)
 
 
 def signed_out(identity: str, client_address: str) -> None:
@@ -305,9 +320,39 @@ def budgets_lost(reservations: int) -> None:
     _log.error("budgets-lost", reservations=reservations)
 
 
+def dkim_changed(domain: str, selector: str, state: str) -> None:
+    """A pair of keys began to sign because its records were seen, or its time was over."""
+    _log.info("dkim-changed", domain=domain, selector=selector, state=state)
+
+
+def dkim_failed(error: BaseException) -> None:
+    """The keys could not be looked after; mail is signed as before."""
+    _log.error("dkim-failed", error=type(error).__name__, where=_place_of(error))
+
+
 def _place_of(error: BaseException) -> str:
     """File and line; nothing of what the error says."""
     place = error.__traceback__
     while place and place.tb_next:
         place = place.tb_next
     return f"{place.tb_frame.f_code.co_filename}:{place.tb_lineno}" if place else ""
+
+
+def containment_failed(error: Exception) -> None:
+    """The store or the queue agent is away; said once, and what is to be done is tried again until it is done."""
+    _log.error("containment-failed", error=type(error).__name__)
+
+
+def messages_held_back(incident: int, identity: str, messages: int) -> None:
+    """What was on its way already is on hold."""
+    _log.warning("messages-held-back", incident=incident, identity=identity, messages=messages)
+
+
+def held_messages_moved(state: str, messages: int) -> None:
+    """Released, purged or expired, at the queue itself."""
+    _log.info("held-messages-moved", state=state, messages=messages)
+
+
+def held_message_expired(queue_id: str, identity: str) -> None:
+    """Nobody has decided about it in time."""
+    _log.warning("held-message-expired", queue_id=queue_id, identity=identity)

@@ -10,6 +10,10 @@ from policy.store.areas import AreaBook, Areas
 from policy.store.days import DayBook, Days
 from policy.store.directory import Directory
 from policy.store.habits import HabitBook, Habits
+from policy.store.held import HeldNotes
+from policy.store.incident_notes import IncidentNotes
+from policy.store.measures import MeasureNotes
+from policy.store.reached import ReachedBook
 from policy.store.reader import Reader
 from policy.store.recipients import KnownRecipients, RecipientBook
 from policy.store.records import Records
@@ -54,6 +58,10 @@ class Notes:
     recipients: RecipientBook
     habits: HabitBook
     uses: Uses
+    incidents: IncidentNotes
+    held: HeldNotes
+    measures: MeasureNotes
+    reached: ReachedBook
 
     @classmethod
     def on(cls, statements: Statements, submissions_kept_s: float) -> Self:
@@ -65,4 +73,8 @@ class Notes:
             RecipientBook(statements),
             HabitBook(statements),
             Uses(statements),
+            IncidentNotes(statements),
+            HeldNotes(statements),
+            MeasureNotes(statements),
+            ReachedBook(statements),
         )

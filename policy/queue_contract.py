@@ -13,6 +13,7 @@ and policy tells it what to do with queued mail, by queue id alone. Asked again,
     GET  /v1/queue          Queue                       all that is queued; ?queue=hold only that
     GET  /v1/queue/{id}     QueuedMessage               with its header section and first lines; 404 where it is gone
     GET  /v1/statistics     Statistics
+    POST /v1/outside        OutsideQuestions -> OutsideAnswers      what the world knows of us, see below
     GET  /health/live, /health/ready
 
 Both sides show the same bearer token. It is nobody else's.
@@ -110,3 +111,82 @@ class Statistics(Frozen):
     oldest_at: float | None  # of what is not on hold
     log_at: float | None  # of the last line of the log that was read
     unreported: int  # deliveries that policy does not have yet
+
+
+# What `sallyport doctor` asks of the world. policy has no way out: the agent asks these few questions for it.
+
+OUTSIDE_LIMIT = 400  # of DNS questions at once
+_DOMAIN = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")]
+
+
+class RecordType(StrEnum):
+    """Of the DNS. PTR is asked for by the name below in-addr.arpa or ip6.arpa."""
+
+    A = "A"
+    AAAA = "AAAA"
+    CNAME = "CNAME"
+    MX = "MX"
+    PTR = "PTR"
+    SRV = "SRV"
+    TLSA = "TLSA"
+    TXT = "TXT"
+
+
+class Asked(StrEnum):
+    """What came of a question."""
+
+    FOUND = "found"
+    NONE = "none"  # no such name, or no record of this type
+    FAILED = "failed"  # nobody answered, or the answer was an error
+
+
+class DnsQuestion(Frozen):
+    name: _DOMAIN
+    type: RecordType
+
+
+class DnsAnswer(Frozen):
+    """`data` is as a zone file has it, names with a dot at the end; of TXT its strings joined."""
+
+    name: str
+    type: RecordType
+    asked: Asked
+    data: tuple[str, ...] = ()
+    is_secure: bool = False  # the resolver says that DNSSEC proves it
+
+
+class PortAnswer(Frozen):
+    """Of port 25 of the first host that takes mail for a domain."""
+
+    domain: str
+    host: str = ""
+    is_open: bool = False  # it greeted as an SMTP server does
+    seen_as: str = ""  # the address it says that we have, where it does (reply to EHLO)
+    problem: str = ""  # why not
+
+
+class PolicyAnswer(Frozen):
+    """What https://mta-sts.DOMAIN/.well-known/mta-sts.txt says, with a certificate that the world trusts (RFC 8461)."""
+
+    domain: str
+    text: str = ""  # at most 64 KiB
+    problem: str = ""
+
+
+class OutsideQuestions(Frozen):
+    """All at once. Ports are 25 alone, of hosts in a domain's MX records; policies are fetched from that one place."""
+
+    dns: Annotated[tuple[DnsQuestion, ...], Field(max_length=OUTSIDE_LIMIT)] = ()
+    mail_of: Annotated[tuple[_DOMAIN, ...], Field(max_length=5)] = ()
+    greeting_as: _DOMAIN = "localhost"  # what we call ourselves there
+    policies_of: Annotated[tuple[_DOMAIN, ...], Field(max_length=50)] = ()
+    is_time_wanted: bool = False
+
+
+class OutsideAnswers(Frozen):
+    """In the order of the questions."""
+
+    dns: tuple[DnsAnswer, ...] = ()
+    ports: tuple[PortAnswer, ...] = ()
+    policies: tuple[PolicyAnswer, ...] = ()
+    clock_ahead_s: float | None = None  # of the agent's host, by a time server (RFC 5905); None: nobody answered

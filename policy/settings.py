@@ -1,6 +1,7 @@
 """The settings of policy: POLICY_... in the environment, read once in __main__ or by the command line."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -10,13 +11,14 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from policy.bridges.settings import BridgeSettings, CommaList
 from policy.engine.sources import Network
-from service.log import LogFormat
+from service.settings import LogFormat
 
 Port = Annotated[int, Field(gt=0, le=65535)]
 
 HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
 
+_URL = re.compile(r"https?://[^/\s@?#]+([/?][!-~]*)?")  # without a user
 _IN_THE_POLICY_FILE = (
     'say it in the policy file, recipients-per-message = 100 or recipients = ["200/hour", "500/day"] below'
     " [profiles.person], and remove the setting (docs/policy-file.md)"
@@ -48,12 +50,17 @@ class Settings(BridgeSettings):
     gateway_token_file: Path = Path("/secrets/gateway/policy.token")
     dovecot_token_file: Path = Path("/secrets/dovecot/policy.token")
     doveadm_url: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$")
+    queue_url: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$")
+    queue_token_file: Path = Path("/secrets/queue/policy.token")
     tls_cert: Path = Path("/tls/cert.pem")
     tls_key: Path = Path("/tls/key.pem")
     public_submission_port: Port = 587
     public_submissions_port: Port = 465
     public_imaps_port: Port = 993
     file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None  # the policy file
+    dkim_dir: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
+    mx: CommaList = ()  # hosts, the first one preferred; policy/publishing reads it
+    mta_sts: Literal["", "testing", "enforce"] = ""
     delegation_listen: CommaList = ()  # policy/delegation/listening.py reads it
     delegation_unknown: Literal["refuse", "add"] = "refuse"
     auth_policy_token_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
@@ -63,6 +70,9 @@ class Settings(BridgeSettings):
     unwalled_networks: Annotated[tuple[Network, ...], NoDecode] = ()
     alert_relay: str = Field(default="", pattern=r"^(([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})?$")
     alert_to: str = Field(default="", pattern=r"^([!-;=?A-~]+@[A-Za-z0-9.-]+)?$")
+    alert_webhooks: CommaList = ()  # policy/alerting/opened.py reads the three
+    alert_webhook_secret_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
+    alert_apprise_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
     log_format: LogFormat = "text"
 
     @field_validator("unwalled_networks", mode="before")
@@ -74,6 +84,13 @@ class Settings(BridgeSettings):
             return tuple(ipaddress.ip_network(one.strip()) for one in given.split(",") if one.strip())
         except ValueError:
             raise ValueError("it should be networks such as 192.0.2.0/24, separated by commas") from None
+
+    @field_validator("alert_webhooks")
+    @classmethod
+    def _urls(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(_URL.fullmatch(one) for one in given):
+            raise ValueError("it should be URLs such as https://example.org/hook, separated by commas")
+        return given
 
     @field_validator("domains", mode="before")
     @classmethod
@@ -98,6 +115,14 @@ class Settings(BridgeSettings):
     @property
     def auth_policy_token(self) -> Path:
         return self.auth_policy_token_file or self.state_dir / "auth-policy.token"
+
+    @property
+    def dkim_folder(self) -> Path:
+        return self.dkim_dir or self.state_dir / "dkim"
+
+    @property
+    def alert_webhook_secret(self) -> Path:
+        return self.alert_webhook_secret_file or self.state_dir / "alert-webhook.secret"
 
     @property
     def policy_file(self) -> Path:

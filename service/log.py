@@ -11,11 +11,11 @@ import re
 import sys
 import traceback
 from types import TracebackType
-from typing import Literal
 
 import structlog
 
-LogFormat = Literal["text", "json"]
+from service.settings import LogFormat
+
 _Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 _PLAIN = re.compile(r"[!#-&(-<>-~]*")  # needs no quotes: printable ASCII without blank, quote and "="
@@ -71,10 +71,8 @@ def _as_text(_logger: object, _method: str, event: structlog.types.EventDict) ->
     """
     head = f"{event.pop('timestamp')} [{event.pop('level'):<9}] {event.pop('event')}"
     trace = event.pop("exception", None)
-    line = head + "".join([f" {name}={_value(value)}" for name, value in event.items()])
+    values = [str(value) for value in event.values()]
+    if not _PLAIN.fullmatch("".join(values)):  # looked at one by one where that is needed
+        values = [value if _PLAIN.fullmatch(value) else repr(value) for value in values]
+    line = head + "".join([f" {name}={value}" for name, value in zip(event, values, strict=True)])
     return f"{line}\n{trace}" if trace else line
-
-
-def _value(value: object) -> str:
-    text = str(value)
-    return text if _PLAIN.fullmatch(text) else repr(text)

@@ -11,13 +11,15 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import Literal, NoReturn, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings
 
 EXIT_BAD_SETTING = 2
+
+LogFormat = Literal["text", "json"]  # of the lines that log.py makes
 
 _USER_OF_URL = re.compile(r"//.*@")  # and its password
 

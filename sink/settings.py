@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, IPvAnyAddress, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.log import LogFormat
+from service.settings import LogFormat
 
 Port = Annotated[int, Field(gt=0, le=65535)]
 

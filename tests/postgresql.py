@@ -18,7 +18,8 @@ import psycopg
 from harness import until
 from sqlalchemy import URL
 
-from policy.store.database import migrate, open_database
+from policy.store.database import open_database
+from policy.store.migrating import migrate
 from policy.store.schema import METADATA
 
 NOT_INSTALLED = "PostgreSQL is not installed: apt-get install postgresql"

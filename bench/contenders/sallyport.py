@@ -10,8 +10,8 @@ from pathlib import Path
 from bench.contenders.contender import ADDRESS, USERS
 from gateway.settings import Settings as GatewaySettings
 from policy.location import open_existing
+from policy.opening import open_store
 from policy.settings import Settings as PolicySettings
-from policy.setup import open_store
 from tests.harness import Sallyport, policy_file
 
 MANY = "1000000/day"

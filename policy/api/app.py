@@ -20,8 +20,8 @@ from policy.api.bodies import BadLine, Problem
 from policy.api.caller import Back
 from policy.api.imports import BadLines
 from policy.location import open_existing
+from policy.opening import digest_key
 from policy.settings import Settings
-from policy.setup import digest_key
 from policy.store.errors import StoreError, Unknown
 from service import VERSION
 

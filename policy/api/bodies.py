@@ -23,6 +23,7 @@ _LONGEST = 1000
 MOST_ROWS = 1000
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII | re.IGNORECASE)
 NUMBER_LIMIT = 2**31 - 1  # what a column of numbers holds
+_NOTICE_ADDRESS = "Where its owner is told what concerns his account, beside his mailbox; empty is nowhere else"
 
 
 def _written_moment(given: object) -> object:
@@ -67,6 +68,7 @@ class NewIdentity(Given):
     addresses: Annotated[list[Text], Field(max_length=MOST_ROWS, examples=[["ada@example.org"]])] = []
     profile: Profile = Profile.PERSON
     owner: Annotated[Text, Field(description="The person's name, or what the application is")] = ""
+    notice_address: Annotated[Text, Field(description=_NOTICE_ADDRESS, examples=["ada@elsewhere.example"])] = ""
 
 
 class IdentityChanges(Given):
@@ -74,6 +76,7 @@ class IdentityChanges(Given):
 
     owner: Text | None = None
     profile: Profile | None = None
+    notice_address: Annotated[Text | None, Field(description=_NOTICE_ADDRESS)] = None
 
 
 class Identity(Shown):
@@ -83,6 +86,7 @@ class Identity(Shown):
     addresses: list[str]
     subaddressed: list[str]
     sends_as: list[str]
+    notice_address: str
     created_at: Moment
     suspended_at: Moment | None
 

@@ -29,7 +29,12 @@ def list_identities(
 @router.post("/identities", status_code=201, response_model=bodies.Identity)
 def add_identity(caller: Writer, given: bodies.NewIdentity) -> Identity:
     return caller.identities.add_identity(
-        given.name, given.addresses, caller.now, profile=given.profile, owner=given.owner
+        given.name,
+        given.addresses,
+        caller.now,
+        profile=given.profile,
+        owner=given.owner,
+        notice_address=given.notice_address,
     )
 
 
@@ -40,7 +45,9 @@ def show_identity(caller: Reader, name: Name) -> Identity:
 
 @router.patch("/identities/{name}", response_model=bodies.Identity)
 def change_identity(caller: Writer, name: Name, given: bodies.IdentityChanges) -> Identity:
-    return caller.identities.change_identity(name, caller.now, owner=given.owner, profile=given.profile)
+    return caller.identities.change_identity(
+        name, caller.now, owner=given.owner, profile=given.profile, notice_address=given.notice_address
+    )
 
 
 @router.delete("/identities/{name}", status_code=204)

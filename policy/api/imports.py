@@ -57,7 +57,7 @@ def import_users(
     days: Annotated[int, Query(ge=1, le=MOST_DAYS, description="How long an invitation is good")] = 14,
     dry_run: DryRun = False,
 ) -> list[EnrolledPerson]:
-    """CSV: name,address and, if you like, owner,profile,device. Links and secrets are told this once."""
+    """CSV: name,address and, if you like, owner,profile,device,notice-address. Links and secrets are told this once."""
     try:
         users, bad = read_users(file, device=device, language=Language.EN)
     except FileRefused as reason:

@@ -1,126 +1,159 @@
-"""The command line `sallyport`.
+"""The command line `sallyport`: main, and the table of all commands.
 
-    __init__.py    (you are here) main, and the commands of the first start
-    identities.py  identity: who may send
-    addresses.py   address: as whom
-    credentials.py credential: logins, one for each device
-    client_certificates.py  client certificates of our own CA
-    decoys.py      decoy: logins that nobody has
-    traps.py       trap: who used one of them, an address or an old secret
-    networks.py    network: from where an identity has logged in
-    exemptions.py  exemption: what the gates let through for one, because it travels
-    audit.py       audit: who changed what
-    submissions.py what became of messages; explain.py: why
-    standings.py   standing: who is on the ladder, and taking it back
-    replay.py      a policy over the mail of the past; replayed.py prints what it would have done
-    policy.py      policy: the policy file checked, shown, compared, replaced
-    people.py      invite, person: how people sign in to the console
-    imports.py     import: a whole organisation from a file, the end of a migration; sheets.py writes its sheets
-    learn.py       learn: whom each identity knows, from the past; learnt.py says what came of it
-    tokens.py      token: what programs may do through the API
-    backup.py      backup, restore: the whole store in one file
-    dns.py         the records that lead mail programs here
-    simulate.py    attacks and legitimate senders on a simulated clock; bound.py: the worst that a policy allows
-    doctor.py      what is wrong with this installation
-    serve.py       gateway and policy alone, in front of an MTA that exists already
+    __init__.py    (you are here) COMMANDS says in which module each command is
+    lazy.py        why no command is imported before it is called
+    refusals.py    what is said when something cannot be done
     arguments.py   what several commands take; what the shell completes
     output.py      tables for people, JSON for programs
     progress.py    how far a long command is
     store.py       the identity store, opened for whoever calls
+    waiting.py     until policy and the queue have done what a command wrote down
+    incident_text.py   an incident on a terminal
+    sheets.py      the sheets that `import` writes for people
+    learnt.py, replayed.py   what came of `learn` and of `replay`, printed
 
 Exit codes: 0 done, 1 it cannot be done (a sentence says why), 2 a wrong setting or wrong arguments.
 """
 
 import sys
-import time
 from typing import Annotated
 
 import typer
-from sqlalchemy.exc import SQLAlchemyError
 
-from policy.certificate import fingerprint
-from policy.cli import (
-    addresses,
-    audit,
-    credentials,
-    decoys,
-    exemptions,
-    identities,
-    imports,
-    learn,
-    networks,
-    people,
-    policy,
-    standings,
-    store,
-    submissions,
-    tokens,
-    traps,
-)
-from policy.cli.backup import backup, restore
-from policy.cli.bound import bound_of_policy
-from policy.cli.client_certificates import client_ca
-from policy.cli.dns import dns
-from policy.cli.doctor import doctor
-from policy.cli.explain import explain
-from policy.cli.output import JSON
-from policy.cli.replay import replay
-from policy.cli.serve import serve
-from policy.cli.simulate import simulate
-from policy.settings import Settings
-from policy.setup import ADMINISTRATOR, init
-from policy.store.identities import StoreError
+from policy.cli.lazy import LazyGroup, Listed
 from service import VERSION
-from service.settings import EXIT_BAD_SETTING, SettingError, load
+
+# Name, module and what is in it, and the help line, which is the first one of the command's own; a test compares them.
+COMMANDS = (
+    # The first start
+    Listed(
+        "init",
+        "first_start:make_what_is_missing",
+        "Make what is missing: secrets, self-signed certificate, database, first administrator.",
+    ),
+    Listed("first-login", "first_start:first_login", "Show the first administrator's credential, once."),
+    Listed(
+        "certificate", "first_start:certificate", "Print the certificate that the gateway and Dovecot present, as PEM."
+    ),
+    Listed(
+        "dns",
+        "dns:dns",
+        "Print the DNS records that lead mail programs here, for each of our domains, as lines of a zone file.",
+    ),
+    Listed(
+        "doctor",
+        "doctor:doctor",
+        "Say what is wrong with this installation, and what to do. Exit code 1 when something is.",
+    ),
+    Listed("serve", "serve:serve", "Run gateway and policy in front of an existing MTA."),
+    # Who may send, and as whom
+    Listed("identity", "identities:identity", "Who may send: people, devices, applications."),
+    Listed("address", "addresses:address", "As whom an identity may send."),
+    Listed("credential", "credentials:credential", "Logins and secrets, one for each device."),
+    Listed(
+        "client-ca",
+        "client_certificates:client_ca",
+        "Print the certificate of the CA that issues client certificates, as PEM; it is made if there is none yet.",
+    ),
+    Listed("invite", "people:invite", "Links with which people begin, valid once."),
+    Listed("person", "people:person", "People's sign-in to the console."),
+    Listed("import", "imports:imports", "A whole organisation from a file."),
+    Listed("token", "tokens:token", "Tokens for programs that use the REST API."),
+    Listed("network", "networks:network", "From where an identity has logged in: there it is never walled."),
+    Listed("exemption", "exemptions:exemption", "What the gates let through for one identity, because it travels."),
+    Listed("learn", "learn:learn", "Whom each identity knows: learn, look, forget."),
+    # The bad day
+    Listed(
+        "contain",
+        "incidents:contain",
+        "Shut a login out at once, or all of an identity's: no login works, sessions end, queued mail is held.",
+    ),
+    Listed(
+        "release",
+        "incidents:release",
+        "Undo an incident: it was nothing, or it is over. Logins work again, held mail goes on its way.",
+    ),
+    Listed(
+        "purge",
+        "incidents:purge",
+        "Delete what an incident holds: it was theft. The logins that were used stay suspended.",
+    ),
+    Listed("incidents", "incidents:incidents", "List incidents: open ones first, then the newest."),
+    Listed(
+        "incident",
+        "incidents:incident",
+        "Show all of one incident: what happened, from where, what went out, whom to warn, what to do next.",
+    ),
+    Listed("held", "held:held", "Messages on hold: list, look, release, delete."),
+    # What happened
+    Listed("submission", "submissions:submission", "Who handed in a message, and what became of it."),
+    Listed(
+        "explain",
+        "explain:explain",
+        "Explain what became of a submission: which facts met which rule, and where each budget stood.",
+    ),
+    Listed("standing", "standings:standing", "Who is slowed, held, restricted or locked, and why."),
+    Listed("decoy", "decoys:decoy", "Logins that nobody has: whoever uses one is a thief."),
+    Listed("trap", "traps:trap", "Traps that closed: addresses used as logins, old secrets, decoys."),
+    Listed("audit", "audit:audit", "Who changed what, when and from where."),
+    # The policy
+    Listed("policy", "policy:policy", "The policy file: limits, gates, modes (docs/policy-file.md)."),
+    Listed(
+        "replay",
+        "replay:replay",
+        "Run a policy over a log of Postfix, or over recorded decisions: whom would it slow, hold or refuse?",
+    ),
+    Listed(
+        "simulate",
+        "simulate:simulate",
+        "Play attacks and legitimate senders against a policy, on a simulated clock: who gets out, whom does it hurt?",
+    ),
+    Listed(
+        "bound",
+        "bound:bound_of_policy",
+        "State the most recipients that a thief can reach, in an hour and in a day, whatever he does.",
+    ),
+    # The store
+    Listed(
+        "backup",
+        "backup:backup",
+        "Write everything to one file, while everything runs: the database and the keys that belong to it.",
+    ),
+    Listed(
+        "restore",
+        "backup:restore",
+        "Put a backup in place, from either database into the one that the settings name.",
+    ),
+)
+
+
+class _Commands(LazyGroup):
+    """All of them."""
+
+    listed = COMMANDS
+
 
 app = typer.Typer(
+    cls=_Commands,
     help="Sallyport: identities and credentials of the submission gateway.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(identities.identity, name="identity")
-app.add_typer(addresses.address, name="address")
-app.add_typer(credentials.credential, name="credential")
-app.add_typer(decoys.decoy, name="decoy")
-app.add_typer(traps.trap, name="trap")
-app.add_typer(networks.network, name="network")
-app.add_typer(exemptions.exemption, name="exemption")
-app.add_typer(audit.audit, name="audit")
-app.add_typer(submissions.submission, name="submission")
-app.add_typer(standings.standing, name="standing")
-app.add_typer(policy.policy, name="policy")
-app.add_typer(people.invite, name="invite")
-app.add_typer(people.person, name="person")
-app.add_typer(imports.imports, name="import")
-app.add_typer(learn.learn, name="learn")
-app.add_typer(tokens.token, name="token")
-app.command()(backup)
-app.command()(restore)
-app.command()(client_ca)
-app.command()(dns)
-app.command()(doctor)
-app.command()(explain)
-app.command()(replay)
-app.command()(serve)
-app.command()(simulate)
-app.command(name="bound")(bound_of_policy)
 
 
 def main() -> None:
     """Entry point: what cannot be done ends with a sentence, never with a traceback."""
     try:
         app(prog_name="sallyport")
-    except StoreError as error:
-        print(f"sallyport: {error}", file=sys.stderr)
-        sys.exit(1)
-    except SettingError as error:
-        print(f"sallyport: {error}", file=sys.stderr)
-        sys.exit(EXIT_BAD_SETTING)
-    except SQLAlchemyError as error:
-        reason = str(getattr(error, "orig", None) or type(error).__name__)
-        print(f"sallyport: the database cannot be used ({reason}); is `sallyport init` done?", file=sys.stderr)
-        sys.exit(1)
+    except Exception as error:
+        from policy.cli.refusals import refusal  # noqa: PLC0415 - see lazy.py
+
+        told = refusal(error)
+        if told is None:
+            raise
+        print(f"sallyport: {told.sentence}", file=sys.stderr)
+        sys.exit(told.exit_code)
 
 
 def _show_version(wanted: bool) -> None:
@@ -136,49 +169,3 @@ def options(
     ] = False,
 ) -> None:
     """Options of `sallyport` itself."""
-
-
-@app.command(name="init")
-def make_what_is_missing() -> None:
-    """Make what is missing: secrets, self-signed certificate, database, first administrator.
-
-    Example: sallyport init
-    """
-    made = init(load(Settings), time.time())
-    print(f"made: {', '.join(made)}" if made else "nothing was missing")
-
-
-@app.command()
-def first_login(json: JSON = False) -> None:
-    """Show the first administrator's credential, once.
-
-    Example: sallyport first-login
-    """
-    opened = store.open_identities()
-    if opened.credentials(ADMINISTRATOR, limit=1):
-        raise StoreError(
-            "the first credential was shown already; "
-            f"`sallyport credential add {ADMINISTRATOR} --label LABEL` makes another one"
-        )
-    made = opened.add_credential(ADMINISTRATOR, "first login", time.time())
-    credentials.show_new(made, opened.identity(ADMINISTRATOR).addresses, json)
-
-
-@app.command()
-def certificate(
-    show_fingerprint: Annotated[bool, typer.Option("--fingerprint", help="Only its SHA-256 fingerprint.")] = False,
-) -> None:
-    """Print the certificate that the gateway and Dovecot present, as PEM.
-
-    Example: sallyport certificate > sallyport.pem
-    """
-    settings = load(Settings)
-    try:
-        pem = settings.tls_cert.read_bytes()
-        print(fingerprint(pem) if show_fingerprint else pem.decode().strip())
-    except (OSError, ValueError):
-        raise SettingError(
-            "POLICY_TLS_CERT",
-            f"{settings.tls_cert} is no readable certificate",
-            "replace it, or remove it and run init",
-        ) from None

@@ -17,8 +17,8 @@ from policy.cli.arguments import confirm
 from policy.cli.output import JSON, when
 from policy.cli.store import actor
 from policy.location import location, open_existing
+from policy.opening import ADMINISTRATOR
 from policy.settings import Settings
-from policy.setup import ADMINISTRATOR
 from policy.store.archive import Manifest, reading
 from policy.store.backup import back_up, note_backup, whole_file
 from policy.store.database import open_database

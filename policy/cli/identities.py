@@ -14,6 +14,8 @@ from policy.settings import Settings
 from policy.store.identities import Identity, Profile
 from service.settings import load
 
+_NOTICE_ADDRESS = "Where its owner is told of incidents, beside his mailbox."
+
 identity = typer.Typer(help="Who may send: people, devices, applications.", no_args_is_help=True)
 
 
@@ -45,13 +47,16 @@ def identity_add(
     ] = None,
     profile: Annotated[Profile, typer.Option(help="What sort of sender it is.")] = Profile.PERSON,
     owner: Annotated[str, typer.Option(help="The person's name, or what the application is.")] = "",
+    notice_address: Annotated[str, typer.Option(metavar="ADDRESS", help=_NOTICE_ADDRESS)] = "",
     json: JSON = False,
 ) -> None:
     """Add an identity.
 
     Example: sallyport identity add ada --address ada@example.org --owner "Ada Lovelace"
     """
-    added = open_identities().add_identity(name, addresses or (), time.time(), profile=profile, owner=owner)
+    added = open_identities().add_identity(
+        name, addresses or (), time.time(), profile=profile, owner=owner, notice_address=notice_address
+    )
     show_identity(added, json)
     tell_where_mail_goes(added)
 
@@ -103,13 +108,20 @@ def identity_change(
     name: Name,
     owner: Annotated[str | None, typer.Option(help="Another name of its owner.", show_default=False)] = None,
     profile: Annotated[Profile | None, typer.Option(help="Another sort of sender.", show_default=False)] = None,
+    notice_address: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help=f"{_NOTICE_ADDRESS} '' is none.", show_default=False),
+    ] = None,
     json: JSON = False,
 ) -> None:
-    """Change the owner's name or the profile. The name of an identity is its mailbox and stays.
+    """Change the owner's name, the profile or the second address. The name of an identity is its mailbox and stays.
 
     Example: sallyport identity change ada --owner "Ada King"
     """
-    show_identity(open_identities().change_identity(name, time.time(), owner=owner, profile=profile), json)
+    changed = open_identities().change_identity(
+        name, time.time(), owner=owner, profile=profile, notice_address=notice_address
+    )
+    show_identity(changed, json)
 
 
 @identity.command("suspend")

@@ -22,8 +22,8 @@ from policy.enrolment.migration import Migrants, last_moment, pending, read_mail
 from policy.enrolment.table import MAX_FILE_OCTETS, BadLine, FileRefused
 from policy.enrolment.users import read_users
 from policy.location import open_existing
+from policy.opening import digest_key
 from policy.settings import Settings
-from policy.setup import digest_key
 from policy.store.errors import StoreError
 from policy.store.organisation import Enrolled, organisation
 from policy.store.people import DAY_S, MOST_DAYS
@@ -53,7 +53,7 @@ def import_users(
     dry_run: DryRun = False,
     as_json: JSON = False,
 ) -> None:
-    """Enrol people from a CSV file: name,address and, if you like, owner,profile,device,language.
+    """Enrol people from a CSV file: name,address and, if you like, owner,profile,device,language,notice-address.
 
     Example: sallyport import users staff.csv --sheets staff-sheets
     """

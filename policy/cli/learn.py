@@ -24,8 +24,8 @@ from policy.learning.maillogs import deliveries
 from policy.learning.owners import Owners
 from policy.learning.tables import Table, contacts
 from policy.location import open_existing
+from policy.opening import digest_key
 from policy.settings import Settings
-from policy.setup import digest_key
 from policy.store.errors import StoreError
 from policy.store.history import Acquaintance, Answer, RecipientHistory
 from service.settings import load

@@ -12,8 +12,8 @@ from policy.cli.output import JSON, print_rows, print_values, when
 from policy.cli.store import actor
 from policy.contract import canonical_address
 from policy.location import open_existing
+from policy.opening import digest_key
 from policy.settings import Settings
-from policy.setup import digest_key
 from policy.store.errors import StoreError
 from policy.store.identities import IdentityStore
 from policy.store.people import Invite, NewInvite, People

@@ -24,6 +24,7 @@ from policy.geo.atlas import Atlas
 from policy.geo.opened import atlas_at
 from policy.location import named_location, open_existing
 from policy.marks import Marks
+from policy.opening import digest_key, open_store
 from policy.replay.page import render
 from policy.replay.people import People
 from policy.replay.recorded import INTERNAL, RecordedMarks, RecordUnreadable
@@ -33,7 +34,6 @@ from policy.replay.sources import DAY_S, LEARNT_DAYS, Opened, judged_from, open_
 from policy.replay.stored import stored_people
 from policy.rulebook import PolicyFileError, load, shipped
 from policy.settings import Settings
-from policy.setup import digest_key, open_store
 from policy.store.errors import StoreError
 from policy.store.identities import IdentityStore
 from service.settings import load as load_settings

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from policy.cli.output import printed_width, when
-from policy.replay.page import visible
 from policy.replay.report import Limit, OneIdentity, OneRule, Report, moment
+from policy.visible import visible
 
 _SUSPECTS = 10  # that are named in one line
 _LIMITS = 12  # the nearest ones; JSON and the page have all

@@ -5,8 +5,8 @@ import pwd
 import socket
 
 from policy.location import open_existing
+from policy.opening import open_store
 from policy.settings import Settings
-from policy.setup import open_store
 from policy.store.audit import Actor
 from policy.store.identities import IdentityStore
 from service.settings import load

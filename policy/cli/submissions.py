@@ -7,9 +7,9 @@ import typer
 from policy.cli.arguments import past
 from policy.cli.output import JSON, print_rows, print_values, when
 from policy.location import open_existing
+from policy.opening import open_store
 from policy.replay.recorded import recorded_of
 from policy.settings import Settings
-from policy.setup import open_store
 from policy.store.identities import StoreError
 from policy.store.records import find_submission, newest_submissions, records_since
 from service.settings import load

@@ -8,8 +8,8 @@ import typer
 from policy.cli.output import JSON, print_rows, print_values, when
 from policy.cli.store import actor
 from policy.location import open_existing
+from policy.opening import digest_key
 from policy.settings import Settings
-from policy.setup import digest_key
 from policy.store.tokens import TokenBook, TokenScope
 from service.settings import load
 

@@ -1,4 +1,6 @@
-"""A person's own sign-in: the browsers that are signed in, its second factors, new recovery codes, another password."""
+"""A person's own sign-in: the browsers that are signed in, its second factors, new recovery codes, another password,
+and the second address for notices.
+"""
 
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -6,12 +8,15 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 from starlette.routing import Route
 
+from policy.console.confirm import path_to_confirm, to_confirm
 from policy.console.factors import confirm_password
 from policy.console.parts import Parts
 from policy.console.routes import ACCOUNT, RECOVERED, own_route
 from policy.console.visit import Visit, number_in, status_of
+from policy.people.confirming import is_fresh
 from policy.people.desk import Session
 from policy.people.errors import Refused
+from policy.store.errors import StoreError
 
 
 def routes(parts: Parts) -> list[Route]:
@@ -21,6 +26,7 @@ def routes(parts: Parts) -> list[Route]:
         own_route(parts, "POST", "/account/sessions/end-all", end_all_sessions),
         own_route(parts, "POST", "/account/recovery-codes", new_codes),
         own_route(parts, "POST", "/account/password", change_password),
+        own_route(parts, "POST", "/account/notice-address", change_notice_address),
     ]
 
 
@@ -71,13 +77,35 @@ async def change_password(visit: Visit, session: Session) -> Response:
     return await _page(visit, session, notice=say("The password is changed. All other browsers are signed out."))
 
 
+async def change_notice_address(visit: Visit, session: Session) -> Response:
+    """Whoever could change it quietly could keep the owner from hearing of a theft: both addresses are told."""
+    form, store = await visit.form(), visit.parts.store_of(session, visit.visitor)
+    if first := to_confirm(visit, session, ACCOUNT):
+        return first
+    address = form.get("address", "").strip()
+    try:
+        await visit.call(lambda: store.change_identity(session.identity, visit.now, notice_address=address))
+    except StoreError:
+        text = visit.language.say("This cannot be your second address: take one that you read elsewhere.")
+        return await _page(visit, session, text, typed=address)
+    return visit.redirect(ACCOUNT)
+
+
 async def _page(
-    visit: Visit, session: Session, error: str = "", status: int = HTTPStatus.BAD_REQUEST, *, notice: str = ""
+    visit: Visit,
+    session: Session,
+    error: str = "",
+    status: int = HTTPStatus.BAD_REQUEST,
+    *,
+    notice: str = "",
+    typed: str | None = None,
 ) -> Response:
     desk = visit.parts.desk
     sessions = await visit.call(desk.sign_in.sessions, session.identity, visit.now)
     factors = await visit.call(desk.account.factors, session)
     left = await visit.call(desk.account.recovery_codes_left, session)
+    kept = (await visit.call(visit.parts.store_of(session, visit.visitor).identity, session.identity)).notice_address
     shown: dict[str, object] = {"session": session, "sessions": sessions, "factors": factors, "codes_left": left}
-    shown |= {"error": error, "notice": notice}
+    shown |= {"error": error, "notice": notice, "notice_address": kept if typed is None else typed}
+    shown |= {"is_fresh": is_fresh(session, visit.now), "confirm": path_to_confirm(ACCOUNT)}
     return visit.page("account.html", shown, status if error else HTTPStatus.OK)

@@ -1,6 +1,6 @@
 """What answers which path.
 
-    pages        enrolment.py, sign_in.py, devices.py, account.py, factors.py
+    pages        enrolment.py, sign_in.py, devices.py, account.py, factors.py, incidents.py, held.py, confirm.py
     clients.py   autoconfig and autodiscover
     health.py    /health/live, /health/ready
     static/      style and script
@@ -23,7 +23,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from policy.api.app import problem
-from policy.console import account, clients, devices, enrolment, factors, health, sign_in
+from policy.console import (
+    account,
+    clients,
+    confirm,
+    devices,
+    enrolment,
+    factors,
+    health,
+    held,
+    incidents,
+    sign_in,
+)
 from policy.console.guard import API, Guard, Hosts
 from policy.console.language import HERE
 from policy.console.parts import Parts
@@ -49,7 +60,7 @@ def make_app(parts: Parts, hosts: Hosts, api: ASGIApp | None = None) -> Guard:
         text = text or visit.language.say("This request cannot be answered.")
         return visit.page("message.html", {"error": text}, status)
 
-    pages = (enrolment, sign_in, devices, account, factors, clients, health)
+    pages = (enrolment, sign_in, devices, account, factors, incidents, held, confirm, clients, health)
     routes = [
         *[one for module in pages for one in module.routes(parts)],
         Mount("/static", StaticFiles(directory=HERE / "static")),

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 from starlette.routing import Route
 
+from policy.console.incidents import open_incidents
 from policy.console.parts import Parts
 from policy.console.routes import HOME, own_route
 from policy.console.visit import Visit
@@ -155,6 +156,7 @@ async def _taken(visit: Visit, session: Session, label: str, but: str = "") -> s
 
 async def _list(visit: Visit, session: Session, error: str = "") -> Response:
     shown = {"session": session, "devices": await _devices(visit, session), "error": error}
+    shown["questions"] = await open_incidents(visit, session)
     return visit.page("devices.html", shown, HTTPStatus.BAD_REQUEST if error else HTTPStatus.OK)
 
 

@@ -7,7 +7,7 @@ as Jinja's i18n extension has them. A test holds templates and catalogues togeth
 import datetime
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -28,6 +28,11 @@ class Language:
         """The text in this language, with its values in place."""
         found = self.catalogue.get(text, text)
         return found % values if values else found
+
+    def country(self, code: str) -> str:
+        """In words; a code that no list has (?? where no database knows the country) is an unknown one."""
+        name = countries(self.code).get(code) or countries(DEFAULT).get(code)
+        return name or self.say("an unknown country")
 
     @cached_property
     def templates(self) -> Environment:
@@ -57,6 +62,13 @@ def load_languages() -> dict[str, Language]:
     for path in sorted((HERE / "catalogues").glob("*.json")):
         found[path.stem] = Language(path.stem, json.loads(path.read_text(encoding="utf-8")))
     return found
+
+
+@cache
+def countries(language: str) -> dict[str, str]:
+    """Names by ISO 3166-1 alpha-2, from the Unicode CLDR; none where nobody has put the file there."""
+    path = HERE / "countries" / f"{language}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def preferred(accept: str, known: dict[str, Language]) -> Language:

@@ -1,18 +1,27 @@
 """What every page has at hand, made once for the process."""
 
+import contextlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache, lru_cache, partial
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from policy.console.language import Language, load_languages
+from policy.engine.rulebook import Rulebook
 from policy.enrolment import Servers
+from policy.geo.atlas import Atlas
+from policy.geo.opened import atlas_at
 from policy.location import open_existing
+from policy.opening import digest_key
 from policy.people.desk import Desk, Session, Visitor, open_desk
+from policy.rulebook import PolicyFileError, parse, shipped
 from policy.settings import Settings
-from policy.setup import digest_key
 from policy.store.audit import Actor
 from policy.store.identities import IdentityStore
+from policy.store.rulebooks import kept_rulebooks
 
 _FORMS = b"CONSOLE FORMS"  # what the digest key is used for here; see policy/store/handles.py for its other uses
 
@@ -30,6 +39,8 @@ class Parts:
     certificate: Path
     certificate_key: Path
     clock: Callable[[], float]
+    atlas: Callable[[], Atlas]  # opened when it is asked for: it takes half a second, and nobody may ever ask
+    rulebook: Callable[[], Rulebook]  # the policy in force
 
     def store_of(self, session: Session, visitor: Visitor) -> IdentityStore:
         return self.stores(Actor(name=f"console:{session.identity}", source=visitor.client_address))
@@ -48,4 +59,19 @@ def open_parts(settings: Settings, clock: Callable[[], float], stopwatch: Callab
         certificate=settings.tls_cert,
         certificate_key=settings.tls_key,
         clock=clock,
+        atlas=cache(partial(atlas_at, settings.geo_country_db, settings.geo_asn_db)),
+        rulebook=partial(_rulebook_in_force, engine),
     )
+
+
+def _rulebook_in_force(engine: Engine) -> Rulebook:
+    """As policy has written it down; the shipped one before it has, or where it is of a version that is not ours."""
+    for kept in kept_rulebooks(engine, limit=1):
+        with contextlib.suppress(PolicyFileError):
+            return _parsed(kept.content)
+    return shipped()
+
+
+@lru_cache(maxsize=1)
+def _parsed(content: str) -> Rulebook:
+    return parse(content, "the policy in force")

@@ -20,6 +20,8 @@ class Credential(Protocol):
     @property
     def expires_at(self) -> float | None: ...
     @property
+    def contained_by(self) -> int | None: ...  # the incident that suspends it
+    @property
     def suspended_at(self) -> float | None: ...
     @property
     def scopes(self) -> str: ...  # blank-separated
@@ -47,6 +49,10 @@ def is_not_suspended(credential: Credential, entrance: Entrance) -> str | None: 
     return None if credential.suspended_at is None else "its identity is suspended"
 
 
+def is_not_contained(credential: Credential, entrance: Entrance) -> str | None:  # noqa: ARG001 - the shape of a gate
+    return None if credential.contained_by is None else f"suspended by incident {credential.contained_by}"
+
+
 def is_not_expired(credential: Credential, entrance: Entrance) -> str | None:
     return "expired" if credential.expires_at is not None and credential.expires_at <= entrance.now else None
 
@@ -62,7 +68,14 @@ def comes_from_its_networks(credential: Credential, entrance: Entrance) -> str |
     return None if is_within(entrance.client_address, networks) else "not from its networks"
 
 
-GATES: tuple[Gate, ...] = (is_not_revoked, is_not_suspended, is_not_expired, has_scope, comes_from_its_networks)
+GATES: tuple[Gate, ...] = (
+    is_not_revoked,
+    is_not_contained,
+    is_not_suspended,
+    is_not_expired,
+    has_scope,
+    comes_from_its_networks,
+)
 
 
 def refusal_at_gates(credential: Credential, entrance: Entrance) -> str | None:

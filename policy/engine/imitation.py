@@ -37,6 +37,7 @@ _LOOK_ALIKES = str.maketrans(
     }
 )
 _UNSEEN = frozenset(("Cc", "Cf", "Cn", "Co", "Cs"))
+_MAY_BE_AT = re.compile(r"[@(\[{<]")  # in ASCII there is no other
 _SPELLED_AT = re.compile(r" ?[(\[{<] ?(?:at|@) ?[)\]}>] ?", re.IGNORECASE)
 _SPELLED_DOT = re.compile(r" ?[(\[{<] ?(?:dot|\.) ?[)\]}>] ?", re.IGNORECASE)
 _LABEL = r"[^\s()<>\[\]{}\"'`,;:!?/\\|@.]"
@@ -49,6 +50,8 @@ def shows_foreign_address(name: str, owned: Owned) -> bool:
     """`name` as a reader is shown it, decoded."""
     if len(name) > _LIMIT or _OVERRIDES.search(name):
         return True
+    if name.isascii() and not _MAY_BE_AT.search(name):
+        return False
     text = _as_read(name)
     return any(_is_foreign(text, at.start(), owned) for at in re.finditer("@", text))
 

@@ -199,6 +199,8 @@ def _accepted(case: _Case) -> Decision:
         evidence = f"{profile.new_today + number} new recipients today; {limit} are out of the ordinary for {usual:.1f}"
         case.suspicion.raise_signal(SignalKind.VOLUME, evidence)
     is_slow = case.suspicion.step >= Step.SLOW and bool(case.new_places) and not profile.place.is_settled
+    if _waits(case):
+        case.hold(range(len(profile.recipients)), Reason.SENDING_DELAY, "sending-delay")
     is_whole = len(case.held) == len(profile.recipients)
     reason, rule = case.held_for or (None, "")
     return _decision(
@@ -211,6 +213,13 @@ def _accepted(case: _Case) -> Decision:
             delay_s=SLOW_S if is_slow else 0.0,
         ),
     )
+
+
+def _waits(case: _Case) -> bool:
+    """What goes to new recipients from a network on probation: so that there is something left to hold."""
+    profile = case.profile
+    is_strange = profile.credential and not profile.place.is_settled  # another front has no queue that we release from
+    return bool(is_strange and case.rulebook.containment.sending_delay_s and case.new_places and not case.held)
 
 
 @dataclass(frozen=True, slots=True)

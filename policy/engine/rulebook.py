@@ -77,6 +77,16 @@ class Exemption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Containment:
+    """What happens to mail when a credential turns out to be stolen. All in seconds."""
+
+    retro_hold_s: float  # so far back, what was handed in and is still queued is held
+    held_s: float  # what nobody has decided about expires then
+    purge_after_s: float  # from its owner's `no` until held mail is deleted
+    sending_delay_s: float  # what goes to new recipients from a network on probation waits; 0: nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rulebook:
     """All of it. `digest` names it in every record: SHA-256 of its canonical form, hexadecimal, 16 digits."""
 
@@ -93,6 +103,7 @@ class Rulebook:
     forgotten_after_days: int  # areas that were not used for so long are on probation again
     linked_identities: int  # so many identities that write to new recipients from one strange network are linked
     usual_new_recipients_per_day: float  # the least baseline
+    containment: Containment
     trap_recipients: frozenset[str]  # canonical addresses that only harvesters have
     sources: Sources = field(default_factory=Sources)
     members: Mapping[str, str] = field(default_factory=dict)  # the profile of an identity that a profile names

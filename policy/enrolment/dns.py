@@ -1,6 +1,7 @@
 """The DNS records that lead mail programs here: SRV (RFC 6186, RFC 8314) and the names of autoconfig and autodiscover.
 
-They are hints for the administrator, printed by `sallyport dns`; nothing here speaks DNS.
+They are hints for the administrator, printed by `sallyport dns` after what our mail needs itself (policy/publishing);
+nothing here speaks DNS.
 
 RFC 6186 section 4 has a client try the whole address as login before it asks for one, and here that is a trap. So the
 records help where people enrol in the console first: the network that they do it from is known from then on.
@@ -30,13 +31,13 @@ class Record:
 
 def records(servers: Servers, console_url: str) -> tuple[Record, ...]:
     """Those of all our domains."""
-    return tuple(record for domain in servers.domains for record in _of_domain(domain, servers, console_url))
+    return tuple(record for domain in servers.domains for record in records_of(domain, servers, console_url))
 
 
 def zone_file(records: tuple[Record, ...], console_url: str) -> str:
     """The same as lines of a zone file (RFC 1035 section 5), with a comment on what was left out."""
     width = max((len(one.name) for one in records), default=0)
-    comment = "" if _is_public(console_url) else f"; {_LEFT_OUT.format(console_url)}\n"
+    comment = "" if is_public(console_url) else f"; {_LEFT_OUT.format(console_url)}\n"
     return comment + "".join(
         f"{one.name:<{width}} {_TTL_S} IN {one.type:<5} {one.data} ; {one.why}\n" for one in records
     )
@@ -45,11 +46,11 @@ def zone_file(records: tuple[Record, ...], console_url: str) -> str:
 def notes(console_url: str) -> tuple[str, ...]:
     """What must be true besides, for the records to be of use."""
     said = []
-    if _is_public(console_url):
+    if is_public(console_url):
         said.append("The certificate of the console must hold autoconfig.DOMAIN and autodiscover.DOMAIN.")
     else:
         said.append(f"In these records there is {_LEFT_OUT.format(console_url)}.")
-    if _is_public(console_url) and _port(console_url) != _HTTPS_PORT:
+    if is_public(console_url) and _port(console_url) != _HTTPS_PORT:
         said.append(
             f"The console is at {console_url}: mail programs ask autoconfig and autodiscover on port 443 only, "
             "so publish it there, too."
@@ -61,7 +62,8 @@ def notes(console_url: str) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _of_domain(domain: str, servers: Servers, console_url: str) -> Iterator[Record]:
+def records_of(domain: str, servers: Servers, console_url: str) -> Iterator[Record]:
+    """Those of one domain."""
     here = f"{servers.hostname}."
     services = (
         ("_submissions", servers.submissions_port, "outgoing mail, TLS"),
@@ -72,7 +74,7 @@ def _of_domain(domain: str, servers: Servers, console_url: str) -> Iterator[Reco
         yield Record(f"{service}._tcp.{domain}.", "SRV", f"0 1 {port} {here}", why)
     for service in ("_imap", "_pop3", "_pop3s"):
         yield Record(f"{service}._tcp.{domain}.", "SRV", "0 0 0 .", "not offered (RFC 6186 section 3.4)")
-    if not _is_public(console_url):
+    if not is_public(console_url):
         return
     console = f"{urlsplit(console_url).hostname}."
     for name, why in (("autoconfig", "Thunderbird, K-9 Mail, FairEmail"), ("autodiscover", "Outlook")):
@@ -83,7 +85,7 @@ def _of_domain(domain: str, servers: Servers, console_url: str) -> Iterator[Reco
     )
 
 
-def _is_public(console_url: str) -> bool:
+def is_public(console_url: str) -> bool:
     """Whether the console has a name that others can know: localhost and addresses are nothing for a CNAME."""
     host = (urlsplit(console_url).hostname or "").removesuffix(".")
     try:

@@ -9,7 +9,7 @@ from policy.enrolment.words import Language
 from policy.store.rows import Profile
 
 REQUIRED = ("name", "address")
-OPTIONAL = ("owner", "profile", "device", "language")
+OPTIONAL = ("owner", "profile", "device", "language", "notice-address")
 
 
 class Way(StrEnum):
@@ -30,6 +30,7 @@ class NewUser:
     profile: Profile
     device: str  # the label of the device, where one is made
     language: Language
+    notice_address: str
 
     @property
     def way(self) -> Way:
@@ -68,7 +69,16 @@ def _user(line: Line, device: str, language: Language) -> NewUser:
     if profile is not Profile.PERSON and not label:
         raise ValueError(f"an identity of profile {profile} needs a device: nobody opens an invitation for it")
     addresses = tuple(values["address"].split())
-    return NewUser(line.number, values["name"].lower(), addresses, values.get("owner", ""), profile, label, language)
+    return NewUser(
+        line.number,
+        values["name"].lower(),
+        addresses,
+        values.get("owner", ""),
+        profile,
+        label,
+        language,
+        values.get("notice-address", ""),
+    )
 
 
 def _refuse_twice(user: NewUser, first_seen: dict[str, int]) -> None:

@@ -10,9 +10,11 @@ from sqlalchemy import Engine
 
 from policy.engine.guessing import Walls
 from policy.engine.sources import Network
+from policy.opening import ADMINISTRATOR, digest_key
 from policy.people import breached
 from policy.people.account import Account
 from policy.people.choosing import Choosing
+from policy.people.confirming import Confirming
 from policy.people.hashing import Hasher, Hashing, HashingPool, kept_cost
 from policy.people.hibp import RangeServer
 from policy.people.invitations import Invitations
@@ -20,7 +22,6 @@ from policy.people.passkeys import RelyingParty, user_handle
 from policy.people.second_factors import FactorKind, TotpOffer
 from policy.people.sign_in import Fence, SignedIn, SignIn, Ticket
 from policy.settings import Settings
-from policy.setup import ADMINISTRATOR, digest_key
 from policy.store.console_sessions import Session, Sessions, Visitor
 from policy.store.factors import Factor, Factors
 from policy.store.people import Invite, People
@@ -49,6 +50,7 @@ class Desk:
     sign_in: SignIn
     invitations: Invitations
     account: Account
+    confirming: Confirming
     hashing: Hashing
 
     async def close(self) -> None:
@@ -80,5 +82,6 @@ def make_desk(
         SignIn(people, factors, sessions, site, hashing, fence),
         Invitations(people, sessions, site, choosing, hashing, user),
         Account(people, factors, site, choosing, hashing, fence, user),
+        Confirming(people, factors, sessions, site),
         hashing,
     )

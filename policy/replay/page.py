@@ -12,6 +12,7 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from policy.replay.report import Day, Report, moment
+from policy.visible import visible
 
 _CHART_WIDTH = 960.0
 _CHART_HEIGHT = 160.0
@@ -28,11 +29,6 @@ class Bar:
     width: float
     height: float
     label: str
-
-
-def visible(text: object) -> str:
-    """What can be seen of a text; all else by its number."""
-    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in str(text))
 
 
 def render(report: Report, now: float) -> str:

@@ -14,11 +14,12 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from policy.engine.rulebook import Exemption, Gate, Limits, Rulebook, Windows
+from policy.engine.rulebook import Containment, Exemption, Gate, Limits, Rulebook, Windows
 from policy.engine.sources import Sources
 from policy.rulebook import model, words
 
 _DIGITS = 16
+_MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3600.0, 86400.0
 
 Tables = dict[str, Any]  # what TOML can hold
 
@@ -39,6 +40,12 @@ def rulebook_of(file: model.PolicyFile) -> Rulebook:
         forgotten_after_days=file.history.forgotten_after_days,
         linked_identities=file.signals.linked_identities,
         usual_new_recipients_per_day=file.signals.usual_new_recipients_per_day,
+        containment=Containment(
+            retro_hold_s=file.containment.retro_hold_minutes * _MINUTE_S,
+            held_s=file.containment.held_days * _DAY_S,
+            purge_after_s=file.containment.purge_after_hours * _HOUR_S,
+            sending_delay_s=file.containment.sending_delay_seconds,
+        ),
         trap_recipients=file.traps.recipients,
         sources=_sources_of(file.sources),
         members={one: name for name, profile in file.profiles.items() for one in profile.identities},
@@ -67,6 +74,12 @@ def tables_of(rulebook: Rulebook) -> Tables:
         "signals": {
             "linked-identities": rulebook.linked_identities,
             "usual-new-recipients-per-day": rulebook.usual_new_recipients_per_day,
+        },
+        "containment": {
+            "retro-hold-minutes": round(rulebook.containment.retro_hold_s / _MINUTE_S),
+            "held-days": round(rulebook.containment.held_s / _DAY_S),
+            "purge-after-hours": round(rulebook.containment.purge_after_s / _HOUR_S),
+            "sending-delay-seconds": round(rulebook.containment.sending_delay_s),
         },
         "sources": _sources(rulebook.sources),
         "traps": {"recipients": sorted(rulebook.trap_recipients)},

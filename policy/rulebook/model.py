@@ -190,6 +190,19 @@ class Signals(Table):
     """New recipients a day that an identity's past is taken for at least, when a day is compared with it."""
 
 
+class ContainmentTable(Table):
+    """What happens to mail when a credential turns out to be stolen."""
+
+    retro_hold_minutes: Annotated[int, Field(ge=1, le=10_000)]
+    """So far back, what was handed in and is still in the queue is held when an identity is restricted or locked."""
+    held_days: Annotated[int, Field(ge=1, le=90)]
+    """Days after which held mail that nobody has decided about expires; its owner is told before."""
+    purge_after_hours: Annotated[int, Field(ge=0, le=720)]
+    """Hours from the owner's answer that it was not him until the held mail is deleted."""
+    sending_delay_seconds: Annotated[int, Field(ge=0, le=3600)]
+    """Seconds that mail to new recipients from a network on probation waits on hold; 0 is no delay."""
+
+
 class Sources(Table):
     """Beside the shipped lists of policy/geo/."""
 
@@ -233,6 +246,8 @@ class PolicyFile(Table):
     """When a network is an identity's own."""
     signals: Signals
     """When something is suspicious."""
+    containment: ContainmentTable
+    """What happens to mail when a credential turns out to be stolen."""
     sources: Sources
     """What is to be known of networks."""
     traps: TrapTable

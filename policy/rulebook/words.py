@@ -15,9 +15,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Final
 
+from policy.countries import checked_country
 from policy.engine.budget import Window
 from policy.engine.rulebook import Windows
-from policy.engine.sources import UNKNOWN_COUNTRY
 
 NO_LIMIT = "none"
 MOST = 1_000_000_000  # of a limit
@@ -42,20 +42,8 @@ _PER = r"\s*/\s*(?:(?P<times>[1-9][0-9]{0,6}) +)?(?P<span>week|day|hour|minute|s
 _LIMIT = re.compile(rf"(?P<number>[0-9]{{1,18}}){_PER}")
 _SIZE = re.compile(rf"(?P<number>[0-9]{{1,18}}) ?(?P<unit>{'|'.join(_SIZES)}){_PER}")
 _ASN = re.compile(r"AS([0-9]{1,10})")
-# ISO 3166-1 alpha-2, and XK, which it leaves to its users: databases of addresses have it for Kosovo.
-_CODES = """
-AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ BL BM BN BO BQ BR BS BT BV BW BY BZ CA
-CC CD CF CG CH CI CK CL CM CN CO CR CU CV CW CX CY CZ DE DJ DK DM DO DZ EC EE EG EH ER ES ET FI FJ FK FM FO FR GA
-GB GD GE GF GG GH GI GL GM GN GP GQ GR GS GT GU GW GY HK HM HN HR HT HU ID IE IL IM IN IO IQ IR IS IT JE JM JO JP
-KE KG KH KI KM KN KP KR KW KY KZ LA LB LC LI LK LR LS LT LU LV LY MA MC MD ME MF MG MH MK ML MM MN MO MP MQ MR MS
-MT MU MV MW MX MY MZ NA NC NE NF NG NI NL NO NP NR NU NZ OM PA PE PF PG PH PK PL PM PN PR PS PT PW PY QA RE RO RS
-RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ TK TL TM TN TO TR TT TV TW
-TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW
-"""
-COUNTRIES = frozenset(_CODES.split())
 _LIMIT_FORMS = 'write one such as "50/hour" or "100/10 minutes", several in a list, or "none"'
 _SIZE_FORMS = 'write one such as "100 MB/day" or "1 GB/hour", several in a list, or "none"'
-_OFTEN_MEANT: Final[Mapping[str, str]] = {"UK": "GB", "EL": "GR"}
 
 
 class WordError(ValueError):
@@ -102,14 +90,10 @@ def spell_sizes(windows: Windows) -> str | list[str]:
 
 def country(given: object) -> str:
     """In capitals."""
-    if not isinstance(given, str):
-        raise WordError(given, 'is no country; write two letters in quotes, such as "DE"')
-    if given in COUNTRIES or given == UNKNOWN_COUNTRY:
-        return given
-    meant = _OFTEN_MEANT.get(given.upper(), given.upper())
-    if meant in COUNTRIES:
-        raise WordError(given, f'is no country; did you mean "{meant}"?')
-    raise WordError(given, 'is no country; write one of ISO 3166-1 such as "DE", or "??" for an unknown one')
+    try:
+        return checked_country(given)
+    except ValueError as error:
+        raise WordError(given, str(error)) from None
 
 
 def asn(given: object) -> int:

@@ -26,7 +26,8 @@ from policy.budgets.memory import MemoryBudgets
 from policy.budgets.stored import StoredBudgets
 from policy.budgets.valkey import ValkeyBudgets
 from policy.engine.budget import Charge, Take, Taken
-from policy.store.database import migrate, open_database
+from policy.store.database import open_database
+from policy.store.migrating import migrate
 from policy.store.reader import Values
 from policy.store.statements import Prepared
 from policy.store.transactions import Answer

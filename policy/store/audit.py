@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine, Select, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, insert, or_, select
 
 from policy.store.models import Audit
 
@@ -94,19 +94,22 @@ def newest(engine: Engine, wanted: Wanted, limit: int = _PAGE) -> list[Act]:
         ]
 
 
+def is_about(subject: str) -> ColumnElement[bool]:
+    """Acts on it, and on what is an identity's of that name."""
+    its_own = _text({"identity": subject}).strip("{}")
+    return or_(
+        Audit.subject == subject,
+        Audit.before.contains(its_own, autoescape=True),
+        Audit.after.contains(its_own, autoescape=True),
+    )
+
+
 def _question(wanted: Wanted) -> Select[int, float, str, str, str, str, str, str]:
     question = select(
         Audit.id, Audit.at, Audit.actor, Audit.source, Audit.action, Audit.subject, Audit.before, Audit.after
     ).order_by(Audit.id.desc())
     if wanted.subject:
-        its_own = _text({"identity": wanted.subject}).strip("{}")
-        question = question.where(
-            or_(
-                Audit.subject == wanted.subject,
-                Audit.before.contains(its_own, autoescape=True),
-                Audit.after.contains(its_own, autoescape=True),
-            )
-        )
+        question = question.where(is_about(wanted.subject))
     if wanted.actor:
         question = question.where(Audit.actor == wanted.actor)
     if wanted.since is not None:

@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from alembic.migration import MigrationContext
 from sqlalchemy import Connection, Engine, Table, select, text
 
 from policy.store import audit
 from policy.store.archive import FORMAT, Manifest, Row, writing
-from policy.store.database import newest_revision
 from policy.store.errors import StoreError
+from policy.store.migrating import newest_revision, revision_of
 from policy.store.schema import METADATA
 from service import VERSION
 
@@ -31,7 +30,7 @@ _ROWS_AT_ONCE = 5000
 def back_up(engine: Engine, state_dir: Path, file: IO[bytes], now: float, say: Say) -> Manifest:
     """Write everything to `file`."""
     with writing(file, now, state_dir) as writer, _snapshot(engine) as connection:
-        revision = MigrationContext.configure(connection).get_current_revision()
+        revision = revision_of(connection)
         if revision != newest_revision():
             raise StoreError("the database has not the schema of this version; run `sallyport init` first")
         tables = {

@@ -9,7 +9,7 @@ passwords on one must not keep its owner out there.
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Engine, Row, ScalarSelect, Select, case, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, ScalarSelect, Select, case, delete, func, insert, select, update
 
 from policy.engine.sources import NOWHERE, network_of
 from policy.store.audit import Actor, record
@@ -22,7 +22,7 @@ _SEEN_GRAIN_S = 60.0  # a page with ten pictures is one use
 _MOST_USER_AGENT = 200
 _DAY_S = 86400.0
 
-_Found = Row[int, str, str, str, str, float, float, float]
+_Found = Row[int, str, str, str, str, float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class Session:
     created_at: float
     seen_at: float
     expires_at: float
+    proven_at: float  # the last second factor in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,17 @@ class Sessions:
             ).all()
             return [self._session(connection, row) for row in rows]
 
+    def prove(self, session: Session, now: float) -> str | None:
+        """A second factor was shown in it. The cookie is another one from now on; None where it has ended."""
+        cookie = new_token()
+        proven = (
+            update(ConsoleSessions)
+            .where(ConsoleSessions.id == session.id, ConsoleSessions.identity_id == _id_of(session.identity))
+            .values(digest=token_digest(Use.SESSION, cookie, self._key), proven_at=now)
+        )
+        with self._engine.begin() as connection:
+            return cookie if connection.execute(proven).rowcount else None
+
     def end(self, identity: str, session_id: int) -> bool:
         """One session, if it is of that person."""
         with self._engine.begin() as connection:
@@ -141,6 +153,7 @@ class Sessions:
             created_at=row[5],
             seen_at=row[6],
             expires_at=row[7],
+            proven_at=row[8],
         )
 
 
@@ -190,7 +203,7 @@ def _id_of(identity: str) -> ScalarSelect[int]:
     return select(Identities.id).where(Identities.name == identity).scalar_subquery()
 
 
-def _live(now: float) -> Select[int, str, str, str, str, float, float, float]:
+def _live(now: float) -> Select[int, str, str, str, str, float, float, float, float]:
     """Sessions that have not ended, of identities that may sign in."""
     row = ConsoleSessions
     return (
@@ -203,6 +216,7 @@ def _live(now: float) -> Select[int, str, str, str, str, float, float, float]:
             row.created_at,
             row.seen_at,
             row.expires_at,
+            func.coalesce(row.proven_at, row.created_at),
         )
         .join(Identities, Identities.id == row.identity_id)
         .where(row.expires_at > now, row.seen_at > now - IDLE_S, Identities.suspended_at.is_(None))

@@ -1,4 +1,4 @@
-"""The database: where it is, how it is opened, and how its schema is brought up to date.
+"""The database: where it is, and how it is opened. Its schema is brought up to date in migrating.py.
 
 Two kinds with the same schema and the same promises. SQLite is a file beside policy and needs nothing; PostgreSQL is a
 server, for whoever runs more than one policy or has backups and replicas there already.
@@ -16,9 +16,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg import OperationalError, connect
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import URL, Connection, Engine, create_engine, event
@@ -27,7 +24,6 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from policy.store.errors import StoreError
 
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
 TAKE_WRITE_LOCK = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'sallypor')})"
 
 Location = Path | URL  # of the SQLite file, or of the database of a PostgreSQL server
@@ -87,35 +83,6 @@ def conninfo(where: URL) -> str:
     return make_conninfo(
         **(where.translate_connect_args(username="user", database="dbname") | given | _arguments(where))
     )
-
-
-def migrate(engine: Engine) -> None:
-    """Bring the schema up to date; nothing happens where it is."""
-    with engine.begin() as connection:
-        migrate_on(connection, "head")
-
-
-def migrate_on(connection: Connection, revision: str) -> None:
-    """The schema up to `revision`, within a transaction."""
-    config = _alembic()
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-
-
-def newest_revision() -> str | None:
-    """The one that this version works with."""
-    return ScriptDirectory.from_config(_alembic()).get_current_head()
-
-
-def revision_is_known(revision: str) -> bool:
-    """Whether this version, or one before it, has worked with it."""
-    return any(one.revision == revision for one in ScriptDirectory.from_config(_alembic()).walk_revisions())
-
-
-def _alembic() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return config
 
 
 def wait_for(where: Location, say: Callable[[str], None]) -> None:

@@ -44,6 +44,7 @@ class Found(NamedTuple):
     last_used_at: float | None
     last_used_from: str | None
     revoked_at: float | None
+    contained_by: int | None
     identity_id: int
     identity: str
     suspended_at: float | None
@@ -117,6 +118,7 @@ _COLUMNS = (
         Credentials.last_used_at,
         Credentials.last_used_from,
         Credentials.revoked_at,
+        Credentials.contained_by,
         Credentials.identity_id,
         Identities.name,
         Identities.suspended_at,

@@ -9,8 +9,8 @@ goes when the next one of its identity is added.
 
 from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select
 
+from policy.countries import checked_country
 from policy.engine.rulebook import Exemption
-from policy.rulebook.words import country as checked_country
 from policy.store.changes import Changes, identity_id
 from policy.store.errors import StoreError, Unknown
 from policy.store.models import Exemptions, Identities

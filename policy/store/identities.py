@@ -7,6 +7,8 @@
     networks.py     from where an identity has logged in
     exemptions.py   what the gates let through for it, because it travels
     ladder_book.py  where identities stand on the ladder
+    incidents.py    what happened to them: contained, released, purged; held.py: their mail that is on hold
+    owner_answers.py  what owners say to an incident; owner_held.py: what they do with their held mail
     logins.py       no login can be found from what is public
     changes.py      what those have in common
     listing.py      rows of the database as values
@@ -30,11 +32,15 @@ from policy.store.credentials import CredentialBook
 from policy.store.decoys import DecoyBook
 from policy.store.errors import StoreError
 from policy.store.exemptions import ExemptionBook
+from policy.store.incident_story import StoryBook
 from policy.store.ladder_book import LadderBook
 from policy.store.listing import PAGE, read_identities
 from policy.store.logins import of_name, of_owner, refuse_if_login
 from policy.store.models import Addresses, ConsoleSessions, Credentials, Identities
 from policy.store.networks import NetworkBook
+from policy.store.notice_addresses import checked_notice_address
+from policy.store.owner_answers import AnswerBook
+from policy.store.owner_held import OwnHeldBook
 from policy.store.rows import Credential, Identity, NewCredential, Profile
 from policy.store.schema import METADATA
 
@@ -44,7 +50,9 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _KEY_BYTES = 32
 
 
-class IdentityStore(Addressbook, CredentialBook, DecoyBook, NetworkBook, ExemptionBook, LadderBook):
+class IdentityStore(
+    Addressbook, CredentialBook, DecoyBook, NetworkBook, ExemptionBook, LadderBook, AnswerBook, OwnHeldBook, StoryBook
+):
     """All of it, for one actor."""
 
     def add_identity(
@@ -55,6 +63,7 @@ class IdentityStore(Addressbook, CredentialBook, DecoyBook, NetworkBook, Exempti
         *,
         profile: Profile = Profile.PERSON,
         owner: str = "",
+        notice_address: str = "",
     ) -> Identity:
         """A new identity with its addresses, all or nothing."""
         if not _NAME.fullmatch(name):
@@ -69,21 +78,34 @@ class IdentityStore(Addressbook, CredentialBook, DecoyBook, NetworkBook, Exempti
             refuse_if_login(connection, of_owner(values["owner"]))
             connection.execute(insert(Identities).values(name=name, created_at=now, **values))
             added = [add_address(connection, name, address) for address in addresses]
+            if notice_address:
+                number = identity_id(connection, name)
+                values["notice_address"] = checked_notice_address(connection, number, notice_address)
+                told = {"notice_address": values["notice_address"]}
+                connection.execute(update(Identities).where(Identities.id == number).values(**told))
             self._record(connection, now, "identity-added", name, {}, {**values, "addresses": added})
         return self.identity(name)
 
     def change_identity(
-        self, name: str, now: float, *, owner: str | None = None, profile: Profile | None = None
+        self,
+        name: str,
+        now: float,
+        *,
+        owner: str | None = None,
+        profile: Profile | None = None,
+        notice_address: str | None = None,
     ) -> Identity:
-        """Another owner's name, another profile, or both."""
+        """Another owner's name, another profile, another second address for notices; what is None stays."""
         wanted = {"owner": None if owner is None else checked_owner(owner), "profile": profile}
         values = {column: value for column, value in wanted.items() if value is not None}
-        if not values:
-            raise StoreError("nothing to change: give an owner's name or a profile")
+        if not values and notice_address is None:
+            raise StoreError("nothing to change: give an owner's name, a profile or a second address for notices")
         with self._engine.begin() as connection:
             number = identity_id(connection, name)
-            known = select(Identities.owner, Identities.profile).where(Identities.id == number)
-            before = connection.execute(known).mappings().one()
+            known = select(Identities.owner, Identities.profile, Identities.notice_address)
+            before = connection.execute(known.where(Identities.id == number)).mappings().one()
+            if notice_address is not None:
+                values["notice_address"] = checked_notice_address(connection, number, notice_address)
             if owner is not None:
                 refuse_if_login(connection, of_owner(values["owner"]))
             if profile is not None and profile is not Profile.APP:

@@ -42,7 +42,6 @@ class Measures(Base):
     created_at: Mapped[float]
     due_at: Mapped[float]
     tries: Mapped[int]
-    claimed_until: Mapped[float]  # by a process that works on it
     done_at: Mapped[float | None]
     outcome: Mapped[str] = mapped_column(server_default="")  # one line: what was done, or why not yet
     __table_args__ = (
@@ -106,8 +105,17 @@ class Notices(Base):
             postgresql_where=text("sent_at IS NULL AND given_up_at IS NULL"),
         ),
         Index("ix_notice_thread_channel", "thread", "channel"),
+        Index("ix_notice_channel_sent_at", "channel", "sent_at"),
         {"sqlite_autoincrement": True},
     )
+
+
+class Presences(Base):
+    """When something was last there: `gateway`, or `channel:NAME` for a channel of notices that has a sender."""
+
+    __tablename__ = "presence"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[float]
 
 
 class Complaints(Base):
@@ -122,3 +130,15 @@ class Complaints(Base):
     reporter: Mapped[str]  # whose feedback loop it is
     kind: Mapped[str]  # abuse, fraud, virus, not-spam, other
     __table_args__ = (UniqueConstraint("submission", "recipient"), Index("ix_complaint_identity_at", "identity", "at"))
+
+
+class ReachedRecipients(Base):
+    """Somebody who got a message that its owner may not have sent, so that he can be warned: see policy.store.reached."""
+
+    __tablename__ = "reached"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[float] = mapped_column(index=True)
+    identity: Mapped[str]
+    submission: Mapped[str]
+    recipient: Mapped[str]
+    __table_args__ = (UniqueConstraint("submission", "recipient"), Index("ix_reached_identity_at", "identity", "at"))

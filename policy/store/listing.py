@@ -17,6 +17,7 @@ def read_identities(connection: Connection, *wanted: ColumnElement[bool], limit:
             Identities.name,
             Identities.profile,
             Identities.owner,
+            Identities.notice_address,
             Identities.created_at,
             Identities.suspended_at,
         )
@@ -51,6 +52,7 @@ def read_identities(connection: Connection, *wanted: ColumnElement[bool], limit:
             addresses=tuple(own[row.id]),
             subaddressed=tuple(subaddressed[row.id]),
             sends_as=tuple(others[row.id]),
+            notice_address=row.notice_address,
             created_at=row.created_at,
             suspended_at=row.suspended_at,
         )

@@ -238,6 +238,7 @@ class ConsoleSessions(Base):
     created_at: Mapped[float]
     seen_at: Mapped[float]
     expires_at: Mapped[float]
+    proven_at: Mapped[float | None]  # a second factor was shown in it once more, after the sign-in
 
 
 class ApiTokens(Base):

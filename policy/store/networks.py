@@ -27,19 +27,7 @@ class NetworkBook(Changes):
         network = _checked(given)
         with self._engine.begin() as connection:
             number = identity_id(connection, name)
-            this = (Networks.identity_id == number, Networks.network == network)
-            done = connection.execute(update(Networks).where(*this).values(confirmed_at=now))
-            if not done.rowcount:
-                connection.execute(
-                    insert(Networks).values(
-                        identity_id=number,
-                        network=network,
-                        first_used_at=now,
-                        last_used_at=now,
-                        days=0,
-                        confirmed_at=now,
-                    )
-                )
+            vouch(connection, number, network, now)
             self._record(connection, now, "network-confirmed", network, {}, {"identity": name})
             return next(one for one in _read(connection, number) if one.network == network)
 
@@ -57,6 +45,14 @@ class NetworkBook(Changes):
                     self._record(connection, now, "network-forgotten", network, before, {})
                     return one
         raise Unknown(f"{name!r} has no network {network}; `sallyport network list {name}` shows all")
+
+
+def vouch(connection: Connection, identity: int, network: str, now: float) -> None:
+    """The network is the identity's (its row), in the transaction of whoever says so."""
+    this = (Networks.identity_id == identity, Networks.network == network)
+    if not connection.execute(update(Networks).where(*this).values(confirmed_at=now)).rowcount:
+        times = {"first_used_at": now, "last_used_at": now, "confirmed_at": now}
+        connection.execute(insert(Networks).values(identity_id=identity, network=network, days=0, **times))
 
 
 def _checked(given: str) -> str:

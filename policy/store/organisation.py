@@ -75,7 +75,14 @@ class Organisation:
     def _enrol(self, user: NewUser, invite_days: int, now: float) -> Enrolled:
         if self._is_there(user):
             return Enrolled(user.line, user.name, is_new=False)
-        self._identities.add_identity(user.name, user.addresses, now, profile=user.profile, owner=user.owner)
+        self._identities.add_identity(
+            user.name,
+            user.addresses,
+            now,
+            profile=user.profile,
+            owner=user.owner,
+            notice_address=user.notice_address,
+        )
         if user.way is Way.DEVICE:
             made = self._identities.add_credential(user.name, user.device, now)
             return Enrolled(user.line, user.name, is_new=True, credential=made)

@@ -12,7 +12,6 @@ so the rows behind a mark that is learnt are a random sample of them; each mark 
 that are too old go. Of all rows at most a quarter or so is ever too old, whoever learns whatever.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 
 from policy.store.reader import Reader
@@ -68,7 +67,7 @@ class KnownRecipients:
         """Those of `marks` that the identity (its row) has used within 400 days before `now`."""
         if not marks:
             return set()
-        asked = {"identity": identity, "marks": json.dumps(list(marks)), "oldest": oldest_day(now)}
+        asked = {"identity": identity, "marks": str(list(marks)), "oldest": oldest_day(now)}
         return {mark for (mark,) in await self._reader.rows(_KNOWN, asked)}
 
 
@@ -83,9 +82,10 @@ class RecipientBook:
         fresh = list(dict.fromkeys(marks))  # PostgreSQL takes none twice in one statement
         if not fresh:
             return
-        self._statements.execute(_LEARN, {"identity": identity, "marks": json.dumps(fresh), "day": day_of(now)})
-        look = {"identity": identity, "mark": fresh[0], "most": LOOKED_AT * len(fresh), "oldest": oldest_day(now)}
-        self._statements.execute(FORGET, look)
+        asked = {"identity": identity, "marks": str(fresh), "day": day_of(now)}
+        if learnt := self._statements.execute(_LEARN, asked).rowcount:
+            look = {"identity": identity, "mark": fresh[0], "most": LOOKED_AT * learnt, "oldest": oldest_day(now)}
+            self._statements.execute(FORGET, look)
 
 
 def day_of(at: float) -> int:

@@ -37,13 +37,9 @@ _FORGET = prepared(
     "DELETE FROM submission WHERE id IN (SELECT id FROM submission WHERE at < :edge ORDER BY at LIMIT :most)"
 )
 _END = prepared(
-    update(Submissions)
-    .where(Submissions.id == bindparam("ended"))
-    .values(outcome=bindparam("what"), queue_id=bindparam("whose"), held_queue_id=bindparam("whose_held"))
-)
-_REACHED = prepared(
-    "SELECT identity.id, submission.marks, submission.new_recipients + submission.known_recipients FROM submission"
-    " JOIN identity ON identity.name = submission.identity WHERE submission.id = :asked"
+    "UPDATE submission SET outcome = :what, queue_id = :whose, held_queue_id = :whose_held WHERE id = :ended RETURNING"
+    " (SELECT identity.id FROM identity WHERE identity.name = submission.identity), marks,"
+    " new_recipients + known_recipients, held"
 )
 _FAILED = prepared(
     "SELECT identity.id, identity.name, submission.at, submission.recipients, submission.held, submission.marks,"
@@ -99,6 +95,7 @@ class Reached(NamedTuple):
 
     identity: int
     marks: tuple[int, ...]
+    is_held: bool  # it, or a part of it
 
 
 class Failed(NamedTuple):
@@ -155,21 +152,16 @@ class Records:
             },
         )
 
-    def end_submission(self, submission: str, outcome: Outcome) -> None:
-        self._statements.execute(
-            _END,
-            {
-                "ended": submission,
-                "what": outcome.outcome.value,
-                "whose": outcome.queue_id,
-                "whose_held": outcome.held_queue_id,
-            },
-        )
-
-    def reached(self, submission: str) -> Reached | None:
-        """None where the record, or its identity, is gone."""
-        for identity, marks, number in self._statements.execute(_REACHED, {"asked": submission}).fetchall():
-            return Reached(identity, unpacked(marks)[:number])
+    def end_submission(self, submission: str, outcome: Outcome) -> Reached | None:
+        """Whom it reached, if it was relayed; None where the record, or its identity, is gone."""
+        ended = {
+            "ended": submission,
+            "what": outcome.outcome.value,
+            "whose": outcome.queue_id,
+            "whose_held": outcome.held_queue_id,
+        }
+        for identity, marks, number, held in self._statements.execute(_END, ended).fetchall():
+            return Reached(identity, unpacked(marks)[:number], held > 0) if identity else None
         return None
 
     def failed(self, submission: str) -> Failed | None:

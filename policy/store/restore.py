@@ -20,8 +20,8 @@ from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 from policy.store import audit
 from policy.store.archive import ArchiveReader, Manifest
 from policy.store.backup import KEYS, Say, last_ids_of
-from policy.store.database import migrate_on, revision_is_known
 from policy.store.errors import StoreError
+from policy.store.migrating import migrate_on, revision_is_known
 from policy.store.models import Audit, ConsoleSessions
 from policy.store.schema import METADATA
 

@@ -26,6 +26,7 @@ class Identity:
     addresses: tuple[str, ...]
     subaddressed: tuple[str, ...]  # those of `addresses` that own local-part+detail@domain, too
     sends_as: tuple[str, ...]
+    notice_address: str  # where its owner is told what concerns his account, beside his mailbox; may be empty
     created_at: float
     suspended_at: float | None
 

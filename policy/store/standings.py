@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from policy.engine.ladder import FREE, LOCK_SPAN_S, Signal, SignalKind, Standing, Step, standing_after
+from policy.store.incident_notes import IncidentNotes, Opened
 from policy.store.reader import Reader, Row
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
@@ -23,6 +24,10 @@ _STAND = prepared(
     " WHERE standing.step <= :step"
 )
 _STANDING = prepared("SELECT step, home_step, since FROM standing WHERE identity_id = :identity")
+_STANDING_OF = prepared(
+    "SELECT step, home_step, since FROM standing JOIN identity ON identity.id = standing.identity_id"
+    " WHERE identity.name = :name"
+)
 _LIKELIHOOD = prepared("SELECT likelihood FROM standing WHERE identity_id = :identity")
 _SUSPECT = prepared(
     "INSERT INTO standing (identity_id, step, home_step, since, likelihood)"
@@ -50,6 +55,11 @@ class Standings:
         rows = await self._reader.rows(_FRESH, {"identity": identity, "edge": now - LOCK_SPAN_S})
         return _signals(rows)
 
+    async def standing(self, name: str) -> Standing:
+        """Where the identity of that name stands; one that is gone is free."""
+        rows = await self._reader.rows(_STANDING_OF, {"name": name})
+        return standing_of(*rows[0]) if rows else FREE
+
     async def likelihood(self, identity: int) -> float:
         """Of the sequential test on unknown recipients."""
         rows = await self._reader.rows(_LIKELIHOOD, {"identity": identity})
@@ -61,14 +71,16 @@ class StandingBook:
 
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
+        self._incidents = IncidentNotes(statements)
 
-    def note(self, identity: int, standing: Standing, signals: Sequence[Signal], cause: Cause) -> None:
+    def note(self, identity: int, standing: Standing, signals: Sequence[Signal], cause: Cause) -> Opened | None:
         """New signals and the step that they make, with those that were raised beside them since they were asked for.
 
-        One of a kind is enough for a day, here too; a step that was made meanwhile is never lowered.
+        One of a kind is enough for a day, here too; a step that was made meanwhile is never lowered. From HOLD on it is
+        an incident, which is returned.
         """
         if not signals:
-            return
+            return None
         now = max(one.at for one in signals)
         beside = _signals(
             self._statements.execute(_FRESH, {"identity": identity, "edge": now - LOCK_SPAN_S}).fetchall()
@@ -102,6 +114,10 @@ class StandingBook:
                 "since": stands.since,
             },
         )
+        if stands.step >= Step.HOLD:
+            since = min(one.at for one in (*beside, *added))
+            return self._incidents.note_step(self._incidents.name_of(identity), stood, stands, now, since=since)
+        return None
 
     def note_likelihood(self, identity: int, likelihood: float, now: float) -> None:
         values = {"identity": identity, "likelihood": likelihood, "now": now}

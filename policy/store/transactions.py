@@ -2,6 +2,7 @@
 
     commit(changes)    the changes are made and are on disk, or nothing of them is; nobody else writes between them
     execute(...)       a statement of a change, within the transaction (or alone where none has begun)
+    reader             SQLite's answers at once, so a change may ask, too (at_once)
 
 SQLite: the statements run in the event loop's thread, where they take microseconds; only the commit waits in a thread
 of its own. (A thread that ran the statements, too, would wait for Python's lock after each of them.) PostgreSQL: all of
@@ -11,10 +12,10 @@ it runs in the thread in one go, because each statement waits for the network.
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 
@@ -26,7 +27,7 @@ from policy.store.database import (
     kept_connection,
     open_database,
 )
-from policy.store.reader import Row, Values
+from policy.store.reader import Reader, Row, SqliteReader, Values
 from policy.store.statements import Prepared
 
 _LOCK_TRIES = 500
@@ -35,6 +36,7 @@ _LOCK_PAUSE_S = 0.01  # 5 s in all, as long as a command waits for us
 _BEGIN = f"BEGIN; {TAKE_WRITE_LOCK}"
 
 Change = Callable[[], Any]
+Value = TypeVar("Value")
 
 
 class NotBegun(Exception):
@@ -48,7 +50,7 @@ class Answer(Protocol):
     def rowcount(self) -> int:
         """How many rows it changed."""
 
-    def fetchall(self) -> list[Row]:
+    def fetchall(self) -> Sequence[Row]:
         """The rows that it found."""
 
 
@@ -66,6 +68,10 @@ class Transactions(Statements, Protocol):
     def is_lost(self) -> bool:
         """Whether the connection broke: a commit that failed may have been made, and is not tried again."""
 
+    @property
+    def reader(self) -> Reader | None:
+        """Asks within the transaction; None where a question has to wait for its answer."""
+
     async def commit(self, changes: Sequence[Change]) -> list[Any]:
         """What each change returned; NotBegun where another process keeps the write lock."""
 
@@ -79,6 +85,7 @@ class SqliteTransactions:
     is_lost = False
 
     def __init__(self, connection: sqlite3.Connection) -> None:
+        self.reader = SqliteReader(connection)
         self._connection = connection
         self._thread = ThreadPoolExecutor(1, "commit")
 
@@ -115,6 +122,8 @@ class SqliteTransactions:
 
 class PostgresqlTransactions:
     """A connection that was lost is made again with the next transaction."""
+
+    reader = None
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
@@ -190,6 +199,17 @@ class PostgresqlTransactions:
             self._connection = psycopg.connect(self._conninfo, autocommit=True)
             self._connection.execute(ALWAYS_ON_DISK)
         return self._connection
+
+
+def at_once(asking: Coroutine[Any, Any, Value]) -> Value:
+    """What a coroutine returns that asks nobody but SQLite, and so waits for nothing."""
+    try:
+        asking.send(None)
+    except StopIteration as end:
+        value: Value = end.value
+        return value
+    asking.close()
+    raise RuntimeError("it waits for something else")
 
 
 def open_transactions(where: Location) -> Transactions:

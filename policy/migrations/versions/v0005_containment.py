@@ -16,6 +16,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("identity", _text("notice_address", default=""))
     op.add_column("credential", sa.Column("contained_by", sa.Integer, nullable=True))
+    op.add_column("console_session", _moment("proven_at", nullable=True))
     _create_incidents()
     _create_held()
     _create_notices()
@@ -46,7 +47,6 @@ def _create_incidents() -> None:
         _moment("created_at"),
         _moment("due_at"),
         _number("tries"),
-        _moment("claimed_until"),
         _moment("done_at", nullable=True),
         _text("outcome", default=""),
     )
@@ -96,7 +96,9 @@ def _create_notices() -> None:
     )
     op.create_index("ix_notice_at", "notice", ["at"])
     op.create_index("ix_notice_thread_channel", "notice", ["thread", "channel"])
+    op.create_index("ix_notice_channel_sent_at", "notice", ["channel", "sent_at"])
     _create_partial_index("ix_notice_due_at", "notice", "sent_at IS NULL AND given_up_at IS NULL")
+    op.create_table("presence", _text("name"), _moment("at"), sa.PrimaryKeyConstraint("name", name="pk_presence"))
     _create(
         "complaint",
         _moment("at"),
@@ -105,6 +107,15 @@ def _create_notices() -> None:
         is_counted=False,
     )
     op.create_index("ix_complaint_identity_at", "complaint", ["identity", "at"])
+    _create(
+        "reached",
+        _moment("at"),
+        *[_text(name) for name in ("identity", "submission", "recipient")],
+        unique=("submission", "recipient"),
+        is_counted=False,
+    )
+    op.create_index("ix_reached_at", "reached", ["at"])
+    op.create_index("ix_reached_identity_at", "reached", ["identity", "at"])
 
 
 def _create(table: str, *columns: sa.Column[object], unique: tuple[str, ...] = (), is_counted: bool = True) -> None:
@@ -143,7 +154,8 @@ def _moment(name: str, *, nullable: bool = False) -> sa.Column[object]:
 
 def downgrade() -> None:
     """Held mail stays where it is; whoever was contained is let in again."""
-    for table in ("complaint", "notice", "held", "measure", "incident"):
+    for table in ("reached", "complaint", "presence", "notice", "held", "measure", "incident"):
         op.drop_table(table)
+    op.drop_column("console_session", "proven_at")
     op.drop_column("credential", "contained_by")
     op.drop_column("identity", "notice_address")

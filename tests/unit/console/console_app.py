@@ -13,8 +13,9 @@ from policy.console.parts import Parts, open_parts
 from policy.people.desk import COST_FILE
 from policy.settings import Settings
 from policy.store.audit import Actor
-from policy.store.database import migrate, open_database
+from policy.store.database import open_database
 from policy.store.identities import IdentityStore
+from policy.store.migrating import migrate
 from policy.store.people import People
 
 T = 1_700_000_000.0  # a moment of the tests

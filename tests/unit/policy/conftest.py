@@ -19,9 +19,10 @@ from policy.engine.rulebook import Rulebook
 from policy.geo.atlas import Atlas
 from policy.rulebook import parse
 from policy.store.audit import Actor
-from policy.store.database import Location, migrate, open_database
+from policy.store.database import Location, open_database
 from policy.store.directory import Directory
 from policy.store.identities import IdentityStore, NewCredential
+from policy.store.migrating import migrate
 from policy.store.reader import open_reader
 from policy.store.transactions import Transactions, open_transactions
 

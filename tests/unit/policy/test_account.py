@@ -4,10 +4,10 @@ import pytest
 from people_desk import HOME, PASSWORD, Enrolled, T, code_at, enrol, invite, new_desk, phone
 from sqlalchemy import Engine, select
 
+from policy.opening import ADMINISTRATOR
 from policy.people.desk import Desk, Visitor
 from policy.people.errors import PasswordRefused, Refused, SignInRefused, Text, TicketExpired, Wait
 from policy.people.second_factors import FactorKind
-from policy.setup import ADMINISTRATOR
 from policy.store import audit
 from policy.store.audit import Wanted
 from policy.store.console_sessions import IDLE_S, LONGEST_S

@@ -90,7 +90,7 @@ CHANGES: dict[str, tuple[Change, str, str | None, dict[str, object], dict[str, o
                        {"step": "hold", "signals": ["trap"]}, {"step": "free", "note": "her club"}),
 }  # fmt: skip
 READS = {"identity", "identities", "owner_of", "credential", "credentials", "logins", "decoys", "networks",
-         "exemptions", "standing", "standings"}  # fmt: skip
+         "exemptions", "standing", "standings", "story"}  # fmt: skip
 
 
 @pytest.fixture

@@ -17,10 +17,11 @@ import postgresql
 from policy.store import audit
 from policy.store.archive import Manifest, reading
 from policy.store.backup import back_up, last_ids_of, note_backup, whole_file
-from policy.store.database import MIGRATIONS, Location, migrate, newest_revision, open_database
+from policy.store.database import Location, open_database
 from policy.store.directory import Directory
 from policy.store.errors import StoreError
 from policy.store.identities import IdentityStore, NewCredential
+from policy.store.migrating import MIGRATIONS, migrate, newest_revision
 from policy.store.models import Audit, ConsoleSessions, Credentials, Identities, Revocations
 from policy.store.reader import open_reader
 from policy.store.restore import contents, restore

@@ -15,8 +15,9 @@ from policy.checkup import Case as Looked
 from policy.checkup import State, database, examine, places
 from policy.geo.atlas import Atlas
 from policy.location import open_existing
+from policy.opening import open_store
 from policy.settings import Settings
-from policy.setup import init, open_store
+from policy.setup import init
 from policy.store.database import Location
 
 NOW = 1_800_000_000.0

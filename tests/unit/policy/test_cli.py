@@ -3,12 +3,11 @@
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from typing import Any
 
-import click
 import pytest
-import typer
 from command_line import CommandLine, InProcess, is_one_sentence, prepared
+from command_tree import command_tree
 from cryptography import x509
 from harness import ROOT
 from typer.testing import CliRunner
@@ -293,18 +292,11 @@ def test_wrong_arguments_exit_2(sallyport: CommandLine, arguments: list[str]) ->
     assert "Traceback" not in done.stderr
 
 
-def commands(node: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command and every group, with the words that lead to it."""
-    yield path, node
-    for name, child in sorted(getattr(node, "commands", {}).items()):
-        yield from commands(child, (*path, name))
-
-
-COMMANDS = list(commands(typer.main.get_command(app)))
+COMMANDS = command_tree().items()
 
 
 @pytest.mark.parametrize(("path", "node"), COMMANDS, ids=[" ".join(path) or "sallyport" for path, _ in COMMANDS])
-def test_every_command_explains_itself(path: tuple[str, ...], node: click.Command) -> None:
+def test_every_command_explains_itself(path: tuple[str, ...], node: Any) -> None:
     """Its purpose, and a text for each option and argument."""
     shown = CliRunner().invoke(app, [*path, "--help"])
     assert shown.exit_code == 0

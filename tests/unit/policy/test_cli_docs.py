@@ -2,27 +2,14 @@
 
 import inspect
 import re
-from collections.abc import Iterator
 
-import click
 import pytest
-import typer
+from command_tree import every_command
 from harness import ROOT
-
-from policy.cli import app
 
 PAGE = (ROOT / "docs" / "cli.md").read_text()
 SECTIONS = dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 EVERYWHERE = {"--json", "--help"}  # told once, above all sections
-
-
-def commands(node: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command, with the words that lead to it."""
-    if not isinstance(children := getattr(node, "commands", None), dict):
-        yield path, node
-        return
-    for name, child in children.items():
-        yield from commands(child, (*path, name))
 
 
 def alone(name: str) -> str:
@@ -30,7 +17,7 @@ def alone(name: str) -> str:
     return next((text for title, text in SECTIONS.items() if name in title.split(", ")), SECTIONS["First start"])
 
 
-COMMANDS = dict(commands(typer.main.get_command(app)))
+COMMANDS = every_command()
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

@@ -26,8 +26,9 @@ from policy.engine.places import place_of
 from policy.geo.atlas import Atlas
 from policy.geo.opened import atlas_at
 from policy.rulebook import shipped
-from policy.store.database import migrate, open_database
+from policy.store.database import open_database
 from policy.store.identities import IdentityStore, NewCredential
+from policy.store.migrating import migrate
 from policy.store.statements import prepared
 from policy.store.transactions import Transactions, open_transactions
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from engine_parts import ABROAD as ORIGIN_ABROAD
 from engine_parts import AT_HOME, abroad, facts_of, known, new, profile_of, strange
+from judge_parts import judging_with
 from sqlalchemy import Engine, select
 from test_judge import ABROAD, DAY, GRANTED, HOME, HOUR, T, World, facts, people, signals, step_of
 
@@ -121,7 +122,7 @@ async def test_signals_are_remembered_after_a_thousand_refusals(
     """What is not written down any more is the message; what speaks against its sender is."""
     monkeypatch.setattr(charges, "REFUSALS_KEPT", (Window(0, DAY),))
     book = parse('[traps]\nrecipients = ["trap@example.net"]\n', "test")
-    world.brain = replace(world.brain, judging=replace(world.brain.judging, rulebook=lambda: book))
+    world.brain = replace(world.brain, judging=judging_with(world.brain.judging, rulebook=lambda: book))
     world.now += HOUR
     assert await world.log_in(ABROAD) is GRANTED
     assert (await world.hand_in("trap@example.net", address=ABROAD)).reason is Reason.LOCKED
@@ -146,7 +147,7 @@ async def test_what_cannot_be_relayed_leaves_little_behind(
 async def test_whom_the_policy_puts_under_a_profile_has_its_recipients(world: World) -> None:
     """Of one message, too: the login says so many, and the message is not refused for them."""
     book = parse('[profiles.newsletter]\nidentities = ["ada"]\n', "test")
-    judging = replace(world.brain.judging, rulebook=lambda: book)
+    judging = judging_with(world.brain.judging, rulebook=lambda: book)
     decision, _ = await judging.judge(facts("m1", people(0, 300), HOME), "m1.x", T)
     assert decision.reason is not Reason.TOO_MANY_RECIPIENTS
 

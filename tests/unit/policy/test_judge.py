@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field, replace
 
 import pytest
+from judge_parts import judging_with
 from sqlalchemy import Engine, select
 
 from policy.brain import Brain
@@ -302,7 +303,7 @@ async def test_no_reverse_path_escapes_the_budget_of_the_domain(
     """It is that of the identity's own domain; a null reverse-path, or an address elsewhere, is no other one."""
     store.add_address("ada", "ada@example.net", T)
     book = parse("[domain]\nrecipients-per-user = 1\nrecipients-least = 2\n", "test")
-    judge = replace(world.brain.judging, rulebook=lambda: book)
+    judge = judging_with(world.brain.judging, rulebook=lambda: book)
     outcomes = []
     for number in range(11):
         asked = facts(f"m{number}", people(number * 2, 2), HOME).model_copy(update={"reverse_path": reverse_path})

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from maillog.events import (
+    Deleted,
     Delivered,
     Event,
+    Expired,
     LoggedMessage,
     LoginFailed,
     LogLine,
@@ -16,6 +18,7 @@ from maillog.events import (
     Received,
     Refused,
     Removed,
+    Renewed,
     Told,
 )
 from maillog.files import Log, Reading
@@ -72,7 +75,22 @@ CASES: list[tuple[str, str, str, Event | None]] = [
         'A1B2C3: from=<"a>, size=9"@b>, size=10, nrcpt=1 (queue active)',
         Queued(1.0, "A1B2C3", '"a>, size=9"@b', 10, 1),
     ),
-    ("given up", "qmgr", "A1B2C3: from=<a@b>, status=expired, returned to sender", None),
+    ("given up", "qmgr", "A1B2C3: from=<a@b>, status=expired, returned to sender", Expired(1.0, "A1B2C3")),
+    (
+        "given up at once",
+        "qmgr",
+        "A1B2C3: from=<a@b>, status=force-expired, returned to sender",
+        Expired(1.0, "A1B2C3"),
+    ),
+    ("deleted", "postsuper", "A1B2C3: removed", Deleted(1.0, "A1B2C3")),
+    ("on hold", "postsuper", "A1B2C3: placed on hold", None),
+    (
+        "queued anew",
+        "pickup",
+        "4jbChb4cw3zJ9KZ: uid=102 from=<a@b> orig_id=4jbCgn1pp1zJ9Wj",
+        Renewed(1.0, "4jbChb4cw3zJ9KZ", "4jbCgn1pp1zJ9Wj"),
+    ),
+    ("handed in by a program", "pickup", "A1B2C3: uid=1000 from=<a@b>", None),
     ("removed", "qmgr", "A1B2C3: removed", Removed(1.0, "A1B2C3")),
     (
         "before 2.3",

@@ -16,9 +16,10 @@ from sqlalchemy.exc import DBAPIError
 import postgresql
 from policy.budgets.stored import StoredBudgets
 from policy.engine.budget import Sum, Window
-from policy.setup import ITSELF
-from policy.store.database import MIGRATIONS, Location, migrate, open_database
+from policy.opening import ITSELF
+from policy.store.database import Location, open_database
 from policy.store.identities import IdentityStore
+from policy.store.migrating import MIGRATIONS, migrate, newest_revision, revision_is_known
 from policy.store.models import Audit, Charges, Credentials
 from policy.store.schema import METADATA
 from policy.store.transactions import open_transactions
@@ -81,6 +82,14 @@ def test_migrations_make_what_the_models_say(engine: Engine) -> None:
     """A model that was changed without a migration would fail on the first database that is not new."""
     migrate(engine)
     assert differences(engine) == []
+
+
+def test_the_numbers_of_the_files_are_the_revisions() -> None:
+    """What is asked at each start is answered by names of files, without reading them."""
+    script = ScriptDirectory(str(MIGRATIONS))
+    assert newest_revision() == script.get_current_head()
+    assert all(revision_is_known(one.revision) for one in script.walk_revisions())
+    assert not revision_is_known("9999")
 
 
 def test_migrating_twice_changes_nothing(engine: Engine) -> None:

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy.countries import COUNTRIES
 from policy.engine.budget import Window
-from policy.engine.rulebook import Exemption, Gate, Limits, Mode, Rulebook, Treatment, Windows
+from policy.engine.rulebook import Containment, Exemption, Gate, Limits, Mode, Rulebook, Treatment, Windows
 from policy.engine.sources import Network, Sources
 from policy.rulebook import parse, shipped
 from policy.rulebook.changes import changes
 from policy.rulebook.making import digest_of, tables_of
 from policy.rulebook.model import RULES
 from policy.rulebook.toml import written
-from policy.rulebook.words import COUNTRIES, LAST_ASN, MOST, MOST_BYTES, MOST_DIFFERENT
+from policy.rulebook.words import LAST_ASN, MOST, MOST_BYTES, MOST_DIFFERENT
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9-]{0,31}", fullmatch=True)
 DAYS = st.integers(1, 400)
@@ -112,6 +113,13 @@ RULEBOOKS = st.builds(
     forgotten_after_days=DAYS,
     linked_identities=st.integers(2, 1000),
     usual_new_recipients_per_day=st.floats(0.001, 500),
+    containment=st.builds(
+        Containment,
+        retro_hold_s=st.integers(1, 10_000).map(lambda minutes: minutes * 60.0),
+        held_s=st.integers(1, 90).map(lambda days: days * 86400.0),
+        purge_after_s=st.integers(0, 720).map(lambda hours: hours * 3600.0),
+        sending_delay_s=st.integers(0, 3600),
+    ),
     trap_recipients=st.frozensets(NAMES.map(lambda name: f"{name}@example.org"), max_size=3),
     sources=st.builds(Sources, hosting_asns=ASN_SETS, mobile_asns=ASN_SETS, ordinary_asns=ASN_SETS, pools=POOLS),
 )

@@ -10,8 +10,9 @@ from cryptography.x509.oid import NameOID
 
 from policy.certificate import fingerprint, new_key, self_signed
 from policy.location import location
+from policy.opening import open_store
 from policy.settings import Settings
-from policy.setup import init, open_store
+from policy.setup import init
 from policy.store.database import open_database
 from service.settings import SettingError
 
@@ -23,6 +24,8 @@ EVERYTHING = [
     "token of the auth-policy API",
     "self-signed certificate",
     "administrator",
+    "DKIM keys of example.org",
+    "DKIM keys of example.net",
 ]
 FILES = [
     # what it shows, field of Settings, its setting, where
@@ -67,7 +70,10 @@ def test_everything_is_made_once(tmp_path: Path, settings: Settings) -> None:
     """The first start makes all of it and leaves no draft; the second one changes not one octet."""
     assert init(settings, T) == EVERYTHING
     made = contents(tmp_path)
-    assert set(made) == {case[3] for case in FILES} | {"state/sallyport.db"}
+    keys = {name for name in made if name.startswith("state/dkim/") and name.endswith(".key")}
+    assert len(keys) == 4  # RSA and Ed25519 for each domain
+    dkim = {f"state/dkim/{name}" for name in ("keys.map", "state.json", ".lock")}
+    assert set(made) == {case[3] for case in FILES} | {"state/sallyport.db"} | dkim | keys
     assert init(settings, T + 1000) == []
     assert contents(tmp_path) == made
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
+from judge_parts import judging_with
 from sqlalchemy import Engine, text
 
 from policy.brain import Brain
@@ -167,7 +168,7 @@ def both(brain: Brain, store: IdentityStore, engine: Engine, rulebook: Rulebook,
     made_up = Atlas()
     where = Elsewhere(made_up)
     connects = replace(brain.connects, atlas=where)
-    judging = replace(brain.judging, connects=connects)
+    judging = judging_with(brain.judging, connects=connects)
     entrances = replace(brain.logins.entrances, connects=connects)
     brain = replace(brain, connects=connects, judging=judging, logins=replace(brain.logins, entrances=entrances))
     store.add_identity("ada", ("ada@example.org",), T)

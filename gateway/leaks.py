@@ -1,0 +1,235 @@
+"""What in a message has the form of a secret that policy gives out: 27 letters of 31, in groups of six. Pure.
+
+Who mails his secret, to himself or to whoever asked for it, gives away what this server was made to protect. Here only
+the form is seen; whether it is somebody's secret policy knows. At most CANDIDATES_LIMIT are told, never more than once.
+
+    Finder      fed the octets of a message, in pieces of any size; `candidates` afterwards
+    secrets_in  the same for a message that is in memory
+
+Looked at are the header section and the text parts, decoded (quoted-printable, base64, encoded words of RFC 2047), in
+whatever nesting; groups may stand together, or have a hyphen, a dash, a blank or a line's end between them. Not looked
+at are other parts: an archive or a picture of a secret passes.
+
+The work is bounded and quick, because each message pays for it: a message is split where a line begins with two hyphens
+and fields follow, which no MIME boundary can do without; what is no text is skipped by a search that runs at the speed
+of memory; and a secret's form is a fixed string once each letter is replaced by its class. No more than TEXT_LIMIT
+octets of text are looked at.
+"""
+
+import re
+from binascii import Error as NotBase64
+from binascii import a2b_base64, a2b_qp
+from collections.abc import Iterator
+
+CANDIDATES_LIMIT = 20
+TEXT_LIMIT = 1024 * 1024
+_PARTS_LIMIT = 1000  # boundaries, and lines that look like one; what comes after is not split any more
+
+_LETTERS = b"23456789abcdefghjkmnpqrstuvwxyz"
+_OTHERS = b"01lio"  # letters and digits that no secret has: beside one of these, or of its own, a secret does not end
+_BLANKS = b"- \t\r\n_\xa0"
+# Each octet by its class: L of a secret, x another letter or digit, - between groups, . all else.
+_SIGNS = {b"L": _LETTERS + _LETTERS.upper(), b"x": _OTHERS + _OTHERS.upper(), b"-": _BLANKS}
+_CLASS = b"".join(next((sign for sign, octets in _SIGNS.items() if octet in octets), b".") for octet in range(256))
+_GROUPED, _LETTERS_ALONE = b"LLLLLL-LLLLLL-LLLLLL-LLLLLL-LLL", b"L" * 27
+_RUN = re.compile(b"L+")
+_NOT_LETTERS = bytes(octet for octet in range(256) if _CLASS[octet] != b"L"[0])
+_WITHIN = b"Lx"  # classes that go on with a word
+
+# What is one separator to a reader and several octets: line ends, no-break blanks, hyphens and dashes of Unicode.
+_ASCII_SEPARATORS = (b"\r\n", b" - ", b"&nbsp;", b"&#8209;")
+_SEPARATORS = (b"\xc2\xa0", *(b"\xe2\x80%c" % octet for octet in (*range(0x90, 0x96), 0xAF)))
+_WORD = re.compile(rb"=\?[^?\s]+\?[bB]\?([A-Za-z0-9+/=]*)\?=")
+_NOT_BASE64 = bytes(
+    octet for octet in range(256) if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+)
+
+# A part begins: its boundary, and its header section with the empty line.
+_FIELD = rb"[!-9;-~]+[ \t]*:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*"
+# No more fields than a part can need: lines that are boundary and field at once would be read again from each of them.
+_PART = re.compile(rb"\r\n--[^\r\n]+\r\n((?:" + _FIELD + rb"){0,40})\r\n")
+_INNER = re.compile(rb"(?:\r\n)?((?:" + _FIELD + rb")*)\r\n")
+_DELIMITER = b"\r\n--"
+_HEAD_LIMIT = 16 * 1024  # of a part's header section; one that is longer is read as text
+_TYPE = re.compile(rb"^content-type[ \t]*:\s*([^\s;/]+)", re.IGNORECASE | re.MULTILINE)
+_ENCODING = re.compile(rb"^content-transfer-encoding[ \t]*:\s*\"?([^\s;\"]+)", re.IGNORECASE | re.MULTILINE)
+
+_TEXT, _BASE64, _SKIPPED = "text", "base64", "skipped"
+
+
+class Finder:
+    """Of one message, from its first octet on. `feed` it, and then `end` it."""
+
+    def __init__(self) -> None:
+        # For the caller, in the order in which they were found
+        self.candidates: list[str] = []
+        # What goes on
+        self._kind = ""  # of the part; empty before the header section's end
+        self._rest = b""  # octets of which the next piece tells what they are
+        self._text = b""  # the end of the text of a part, which may hold a secret's first groups
+        self._base64 = b""  # digits that are no whole group of four yet
+        self._text_left, self._parts_left = TEXT_LIMIT, _PARTS_LIMIT
+
+    @property
+    def is_done(self) -> bool:
+        """Whether more octets would change nothing."""
+        return self._text_left <= 0 or len(self.candidates) >= CANDIDATES_LIMIT
+
+    def feed(self, piece: bytes) -> None:
+        if not self.is_done:
+            self._go_on(self._rest + piece, is_end=False)
+
+    def end(self) -> tuple[str, ...]:
+        """The candidates."""
+        if not self.is_done:
+            self._go_on(self._rest, is_end=True)
+            self._look(self._text, is_end=True)
+        return tuple(self.candidates[:CANDIDATES_LIMIT])
+
+    def _go_on(self, octets: bytes, *, is_end: bool) -> None:
+        position = 0 if self._kind else self._head(octets, is_end=is_end)
+        while self._kind and (part := self._next_part(octets, position)):
+            self._content(octets[position : part.start()])
+            position = self._begin(octets, part)
+        if not self._kind:
+            self._rest = octets[position:]
+            return
+        kept = len(octets) if is_end else _certain(octets, position)
+        self._content(octets[position:kept])
+        self._rest = octets[kept:]
+
+    def _head(self, octets: bytes, *, is_end: bool) -> int:
+        """The message's own header section; all of a message that has none is text."""
+        head = _INNER.match(octets)
+        if not head and not is_end and len(octets) < _HEAD_LIMIT * 16:
+            return 0
+        self._kind = _TEXT
+        if not head:
+            return 0
+        self._fields(head[1])
+        return head.end()
+
+    def _next_part(self, octets: bytes, position: int) -> re.Match[bytes] | None:
+        """Where the next one begins, from `position` on."""
+        start = octets.find(_DELIMITER, position)
+        while start >= 0 and self._parts_left > 0:
+            self._parts_left -= 1
+            if part := _PART.match(octets, start):
+                return part
+            start = octets.find(_DELIMITER, start + 1)
+        return None
+
+    def _begin(self, octets: bytes, part: re.Match[bytes]) -> int:
+        """A new part; an attached message has a header section below its own. Where its content begins."""
+        self._look(self._text, is_end=True)
+        self._text, self._base64 = b"", b""
+        position, fields = part.end(), part[1]
+        self._fields(fields)
+        while _type_of(fields) == b"message" and (inner := _INNER.match(octets, position)) and inner[1]:
+            position, fields = inner.end(), inner[1]
+            self._fields(fields)
+        return position
+
+    def _fields(self, fields: bytes) -> None:
+        """A header section is text, and says what follows."""
+        encoding = _ENCODING.search(fields)
+        is_base64 = bool(encoding and encoding[1].lower() == b"base64")
+        is_text = _type_of(fields) in (b"text", b"message", b"multipart", b"")
+        self._kind = _SKIPPED if not is_text else _BASE64 if is_base64 else _TEXT
+        self._look(_WORD.sub(_decoded_word, fields), is_end=True)
+
+    def _content(self, octets: bytes) -> None:
+        if self._kind == _SKIPPED or not octets or self.is_done:
+            return
+        octets = octets[: self._text_left]
+        self._text_left -= len(octets)
+        if self._kind == _BASE64:
+            octets = self._decoded(octets)
+        text = self._text + octets
+        self._look(text)
+        # Three octets for each letter, were all of them encoded, and as much between groups.
+        self._text = text[-len(_GROUPED) * 6 :]
+
+    def _decoded(self, octets: bytes) -> bytes:
+        digits = self._base64 + octets.translate(None, _NOT_BASE64)
+        whole = len(digits) - len(digits) % 4
+        self._base64 = digits[whole:]
+        try:
+            return a2b_base64(digits[:whole])
+        except (NotBase64, ValueError):
+            return b""
+
+    def _look(self, text: bytes, *, is_end: bool = False) -> None:
+        """What has the form in `text`, as it stands there and as quoted-printable; what reaches its end may go on."""
+        for reading in _readings(text):
+            for found in _found(reading, is_end=is_end):
+                if found not in self.candidates and len(self.candidates) < CANDIDATES_LIMIT:
+                    self.candidates.append(found)
+
+
+def secrets_in(message: bytes) -> tuple[str, ...]:
+    """The letters of each, in lower case and without groups."""
+    finder = Finder()
+    finder.feed(message)
+    return finder.end()
+
+
+def _certain(octets: bytes, position: int) -> int:
+    """Up to where a piece can be read before the next one is there: not into what may be the beginning of a part."""
+    start = octets.rfind(_DELIMITER, max(position, len(octets) - _HEAD_LIMIT))
+    if start >= 0:
+        # An earlier one may have fields that go on beyond it.
+        first = octets.find(_DELIMITER, max(position, len(octets) - _HEAD_LIMIT))
+        return min(start, first)
+    return max(position, len(octets) - len(_DELIMITER))
+
+
+def _type_of(fields: bytes) -> bytes:
+    found = _TYPE.search(fields)
+    return found[1].lower() if found else b""
+
+
+def _decoded_word(word: re.Match[bytes]) -> bytes:
+    try:
+        return a2b_base64(word[1] + b"=" * (-len(word[1]) % 4))
+    except (NotBase64, ValueError):
+        return word[0]
+
+
+def _readings(text: bytes) -> list[bytes]:
+    """UTF-16 and UTF-32 have the same letters with NULs between them."""
+    if b"\0" in text:
+        text = text.replace(b"\0", b"")
+    if b"=" not in text:
+        return [text]
+    return [text, a2b_qp(text)]
+
+
+def _found(text: bytes, *, is_end: bool) -> list[str]:
+    for separator in _ASCII_SEPARATORS if text.isascii() else _ASCII_SEPARATORS + _SEPARATORS:
+        text = text.replace(separator, b"-")
+    classes = text.translate(_CLASS)
+    found: list[str] = []
+    for start, end in (*_grouped(classes), *_together(classes)):
+        is_whole = is_end if end == len(classes) else classes[end] not in _WITHIN
+        if is_whole and (start == 0 or classes[start - 1] not in _WITHIN):
+            found.append(text[start:end].translate(None, _NOT_LETTERS).decode("ascii").lower())
+    return found
+
+
+def _grouped(classes: bytes) -> Iterator[tuple[int, int]]:
+    start = classes.find(_GROUPED)
+    while start >= 0:
+        yield start, start + len(_GROUPED)
+        start = classes.find(_GROUPED, start + 1)
+
+
+def _together(classes: bytes) -> Iterator[tuple[int, int]]:
+    """Runs of exactly so many letters; of a longer one only its end is looked for."""
+    start = classes.find(_LETTERS_ALONE)
+    while start >= 0:
+        run = _RUN.match(classes, start)
+        end = run.end() if run else start + 1
+        if end - start == len(_LETTERS_ALONE):
+            yield start, end
+        start = classes.find(_LETTERS_ALONE, end)

@@ -1,0 +1,172 @@
+"""What the owner of an identity is told: plain text, in English and below in German: nobody knows which he reads.
+
+It goes to his mailbox, which a thief may be reading, and to his second address. So nothing in it is a secret, and its
+only link is the plain address of the console: whoever answers there signs in, with password and second factor. Nothing
+in it was chosen by a stranger either, but how many and when.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from policy.alerting.kinds import Kind
+
+_GERMAN_BELOW = "(Deutsch weiter unten)"
+_RULE = "-" * 60
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerMail:
+    """Subject and text of one mail."""
+
+    subject: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """Of one kind, in one language. `{url}`, `{when}`, `{until}` and `{number}` stand in them."""
+
+    subject: str
+    text: str
+
+
+_ASK = {
+    "en": "Please sign in to the console and say whether it was you:\n    {url}",
+    "de": "Bitte melden Sie sich an der Konsole an und sagen Sie, ob Sie es waren:\n    {url}",
+}
+_LOOK = {"en": "More in the console:\n    {url}", "de": "Mehr dazu in der Konsole:\n    {url}"}
+_END = {
+    "en": "If you doubt this message, type the address yourself. No message of ours has a link that signs you in, and\n"
+    "none asks for a password or a code.",
+    "de": "Wenn Sie dieser Nachricht nicht trauen, tippen Sie die Adresse selbst. Keine unserer Nachrichten enthält\n"
+    "einen Link, der Sie anmeldet, und keine fragt nach einem Passwort oder einem Code.",
+}
+_WHEN = {"en": "When: {when}", "de": "Wann: {when}"}
+_MORE = {
+    "en": "This message stands for {number} events.",
+    "de": "Diese Nachricht steht für {number} Ereignisse.",
+}
+
+_WORDS: Mapping[Kind, Mapping[str, _Words]] = {
+    Kind.INCIDENT_OPENED: {
+        "en": _Words(
+            "Was this you?",
+            "Your mail account was used in a way that is not like you. Mail to people whom you never wrote to is on\n"
+            "hold. Nothing is lost, and nothing of it goes out before you have answered.\n\n" + _ASK["en"],
+        ),
+        "de": _Words(
+            "Waren Sie das?",
+            "Ihr Mailkonto wurde anders benutzt, als Sie es tun. Mail an Menschen, denen Sie noch nie geschrieben\n"
+            "haben, wird angehalten. Nichts geht verloren, und nichts davon geht hinaus, ehe Sie geantwortet haben.\n\n"
+            + _ASK["de"],
+        ),
+    },
+    Kind.INCIDENT_ESCALATED: {
+        "en": _Words(
+            "Your mail account is restricted",
+            "The unusual use of your mail account went on. From networks that are not yours, mail to new people is\n"
+            "refused, or nobody can log in at all. From your own networks you can go on.\n\n" + _ASK["en"],
+        ),
+        "de": _Words(
+            "Ihr Mailkonto ist eingeschränkt",
+            "Die ungewöhnliche Benutzung Ihres Mailkontos ging weiter. Aus Netzen, die nicht Ihre sind, wird Mail an\n"
+            "neue Empfänger abgelehnt, oder niemand kann sich mehr anmelden. Aus Ihren eigenen Netzen können Sie\n"
+            "weiterarbeiten.\n\n" + _ASK["de"],
+        ),
+    },
+    Kind.INCIDENT_CONTAINED: {
+        "en": _Words(
+            "Devices of your mail account are suspended",
+            "An administrator has suspended logins of your mail account, because they may be stolen. What they had\n"
+            "handed in and was still here is on hold.\n\n" + _ASK["en"],
+        ),
+        "de": _Words(
+            "Geräte Ihres Mailkontos sind gesperrt",
+            "Die Administration hat Logins Ihres Mailkontos gesperrt, weil sie gestohlen sein könnten. Was damit\n"
+            "eingeliefert wurde und noch hier war, wird angehalten.\n\n" + _ASK["de"],
+        ),
+    },
+    Kind.INCIDENT_RELEASED: {
+        "en": _Words(
+            "Your mail account is as before",
+            "You, or an administrator, said that it was nothing: your devices work again, and the mail that was on\n"
+            "hold is on its way. If you did not say so, tell your administrator at once.\n\n" + _LOOK["en"],
+        ),
+        "de": _Words(
+            "Ihr Mailkonto ist wieder wie zuvor",
+            "Sie oder die Administration haben gesagt, dass nichts war: Ihre Geräte funktionieren wieder, und die\n"
+            "angehaltene Mail ist unterwegs. Wenn Sie das nicht waren, sagen Sie es sofort der Administration.\n\n"
+            + _LOOK["de"],
+        ),
+    },
+    Kind.INCIDENT_PURGED: {
+        "en": _Words(
+            "Held mail of your account is deleted",
+            "It was not you who used your mail account: what was on hold goes to nobody. It is deleted {until}.\n"
+            "Until then that can be stopped in the console. Add a new device there in place of the one that was\n"
+            "misused.\n\n" + _LOOK["en"],
+        ),
+        "de": _Words(
+            "Angehaltene Mail Ihres Kontos wird gelöscht",
+            "Nicht Sie haben Ihr Mailkonto benutzt: Was angehalten wurde, bekommt niemand. Gelöscht wird es {until}.\n"
+            "Bis dahin können Sie das in der Konsole aufhalten. Fügen Sie dort ein neues Gerät hinzu, anstelle des\n"
+            "missbrauchten.\n\n" + _LOOK["de"],
+        ),
+    },
+    Kind.INCIDENT_CLOSED: {
+        "en": _Words("It is settled", "The question about your mail account is settled.\n\n" + _LOOK["en"]),
+        "de": _Words("Das ist erledigt", "Die Frage zu Ihrem Mailkonto ist erledigt.\n\n" + _LOOK["de"]),
+    },
+    Kind.HELD_EXPIRING: {
+        "en": _Words(
+            "Held mail of your account is deleted soon",
+            "Mail of yours is on hold, and nobody has decided about it. It is deleted {until}, and nobody gets it.\n\n"
+            + _ASK["en"],
+        ),
+        "de": _Words(
+            "Angehaltene Mail Ihres Kontos wird bald gelöscht",
+            "Mail von Ihnen wird angehalten, und niemand hat darüber entschieden. Sie wird {until} gelöscht, und\n"
+            "niemand bekommt sie.\n\n" + _ASK["de"],
+        ),
+    },
+    Kind.NOTICE_ADDRESS_CHANGED: {
+        "en": _Words(
+            "Another second address for your mail account",
+            "The address at which you are told of incidents, beside your mailbox, was changed or removed. This\n"
+            "message goes to the one before, too. If it was not you, tell your administrator at once.\n\n"
+            + _LOOK["en"],
+        ),
+        "de": _Words(
+            "Eine andere Zweitadresse für Ihr Mailkonto",
+            "Die Adresse, unter der Sie neben Ihrem Postfach von Vorfällen erfahren, wurde geändert oder entfernt.\n"
+            "Diese Nachricht geht auch an die vorige. Wenn Sie das nicht waren, sagen Sie es sofort der\n"
+            "Administration.\n\n" + _LOOK["de"],
+        ),
+    },
+}
+_SOON = {"en": "soon", "de": "bald"}
+
+
+def owner_mail(kind: Kind, facts: Mapping[str, object], console_url: str, at: float, more: int = 0) -> OwnerMail:
+    """`facts` may have `until`: a moment (seconds since the epoch). `more` events came beside this one."""
+    words = _WORDS.get(kind, _WORDS[Kind.INCIDENT_OPENED])
+    english, german = (_text(words[code].text, code, facts, console_url, at, more) for code in ("en", "de"))
+    subject = f"{words['en'].subject} / {words['de'].subject}"
+    return OwnerMail(subject, f"{_GERMAN_BELOW}\n\n{english}\n\n{_RULE}\n\n{german}\n")
+
+
+def _text(text: str, code: str, facts: Mapping[str, object], url: str, at: float, more: int) -> str:
+    until = facts.get("until")
+    values = {
+        "url": f"{url.rstrip('/')}/",
+        "when": _moment(at),
+        "until": _moment(until) if isinstance(until, int | float) else _SOON[code],
+        "number": more + 1,
+    }
+    parts = (text, _WHEN[code], *([_MORE[code]] if more else []), _END[code])
+    return "\n\n".join(part.format(**values) for part in parts)
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")

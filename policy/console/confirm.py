@@ -1,0 +1,79 @@
+"""A second factor once more, before what is hard to undo; then back to the page that asked for it.
+
+fresh(page)   a page's own route asks for it where the last one is more than a quarter of an hour ago
+"""
+
+import re
+from urllib.parse import quote
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from policy.console.parts import Parts
+from policy.console.routes import ACCOUNT, HOME, own_route
+from policy.console.visit import Cookie, Visit
+from policy.people.confirming import is_fresh
+from policy.people.desk import FactorKind, Session
+from policy.people.errors import Refused
+
+_CONFIRM = "/confirm"
+_BACK = re.compile(rf"/incidents(/[0-9]{{1,9}})?|/held|{ACCOUNT}")  # pages of ours: a link leads nowhere else
+
+
+def routes(parts: Parts) -> list[Route]:
+    return [
+        own_route(parts, "GET", _CONFIRM, ask),
+        own_route(parts, "POST", f"{_CONFIRM}/code", take_code),
+        own_route(parts, "POST", f"{_CONFIRM}/passkey", take_passkey),
+    ]
+
+
+def path_to_confirm(back: str) -> str:
+    return f"{_CONFIRM}?back={quote(back)}"
+
+
+def to_confirm(visit: Visit, session: Session, back: str) -> Response | None:
+    """Where to ask for it first; None where the last one was shown not long ago."""
+    return None if is_fresh(session, visit.now) else visit.redirect(path_to_confirm(back))
+
+
+async def ask(visit: Visit, session: Session) -> Response:
+    return await _page(visit, session, visit.request.query_params.get("back", ""))
+
+
+async def take_code(visit: Visit, session: Session) -> Response:
+    form, code = await visit.form(), visit.parts.desk.confirming.code
+    back = form.get("back", "")
+    try:
+        cookie = await visit.call(code, session, form.get("code", ""), visit.visitor, visit.now)
+    except Refused as error:
+        return await _page(visit, session, back, error)
+    return _done(visit, cookie, back)
+
+
+async def take_passkey(visit: Visit, session: Session) -> Response:
+    form, passkey = await visit.form(), visit.parts.desk.confirming.passkey
+    back = form.get("back", "")
+    try:
+        cookie = await visit.call(passkey, session, form.get("answer", ""), visit.visitor, visit.now)
+    except Refused as error:
+        return await _page(visit, session, back, error)
+    return _done(visit, cookie, back)
+
+
+def _done(visit: Visit, cookie: str, back: str) -> Response:
+    visit.keep(Cookie.SESSION, cookie)
+    return visit.redirect(_checked(back))
+
+
+def _checked(back: str) -> str:
+    return back if _BACK.fullmatch(back) else HOME
+
+
+async def _page(visit: Visit, session: Session, back: str, error: Refused | None = None) -> Response:
+    confirming, options = visit.parts.desk.confirming, ""
+    kinds = await visit.call(confirming.kinds, session)
+    if FactorKind.PASSKEY in kinds:
+        options = await visit.call(confirming.passkey_options, session, visit.now)
+    shown = {"session": session, "options": options, "has_codes": FactorKind.TOTP in kinds, "back": _checked(back)}
+    return visit.again("confirm.html", error, shown) if error else visit.page("confirm.html", shown)

@@ -1,0 +1,133 @@
+"""The queue agent, asked over HTTP: policy/queue_contract.py has the questions."""
+
+from collections.abc import Collection, Iterator
+from http import HTTPStatus
+from itertools import islice
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+import aiohttp
+from pydantic import ValidationError
+
+from policy.contract import Frozen
+from policy.queue_contract import (
+    QUEUE_IDS_LIMIT,
+    OutsideAnswers,
+    OutsideQuestions,
+    Queue,
+    QueuedMessage,
+    QueueIds,
+    Statistics,
+)
+
+_TIMEOUT_S = 60.0  # tens of thousands of messages are moved within seconds
+
+Answer = TypeVar("Answer", bound=Frozen)
+
+
+class QueueUnavailable(Exception):
+    """The queue agent does not answer, or not as it should; str(self) says so and holds nothing of the answer."""
+
+
+class QueueOrders(Protocol):
+    """What the worker asks for. Each may be asked again."""
+
+    async def hold(self, queue_ids: Collection[str]) -> frozenset[str]:
+        """Those that are on hold now."""
+
+    async def release(self, queue_ids: Collection[str]) -> frozenset[str]:
+        """Those that are not on hold any more."""
+
+    async def delete(self, queue_ids: Collection[str]) -> frozenset[str]:
+        """Those that are gone; only what is on hold is ever deleted."""
+
+    async def queue(self, *, only_held: bool = False) -> Queue:
+        """What is queued at this moment."""
+
+    async def close(self) -> None:
+        """Ask nothing more."""
+
+
+class QueueClient:
+    """`url` is that of the queue agent, for example http://queue-agent:7589."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._http: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        if self._http:
+            await self._http.close()
+
+    async def hold(self, queue_ids: Collection[str]) -> frozenset[str]:
+        return await self._move("hold", queue_ids)
+
+    async def release(self, queue_ids: Collection[str]) -> frozenset[str]:
+        return await self._move("release", queue_ids)
+
+    async def delete(self, queue_ids: Collection[str]) -> frozenset[str]:
+        return await self._move("delete", queue_ids)
+
+    async def requeue(self, queue_ids: Collection[str]) -> frozenset[str]:
+        """Those that are queued anew."""
+        return await self._move("requeue", queue_ids)
+
+    async def queue(self, *, only_held: bool = False) -> Queue:
+        return await self._ask("GET", f"/v1/queue{'?queue=hold' if only_held else ''}", Queue)
+
+    async def message(self, queue_id: str) -> QueuedMessage | None:
+        """None where it is not in the queue any more."""
+        try:
+            return await self._ask("GET", f"/v1/queue/{queue_id}", QueuedMessage)
+        except _NotThere:
+            return None
+
+    async def statistics(self) -> Statistics:
+        return await self._ask("GET", "/v1/statistics", Statistics)
+
+    async def outside(self, questions: OutsideQuestions) -> OutsideAnswers:
+        """What the world says of us; policy/publishing asks."""
+        return await self._ask("POST", "/v1/outside", OutsideAnswers, questions)
+
+    async def _move(self, what: str, queue_ids: Collection[str]) -> frozenset[str]:
+        moved = frozenset[str]()
+        for some in _in_portions(queue_ids):
+            answer = await self._ask("POST", f"/v1/{what}", QueueIds, QueueIds(queue_ids=some))
+            moved |= frozenset(answer.queue_ids)
+        return moved
+
+    async def _ask(self, method: str, path: str, kind: type[Answer], body: Frozen | None = None) -> Answer:
+        self._http = self._http or aiohttp.ClientSession(
+            headers=self._headers, timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)
+        )
+        content = body.model_dump_json() if body else None
+        try:
+            async with self._http.request(method, self._url + path, data=content) as answer:
+                if answer.status == HTTPStatus.NOT_FOUND:
+                    raise _NotThere(f"{path}: not found")
+                if answer.status != HTTPStatus.OK:
+                    raise QueueUnavailable(f"the queue agent answers {method} with {answer.status}")
+                return kind.model_validate_json(await answer.read())
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise QueueUnavailable(f"the queue agent does not answer ({type(error).__name__})") from None
+        except ValidationError:
+            raise QueueUnavailable("the queue agent's answer cannot be read") from None
+
+
+class _NotThere(QueueUnavailable):
+    """404."""
+
+
+def _in_portions(queue_ids: Collection[str]) -> Iterator[tuple[str, ...]]:
+    left = iter(queue_ids)
+    while some := tuple(islice(left, QUEUE_IDS_LIMIT)):
+        yield some

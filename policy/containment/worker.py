@@ -1,0 +1,184 @@
+"""Rounds of work at the queue: what is due is done, and what could not be done is tried again.
+
+A round asks the store what there is to do and the queue agent to do it, and writes down what the agent says. Whatever
+breaks off in the middle (this process, the agent, Postfix) is found by the next round as it was: the agent changes
+nothing twice, and a row says what is wanted until it is done.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from policy import log
+from policy.containment.queue_client import QueueOrders
+from policy.engine.ladder import Step
+from policy.engine.rulebook import Rulebook
+from policy.memory import Notes, Recall
+from policy.store.handed_in import handed_in
+from policy.store.held import MOVING, HeldQuestions, HeldState
+from policy.store.measures import Kind, Measure, due_measures
+from policy.store.writer import Writer
+
+PERIOD_S = 0.5
+RETRY_AFTER_S = 5.0
+_LOOK_AROUND_S = 300.0
+_TRUSTED_AFTER_S = 120.0  # what was said to be on hold a moment ago may not be listed yet
+_AT_ONCE = 500  # rows of one transaction: the event loop waits for it
+
+One = TypeVar("One")
+
+
+@dataclass(slots=True, kw_only=True)
+class Containment:
+    """One of what goes on beside the questions; within the event loop. Several processes may do the same at once."""
+
+    recall: Recall
+    notes: Notes
+    writer: Writer
+    queue: QueueOrders
+    rulebook: Callable[[], Rulebook]
+    clock: Callable[[], float]
+    period_s: float = PERIOD_S
+    _looked_around_at: float = 0.0
+    _is_failing: bool = False
+    _working: asyncio.Task[None] | None = field(default=None)
+
+    def start(self) -> None:
+        """Go on from now, in the background."""
+        self._working = asyncio.get_running_loop().create_task(self._work())
+
+    async def close(self) -> None:
+        if self._working:
+            self._working.cancel()
+            await asyncio.wait({self._working})
+        await self.queue.close()
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                await self.round()
+                self._is_failing = False
+            except Exception as error:  # noqa: BLE001 - the store or the queue is away; it is said once
+                if not self._is_failing:
+                    log.containment_failed(error)
+                self._is_failing = True
+            await asyncio.sleep(self.period_s)
+
+    async def round(self) -> None:
+        """All that there is to do at this moment."""
+        held = HeldQuestions(self.recall.reader)
+        for measure in await due_measures(self.recall.reader, self.clock()):
+            await self._carry_out(measure)
+        await self._let_go(held)
+        await self._expire(held)
+        await self._move(held)
+        await self._finish(held)
+        await self._look_around(held)
+
+    # Measures
+
+    async def _carry_out(self, measure: Measure) -> None:
+        """RELEASE and PURGE are done when nothing of the incident moves any more (_finish)."""
+        now = self.clock()
+        if measure.kind is Kind.RETRO_HOLD:
+            held = await self._hold_back(measure)
+            await self.writer.make(partial(self.notes.measures.note_done, measure.id, f"{held} messages", now))
+            log.messages_held_back(measure.incident, measure.identity, held)
+        elif measure.kind is Kind.PURGE:
+            move = partial(self.notes.held.move_all, measure.incident, HeldState.PURGING, now)
+            await self.writer.make(partial(self._purge, measure, move, now))
+
+    async def _hold_back(self, measure: Measure) -> int:
+        """What the credential, or the thief, has handed in and is still queued. How many messages."""
+        since = measure.created_at - self.rulebook().containment.retro_hold_s
+        standing = await self.recall.standings.standing(measure.identity)
+        logins = frozenset(measure.arguments.get("logins", ()))
+        is_home_bad = standing.home >= Step.HOLD
+        found = {
+            one.queue_id: one
+            for one in await handed_in(self.recall.reader, measure.identity, since)
+            if (one.login in logins if logins else is_home_bad or not one.is_home)
+        }
+        held = await self.queue.hold(found) if found else frozenset()
+        return await self._in_portions(
+            [found[queue_id] for queue_id in held if queue_id in found],
+            lambda one: self.notes.held.note_retro(
+                one.submission, one.queue_id, measure.incident, one.recipients, self.clock()
+            ),
+        )
+
+    def _purge(self, measure: Measure, move: Callable[[], int], now: float) -> None:
+        """Where that had been put off, the incident ends with it."""
+        move()
+        self.notes.incidents.close_purged(measure.incident, now)
+
+    # Messages
+
+    async def _let_go(self, held: HeldQuestions) -> None:
+        """What was only to wait a while, unless its sender has become suspicious meanwhile."""
+        for one in await held.due(self.clock()):
+            standing = await self.recall.standings.standing(one.identity)
+            if standing.at(self.clock()).step >= Step.HOLD:
+                await self.writer.make(partial(self.notes.held.keep, one.queue_id))
+            else:
+                await self._note_moves([one.queue_id], HeldState.HELD, HeldState.RELEASING)
+
+    async def _expire(self, held: HeldQuestions) -> None:
+        """What nobody has decided about in the time that the policy gives."""
+        for one in await held.older_than(self.clock() - self.rulebook().containment.held_s):
+            await self._note_moves([one.queue_id], HeldState.HELD, HeldState.EXPIRING)
+            log.held_message_expired(one.queue_id, one.identity)
+
+    async def _move(self, held: HeldQuestions) -> None:
+        orders: dict[HeldState, Callable[[Collection[str]], Awaitable[frozenset[str]]]] = {
+            HeldState.RELEASING: self.queue.release,
+            HeldState.PURGING: self.queue.delete,
+            HeldState.EXPIRING: self.queue.delete,
+        }
+        for state, queue_ids in (await held.moving()).items():
+            done = await orders[state](queue_ids)
+            moved = [one for one in queue_ids if one in done]
+            await self._note_moves(moved, state, MOVING[state])
+            log.held_messages_moved(MOVING[state], len(moved))
+
+    async def _finish(self, held: HeldQuestions) -> None:
+        """Measures of which nothing is left."""
+        for measure in await due_measures(self.recall.reader, self.clock()):
+            before = {Kind.RELEASE: HeldState.RELEASING, Kind.PURGE: HeldState.PURGING}.get(measure.kind)
+            if before and not await held.left(measure.incident, before):
+                done = await held.left(measure.incident, MOVING[before])
+                outcome = f"{done} messages {MOVING[before].value}"
+                await self.writer.make(partial(self.notes.measures.note_done, measure.id, outcome, self.clock()))
+
+    async def _look_around(self, held: HeldQuestions) -> None:
+        """What is on hold and was never reported, and what should be and is not: somebody else was at the queue."""
+        now = self.clock()
+        if now - self._looked_around_at < _LOOK_AROUND_S:
+            return
+        there = await held.there()
+        queued = {one.queue_id: one for one in (await self.queue.queue(only_held=True)).messages}
+        self._looked_around_at = now
+        gone = [one for one, since in there.items() if one not in queued and since < now - _TRUSTED_AFTER_S]
+        await self._note_moves(gone, HeldState.HELD, HeldState.GONE)
+        astray = [one for one in queued.values() if one.submission and one.queue_id not in there]
+        old = [one for one in astray if one.at < now - _TRUSTED_AFTER_S]
+        await self._in_portions(old, lambda one: self.notes.held.note(one.submission, one.queue_id, 0.0, now))
+
+    async def _note_moves(self, queue_ids: Sequence[str], before: HeldState, after: HeldState) -> None:
+        for some in _portions(queue_ids):
+            await self.writer.make(partial(self.notes.held.move, some, before, after, self.clock()))
+
+    async def _in_portions(self, these: Sequence[One], note: Callable[[One], bool]) -> int:
+        """How many were new."""
+        return sum([await self.writer.make(partial(_note_each, some, note)) for some in _portions(these)])
+
+
+def _note_each(these: Sequence[One], note: Callable[[One], bool]) -> int:
+    return sum([note(one) for one in these])
+
+
+def _portions(these: Sequence[One]) -> Iterator[Sequence[One]]:
+    for start in range(0, len(these), _AT_ONCE):
+        yield these[start : start + _AT_ONCE]

@@ -1,0 +1,297 @@
+"""Messages that are on hold at the next hop, and what has become of them. None is ever dropped silently.
+
+    HeldNotes   the services: what came to be held, what was released, deleted, or is gone
+    HeldBook    people: lists, lets go, deletes
+
+State moves: a person, or time, says `releasing`, `purging` or `expiring`; policy/containment/ has the queue do it, and
+says `released`, `purged` or `expired` when it is done.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Select, func, select, update
+
+from policy.alerting.kinds import Kind
+from policy.contract import Reason
+from policy.engine.ladder import Step
+from policy.store.changes import Changes
+from policy.store.errors import StoreError
+from policy.store.incident_models import HeldMessages
+from policy.store.incident_notes import IncidentNotes
+from policy.store.notices import NoticeBook, thread_of
+from policy.store.reader import Reader
+from policy.store.statements import Prepared, prepared
+from policy.store.transactions import Statements
+
+RETRO_HOLD = "retro-hold"  # the reason of what was on its way already
+LISTED = 1000
+_AT_ONCE = 5000
+
+
+class HeldState(StrEnum):
+    """Where a held message is."""
+
+    HELD = "held"
+    RELEASING = "releasing"
+    RELEASED = "released"
+    PURGING = "purging"
+    PURGED = "purged"
+    EXPIRING = "expiring"
+    EXPIRED = "expired"
+    GONE = "gone"  # somebody released or deleted it at the queue itself
+
+
+MOVING = {
+    HeldState.RELEASING: HeldState.RELEASED,
+    HeldState.PURGING: HeldState.PURGED,
+    HeldState.EXPIRING: HeldState.EXPIRED,
+}
+
+# Held again where it was released before and did not get away.
+_ADD = prepared(
+    "INSERT INTO held (queue_id, submission, identity, login, incident_id, at, reason, recipients, message_bytes,"
+    " state, state_at, release_at)"
+    " SELECT CAST(:queue_id AS VARCHAR), id, identity, login, CAST(:incident AS INTEGER),"
+    " CAST(:now AS DOUBLE PRECISION), CAST(:reason AS VARCHAR), CAST(:recipients AS INTEGER), message_bytes, 'held',"
+    " CAST(:now AS DOUBLE PRECISION),"
+    " CAST(:release_at AS DOUBLE PRECISION)"
+    " FROM submission WHERE id = :submission"
+    " ON CONFLICT (queue_id) DO UPDATE SET state = 'held', state_at = :now, at = :now, reason = :reason,"
+    " incident_id = :incident, release_at = NULL WHERE held.state = 'released'"
+)
+_WHOSE = prepared("SELECT identity, reason, recipients, held, action, at FROM submission WHERE id = :submission")
+_MOVING = prepared(
+    "SELECT queue_id, state FROM held WHERE state IN ('releasing', 'purging', 'expiring') ORDER BY id LIMIT :most"
+)
+_MOVED = prepared("UPDATE held SET state = :after, state_at = :now WHERE queue_id = :queue_id AND state = :before")
+_LEFT = prepared("SELECT count(*) FROM held WHERE incident_id = :incident AND state = :state")
+_DUE = prepared(
+    "SELECT queue_id, identity FROM held WHERE state = 'held' AND release_at <= :now ORDER BY id LIMIT 1000"
+)
+_OLD = prepared("SELECT queue_id, identity FROM held WHERE state = 'held' AND at <= :edge ORDER BY id LIMIT 1000")
+_THERE = prepared("SELECT queue_id, state_at FROM held WHERE state = 'held'")
+_KEEP = prepared(
+    "UPDATE held SET release_at = NULL, incident_id = (SELECT id FROM incident WHERE identity = held.identity"
+    " AND state = 'open') WHERE queue_id = :queue_id"
+)
+_ALL_OF = prepared("UPDATE held SET state = :after, state_at = :now WHERE incident_id = :incident AND state = 'held'")
+
+
+class Whose(NamedTuple):
+    """Whose a held message is."""
+
+    queue_id: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHeld:
+    """One of them, for people."""
+
+    queue_id: str
+    submission: str
+    identity: str
+    login: str
+    incident: int | None
+    at: float
+    reason: str
+    recipients: int
+    message_bytes: int
+    state: str
+    state_at: float
+    release_at: float | None
+
+
+class HeldNotes:
+    """Runs in the transactions of whoever has `statements`."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._statements = statements
+        self._incidents = IncidentNotes(statements)
+        self._notices = NoticeBook(statements)
+
+    def note(self, submission: str, queue_id: str, delay_s: float, now: float) -> bool:
+        """The next hop has it on hold, because policy said so. Whose mail is on hold is asked: it is an incident.
+
+        Not so what only waits for `delay_s`. False where it was known.
+        """
+        for identity, reason, recipients, held, action, at in self._statements.execute(
+            _WHOSE, {"submission": submission}
+        ).fetchall():
+            number = recipients if action == "hold" else held
+            incident, is_delayed = None, reason == Reason.SENDING_DELAY
+            if identity and not is_delayed:
+                incident = self._incident(identity, at, now)
+            release_at = now + delay_s if is_delayed else None
+            return self._add(submission, queue_id, incident, reason, number, now, release_at)
+        return False
+
+    def _incident(self, identity: str, at: float, now: float) -> int:
+        """The open one of the identity. Where mail is held without a signal, it begins here."""
+        opened = self._incidents.open(identity, Step.HOLD, now, since=at)
+        if opened.is_new:
+            subject, lines = f"{identity}: mail is held", [f"More: sallyport incident {opened.number}"]
+            thread = thread_of(opened.number)
+            self._notices.add(Kind.INCIDENT_OPENED, subject, lines, now, thread=thread, owner=identity)
+        return opened.number
+
+    def note_retro(self, submission: str, queue_id: str, incident: int, recipients: int, now: float) -> bool:
+        """It was on its way, and is on hold now. False where it was known."""
+        return self._add(submission, queue_id, incident, RETRO_HOLD, recipients, now)
+
+    def move(self, queue_ids: Collection[str], before: HeldState, after: HeldState, now: float) -> int:
+        """How many were in the state before."""
+        values = {"before": before.value, "after": after.value, "now": now}
+        return sum(
+            self._statements.execute(_MOVED, {**values, "queue_id": queue_id}).rowcount for queue_id in queue_ids
+        )
+
+    def move_all(self, incident: int, after: HeldState, now: float) -> int:
+        """All that is held of an incident."""
+        values = {"incident": incident, "after": after.value, "now": now}
+        return self._statements.execute(_ALL_OF, values).rowcount
+
+    def keep(self, queue_id: str) -> None:
+        """It is not released by itself any more; it belongs to what its sender has become suspicious for."""
+        self._statements.execute(_KEEP, {"queue_id": queue_id})
+
+    def _add(
+        self,
+        submission: str,
+        queue_id: str,
+        incident: int | None,
+        reason: str,
+        recipients: int,
+        now: float,
+        release_at: float | None = None,
+    ) -> bool:
+        values = {
+            "submission": submission,
+            "queue_id": queue_id,
+            "incident": incident,
+            "reason": reason,
+            "recipients": recipients,
+            "now": now,
+            "release_at": release_at,
+        }
+        return self._statements.execute(_ADD, values).rowcount > 0
+
+
+class HeldQuestions:
+    """What policy/containment/ asks; `reader` is its owner's to close."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def moving(self) -> dict[HeldState, list[str]]:
+        """What somebody wants moved, by what he wants; the rest the next time."""
+        found: dict[HeldState, list[str]] = {}
+        for queue_id, state in await self._reader.rows(_MOVING, {"most": _AT_ONCE}):
+            found.setdefault(HeldState(state), []).append(queue_id)
+        return found
+
+    async def left(self, incident: int, state: HeldState) -> int:
+        ((number,),) = await self._reader.rows(_LEFT, {"incident": incident, "state": state.value})
+        return int(number)
+
+    async def due(self, now: float) -> list[Whose]:
+        """What would be released by itself now."""
+        return await self._whose(_DUE, {"now": now})
+
+    async def older_than(self, edge: float) -> list[Whose]:
+        """What has been on hold since before that."""
+        return await self._whose(_OLD, {"edge": edge})
+
+    async def there(self) -> dict[str, float]:
+        """All that should be on hold, and since when it is said to be."""
+        return dict(await self._reader.rows(_THERE, {}))
+
+    async def _whose(self, question: Prepared, values: dict[str, object]) -> list[Whose]:
+        return [Whose(*row) for row in await self._reader.rows(question, values)]
+
+
+class HeldBook(Changes):
+    """The part of the identity store that has held mail."""
+
+    def held(
+        self,
+        *,
+        identity: str | None = None,
+        incident: int | None = None,
+        state: HeldState | None = HeldState.HELD,
+        limit: int = LISTED,
+    ) -> list[StoredHeld]:
+        """The oldest first; `state` None is all that was ever held."""
+        row = HeldMessages
+        wanted = _columns().order_by(row.at, row.id).limit(limit)
+        for column, value in ((row.identity, identity), (row.incident_id, incident), (row.state, state)):
+            wanted = wanted if value is None else wanted.where(column == value)
+        with self._reading.connect() as connection:
+            return [StoredHeld(*one) for one in connection.execute(wanted)]
+
+    def held_message(self, queue_id: str) -> StoredHeld:
+        """StoreError where it never was on hold."""
+        with self._reading.connect() as connection:
+            return known_held(connection, queue_id)
+
+    def note_look(self, queue_id: str, now: float) -> StoredHeld:
+        """Somebody opens it: that is in the audit log before he sees anything."""
+        with self._engine.begin() as connection:
+            one = known_held(connection, queue_id)
+            self._record(connection, now, "held-message-read", one.identity, {}, {"queue_id": queue_id})
+        return one
+
+    def release_held(self, queue_ids: Sequence[str], now: float) -> list[StoredHeld]:
+        """They go on their way. What is released already stays so; what is deleted is an error, and none goes."""
+        return self._move(queue_ids, HeldState.RELEASING, "held-messages-released", now)
+
+    def purge_held(self, queue_ids: Sequence[str], now: float) -> list[StoredHeld]:
+        """They are deleted, and nobody gets them."""
+        return self._move(queue_ids, HeldState.PURGING, "held-messages-purged", now)
+
+    def _move(self, queue_ids: Sequence[str], after: HeldState, action: str, now: float) -> list[StoredHeld]:
+        with self._engine.begin() as connection:
+            before = [known_held(connection, queue_id) for queue_id in dict.fromkeys(queue_ids)]
+            done = {after.value, MOVING[after].value}
+            for one in before:
+                if one.state != HeldState.HELD and one.state not in done:
+                    raise StoreError(f"{one.queue_id} is not on hold: it is {one.state}")
+            moved = [one.queue_id for one in before if one.state == HeldState.HELD]
+            for queue_id in moved:
+                connection.execute(
+                    update(HeldMessages)
+                    .where(HeldMessages.queue_id == queue_id, HeldMessages.state == HeldState.HELD)
+                    .values(state=after, state_at=now)
+                )
+            for identity in sorted({one.identity for one in before if one.queue_id in moved}):
+                of_identity = [one.queue_id for one in before if one.identity == identity and one.queue_id in moved]
+                self._record(connection, now, action, identity, {}, {"queue_ids": of_identity})
+            return [known_held(connection, one.queue_id) for one in before]
+
+
+def count_held(connection: Connection, incident: int) -> dict[str, tuple[int, int]]:
+    """Of an incident, by state: messages and recipients."""
+    row = HeldMessages
+    counted = (
+        select(row.state, func.count(), func.coalesce(func.sum(row.recipients), 0))
+        .where(row.incident_id == incident)
+        .group_by(row.state)
+    )
+    return {state: (messages, int(recipients)) for state, messages, recipients in connection.execute(counted)}
+
+
+def _columns() -> Select[*tuple[Any, ...]]:
+    row = HeldMessages
+    return select(
+        row.queue_id, row.submission, row.identity, row.login, row.incident_id, row.at, row.reason, row.recipients,
+        row.message_bytes, row.state, row.state_at, row.release_at,
+    )  # fmt: skip
+
+
+def known_held(connection: Connection, queue_id: str) -> StoredHeld:
+    for row in connection.execute(_columns().where(HeldMessages.queue_id == queue_id)):
+        return StoredHeld(*row)
+    raise StoreError(f"no message {queue_id!r} was ever on hold; `sallyport held list` shows all that is")

@@ -1,0 +1,75 @@
+"""What became of recipients, to policy: the oldest first, at least once, and forgotten when policy has said 204.
+
+Policy may be away for a while. Then they stay on disk, and the pauses grow.
+"""
+
+import asyncio
+import http.client
+from collections.abc import Sequence
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from policy.contract import OUTCOMES_LIMIT
+from policy.queue_contract import Deliveries, Delivery
+from queue_agent import log
+from queue_agent.ledger import Ledger
+
+_TIMEOUT_S = 30.0
+PAUSE_S = 0.5  # where there is nothing to be told
+_FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 60.0
+
+
+class PolicySays:
+    """One question at a time over a connection that is kept."""
+
+    def __init__(self, url: str, token: str) -> None:
+        parts = urlsplit(url)
+        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=_TIMEOUT_S)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def deliveries(self, deliveries: Sequence[Delivery]) -> str:
+        """Why policy did not take them; empty where it did. Blocks."""
+        body = Deliveries(deliveries=tuple(deliveries)).model_dump_json()
+        try:
+            self._connection.request("POST", "/v1/deliveries", body, self._headers)
+            answer = self._connection.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
+            return type(error).__name__
+        return "" if answer.status == HTTPStatus.NO_CONTENT else f"it answered {answer.status}"
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Reporting:
+    """Runs until it is cancelled."""
+
+    def __init__(self, ledger: Ledger, policy: PolicySays) -> None:
+        self._ledger, self._policy = ledger, policy
+        self._retry_s = 0.0  # 0 while policy answers
+
+    async def run(self) -> None:
+        while True:
+            number, deliveries = await self._ledger.reports(OUTCOMES_LIMIT)
+            if not deliveries:
+                await asyncio.sleep(PAUSE_S)
+                continue
+            why = await asyncio.to_thread(self._policy.deliveries, deliveries)
+            if why:
+                await self._not_taken(why)
+            else:
+                await self._ledger.taken(number)
+                await self._taken()
+
+    async def _not_taken(self, why: str) -> None:
+        if not self._retry_s:  # told once, and not with each attempt
+            log.reports_not_taken(why, await self._ledger.unreported())
+        self._retry_s = min(self._retry_s * 2, _LAST_RETRY_S) or _FIRST_RETRY_S
+        await asyncio.sleep(self._retry_s)
+
+    async def _taken(self) -> None:
+        if self._retry_s:
+            self._retry_s = 0.0
+            log.reports_taken_again(await self._ledger.unreported())

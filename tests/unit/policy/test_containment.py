@@ -1,0 +1,339 @@
+"""Containment on both databases: what is written, what is then done at the queue, and that no death matters."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+from queue_of_test import BrokeOff, QueueOfTest
+from sqlalchemy import Engine, func, select
+from test_judge import ABROAD, DAY, HOME, T, facts, people
+
+from policy.brain import Brain
+from policy.containment.worker import Containment
+from policy.contract import Action, LoginOutcome, LoginStep, MessageVerdict, Outcome, Outcomes, Reason, RelayOutcome
+from policy.engine.rulebook import Rulebook
+from policy.queue_contract import QueueName
+from policy.rulebook import parse, shipped
+from policy.store.errors import StoreError
+from policy.store.held import HeldState
+from policy.store.identities import IdentityStore, NewCredential
+from policy.store.incident_notes import State
+from policy.store.models import Revocations
+
+GRANTED, REFUSED = LoginOutcome.GRANTED, LoginOutcome.REFUSED
+MINUTE = 60.0
+
+
+DELAYED = pytest.mark.parametrize(
+    "rulebook", [parse("[containment]\nsending-delay-seconds = 60", "test")], indirect=True, ids=["delayed"]
+)
+
+
+@pytest.fixture
+def rulebook(request: pytest.FixtureRequest) -> Rulebook:
+    """The shipped policy, or another one."""
+    return getattr(request, "param", None) or shipped()
+
+
+@dataclass
+class Scene:
+    """Policy, its store, and a queue that takes what the gateway relays."""
+
+    brain: Brain
+    store: IdentityStore
+    credential: NewCredential
+    engine: Engine
+    queue: QueueOfTest = field(default_factory=QueueOfTest)
+    now: float = T
+    number: int = 0
+
+    def __post_init__(self) -> None:
+        self.brain = replace(self.brain, clock=lambda: self.now)
+        judge = self.brain.judging
+        self.worker = Containment(
+            recall=judge.profiles.recall,
+            notes=judge.notes,
+            writer=judge.writer,
+            queue=self.queue,
+            rulebook=judge.profiles.rulebook,
+            clock=lambda: self.now,
+        )
+
+    async def log_in(self, address: str = HOME) -> LoginOutcome:
+        response = f"\0{self.credential.login}\0{self.credential.secret}".encode()
+        step = {"session": "s1", "exchange": "e1", "client_address": address, "listener": "submission"}
+        answer = await self.brain.login(
+            LoginStep.model_validate(step | {"mechanism": "PLAIN", "responses": (response,)})
+        )
+        await self.brain.writer.make(lambda: None)
+        return answer.outcome
+
+    async def hand_in(self, *recipients: str, address: str = HOME) -> MessageVerdict:
+        """Through the gateway and into the queue."""
+        self.number += 1
+        submission = f"m{self.number}"
+        verdict = await self.brain.judge(facts(submission, recipients, address))
+        if not verdict.reservation:
+            return verdict
+        queue_id, held_id = f"4Q{self.number:06}", ""
+        if verdict.action is Action.HOLD:
+            self.queue.add(queue_id, QueueName.HOLD, submission)
+        else:
+            self.queue.add(queue_id, QueueName.DEFERRED, submission)
+            if verdict.held:
+                held_id = f"4H{self.number:06}"
+                self.queue.add(held_id, QueueName.HOLD, submission)
+        outcome = Outcome(
+            reservation=verdict.reservation,
+            outcome=RelayOutcome.RELAYED,
+            queue_id=queue_id,
+            held_queue_id=held_id,
+        )
+        await self.brain.end(Outcomes(outcomes=(outcome,)))
+        return verdict
+
+    async def rounds(self, number: int = 6) -> None:
+        """Rounds of the worker, with time between them; one that breaks off is done again."""
+        for _ in range(number):
+            try:
+                await self.worker.round()
+            except BrokeOff:
+                await self.worker.round()
+            self.now += 5.0
+
+    def held(self, state: HeldState = HeldState.HELD) -> list[str]:
+        return [one.queue_id for one in self.store.held(state=state)]
+
+
+@pytest.fixture
+async def scene(brain: Brain, store: IdentityStore, ada: NewCredential, engine: Engine) -> Scene:
+    """Ada has used her laptop at home for a month: that network is hers beyond doubt."""
+    made = Scene(brain, store, ada, engine)
+    for _ in range(10):
+        assert await made.log_in() is GRANTED
+        made.now += DAY
+    return made
+
+
+async def thief(scene: Scene, messages: int = 6) -> None:
+    """Uses what he stole: two new recipients in each message, from where Ada never was."""
+    assert await scene.log_in(ABROAD) is GRANTED
+    for number in range(messages):
+        await scene.hand_in(*people(100 + 2 * number, 2), address=ABROAD)
+
+
+async def test_what_is_held_is_an_incident(scene: Scene) -> None:
+    """The message over the small budget is held; whose mail is on hold is asked."""
+    await thief(scene)
+    (incident,) = scene.store.incidents()
+    assert (incident.identity, incident.state, incident.opened_by) == ("ada", State.OPEN, "sallyport")
+    assert incident.step == "hold"
+    (held,) = scene.store.held()
+    assert (held.identity, held.incident, held.reason, held.recipients) == ("ada", incident.number, Reason.PROBATION, 2)
+    assert scene.queue.where[held.queue_id] is QueueName.HOLD
+
+
+async def test_a_split_message_is_held_in_part(scene: Scene) -> None:
+    """At home, 60 new recipients in one message: 50 go, 10 are held."""
+    verdict = await scene.hand_in(*people(0, 60))
+    assert (verdict.action, len(verdict.held)) == (Action.ACCEPT, 10)
+    (held,) = scene.store.held()
+    assert (held.queue_id[:2], held.recipients, held.reason) == ("4H", 10, Reason.NEW_RECIPIENTS)
+
+
+async def test_nothing_is_written_for_mail_that_goes(scene: Scene) -> None:
+    await scene.hand_in("friend@example.net")
+    assert scene.store.held(state=None) == []
+    assert scene.store.incidents() == []
+
+
+async def test_contain_suspends_ends_sessions_and_holds_what_is_queued(scene: Scene) -> None:
+    await thief(scene, 3)
+    await scene.hand_in("friend@example.net")
+    incident = scene.store.contain_credential(scene.credential.login, "stolen", scene.now)
+    assert incident.suspended == (scene.credential.login,)
+    assert (incident.step, incident.opened_by, incident.note) == ("lock", "cli:test", "stolen")
+    assert await scene.log_in() is REFUSED
+    assert (await scene.hand_in("friend@example.net")).reason is Reason.CREDENTIAL_REVOKED
+    with scene.engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(Revocations)) == 1
+    await scene.rounds()
+    assert all(where is QueueName.HOLD for where in scene.queue.where.values())
+    assert len(scene.held()) == 4
+    after = scene.store.incident(incident.number)
+    assert after.is_settled
+    assert [one.kind for one in after.measures] == ["suspend", "end-sessions", *["retro-hold"] * 3]
+    assert after.measures[2].outcome == "4 messages"
+
+
+async def test_contain_again_changes_nothing(scene: Scene) -> None:
+    first = scene.store.contain_identity("ada", "", scene.now)
+    assert scene.store.contain_credential(scene.credential.login, "", scene.now + 1) == first
+
+
+async def test_a_login_that_is_made_after_contain_works(scene: Scene) -> None:
+    """The owner goes on with another device."""
+    scene.store.contain_identity("ada", "", scene.now)
+    scene.credential = scene.store.add_credential("ada", "new laptop", scene.now)
+    assert await scene.log_in() is GRANTED
+
+
+async def test_release_undoes_exactly_that(scene: Scene) -> None:
+    await thief(scene)
+    number = scene.store.contain_credential(scene.credential.login, "", scene.now).number
+    await scene.rounds()
+    held = scene.held()
+    assert len(held) == 6
+    after = scene.store.release_incident(number, "it was her", scene.now)
+    assert (after.state, after.suspended, after.note) == (State.RELEASED, (), "it was her")
+    await scene.rounds()
+    scene.queue.run()
+    assert sorted(scene.queue.delivered) == sorted(held)
+    assert scene.queue.deleted == []
+    assert scene.store.incident(number).is_settled
+    assert await scene.log_in() is GRANTED
+    assert scene.store.standing("ada").step == "free"
+
+
+async def test_purge_finishes_it(scene: Scene) -> None:
+    """Nobody had contained anything: who was misused is suspended now, and the owner is free to go on."""
+    await thief(scene)
+    (incident,) = scene.store.incidents()
+    held = scene.held()
+    after = scene.store.purge_incident(incident.number, "", scene.now)
+    assert (after.state, after.suspended) == (State.PURGED, (scene.credential.login,))
+    await scene.rounds()
+    assert scene.queue.deleted == held
+    assert scene.store.standing("ada").step == "free"
+    assert scene.store.incident(incident.number).held["purged"].messages == len(held)
+
+
+async def test_what_was_purged_is_not_released(scene: Scene) -> None:
+    """Release after purge gives the credential back, and no message."""
+    await thief(scene)
+    (incident,) = scene.store.incidents()
+    scene.store.purge_incident(incident.number, "", scene.now)
+    await scene.rounds()
+    scene.store.release_incident(incident.number, "", scene.now)
+    await scene.rounds()
+    assert await scene.log_in() is GRANTED
+    assert scene.held(HeldState.RELEASED) == []
+    with pytest.raises(StoreError, match="was released"):
+        scene.store.purge_incident(incident.number, "", scene.now)
+
+
+async def test_the_ladders_lock_holds_what_the_thief_has_queued_and_not_what_came_from_home(scene: Scene) -> None:
+    """A botnet: so many networks are two signals. Its sessions end, and the owner goes on at home."""
+    await scene.hand_in("friend@example.net")
+    await thief(scene, 3)
+    answers = [await scene.log_in(f"203.0.{number}.5") for number in range(20)]
+    assert answers[-1] is REFUSED
+    await scene.rounds()
+    (incident,) = scene.store.incidents()
+    assert incident.step == "lock"
+    assert scene.held() == ["4Q000002", "4Q000003", "4Q000004"]
+    assert scene.queue.where["4Q000001"] is QueueName.DEFERRED
+    with scene.engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(Revocations)) == 1
+    assert await scene.log_in() is GRANTED
+    assert (await scene.hand_in("friend@example.net")).action is Action.ACCEPT
+
+
+async def test_what_nobody_decides_about_expires(scene: Scene) -> None:
+    await thief(scene)
+    held = scene.held()
+    scene.now += 14 * DAY + 1
+    await scene.rounds(2)
+    assert scene.held(HeldState.EXPIRED) == held
+    assert scene.queue.deleted == held
+
+
+async def test_what_was_released_at_the_queue_itself_is_gone(scene: Scene) -> None:
+    await thief(scene)
+    (queue_id,) = scene.held()
+    del scene.queue.where[queue_id]
+    scene.now += 10 * MINUTE
+    await scene.worker.round()
+    assert scene.held(HeldState.GONE) == [queue_id]
+
+
+async def test_what_is_on_hold_and_was_never_reported_is_found(scene: Scene) -> None:
+    """The gateway died between the queue's 250 and its report."""
+    await thief(scene, 5)
+    verdict = await scene.brain.judge(facts("lost", people(500, 2), ABROAD))
+    assert verdict.action is Action.HOLD
+    scene.queue.add("4LOST00", QueueName.HOLD, "lost")
+    scene.now += 10 * MINUTE
+    scene.queue.at = scene.now - 5 * MINUTE
+    await scene.worker.round()
+    assert "4LOST00" in scene.held()
+
+
+async def test_one_message_is_released_and_another_one_deleted(scene: Scene) -> None:
+    await thief(scene, 8)
+    first, second, *rest = scene.held()
+    scene.store.release_held([first], scene.now)
+    scene.store.purge_held([second], scene.now)
+    await scene.rounds(1)
+    assert scene.queue.where[first] is QueueName.DEFERRED
+    assert scene.queue.deleted == [second]
+    assert scene.held() == rest
+    with pytest.raises(StoreError, match="is purged"):
+        scene.store.release_held([second], scene.now)
+
+
+ENDS: list[tuple[str, Callable[[IdentityStore, int, float], object]]] = [
+    ("release", lambda store, number, now: store.release_incident(number, "", now)),
+    ("purge", lambda store, number, now: store.purge_incident(number, "", now)),
+]
+
+
+@pytest.mark.parametrize("breaks_after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("breaks_at", range(1, 6))
+@pytest.mark.parametrize(("what", "end"), ENDS, ids=[one[0] for one in ENDS])
+async def test_whatever_dies_nothing_is_lost_and_nothing_goes_twice(
+    scene: Scene, what: str, end: Callable[[IdentityStore, int, float], object], breaks_at: int, breaks_after: bool
+) -> None:
+    """The queue, or the worker, breaks off before or after any of its calls; the next round finds what is left."""
+    await thief(scene)
+    scene.queue.breaks_at, scene.queue.breaks_after = breaks_at, breaks_after
+    number = scene.store.contain_credential(scene.credential.login, "", scene.now).number
+    await scene.rounds()
+    end(scene.store, number, scene.now)
+    await scene.rounds()
+    scene.queue.run()
+    everything = [f"4Q{one:06}" for one in range(1, 7)]
+    gone, kept = (scene.queue.delivered, scene.queue.deleted)[:: 1 if what == "release" else -1]
+    assert sorted(gone) == everything
+    assert kept == []
+    assert scene.store.incident(number).is_settled
+
+
+@DELAYED
+async def test_mail_that_waits_a_moment_goes_by_itself(scene: Scene) -> None:
+    assert await scene.log_in(ABROAD) is GRANTED
+    verdict = await scene.hand_in(*people(0, 2), address=ABROAD)
+    assert (verdict.action, verdict.reason) == (Action.HOLD, Reason.SENDING_DELAY)
+    await scene.rounds(1)
+    assert scene.held() == ["4Q000001"]
+    scene.now += 60
+    await scene.rounds(1)
+    assert scene.queue.where["4Q000001"] is QueueName.DEFERRED
+    assert scene.store.incidents() == []
+
+
+@DELAYED
+async def test_mail_that_waits_stays_when_its_sender_has_become_suspicious(scene: Scene) -> None:
+    await thief(scene)
+    scene.now += 60
+    await scene.rounds(2)
+    (incident,) = scene.store.incidents()
+    assert {one.incident for one in scene.store.held()} == {incident.number}
+    assert len(scene.held()) == 6
+
+
+@DELAYED
+async def test_nobody_waits_who_is_known_or_writes_to_people_he_knows(scene: Scene) -> None:
+    assert (await scene.hand_in(*people(0, 2))).action is Action.ACCEPT
+    assert await scene.log_in(ABROAD) is GRANTED
+    assert (await scene.hand_in(*people(0, 2), address=ABROAD)).action is Action.ACCEPT
