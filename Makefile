@@ -59,6 +59,7 @@ lock: $(VENV)/complete ## resolve the requirements anew: every version pinned, e
 	$(COMPILE) --upgrade --extra dev pyproject.toml --output-file requirements/dev.txt
 	$(COMPILE) --extra gateway --constraint requirements/dev.txt pyproject.toml --output-file requirements/gateway.txt
 	$(COMPILE) --extra sink --constraint requirements/dev.txt pyproject.toml --output-file requirements/sink.txt
+	$(COMPILE) --extra queue-agent --constraint requirements/dev.txt pyproject.toml --output-file requirements/queue-agent.txt
 	$(COMPILE) --extra policy --constraint requirements/dev.txt pyproject.toml --output-file requirements/policy.txt
 	$(COMPILE) --upgrade --allow-unsafe requirements/native.in --output-file requirements/native.txt
 	$(COMPILE) --upgrade requirements/fuzz.in --output-file requirements/fuzz.txt

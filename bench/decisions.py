@@ -148,8 +148,9 @@ async def _flat_out(
 async def _keep_asking(
     policy: Policy, connection: Connection, questions: Iterator[bytes], answers: Answers, until: float
 ) -> None:
-    """Each accepted message is relayed, and a report on some of them goes between two questions."""
-    relayed = list[str]()
+    """Each accepted message is relayed; reports on some of them at a time go beside the questions: nobody waits."""
+    relayed, telling = list[str](), set[asyncio.Task[None]]()
+    (teller,) = await connected(policy.port, 1)
     for question in questions:
         asked = time.perf_counter()
         if asked > until:
@@ -160,9 +161,12 @@ async def _keep_asking(
             relayed.append(found[1].decode())
         if len(relayed) >= REPORTED_TOGETHER:
             reports = [{"reservation": one, "outcome": "relayed", "queue_id": "4Q8kXz0Zg"} for one in relayed]
-            await connection.tell(policy.request("/v1/outcomes", {"outcomes": reports}))
+            await asyncio.gather(*telling)  # the one before, long since
+            telling = {asyncio.create_task(teller.tell(policy.request("/v1/outcomes", {"outcomes": reports})))}
             relayed.clear()
+    await asyncio.gather(*telling)
     connection.close()
+    teller.close()
 
 
 if __name__ == "__main__":

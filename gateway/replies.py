@@ -127,11 +127,18 @@ FOR_REASON: Mapping[Reason, Reply] = {
     Reason.SENDER_FIELD_NOT_OWNED: Reply(
         550, "5.7.1", "Address in the Sender or a Resent field not owned by this login"
     ),
+    Reason.SECRET_IN_MESSAGE: Reply(
+        550, "5.7.1", "The message contains the secret of a login; remove it, and set the device up anew"
+    ),
+    Reason.MALWARE: Reply(554, "5.7.1", "The message contains malware, remove the attachment and check your computer"),
+    Reason.SPAM: Reply(554, "5.7.1", "The message looks like spam, ask your administrator if it is none"),
+    Reason.SCANNER_SILENT: Reply(451, "4.7.1", "The message cannot be scanned at the moment, try again later"),
     Reason.NAME_SHOWS_ADDRESS: Reply(550, "5.7.1", "The sender's name shows an address not owned by this login"),
     Reason.TOO_MANY_RECIPIENTS: Reply(550, "5.5.3", "Too many recipients in one message, send it in several"),
     Reason.BUDGET_TOO_SMALL: Reply(550, "5.5.3", "More recipients than this login may reach at all, send to fewer"),
     Reason.BUDGET_SPENT: Reply(451, "4.7.1", "Too many recipients in a short time, try again later"),
-    # What these three are about is held and not refused, where the next hop keeps it.
+    # What these four are about is held and not refused, where the next hop keeps it.
+    Reason.SENDING_DELAY: Reply(451, "4.7.1", "Mail to new recipients waits a moment here, try again later"),
     Reason.NEW_RECIPIENTS: Reply(451, "4.7.1", "Too many new recipients at once, send to some of them later"),
     Reason.PROBATION: Reply(
         451, "4.7.1", "More than may be sent from here yet, try again tomorrow or ask your administrator"

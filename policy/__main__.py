@@ -3,10 +3,12 @@
 Exit code 2 with one sentence for a wrong setting; nothing is half started.
 """
 
+import asyncio
 import gc
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 
 import uvicorn
@@ -18,21 +20,26 @@ from policy.assembly import Parts, assemble
 from policy.brain import Brain
 from policy.bridges.opened import open_bridges
 from policy.budgets.location import remote_budgets
-from policy.delegation.listening import bind_all
-from policy.fronts import Wanted
+from policy.complaints.mailbox import ComplaintMailbox
 from policy.containment.queue_client import QueueClient
+from policy.delegation.listening import bind_all
+from policy.dkim.domains import key_book, make_missing, our_domains
+from policy.dkim.seen import KeyWatch
+from policy.fronts import Wanted
 from policy.geo.opened import Watch, open_atlas
 from policy.listening import listen
 from policy.location import location, named_location
-from policy.opening import digest_key, open_store
+from policy.opening import ITSELF, digest_key, open_store
 from policy.pickup import Pickup
 from policy.rulebook.in_force import InForce
 from policy.settings import DAY_S, Settings
+from policy.store.complaints import ComplaintNotes
 from policy.store.database import open_database
 from policy.store.reader import open_reader
 from policy.store.revocations import Feed
 from policy.store.rulebooks import RulebookRecords, last_in_force
 from policy.store.transactions import open_transactions
+from policy.store.writer import Writer
 from service import log as service_log
 from service.settings import SettingError, load, read_secret, stop
 
@@ -59,7 +66,7 @@ def _run(settings: Settings) -> None:
     tokens = Tokens(
         gateway=read_secret("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file),
         dovecot=read_secret("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file),
-        queue=read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token_file),
+        queue=read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token),
         auth_policy=read_secret("POLICY_AUTH_POLICY_TOKEN_FILE", settings.auth_policy_token),
     )
     app = App(_brain(settings, tokens), tokens)
@@ -95,6 +102,21 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
     def pickup(feed: Feed) -> Pickup | None:
         return Pickup(settings.doveadm_url, tokens.dovecot, feed, time.time) if settings.doveadm_url else None
 
+    def complaints(notes: ComplaintNotes, writer: Writer) -> Sequence[ComplaintMailbox]:
+        if not settings.complaints_mailbox:
+            return ()
+        return (
+            ComplaintMailbox(
+                url=settings.doveadm_url,
+                token=tokens.dovecot,
+                mailbox=settings.complaints_mailbox,
+                hostname=settings.hostname,
+                notes=notes,
+                writer=writer,
+                clock=time.time,
+            ),
+        )
+
     brain = assemble(
         Parts(
             reader=open_reader(where),
@@ -108,14 +130,23 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
             unwalled=settings.unwalled_networks,
             bridges=open_bridges(settings),
             pickup=pickup,
+            complaints=complaints,
             queue=QueueClient(settings.queue_url, tokens.queue) if settings.queue_url else None,
-            beside=(Watch(atlas), in_force),
+            beside=(Watch(atlas), in_force, _keys(settings, tokens.queue)),
             fronts=_fronts(settings),
             submissions_kept_s=settings.submissions_kept_days * DAY_S,
             counts=remote_budgets(settings),
         )
     )
     return brain
+
+
+def _keys(settings: Settings, queue_token: str) -> KeyWatch:
+    """Looks after the DKIM keys."""
+    engine = open_database(location(settings))
+    book = key_book(settings, engine, ITSELF)
+    agent = QueueClient(settings.queue_url, queue_token) if settings.queue_url else None
+    return KeyWatch(book, agent, partial(make_missing, book, our_domains(settings), engine), time.time, asyncio.sleep)
 
 
 def _fronts(settings: Settings) -> Wanted:

@@ -13,6 +13,7 @@ from policy.alerts import Alerts
 from policy.brain import Beside, Brain
 from policy.bridges.opened import Bridges
 from policy.budgets.stored import StoredBudgets
+from policy.complaints.desk import ComplaintDesk
 from policy.connects import Connects
 from policy.containment.queue_client import QueueOrders
 from policy.containment.worker import Containment
@@ -33,6 +34,7 @@ from policy.pickup import Pickup
 from policy.profiles import Profiles
 from policy.proofs import Prover
 from policy.settings import DAY_S
+from policy.store.complaints import ComplaintNotes
 from policy.store.directory import Directory
 from policy.store.exemptions import Exempt
 from policy.store.reader import Reader
@@ -60,6 +62,7 @@ class Parts:
     bridges: Bridges = field(default_factory=Bridges)
     pickup: Callable[[Feed], Pickup | None] = lambda _feed: None
     beside: Sequence[Beside] = ()
+    complaints: Callable[[ComplaintNotes, Writer], Sequence[Beside]] = lambda _notes, _writer: ()
     queue: QueueOrders | None = None  # where somebody is at the next hop's queue
     fronts: Wanted = field(default_factory=Wanted)  # who else is served
     counts: RemoteCounts | None = None  # where budgets are elsewhere
@@ -108,7 +111,7 @@ def assemble(parts: Parts) -> Brain:
         clock=parts.clock,
     )
     pickup = parts.pickup(feed)
-    containment = _containment(parts, shared, writer)
+    containment = (*_containment(parts, shared, writer), *_complaints(parts, shared, marks, writer))
     return Brain(
         directory=directory,
         connects=connects,
@@ -148,6 +151,15 @@ def _containment(parts: Parts, shared: _Shared, writer: Writer) -> Sequence[Besi
             rulebook=parts.rulebook,
             clock=parts.clock,
         ),
+    )
+
+
+def _complaints(parts: Parts, shared: _Shared, marks: Marks, writer: Writer) -> Sequence[Beside]:
+    """Weighed wherever they come from; read where there is a mailbox for them."""
+    notes = ComplaintNotes(parts.transactions, marks)
+    return (
+        ComplaintDesk(complaints=notes, writer=writer, clock=parts.clock, **shared),
+        *parts.complaints(notes, writer),
     )
 
 

@@ -1,7 +1,8 @@
 """What is wrong with this installation: `sallyport doctor` asks each of these questions, and prints what it hears.
 
 A question looks at one thing and changes nothing. It answers with findings, each one line: what, whether that is as it
-should be, and what to do where it is not. A warning is what will be wrong some day, or may be meant so.
+should be, and what to do where it is not. A warning is what will be wrong some day, or may be meant so. What is asked
+of the world and of the services beside us is in checkup_beside.py.
 """
 
 import asyncio
@@ -10,7 +11,6 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 
 from cryptography import x509
@@ -18,10 +18,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from policy import checkup_beside
 from policy.budgets.location import remote_budgets
 from policy.budgets.valkey import BudgetsAway
 from policy.engine.rulebook import Rulebook, Treatment
 from policy.engine.sources import UNKNOWN_COUNTRY
+from policy.finding import Finding, State
 from policy.geo.atlas import Atlas
 from policy.geo.opened import atlas_at
 from policy.location import location, open_existing, spelled
@@ -39,24 +41,6 @@ _CLOCK_LEEWAY_S = 120.0
 _NETWORKS_LOOKED_AT = 10_000
 _USUAL_COVERAGE = 0.9
 _OTHERS = 0o077  # the bits of a file's mode that let others read it
-
-
-class State(StrEnum):
-    """How it is."""
-
-    FINE = "fine"
-    WARNING = "warning"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line. `todo` is empty where there is nothing to do."""
-
-    what: str
-    state: State
-    says: str
-    todo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +160,7 @@ def certificate(case: Case) -> Iterator[Finding]:
         yield Finding(what, State.WARNING, f"{path} expires on {end}, in {round(left_s / DAY_S)} days", "replace it")
     else:
         yield Finding(what, State.FINE, f"{path} is good until {end}")
+    yield from _names_of(found, path, case.settings.hostname.lower())
     yield from _key_of(found, case.settings.tls_key)
 
 
@@ -185,6 +170,7 @@ def secrets(case: Case) -> Iterator[Finding]:
     for name, path in (
         ("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file),
         ("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file),
+        ("POLICY_QUEUE_TOKEN_FILE", settings.queue_token),
         ("POLICY_AUTH_POLICY_TOKEN_FILE", settings.auth_policy_token),
     ):
         try:
@@ -201,7 +187,15 @@ def secrets(case: Case) -> Iterator[Finding]:
         yield _mode_of("digest key", settings.digest_key_file)
 
 
-QUESTIONS: tuple[Question, ...] = (database, budgets, policy_file, places, certificate, secrets)
+def beside(case: Case) -> Iterator[Finding]:
+    """DKIM keys, disk, who should have been told; then all that the queue agent has to be asked for."""
+    yield from checkup_beside.keys(case.settings)
+    yield from checkup_beside.disk(case.settings)
+    yield from checkup_beside.notices(case.settings, case.now)
+    yield from checkup_beside.world(case.settings, case.now)
+
+
+QUESTIONS: tuple[Question, ...] = (database, budgets, policy_file, places, certificate, secrets, beside)
 
 
 def _schema(connection: Connection, where: str) -> Finding:
@@ -257,6 +251,18 @@ def _is_closed_to_unknown(book: Rulebook, name: str) -> bool:
     gate = book.gate(name)
     is_on_none = bool(gate.allow_countries or gate.allow_asns) and UNKNOWN_COUNTRY not in gate.allow_countries
     return is_on_none or gate.unknown is Treatment.REFUSE or UNKNOWN_COUNTRY in gate.deny_countries
+
+
+def _names_of(certificate: x509.Certificate, path: Path, hostname: str) -> Iterator[Finding]:
+    """Clients compare the name that they were told with those in it (RFC 9525): one wildcard stands for one label."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        dns_names = [one.lower() for one in names.get_values_for_type(x509.DNSName)]
+    except (x509.ExtensionNotFound, ValueError):
+        dns_names = []
+    if not {hostname, f"*.{hostname.partition('.')[2]}"} & set(dns_names):
+        says = f"{path} is not for {hostname} but for {', '.join(dns_names) or 'no name'}"
+        yield Finding("certificate", State.WRONG, says, "replace it, or correct SALLYPORT_HOSTNAME")
 
 
 def _key_of(certificate: x509.Certificate, path: Path) -> Iterator[Finding]:

@@ -31,6 +31,8 @@ _SUBMISSION = prepared(
     "SELECT identity, origin, evidence, new_recipients, marks, reported FROM submission WHERE id = :asked"
 )
 
+_NOT_YET = "deferred"
+
 
 class Told(NamedTuple):
     """What is new of a submission."""
@@ -54,8 +56,12 @@ class Feedback:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def take(self, deliveries: Deliveries, now: float) -> None:
-        """Submissions that nobody remembers, and recipients that were none of theirs, are left out."""
-        by_submission = sorted(deliveries.deliveries, key=attrgetter("submission"))
+        """Submissions that nobody remembers, and recipients that were none of theirs, are left out.
+
+        What is deferred says nothing yet: the last word on that recipient comes later.
+        """
+        final = [one for one in deliveries.deliveries if one.status != _NOT_YET]
+        by_submission = sorted(final, key=attrgetter("submission"))
         async with self._lock:
             for submission, reports in groupby(by_submission, key=attrgetter("submission")):
                 await self._weigh(submission, tuple(reports), now)
@@ -66,8 +72,8 @@ class Feedback:
         ):
             found = await self.recall.directory.identity_at(name, "")
             places = self._places(reports, unpacked(packed), reported)
-            place = _place(area, evidence)
-            to_warn = self._to_warn(reports, place, unpacked(packed), [at for at in places if at < new])
+            place = place_then(area, evidence)
+            to_warn = self._to_warn(reports, place, unpacked(packed)[:new])
             if not found or not (places or to_warn):
                 return
             unknown_today, recipients_today = await self.recall.days.deliveries(found.id, now)
@@ -95,15 +101,12 @@ class Feedback:
         found = {at.get(self.marks.recipient(one.recipient)): one.outcome for one in reports}
         return {place: one for place, one in found.items() if place is not None and not done >> place & 1}
 
-    def _to_warn(
-        self, reports: Sequence[Delivery], place: Place, marks: Sequence[int], new: Sequence[int]
-    ) -> tuple[str, ...]:
+    def _to_warn(self, reports: Sequence[Delivery], place: Place, new: Sequence[int]) -> tuple[str, ...]:
         """Who got it and may have to be warned (store/reached.py): a recipient of our own domains has no mark."""
         got = [one.recipient for one in reports if one.outcome is DeliveryOutcome.DELIVERED]
         if not place.is_settled:
             return tuple(got)
-        strangers = {marks[at] for at in new}
-        return tuple(one for one in got if self.marks.recipient(one) in strangers) if strangers else ()
+        return tuple(one for one in got if self.marks.recipient(one) in new)
 
     def _write(self, identity: int, name: str, told: Told, now: float, weighed: Weighed) -> None:
         self.notes.records.note_reported(told.submission, told.places, told.before)
@@ -115,7 +118,7 @@ class Feedback:
             self.notes.days.add(identity, Done(unknown=weighed.unknown), now)
 
 
-def _place(area: str, evidence: str) -> Place:
+def place_then(area: str, evidence: str) -> Place:
     """From where the message was handed in, as it was seen then."""
     network, _, standing, is_home = json.loads(evidence or "{}").get("place") or ("", "", "", False)
     number, _, country = area.removeprefix("AS").rpartition(" ")

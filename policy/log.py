@@ -353,6 +353,16 @@ def held_messages_moved(state: str, messages: int) -> None:
     _log.info("held-messages-moved", state=state, messages=messages)
 
 
+def complaint_read(submission: str, reporter: str, kind: str, new: int) -> None:
+    """Somebody said that a message is spam; `new` recipients of it had not said so before."""
+    _log.warning("complaint-read", submission=submission, reporter=reporter, kind=kind, new=new)
+
+
+def complaints_unread(mailbox: str, error: Exception) -> None:
+    """Dovecot or the store is away; said once."""
+    _log.error("complaints-unread", mailbox=mailbox, error=type(error).__name__)
+
+
 def held_message_expired(queue_id: str, identity: str) -> None:
     """Nobody has decided about it in time."""
     _log.warning("held-message-expired", queue_id=queue_id, identity=identity)

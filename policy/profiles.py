@@ -100,9 +100,17 @@ class Profiles:
             new_today=today,
             domain=domain,
             domain_users=await self.recall.directory.users_of(domain, now) if domain else 1,
+            gives_secret_away=await self._has_secret(facts),
             traps=tuple([place for place, one in enumerate(addresses) if one in rulebook.trap_recipients]),
         )
         return Case(facts=facts, stage=stage, rulebook=rulebook, identity=whose.identity_id, profile=profile)
+
+    async def _has_secret(self, facts: MessageFacts) -> bool:
+        """Whether one of what looks like a secret is one. Nothing of them goes further than here."""
+        for candidate in facts.secrets:
+            if await self.recall.directory.is_live_secret(candidate):
+                return True
+        return False
 
     def _domain_of(self, owned: Owned) -> str:
         """The first of ours in which the identity has an address: no message can choose another one."""

@@ -50,8 +50,9 @@ class Settings(BridgeSettings):
     gateway_token_file: Path = Path("/secrets/gateway/policy.token")
     dovecot_token_file: Path = Path("/secrets/dovecot/policy.token")
     doveadm_url: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$")
+    complaints_mailbox: str = Field(default="", pattern=r"^[a-z0-9._-]*$")
     queue_url: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$")
-    queue_token_file: Path = Path("/secrets/queue/policy.token")
+    queue_token_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
     tls_cert: Path = Path("/tls/cert.pem")
     tls_key: Path = Path("/tls/key.pem")
     public_submission_port: Port = 587
@@ -59,7 +60,7 @@ class Settings(BridgeSettings):
     public_imaps_port: Port = 993
     file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None  # the policy file
     dkim_dir: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
-    mx: CommaList = ()  # hosts, the first one preferred; policy/publishing reads it
+    mx: CommaList = ()  # hosts, the first one preferred
     mta_sts: Literal["", "testing", "enforce"] = ""
     delegation_listen: CommaList = ()  # policy/delegation/listening.py reads it
     delegation_unknown: Literal["refuse", "add"] = "refuse"
@@ -115,6 +116,15 @@ class Settings(BridgeSettings):
     @property
     def auth_policy_token(self) -> Path:
         return self.auth_policy_token_file or self.state_dir / "auth-policy.token"
+
+    @property
+    def queue_token(self) -> Path:
+        return self.queue_token_file or self.state_dir / "queue.token"
+
+    @property
+    def mx_hosts(self) -> tuple[str, ...]:
+        """In lower case, without a dot at the end."""
+        return tuple(host.lower().removesuffix(".") for host in self.mx)
 
     @property
     def dkim_folder(self) -> Path:

@@ -28,7 +28,7 @@ def init(settings: Settings, now: float) -> list[str]:
         ("POLICY_STATE_DIR", settings.digest_key_file, "digest key"),
         ("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file, "token of the gateway"),
         ("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file, "token of Dovecot"),
-        ("POLICY_QUEUE_TOKEN_FILE", settings.queue_token_file, "token of the queue agent"),
+        ("POLICY_QUEUE_TOKEN_FILE", settings.queue_token, "token of the queue agent"),
         ("POLICY_AUTH_POLICY_TOKEN_FILE", settings.auth_policy_token, "token of the auth-policy API"),
     )
     for setting, path, what in random_files:

@@ -45,7 +45,8 @@ class Log:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._successor_seen: tuple[int, float] = (0, 0.0)  # inode of a file that has one, and since when
+        self._quiet = (0, 0)  # inode and size of a file that has a successor
+        self._quiet_since = 0.0
 
     def read(self, position: Position | None, now: float) -> Piece:
         """The next lines behind `position`; None is the beginning of the oldest file there is."""
@@ -102,11 +103,9 @@ class Log:
         return Piece([], Position(later[0].inode, 0, b"", position.at), is_lost=True)
 
     def _is_done(self, file: _LogFile, now: float) -> bool:
-        inode, since = self._successor_seen
-        if inode != file.inode:
-            self._successor_seen = (file.inode, now)
-            return False
-        return now - max(since, file.changed_at) >= QUIET_S
+        if self._quiet != (file.inode, file.size):
+            self._quiet, self._quiet_since = (file.inode, file.size), now
+        return now - self._quiet_since >= QUIET_S
 
     def _leave(self, file: _LogFile, newer: _LogFile, position: Position) -> Piece:
         """Whatever stands behind the last line end is what a crash has left of a line."""

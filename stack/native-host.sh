@@ -7,7 +7,7 @@
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps postfix and dovecot, and where only root looks by itself
 PACKAGES="postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-auth-lua"
 USER_NOTE="Sallyport (made by make up)" # tells the users that we made from those that were there
-SYSTEM_USERS="sallyport-policy sallyport-gateway sallyport-mail sallyport-sink"
+SYSTEM_USERS="sallyport-policy sallyport-gateway sallyport-mail sallyport-sink sallyport-scan"
 
 is_root() { [ "$(id -u)" = 0 ]; }
 

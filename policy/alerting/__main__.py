@@ -1,6 +1,6 @@
 """The sender alone: webhooks and Apprise, where policy itself has no way out. `--check` only reads the settings.
 
-It has the store and nothing else of policy: no port, no digest key, no token. Exit code 2 with one sentence for a wrong
+It works on the store of policy, listens nowhere and asks policy nothing. Exit code 2 with one sentence for a wrong
 setting.
 """
 
@@ -31,16 +31,20 @@ def main() -> None:
     try:
         settings = load(Settings)
         named_location(settings)
-        carriers = program_carriers(settings, time.time)
-        if not carriers:
-            remedy = "set it, or POLICY_ALERT_APPRISE_FILE, or do not run the sender"
-            raise SettingError("POLICY_ALERT_WEBHOOKS", "there is nothing to send by", remedy)
+        carriers = _carriers(settings)
         if sys.argv[1:] == ["--check"]:
             return
         service_log.configure(settings.log_format)
         asyncio.run(_run(settings, carriers))
     except SettingError as error:
         stop(error, "alerting")
+
+
+def _carriers(settings: Settings) -> Mapping[str, Carrier]:
+    if found := program_carriers(settings, time.time):
+        return found
+    remedy = "set it, or POLICY_ALERT_APPRISE_FILE, or do not run the sender"
+    raise SettingError("POLICY_ALERT_WEBHOOKS", "there is nothing to send by", remedy)
 
 
 async def _run(settings: Settings, carriers: Mapping[str, Carrier]) -> None:

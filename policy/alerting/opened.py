@@ -23,7 +23,7 @@ from policy.store.reader import Reader
 from policy.store.transactions import Transactions
 from policy.store.writer import Writer
 
-_SECRET_SETTING = "POLICY_ALERT_WEBHOOK_SECRET_FILE"
+_KEY_SETTING = "POLICY_ALERT_WEBHOOK_SECRET_FILE"
 
 
 def mail_carriers(settings: Settings, reader: Reader, clock: Callable[[], float]) -> dict[str, Carrier]:
@@ -63,13 +63,13 @@ def courier(
 def make_secret(path: Path) -> bool:
     """The secret of webhooks, unless it is there."""
     content = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}\n"
-    return create_file(_SECRET_SETTING, path, content.encode())
+    return create_file(_KEY_SETTING, path, content.encode())
 
 
 def _program_carriers(settings: Settings, clock: Callable[[], float]) -> Iterator[tuple[str, Carrier]]:
     if settings.alert_webhooks:
         make_secret(settings.alert_webhook_secret)
-        keys = read_secrets(_SECRET_SETTING, settings.alert_webhook_secret)
+        keys = read_secrets(_KEY_SETTING, settings.alert_webhook_secret)
         for hook in hooks(settings.alert_webhooks):
             yield hook.channel, Webhook(hook.url, keys, settings.hostname, clock)
     if settings.alert_apprise_file:

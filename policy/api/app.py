@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from policy import log
-from policy.api import credentials, exemptions, identities, imports, people, records, standings
+from policy.api import credentials, exemptions, identities, imports, incidents, people, records, standings
 from policy.api.bodies import BadLine, Problem
 from policy.api.caller import Back
 from policy.api.imports import BadLines
@@ -64,7 +64,7 @@ def make_api(back: Back) -> FastAPI:
         },
     )
     api.state.back = back
-    for module in (identities, credentials, exemptions, people, records, standings, imports):
+    for module in (identities, credentials, exemptions, people, records, standings, incidents, imports):
         api.include_router(module.router)
     _add_refusals(api)
     return api

@@ -38,8 +38,9 @@ COMMANDS = (
     Listed(
         "dns",
         "dns:dns",
-        "Print the DNS records that lead mail programs here, for each of our domains, as lines of a zone file.",
+        "Print the DNS records that our mail needs, and those that lead mail programs here, as lines of a zone file.",
     ),
+    Listed("dkim", "dkim:dkim", "The keys that sign our mail, and their rotation (DKIM)."),
     Listed(
         "doctor",
         "doctor:doctor",
@@ -85,6 +86,7 @@ COMMANDS = (
         "Show all of one incident: what happened, from where, what went out, whom to warn, what to do next.",
     ),
     Listed("held", "held:held", "Messages on hold: list, look, release, delete."),
+    Listed("complaint", "complaints:complaint", "What people who got a message said of it."),
     # What happened
     Listed("submission", "submissions:submission", "Who handed in a message, and what became of it."),
     Listed(

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from policy.cli.agent import asked
 from policy.cli.arguments import Yes, confirm
 from policy.cli.output import JSON, print_rows, print_values, when
 from policy.cli.store import actor
@@ -14,8 +13,9 @@ from policy.dkim.book import KeyBook
 from policy.dkim.domains import key_book, make_missing, our_domains
 from policy.dkim.rotation import KEPT_DAYS, Pair, Pairs, State, chosen, of_domain
 from policy.dkim.seen import steps
-from policy.enrolment.dns import Record, zone_file
+from policy.enrolment.dns import Record, lines
 from policy.location import open_existing
+from policy.publishing.agent import asked
 from policy.publishing.asking import published_pairs
 from policy.publishing.records import quoted
 from policy.settings import Settings
@@ -69,8 +69,9 @@ def dkim_rotate(domain: Domain, json: JSON = False) -> None:
     """
     made = _book().rotate(domain, time.time())
     text = (
-        f"; Publish these, and leave the present ones as they are. {made.name} signs by itself once the DNS shows them,\n"
-        f"; or at once with `sallyport dkim activate {made.domain}`. To give it up: `sallyport dkim retire {made.domain}`.\n"
+        f"; Publish these, and leave the present ones as they are. {made.name} signs by itself once the DNS shows\n"
+        f"; them, or at once with `sallyport dkim activate {made.domain}`.\n"
+        f"; To give it up: `sallyport dkim retire {made.domain}`.\n"
         f"{_zone(made)}"
     )
     print_values(_listed(made), json, text.rstrip())
@@ -81,7 +82,9 @@ def dkim_activate(
     domain: Domain,
     selector: Selector = "",
     is_unseen: Annotated[bool, typer.Option("--unseen", help="Do not look whether it is published.")] = False,
-    kept_days: Annotated[int, typer.Option("--keep", help="So many days the old one stays published.", min=5)] = KEPT_DAYS,
+    kept_days: Annotated[
+        int, typer.Option("--keep", help="So many days the old one stays published.", min=5)
+    ] = KEPT_DAYS,
     json: JSON = False,
 ) -> None:
     """Sign with the pair that waits, or with another one: with the one before, that is the way back.
@@ -120,7 +123,9 @@ def dkim_retire(
         confirm(f"The keys of {pair.name} will be gone, and with them the way back.", is_sure)
     gone = book.retire(domain, pair.name, time.time(), is_forced=is_forced)
     names = "\n".join(f"  {name}." for name, _ in gone.records)
-    print_values(_listed(gone), json, f"the keys of {gone.name} are gone; remove these records, if you published them:\n{names}")
+    print_values(
+        _listed(gone), json, f"the keys of {gone.name} are gone; remove these records, if you published them:\n{names}"
+    )
 
 
 @dkim.command("check")
@@ -164,9 +169,7 @@ def _look(pair: Pair) -> None:
 
 
 def _zone(pair: Pair) -> str:
-    return zone_file(
-        tuple(Record(f"{name}.", "TXT", quoted(text), "DKIM") for name, text in pair.records), "https://console.example"
-    )
+    return lines(tuple(Record(f"{name}.", "TXT", quoted(text), "DKIM") for name, text in pair.records))
 
 
 def _listed(pair: Pair) -> Listed:

@@ -141,7 +141,7 @@ async def _ask(settings: Settings, queue_id: str) -> QueuedMessage:
             "what is on hold can only be looked at through the queue agent, and POLICY_QUEUE_URL is empty; "
             "set it, or use `postcat -q` at Postfix"
         )
-    token = read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token_file)
+    token = read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token)
     async with QueueClient(settings.queue_url, token) as queue:
         try:
             found = await queue.message(queue_id)

@@ -39,6 +39,7 @@ from policy.console.guard import API, Guard, Hosts
 from policy.console.language import HERE
 from policy.console.parts import Parts
 from policy.console.visit import Visit
+from policy.dkim.domains import our_domains
 from policy.settings import Settings
 
 
@@ -75,4 +76,5 @@ def hosts_of(settings: Settings) -> Hosts:
     console = frozenset({str(urlsplit(settings.console_origin).hostname)})
     prefixes = ("", "autoconfig.", "autodiscover.")
     setup = frozenset(prefix + domain for domain in settings.domains for prefix in prefixes)
-    return Hosts(console=console, setup=setup | {settings.hostname.lower()})
+    servers = frozenset(f"mta-sts.{domain}" for domain in our_domains(settings)) if settings.mta_sts else frozenset()
+    return Hosts(console=console, setup=setup | {settings.hostname.lower()}, mta_sts=servers)

@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 API = "/api/"
+MTA_STS = "/.well-known/mta-sts.txt"  # RFC 8461: asked by mail servers
 SETUP = ("/mail/", "/.well-known/autoconfig/", "/autodiscover/")  # asked by mail clients, in any letter case
 HEALTH = "/health/"
 STATIC = "/static/"
@@ -49,11 +50,14 @@ class Hosts:
 
     console: frozenset[str]
     setup: frozenset[str]  # for mail clients alone: autoconfig.example.org and such
+    mta_sts: frozenset[str] = frozenset()  # for mail servers alone: mta-sts.example.org
 
     def has(self, host: str, path: str) -> bool:
         """Health is asked by the machine, under whatever name it has."""
         if path.startswith(HEALTH) or host in self.console:
             return True
+        if path == MTA_STS:
+            return host in self.mta_sts
         return path.lower().startswith(SETUP) and host in self.setup
 
 

@@ -4,7 +4,6 @@ No mail credential leads here: a stolen one must not be able to confirm its own 
 another one's is as unknown as nobody's. What an answer does is policy/store/owner_answers.py.
 """
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -110,7 +109,7 @@ async def keep(visit: Visit, session: Session) -> Response:
 async def _page(visit: Visit, session: Session, number: int, error: str = "") -> Response:
     store = visit.parts.store_of(session, visit.visitor)
     try:
-        question = await visit.call(store.question, number, session.identity)
+        question = await visit.call(store.question, number, session.identity, visit.now)
     except Unknown:
         return _no_such_incident(visit, session)
     places = await visit.call(_places, visit, question)
@@ -120,7 +119,7 @@ async def _page(visit: Visit, session: Session, number: int, error: str = "") ->
         "question": question,
         "places": places[:_SHOWN],
         "more_places": max(0, len(places) - _SHOWN),
-        "total": _total(question),
+        "traffic": question.sources.traffic,
         "hours": round(visit.parts.rulebook().containment.purge_after_s / 3600),
         "is_fresh": is_fresh(session, visit.now),
         "confirm": path_to_confirm(_path(number)),
@@ -134,23 +133,13 @@ def _places(visit: Visit, question: Question) -> list[Place]:
     atlas, language = visit.parts.atlas(), visit.language
     atlas.extend(visit.parts.rulebook().sources)
     atlas.refresh()
-    strange = sum(not one.is_home for one in question.sources)
     found = []
-    for one in question.sources:
+    for one in question.sources.networks:
         origin = atlas.origin(one.client_address)
         devices = tuple(sorted(question.devices.get(login, login) for login in one.logins))
-        is_ticked = not one.is_home and not origin.is_hosting and strange <= _MOST_OF_A_PERSON
+        is_ticked = not one.is_home and not origin.is_hosting and question.sources.strange <= _MOST_OF_A_PERSON
         found.append(Place(one, language.country(origin.country), devices, origin.is_hosting, is_ticked))
     return found
-
-
-def _total(question: Question) -> Source:
-    """All networks as one."""
-    total = Source(network="", client_address="")
-    for one in question.sources:
-        counts = {name: getattr(total, name) + getattr(one, name) for name in ("sent", "held", "refused", "recipients")}
-        total = dataclasses.replace(total, **counts)
-    return total
 
 
 def _trusted(form: Mapping[str, str]) -> list[str]:

@@ -17,6 +17,7 @@ from policy.geo.opened import atlas_at
 from policy.location import open_existing
 from policy.opening import digest_key
 from policy.people.desk import Desk, Session, Visitor, open_desk
+from policy.publishing.mta_sts import policy_text
 from policy.rulebook import PolicyFileError, parse, shipped
 from policy.settings import Settings
 from policy.store.audit import Actor
@@ -36,6 +37,7 @@ class Parts:
     languages: dict[str, Language]
     form_key: bytes = field(repr=False)
     title: str  # of the installation: its host name
+    mta_sts: str  # the policy file (RFC 8461); empty: none
     certificate: Path
     certificate_key: Path
     clock: Callable[[], float]
@@ -56,6 +58,7 @@ def open_parts(settings: Settings, clock: Callable[[], float], stopwatch: Callab
         languages=load_languages(),
         form_key=hmac.digest(key, _FORMS, "sha256"),
         title=settings.hostname,
+        mta_sts=policy_text(settings.mta_sts, settings.mx_hosts),
         certificate=settings.tls_cert,
         certificate_key=settings.tls_key,
         clock=clock,

@@ -116,13 +116,13 @@ def seen(pairs: Pairs, pair: Pair, now: float) -> Pairs:
 
 
 def chosen(pairs: Pairs, domain: str, name: str, *states: State) -> Pair:
-    """The pair of that name, or without one the only one in these states."""
+    """The pair of that name, or of one of its selectors; without a name the oldest in the first of these states."""
     if name:
         found = [
             one for one in of_domain(pairs, domain) if one.name == name.removesuffix("-rsa").removesuffix("-ed25519")
         ]
     else:
-        found = [*of_domain(pairs, domain, *states)][:1]
+        found = [one for state in states for one in of_domain(pairs, domain, state)]
     if not found:
         what = f"{name!r}" if name else f"pair of keys that is {' or '.join(states)}"
         raise Unknown(f"{domain} has no {what}; `sallyport dkim list` shows all")

@@ -1,4 +1,4 @@
-"""What follows by itself from what the DNS shows: a pair whose records are there begins to sign, one whose time is over goes.
+"""What follows by itself: a pair whose records are in the DNS begins to sign, one whose time is over goes.
 
 Every ten minutes, in the process of policy; `sallyport doctor` shows the same and changes nothing.
 """
@@ -6,6 +6,7 @@ Every ten minutes, in the process of policy; `sallyport doctor` shows the same a
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Protocol
 
 from policy import log
 from policy.containment.queue_client import QueueUnavailable
@@ -24,7 +25,8 @@ async def steps(book: KeyBook, agent: Asks | None, now: float) -> list[Pair]:
     pairs = await asyncio.to_thread(book.pairs)
     over = [one for one in pairs if one.state is State.RETIRING and (one.removable_at or now) <= now]
     changed = [await asyncio.to_thread(book.retire, one.domain, one.name, now) for one in over]
-    unseen = [one for one in pairs if one.state in (State.WAITING, State.ACTIVE) and not one.published_at]
+    waiting = [one for one in pairs if one.state is State.WAITING]
+    unseen = waiting + [one for one in pairs if one.state is State.ACTIVE and not one.published_at]
     for pair in await published_pairs(agent, unseen) if agent and unseen else []:
         await asyncio.to_thread(book.note_seen, pair.domain, pair.name, now)
         if pair.state is State.WAITING:
@@ -32,11 +34,17 @@ async def steps(book: KeyBook, agent: Asks | None, now: float) -> list[Pair]:
     return changed
 
 
+class Agent(Asks, Protocol):
+    """The same, held open."""
+
+    async def close(self) -> None: ...
+
+
 class KeyWatch:
     """Takes the steps again and again; `missing` makes keys for domains that are new in the store."""
 
     def __init__(
-        self, book: KeyBook, agent: Asks | None, missing: Callable[[float], object], clock: Clock, pause: Pause
+        self, book: KeyBook, agent: Agent | None, missing: Callable[[float], object], clock: Clock, pause: Pause
     ) -> None:
         self._book = book
         self._agent = agent
@@ -53,6 +61,8 @@ class KeyWatch:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        if self._agent:
+            await self._agent.close()
 
     async def _run(self) -> None:
         while True:

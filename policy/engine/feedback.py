@@ -2,21 +2,27 @@
 
 Recipients that do not exist are counted where they were new to the identity: an old address book has dead addresses,
 and nobody is to be locked for those. A list that was bought shows by the share of dead ones (bounces.py), or by their
-number in an hour and a day.
+number in an hour and a day. What others refuse as spam weighs the same, and has limits of its own; so do complaints.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from policy.engine.bounces import is_list, likelihood_after
 from policy.engine.budget import Sum, Take, Taken
 from policy.engine.ladder import FREE, Signal, SignalKind, Standing
 from policy.engine.profile import Place
-from policy.engine.rulebook import Limits, Mode, Rulebook
+from policy.engine.rulebook import Limits, Mode, Rulebook, Windows
 from policy.engine.suspicion import Suspicion, in_words, stood
 from policy.queue_contract import DeliveryOutcome
 
 _SHARED_FROM = 200  # recipients of a day of which a share says something
+
+_KEYS: Mapping[str, str] = {
+    "unknown-recipients": "unknown",
+    "spam-refusals": "spam-refusals",
+    "complaints": "complaints",
+}
 
 Weighing = Generator[Take, Taken, "Weighed"]
 
@@ -47,26 +53,74 @@ class Weighed:
 
 
 def weigh(report: Report, rulebook: Rulebook, now: float) -> Weighing:
-    """One Take, where somebody was unknown."""
+    """One Take, where somebody was unknown or refused it as spam."""
     suspicion = Suspicion(rulebook, report.place, report.standing.at(now), report.signals, now)
     limits = rulebook.limits_of(report.kind, report.identity)
     unknown = report.outcomes.count(DeliveryOutcome.UNKNOWN_RECIPIENT)
-    likelihood = report.likelihood
-    for outcome in report.outcomes:
-        if outcome in {DeliveryOutcome.UNKNOWN_RECIPIENT, DeliveryOutcome.DELIVERED} and not is_list(likelihood):
-            likelihood = likelihood_after(likelihood, is_unknown=outcome is DeliveryOutcome.UNKNOWN_RECIPIENT)
+    likelihood = _tested(report)
+    over: dict[str, str] = {}
+    if counted := tuple(_counted(report, limits, rulebook)):
+        taken = yield Take(counted)
+        over = _over(counted, taken)
     if unknown and rulebook.mode("unknown-recipients") is not Mode.OFF:
-        counted = Sum("unknown-recipients", f"unknown:{report.identity}", unknown, limits.unknown_recipients, False)
-        taken = yield Take((counted,) if counted.windows else ())
-        over = [one for one in stood((counted,), taken) if one.is_over] if counted.windows else []
-        if evidence := "; ".join(in_words(one) for one in over) or _found_by_share(report, limits, unknown, likelihood):
+        if evidence := over.get("unknown-recipients") or _found_by_share(report, limits, unknown, likelihood):
             suspicion.raise_signal(SignalKind.UNKNOWN_RECIPIENTS, evidence)
+    elif not unknown and is_list(likelihood) and not limits.unknown_share:
+        suspicion.raise_signal(SignalKind.SPAM_REFUSALS, f"others refuse it, one after the other ({likelihood:.1f})")
+    if "spam-refusals" in over:
+        suspicion.raise_signal(SignalKind.SPAM_REFUSALS, over["spam-refusals"])
     return Weighed(
         likelihood=0.0 if suspicion.new or is_list(likelihood) else likelihood,  # it has decided, and begins anew
         unknown=unknown,
         standing=suspicion.standing,
         signals=tuple(suspicion.new),
     )
+
+
+def weigh_complaints(report: Report, complaints: int, rulebook: Rulebook, now: float) -> Weighing:
+    """So many recipients of one submission have said that it is spam, and had not said so before."""
+    suspicion = Suspicion(rulebook, report.place, report.standing.at(now), report.signals, now)
+    limits = rulebook.limits_of(report.kind, report.identity)
+    counted = tuple(_sum("complaints", report.identity, complaints, limits.complaints, rulebook))
+    if counted:
+        taken = yield Take(counted)
+        if evidence := _over(counted, taken).get("complaints"):
+            suspicion.raise_signal(SignalKind.COMPLAINTS, evidence)
+    return Weighed(likelihood=report.likelihood, unknown=0, standing=suspicion.standing, signals=tuple(suspicion.new))
+
+
+def _tested(report: Report) -> float:
+    """The sequential test with these. What somebody else's list says of our address says nothing of who is at home."""
+    hits = {DeliveryOutcome.UNKNOWN_RECIPIENT, DeliveryOutcome.SPAM}
+    if not report.place.is_settled:
+        hits.add(DeliveryOutcome.BLOCKLISTED)
+    likelihood = report.likelihood
+    for outcome in report.outcomes:
+        if (outcome in hits or outcome is DeliveryOutcome.DELIVERED) and not is_list(likelihood):
+            likelihood = likelihood_after(likelihood, is_unknown=outcome in hits)
+    return likelihood
+
+
+def _counted(report: Report, limits: Limits, rulebook: Rulebook) -> Iterator[Sum]:
+    who, outcomes = report.identity, report.outcomes
+    unknown, spam = outcomes.count(DeliveryOutcome.UNKNOWN_RECIPIENT), outcomes.count(DeliveryOutcome.SPAM)
+    yield from _sum("unknown-recipients", who, unknown, limits.unknown_recipients, rulebook)
+    yield from _sum("spam-refusals", who, spam, limits.spam_refusals, rulebook)
+
+
+def _sum(name: str, who: str, cost: int, windows: Windows, rulebook: Rulebook) -> Iterator[Sum]:
+    """It is counted, whatever the limit is: it has happened."""
+    if cost and windows and rulebook.mode(name) is not Mode.OFF:
+        yield Sum(name, f"{_KEYS[name]}:{who}", cost, windows, is_enforced=False)
+
+
+def _over(counted: Sequence[Sum], taken: Taken) -> dict[str, str]:
+    """By rule, in words, what is over its limit."""
+    found: dict[str, list[str]] = {}
+    for one in stood(counted, taken):
+        if one.is_over:
+            found.setdefault(one.rule, []).append(in_words(one))
+    return {rule: "; ".join(words) for rule, words in found.items()}
 
 
 def _found_by_share(report: Report, limits: Limits, unknown: int, likelihood: float) -> str:

@@ -19,8 +19,10 @@ from policy.engine.baseline import usual_limit
 from policy.engine.budget import Charge, Distinct, Sum, Take, Taken
 from policy.engine.ladder import ALONE, FREE, Signal, SignalKind, Standing, Step
 from policy.engine.profile import Profile, Recipient
-from policy.engine.rulebook import Rulebook
+from policy.engine.rulebook import Mode, Rulebook
 from policy.engine.rules import Stage, decide
+from policy.engine.scanning import in_words as in_words_of_scan
+from policy.engine.scanning import verdict_on
 from policy.engine.suspicion import Stood, Suspicion, in_words, stood
 
 SLOW_S = 5.0  # what answers wait on the first step of the ladder, and where a rate is spent
@@ -90,6 +92,8 @@ def judge(
     ruling = decide(stage, facts, profile)
     if ruling.reason:
         return (yield from _refused(case, _Refusal(Action.REJECT, ruling.reason, ruling.rule)))
+    if refusal := _refusal_by_scan(case):
+        return (yield from _refused(case, refusal))
     if profile.traps:
         suspicion.raise_signal(SignalKind.TRAP, "a recipient that only harvesters have")
     for _ in range(_ROUNDS):
@@ -105,6 +109,22 @@ def judge(
         if refusal := _narrowed(case, asked, taken):
             return (yield from _refused(case, refusal))
     raise AssertionError(f"{_ROUNDS} rounds without a decision")
+
+
+def _refusal_by_scan(case: _Case) -> "_Refusal | None":
+    """What the scanner's answer does with the message; a rule in observe mode is written down."""
+    found = verdict_on(case.facts.scan, case.profile, case.rulebook)
+    if not found:
+        return None
+    if case.rulebook.mode(found.rule) is Mode.OBSERVE:
+        case.suspicion.observed.append(found.rule)
+        return None
+    if found.signal and case.facts.scan:
+        case.suspicion.raise_signal(found.signal, in_words_of_scan(case.facts.scan))
+    if found.action is Action.HOLD:
+        case.hold(range(len(case.profile.recipients)), found.reason, found.rule)
+        return None
+    return _Refusal(found.action, found.reason, found.rule)
 
 
 def _refusal_by_ladder(case: _Case) -> "_Refusal | None":
@@ -203,16 +223,9 @@ def _accepted(case: _Case) -> Decision:
         case.hold(range(len(profile.recipients)), Reason.SENDING_DELAY, "sending-delay")
     is_whole = len(case.held) == len(profile.recipients)
     reason, rule = case.held_for or (None, "")
-    return _decision(
-        case,
-        Decision(
-            action=Action.HOLD if is_whole else Action.ACCEPT,
-            reason=reason,
-            rule=rule,
-            held=() if is_whole else tuple(sorted(case.held)),
-            delay_s=SLOW_S if is_slow else 0.0,
-        ),
-    )
+    action = Action.HOLD if is_whole else Action.ACCEPT
+    held = () if is_whole else tuple(sorted(case.held))
+    return _decision(case, action, reason, rule, held=held, delay_s=SLOW_S if is_slow else 0.0)
 
 
 def _waits(case: _Case) -> bool:
@@ -233,25 +246,31 @@ def _refused(case: _Case, refusal: _Refusal) -> Judging:
     """A refusal costs, too."""
     taken = yield Take(charges.attempt_charges(case.profile, case.rulebook))
     is_slow = refusal.action is Action.DEFER and not case.profile.place.is_settled
-    return _decision(
-        case,
-        Decision(
-            action=refusal.action,
-            reason=refusal.reason,
-            rule=refusal.rule,
-            delay_s=SLOW_S if is_slow else 0.0,
-            is_recorded=taken.fits,
-        ),
-    )
+    delay_s = SLOW_S if is_slow else 0.0
+    return _decision(case, refusal.action, refusal.reason, refusal.rule, delay_s=delay_s, is_recorded=taken.fits)
 
 
-def _decision(case: _Case, decision: Decision) -> Decision:
+def _decision(
+    case: _Case,
+    action: Action,
+    reason: Reason | None,
+    rule: str,
+    *,
+    held: tuple[int, ...] = (),
+    delay_s: float = 0.0,
+    is_recorded: bool = True,
+) -> Decision:
     """With what was found on the way."""
     suspicion = case.suspicion
-    over = (one.rule for one in case.stood if one.is_over and not one.is_enforced and one.rule not in case.noted)
+    over = [one.rule for one in case.stood if one.is_over and not one.is_enforced and one.rule not in case.noted]
     is_strange = not case.profile.place.is_settled
-    return replace(
-        decision,
+    return Decision(
+        action=action,
+        reason=reason,
+        rule=rule,
+        held=held,
+        delay_s=delay_s,
+        is_recorded=is_recorded,
         standing=suspicion.standing,
         signals=tuple(suspicion.new),
         observed=tuple(dict.fromkeys((*suspicion.observed, *over))),
@@ -263,9 +282,9 @@ def _decision(case: _Case, decision: Decision) -> Decision:
 
 def words(facts: MessageFacts, profile: Profile) -> tuple[tuple[str, str], ...]:
     """What was looked at, for people."""
-    new = len(profile.recipients) - sum(not one.is_new for one in profile.recipients)
-    internal = sum(one.is_internal for one in profile.recipients)
-    place = profile.place
+    new = len([one for one in profile.recipients if one.is_new])
+    internal = len([one for one in profile.recipients if one.is_internal])
+    place, scan = profile.place, facts.scan
     standing = "home" if place.is_home else "settled" if place.is_settled else "on probation"
     return (
         ("recipients", f"{len(facts.recipients)}: {new} new, {internal} of this server"),
@@ -273,6 +292,7 @@ def words(facts: MessageFacts, profile: Profile) -> tuple[tuple[str, str], ...]:
         ("profile", profile.kind),
         ("size", f"{facts.message_bytes} octets"),
         ("step", profile.standing.step.name.lower()),
+        *([("scan", in_words_of_scan(scan))] if scan else []),
     )
 
 

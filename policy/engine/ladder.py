@@ -28,6 +28,9 @@ class SignalKind(StrEnum):
     MANY_NETWORKS = "many-networks"  # so many that it is two signals
     UNSEEN = "unseen"  # ASNs or countries that the identity never used
     UNKNOWN_RECIPIENTS = "unknown-recipients"  # a list of addresses of which many do not exist
+    SPAM = "spam"  # our own scanner says so
+    SPAM_REFUSALS = "spam-refusals"  # others refuse what it sends as spam
+    COMPLAINTS = "complaints"  # people who got it said that it is spam
     NEW_RECIPIENTS = "new-recipients"  # a cap on new recipients was met
     LINKED = "linked"  # shares strange networks with other identities
     TRAP = "trap"  # a recipient that only harvesters have
@@ -68,6 +71,9 @@ ALONE: Mapping[SignalKind, Step] = {
     SignalKind.MANY_NETWORKS: Step.RESTRICT,
     SignalKind.UNSEEN: Step.HOLD,
     SignalKind.UNKNOWN_RECIPIENTS: Step.RESTRICT,
+    SignalKind.SPAM: Step.HOLD,
+    SignalKind.SPAM_REFUSALS: Step.RESTRICT,
+    SignalKind.COMPLAINTS: Step.HOLD,
     SignalKind.NEW_RECIPIENTS: Step.HOLD,
     SignalKind.LINKED: Step.HOLD,
     SignalKind.TRAP: Step.RESTRICT,
@@ -81,6 +87,9 @@ COUNTS_TOWARDS_LOCK = frozenset(
         SignalKind.MANY_NETWORKS,
         SignalKind.UNSEEN,
         SignalKind.UNKNOWN_RECIPIENTS,
+        SignalKind.SPAM,
+        SignalKind.SPAM_REFUSALS,
+        SignalKind.COMPLAINTS,
         SignalKind.NEW_RECIPIENTS,
         SignalKind.LINKED,
         SignalKind.TRAP,

@@ -53,4 +53,5 @@ class Profile:
     new_today: int = 0  # and of today, until now
     domain: str = ""  # whose budget is charged, too: one of the identity's own, whatever the message says
     domain_users: int = 1
+    gives_secret_away: bool = False  # the message has a secret in it that somebody here logs in with
     traps: tuple[int, ...] = ()  # places of recipients that only harvesters have

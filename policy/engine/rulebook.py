@@ -21,6 +21,14 @@ class Mode(StrEnum):
     OFF = "off"
 
 
+class WhenSilent(StrEnum):
+    """Which messages go where the scanner says nothing."""
+
+    KNOWN = "known"  # those to recipients of whom none is new
+    PASS = "pass"  # noqa: S105 - all of them
+    DEFER = "defer"  # none
+
+
 class Treatment(StrEnum):
     """What a gate does with a kind of network."""
 
@@ -49,6 +57,8 @@ class Limits:
     many_networks: Windows  # so many that it is two signals
     unknown_recipients: Windows  # new recipients that turned out not to exist, beside the sequential test
     unknown_share: float  # in place of the test: of this share of a day's recipients, where there are 200; 0: the test
+    spam_refusals: Windows  # new recipients whose servers refused it as spam
+    complaints: Windows  # recipients who said that it is spam
     held_messages: Windows
     held_bytes: Windows
     sessions: int  # at the same time
@@ -104,6 +114,7 @@ class Rulebook:
     linked_identities: int  # so many identities that write to new recipients from one strange network are linked
     usual_new_recipients_per_day: float  # the least baseline
     containment: Containment
+    when_silent: WhenSilent
     trap_recipients: frozenset[str]  # canonical addresses that only harvesters have
     sources: Sources = field(default_factory=Sources)
     members: Mapping[str, str] = field(default_factory=dict)  # the profile of an identity that a profile names

@@ -36,6 +36,11 @@ def credential_is_active(facts: MessageFacts, profile: Profile) -> Reason | None
     return None if profile.active else Reason.CREDENTIAL_REVOKED
 
 
+def message_has_no_secret(facts: MessageFacts, profile: Profile) -> Reason | None:  # noqa: ARG001 - the shape of a rule
+    """Whoever reads somebody's secret could send as he does. Before all else: not even the held part goes out."""
+    return Reason.SECRET_IN_MESSAGE if profile.gives_secret_away else None
+
+
 def sender_is_owned(facts: MessageFacts, profile: Profile) -> Reason | None:
     """Refuse a reverse-path that the identity does not own.
 
@@ -81,6 +86,7 @@ def recipients_are_few(facts: MessageFacts, profile: Profile) -> Reason | None:
 RULES: Mapping[Stage, tuple[Rule, ...]] = {
     Stage.MESSAGE: (
         credential_is_active,
+        message_has_no_secret,
         sender_is_owned,
         author_is_named,
         author_is_owned,

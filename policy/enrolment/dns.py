@@ -35,12 +35,15 @@ def records(servers: Servers, console_url: str) -> tuple[Record, ...]:
 
 
 def zone_file(records: tuple[Record, ...], console_url: str) -> str:
-    """The same as lines of a zone file (RFC 1035 section 5), with a comment on what was left out."""
-    width = max((len(one.name) for one in records), default=0)
+    """The same as lines of a zone file, with a comment on what was left out."""
     comment = "" if is_public(console_url) else f"; {_LEFT_OUT.format(console_url)}\n"
-    return comment + "".join(
-        f"{one.name:<{width}} {_TTL_S} IN {one.type:<5} {one.data} ; {one.why}\n" for one in records
-    )
+    return comment + lines(records)
+
+
+def lines(records: tuple[Record, ...]) -> str:
+    """Of a zone file (RFC 1035 section 5)."""
+    width = max((len(one.name) for one in records), default=0)
+    return "".join(f"{one.name:<{width}} {_TTL_S} IN {one.type:<5} {one.data} ; {one.why}\n" for one in records)
 
 
 def notes(console_url: str) -> tuple[str, ...]:

@@ -47,7 +47,7 @@ def publishing(settings: Settings, pairs: Pairs, addresses: Sequence[str] = ()) 
     return Publishing(
         servers=Servers.of(settings),
         console_url=settings.console_origin,
-        mx=tuple(host.lower().removesuffix(".") for host in settings.mx),
+        mx=settings.mx_hosts,
         mta_sts=settings.mta_sts,
         pairs=tuple(wanted),
         certificate=_content(settings.tls_cert),

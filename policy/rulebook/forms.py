@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
 from policy.addresses import parsed_owner_address
-from policy.engine.rulebook import Mode, Treatment, Windows
+from policy.engine.rulebook import Mode, Treatment, WhenSilent, Windows
 from policy.engine.sources import Network
 from policy.rulebook import words
 
@@ -64,11 +64,11 @@ def _trap(given: object) -> str:
     return address
 
 
-def _choice(kind: type[Mode] | type[Treatment]) -> PlainValidator:
+def _choice(kind: type[Mode] | type[Treatment] | type[WhenSilent]) -> PlainValidator:
     """One of the words of an enumeration."""
     offered = " or ".join(f'"{one}"' for one in kind)
 
-    def read(given: object) -> Mode | Treatment:
+    def read(given: object) -> Mode | Treatment | WhenSilent:
         for one in kind:
             if one == given:
                 return one
@@ -107,6 +107,7 @@ Asns = Annotated[frozenset[int], PlainValidator(_set(words.asn)), _array_schema(
 Networks = Annotated[tuple[Network, ...], PlainValidator(_array(_network)), _array_schema(_TEXT)]
 Traps = Annotated[frozenset[str], PlainValidator(_set(_trap)), _array_schema({"type": "string", "format": "email"})]
 Treated = Annotated[Treatment, _choice(Treatment), _schema("string", enum=list(Treatment))]
+Silent = Annotated[WhenSilent, _choice(WhenSilent), _schema("string", enum=list(WhenSilent))]
 Moded = Annotated[Mode, _choice(Mode), _schema("string", enum=list(Mode))]
 Until = Annotated[float, PlainValidator(words.end_of), _schema("string", format="date")]
 Name = Annotated[str, _spelled_as(_NAME, "name")]

@@ -40,6 +40,7 @@ def rulebook_of(file: model.PolicyFile) -> Rulebook:
         forgotten_after_days=file.history.forgotten_after_days,
         linked_identities=file.signals.linked_identities,
         usual_new_recipients_per_day=file.signals.usual_new_recipients_per_day,
+        when_silent=file.scan.when_silent,
         containment=Containment(
             retro_hold_s=file.containment.retro_hold_minutes * _MINUTE_S,
             held_s=file.containment.held_days * _DAY_S,
@@ -75,6 +76,7 @@ def tables_of(rulebook: Rulebook) -> Tables:
             "linked-identities": rulebook.linked_identities,
             "usual-new-recipients-per-day": rulebook.usual_new_recipients_per_day,
         },
+        "scan": {"when-silent": rulebook.when_silent.value},
         "containment": {
             "retro-hold-minutes": round(rulebook.containment.retro_hold_s / _MINUTE_S),
             "held-days": round(rulebook.containment.held_s / _DAY_S),

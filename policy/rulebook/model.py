@@ -27,6 +27,7 @@ from policy.rulebook.forms import (
     Networks,
     Number,
     Pool,
+    Silent,
     Size,
     Traps,
     Treated,
@@ -54,10 +55,16 @@ RULES: Final = (
     "domain-recipients",
     "host-new-recipients",
     "unknown-recipients",
+    "spam-refusals",
+    "complaints",
     "spread",
     "unseen",
     "linked",
     "trap",
+    "malware",
+    "spam",
+    "suspicious",
+    "scanner-silent",
     "volume",
     "strange-client",
     "probation",
@@ -116,6 +123,10 @@ class Profile(Table):
     """New recipients that turned out not to exist."""
     unknown_share: Annotated[float, Field(ge=0, lt=1)]
     """Their share of the recipients of a day, from the 200th on, that is a signal; 0 is the sequential test."""
+    spam_refusals: Limit
+    """New recipients whose servers refused a message as spam."""
+    complaints: Limit
+    """Recipients who said that a message is spam."""
     held_messages: Limit
     """Messages that are held; what is beyond is deferred."""
     held_bytes: Size
@@ -190,6 +201,13 @@ class Signals(Table):
     """New recipients a day that an identity's past is taken for at least, when a day is compared with it."""
 
 
+class ScanTable(Table):
+    """Where messages are scanned (docs/scanning.md)."""
+
+    when_silent: Silent
+    """What goes while the scanner does not answer: mail to known recipients alone (known), all (pass), none (defer)."""
+
+
 class ContainmentTable(Table):
     """What happens to mail when a credential turns out to be stolen."""
 
@@ -246,6 +264,8 @@ class PolicyFile(Table):
     """When a network is an identity's own."""
     signals: Signals
     """When something is suspicious."""
+    scan: ScanTable
+    """What becomes of mail that nobody could scan."""
     containment: ContainmentTable
     """What happens to mail when a credential turns out to be stolen."""
     sources: Sources

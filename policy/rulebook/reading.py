@@ -27,6 +27,7 @@ from policy.rulebook.making import Tables, rulebook_of
 SHIPPED = Path(__file__).with_name("shipped.toml")
 ALWAYS_ENFORCED = (
     "credential-is-active",
+    "message-has-no-secret",
     "sender-is-owned",
     "author-is-named",
     "author-is-owned",

@@ -25,6 +25,7 @@ def schema() -> str:
     _add_defaults(made, "Modes", shipped_tables()["modes"])
     for table in ("Domain", "Host", "History", "Signals"):
         _add_defaults(made, table, shipped_tables()[table.lower()])
+    _add_defaults(made, "ScanTable", shipped_tables()["scan"])
     _add_defaults(made, "Gate", shipped_tables()["gates"]["default"])
     _add_defaults(made, "Profile", shipped_tables()["profiles"]["person"])
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", **made, "title": _TITLE}

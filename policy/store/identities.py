@@ -28,6 +28,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from policy.contract import canonical_address
 from policy.store.addresses import Addressbook, add_address, refuse_whole_domains
 from policy.store.changes import begins, checked_owner, end_sessions, identity_id
+from policy.store.complaints import ComplaintBook
 from policy.store.credentials import CredentialBook
 from policy.store.decoys import DecoyBook
 from policy.store.errors import StoreError
@@ -38,7 +39,7 @@ from policy.store.listing import PAGE, read_identities
 from policy.store.logins import of_name, of_owner, refuse_if_login
 from policy.store.models import Addresses, ConsoleSessions, Credentials, Identities
 from policy.store.networks import NetworkBook
-from policy.store.notice_addresses import checked_notice_address
+from policy.store.notice_addresses import checked_notice_address, tell_of_change
 from policy.store.owner_answers import AnswerBook
 from policy.store.owner_held import OwnHeldBook
 from policy.store.rows import Credential, Identity, NewCredential, Profile
@@ -51,7 +52,16 @@ _KEY_BYTES = 32
 
 
 class IdentityStore(
-    Addressbook, CredentialBook, DecoyBook, NetworkBook, ExemptionBook, LadderBook, AnswerBook, OwnHeldBook, StoryBook
+    Addressbook,
+    CredentialBook,
+    DecoyBook,
+    NetworkBook,
+    ExemptionBook,
+    LadderBook,
+    AnswerBook,
+    OwnHeldBook,
+    StoryBook,
+    ComplaintBook,
 ):
     """All of it, for one actor."""
 
@@ -112,6 +122,8 @@ class IdentityStore(
                 refuse_whole_domains(connection, number)
             connection.execute(update(Identities).where(Identities.id == number).values(**values))
             were = {column: value for column, value in before.items() if column in values}
+            if values.get("notice_address", before["notice_address"]) != before["notice_address"]:
+                tell_of_change(connection, name, before["notice_address"], self._actor.name, now)
             self._record(connection, now, "identity-changed", name, were, values)
         return self.identity(name)
 

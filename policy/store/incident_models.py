@@ -128,7 +128,8 @@ class Complaints(Base):
     identity: Mapped[str]
     recipient: Mapped[str]  # as it was reported; empty where the report leaves it out
     reporter: Mapped[str]  # whose feedback loop it is
-    kind: Mapped[str]  # abuse, fraud, virus, not-spam, other
+    kind: Mapped[str]  # abuse, fraud, virus, other
+    weighed_at: Mapped[float | None]  # against its sender
     __table_args__ = (UniqueConstraint("submission", "recipient"), Index("ix_complaint_identity_at", "identity", "at"))
 
 

@@ -84,7 +84,7 @@ class Credentials(Base):
     identity_id: Mapped[int] = mapped_column(ForeignKey("identity.id"), index=True)
     login: Mapped[str] = mapped_column(OCTETS, unique=True)
     kind: Mapped[str]  # policy.store.handles.Kind
-    digest: Mapped[bytes | None]  # of a generated secret
+    digest: Mapped[bytes | None] = mapped_column(index=True)  # of a generated secret
     scram_salt: Mapped[bytes | None]
     scram_stored_key: Mapped[bytes | None]
     scram_server_key: Mapped[bytes | None]

@@ -13,15 +13,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
+from policy.alerting import kinds as alerting
 from policy.store.changes import end_sessions, identity_id
 from policy.store.errors import StoreError, Unknown
 from policy.store.incident_models import Incidents
 from policy.store.incident_notes import State
-from policy.store.incident_sources import Source, sources_of
+from policy.store.incident_sources import Sources, sources_of
 from policy.store.incidents import IncidentBook, StoredIncident, known_incident, misused_credentials
 from policy.store.measures import Kind, MeasureNotes
 from policy.store.models import Credentials
 from policy.store.networks import vouch
+from policy.store.notices import add_notice, thread_of
 from policy.store.statements import OnConnection
 
 YES, NO = "yes", "no"
@@ -37,7 +39,7 @@ class Question:
     """An incident as its owner sees it. `devices`: labels by login, of those that were seen."""
 
     incident: StoredIncident
-    sources: tuple[Source, ...]
+    sources: Sources
     devices: dict[str, str]
 
     @property
@@ -54,12 +56,12 @@ class Question:
 class AnswerBook(IncidentBook):
     """The part of the identity store that has the owners' answers. An incident of another identity is unknown."""
 
-    def question(self, number: int, identity: str) -> Question:
+    def question(self, number: int, identity: str, now: float) -> Question:
         """What there is to know before an answer, and after it."""
         with self._reading.connect() as connection:
             incident = _own(connection, number, identity)
-            sources = sources_of(connection, identity, incident.since, incident.closed_at)
-            return Question(incident, tuple(sources), _labels(connection, sources, incident))
+            sources = sources_of(connection, incident, now)
+            return Question(incident, sources, _labels(connection, sources, incident))
 
     def answer_incident(
         self,
@@ -89,8 +91,7 @@ class AnswerBook(IncidentBook):
                 after = {"incident": number, "answer": answer}
                 self._record(connection, now, "incident-answered", identity, {}, after)
                 self._revoke_seen(connection, before, now)
-                measures = MeasureNotes(OnConnection(connection))
-                measures.add(number, Kind.PURGE, now, due_at=now + purge_after_s)
+                self._purge_later(connection, before, now + purge_after_s, now)
                 self._close(connection, before, State.PURGED, _NOTES[answer], now)
             return known_incident(connection, number)
 
@@ -106,7 +107,7 @@ class AnswerBook(IncidentBook):
             return known_incident(connection, number)
 
     def _trust(self, connection: Connection, before: StoredIncident, trusted: Sequence[str], now: float) -> None:
-        seen = {one.network for one in sources_of(connection, before.identity, before.since, None)}
+        seen = {one.seen.network for one in sources_of(connection, before, now).networks}
         if strange := sorted(set(trusted) - seen):
             raise StoreError(f"{', '.join(strange)} was not seen in incident {before.number}")
         whose = identity_id(connection, before.identity)
@@ -115,11 +116,26 @@ class AnswerBook(IncidentBook):
             after = {"identity": before.identity, "incident": before.number}
             self._record(connection, now, "network-confirmed", network, {}, after)
 
+    @staticmethod
+    def _purge_later(connection: Connection, before: StoredIncident, due_at: float, now: float) -> None:
+        MeasureNotes(OnConnection(connection)).add(before.number, Kind.PURGE, now, due_at=due_at)
+        add_notice(
+            connection,
+            alerting.Kind.INCIDENT_PURGED,
+            f"{before.identity}: the owner says that it was not him",
+            [f"Whose: {before.identity}.", "The credentials that were seen are revoked; held mail is deleted later."],
+            now,
+            thread=thread_of(before.number),
+            facts={"incident": before.number, "identity": before.identity, "until": due_at},
+            owner=before.identity,
+        )
+
     def _revoke_seen(self, connection: Connection, before: StoredIncident, now: float) -> None:
         """Where none was seen, an administrator knew which it is: what he has suspended."""
         row = Credentials
         contained = select(row.id, row.login).where(row.contained_by == before.number, row.revoked_at.is_(None))
-        seen = misused_credentials(connection, before) or dict(connection.execute(contained).tuples().all())
+        suspended = {found.id: found.login for found in connection.execute(contained)}
+        seen = misused_credentials(connection, before) or suspended
         connection.execute(update(row).where(row.id.in_(seen)).values(revoked_at=now))
         end_sessions(connection, before.identity, seen, now)
         for login in sorted(seen.values()):
@@ -135,7 +151,8 @@ def _own(connection: Connection, number: int, identity: str) -> StoredIncident:
     return found
 
 
-def _labels(connection: Connection, sources: Sequence[Source], incident: StoredIncident) -> dict[str, str]:
-    logins = {login for one in sources for login in one.logins} | set(incident.suspended)
+def _labels(connection: Connection, sources: Sources, incident: StoredIncident) -> dict[str, str]:
+    logins = {login for one in sources.networks for login in one.logins} | set(incident.suspended)
     row = Credentials
-    return dict(connection.execute(select(row.login, row.label).where(row.login.in_(logins))).tuples().all())
+    labels = connection.execute(select(row.login, row.label).where(row.login.in_(logins)))
+    return {found.login: found.label for found in labels}

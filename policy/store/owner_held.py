@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, Connection, select
 
 from policy.contract import Reason
 from policy.store.errors import StoreError, Unknown
+from policy.store.handed_in import was_home
 from policy.store.held import LISTED, HeldBook, HeldState, StoredHeld, known_held
 from policy.store.incident_models import HeldMessages, Incidents, Measures
 from policy.store.incident_notes import State
-from policy.store.incident_sources import is_from_home
 from policy.store.measures import Kind
 from policy.store.models import Credentials, Submissions
 from policy.store.owner_answers import NO
@@ -84,7 +84,7 @@ def _own(connection: Connection, *wanted: ColumnElement[bool]) -> list[OwnHeld]:
     )  # fmt: skip
     found = []
     for queue_id, label, path, address, evidence, state, answer, due in connection.execute(question).all():
-        held, is_home = known_held(connection, queue_id), is_from_home(evidence or "")
+        held, is_home = known_held(connection, queue_id), was_home(evidence or "")
         may = _may_release(held, is_home=is_home, state=state, answer=answer, is_doomed=due is not None)
         found.append(OwnHeld(held, label or "", path or "", address or "", is_home, may, due))
     return found

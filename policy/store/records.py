@@ -24,7 +24,7 @@ _FORGOTTEN_EVERY, _DELETED_AT_ONCE = 8, 24  # more than come in
 _PAGE = 1000
 _NAME_LIMIT = 255  # what a client may choose is cut to the longest that is a name
 _MARK = Struct(">q")
-_JSON = json.JSONEncoder(separators=(",", ":")).encode
+_JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 _INSERT = prepared(  # an id that comes twice stays what it was
     "INSERT INTO submission (id, at, session, identity, login, listener, client_address, client_name, reverse_path, "

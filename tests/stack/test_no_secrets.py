@@ -21,6 +21,7 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "gateway.token": ("token of the gateway",),
     "dovecot.token": ("token of Dovecot",),
     "dovecot/config/doveadm.conf": ("token of Dovecot",),
+    "state/queue.token": ("token of the queue agent",),
     "state/digest.key": ("digest key", "digest key, in octets"),
     "key.pem": ("key of TLS",),
     "state/client-ca/key.pem": ("key of the client CA",),

@@ -16,6 +16,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("identity", _text("notice_address", default=""))
     op.add_column("credential", sa.Column("contained_by", sa.Integer, nullable=True))
+    op.create_index("ix_credential_digest", "credential", ["digest"])
     op.add_column("console_session", _moment("proven_at", nullable=True))
     _create_incidents()
     _create_held()
@@ -103,6 +104,7 @@ def _create_notices() -> None:
         "complaint",
         _moment("at"),
         *[_text(name) for name in ("submission", "identity", "recipient", "reporter", "kind")],
+        _moment("weighed_at", nullable=True),
         unique=("submission", "recipient"),
         is_counted=False,
     )
@@ -157,5 +159,6 @@ def downgrade() -> None:
     for table in ("reached", "complaint", "presence", "notice", "held", "measure", "incident"):
         op.drop_table(table)
     op.drop_column("console_session", "proven_at")
+    op.drop_index("ix_credential_digest", "credential")
     op.drop_column("credential", "contained_by")
     op.drop_column("identity", "notice_address")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from browser import HOME, ORIGIN, PASSWORD, Browser
 from pocket import six_digits
+from sqlalchemy import Engine
 
 from policy.console.app import hosts_of, make_app
 from policy.console.guard import Guard
@@ -33,6 +34,7 @@ class Console:
     app: Guard = field(init=False)
     store: IdentityStore = field(init=False)
     people: People = field(init=False)
+    engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
         key = bytes(range(32))
@@ -46,7 +48,7 @@ class Console:
         )
         self.settings.digest_key_file.write_text(key.hex())
         (self.folder / COST_FILE).write_text(json.dumps({"memory_kib": 64, "passes": 1}))
-        engine = open_database(self.folder / "sallyport.db")
+        self.engine = engine = open_database(self.folder / "sallyport.db")
         migrate(engine)
         self.store, self.people = IdentityStore(engine, key, ACTOR), People(engine, key, ACTOR)
         self.parts = open_parts(self.settings, lambda: self.now, lambda: 0.0)

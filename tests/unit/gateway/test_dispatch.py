@@ -69,6 +69,7 @@ class World:
             policy=SimpleNamespace(report=self.reports.append, judge=judge),
             scoreboard=self.scoreboard,
             settings=SimpleNamespace(relay_timeout_s=75, hostname="gateway.test"),
+            scanner=None,
             clock=lambda: 0.0,
         )
         return cast("Edge", edge)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import forked
 from harness import ROOT
 
 from policy.cli import main
@@ -26,15 +27,7 @@ class CommandLine:
     folder: Path
 
     def __call__(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", PROGRAM, *arguments],
-            env=clean_environment() | self.environment | settings,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=ROOT,
-        )
+        return forked.run(arguments, clean_environment() | self.environment | settings)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -51,6 +44,21 @@ class CommandLine:
         done = self(*arguments, "--json", **settings)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+
+class Started(CommandLine):
+    """The same, started as people start it."""
+
+    def __call__(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", PROGRAM, *arguments],
+            env=clean_environment() | self.environment | settings,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=ROOT,
+        )
 
 
 class InProcess(CommandLine):

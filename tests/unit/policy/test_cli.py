@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 import pytest
-from command_line import CommandLine, InProcess, is_one_sentence, prepared
+from command_line import CommandLine, InProcess, Started, is_one_sentence, prepared
 from command_tree import command_tree
 from cryptography import x509
 from harness import ROOT
@@ -26,7 +26,7 @@ def sallyport(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 @pytest.fixture
 def process(sallyport: CommandLine) -> CommandLine:
     """The same as a process: what is printed, to where, and the exit code."""
-    return CommandLine(sallyport.folder)
+    return Started(sallyport.folder)
 
 
 def test_a_second_init_says_that_nothing_was_missing(process: CommandLine) -> None:
@@ -243,7 +243,7 @@ WRONG_SETTINGS = [
     ("no domain", ["init"], "POLICY_DOMAINS", "localhost", "domains such as example.org"),
     ("no hostname", ["init"], "POLICY_HOSTNAME", "-mail", "POLICY_HOSTNAME"),
     ("misspelt", ["identity", "list"], "POLICY_DOMIANS", "a.test", "did you mean POLICY_DOMAINS?"),
-    ("like none", ["first-login"], "POLICY_XYZZY_Q", "5", "remove it"),
+    ("like none", ["first-login"], "POLICY_UNLIKE_ALL_OTHERS", "5", "remove it"),
     ("no store there", ["identity", "list"], "POLICY_STATE_DIR", "/nonexistent", "run `sallyport init` first"),
     ("no certificate there", ["certificate"], "POLICY_TLS_CERT", "/nonexistent", "no readable certificate"),
 ]

@@ -71,8 +71,8 @@ class World:
     async def end(self, verdict: MessageVerdict, outcome: RelayOutcome) -> None:
         await self.brain.end(Outcomes(outcomes=(Outcome(reservation=verdict.reservation, outcome=outcome),)))
 
-    async def deliver(self, submission: str, outcome: DeliveryOutcome, *recipients: str) -> None:
-        told = [Delivery(submission=submission, recipient=one, outcome=outcome) for one in recipients]
+    async def deliver(self, submission: str, outcome: DeliveryOutcome, *recipients: str, status: str = "") -> None:
+        told = [Delivery(submission=submission, recipient=one, outcome=outcome, status=status) for one in recipients]
         await self.brain.deliver(Deliveries(deliveries=tuple(told)))
 
     async def written(self) -> None:
@@ -325,3 +325,11 @@ async def test_sessions_from_a_strange_network_are_counted_apart(world: World) -
         assert answer.grants
         strange.append(answer.grants.is_strange)
     assert strange == [False, True]
+
+
+async def test_a_deferral_is_not_the_last_word(world: World, engine: Engine) -> None:
+    """Greylisting comes first; that nobody has the address is said a quarter of an hour later."""
+    await world.hand_in(*people(0, 4))
+    await world.deliver("m1", DeliveryOutcome.OTHER, *people(0, 4), status="deferred")
+    await world.deliver("m1", DeliveryOutcome.UNKNOWN_RECIPIENT, *people(0, 4), status="bounced")
+    assert signals(engine) == ["unknown-recipients"]

@@ -21,13 +21,13 @@ from policy.ledger import StoredLedger
 from policy.store.identities import IdentityStore, NewCredential
 
 T = 1_000_000.0  # any moment
-GATEWAY, DOVECOT = "token-of-the-gateway", "token-of-dovecot"
+GATEWAY, DOVECOT, QUEUE = "token-of-the-gateway", "token-of-dovecot", "token-of-the-queue-agent"
 
 
 @pytest.fixture
 async def asker(brain: Brain) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody on the network, without a token. The clock stands at T."""
-    app = App(brain, Tokens(gateway=GATEWAY, dovecot=DOVECOT))
+    app = App(brain, Tokens(gateway=GATEWAY, dovecot=DOVECOT, queue=QUEUE))
     # The server answers a 500 and goes on; so does this one, where the default would raise the error in the test.
     network = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=network, base_url="http://policy.test") as client:
@@ -104,20 +104,24 @@ async def judged(gateway: httpx.AsyncClient, **changed: object) -> MessageVerdic
     return MessageVerdict.model_validate_json(answer.content)
 
 
+DELIVERIES = {"deliveries": [{"submission": "m1", "recipient": "bob@example.net", "outcome": "delivered"}]}
 ROUTES = [
     # what it shows, path, body of a valid question, whose it is
     ("login", "/v1/login", {"json": step("PLAIN")}, GATEWAY),
     ("message", "/v1/message", {"json": message()}, GATEWAY),
     ("outcomes", "/v1/outcomes", {"json": report("r", "relayed")}, GATEWAY),
+    ("revocations", "/v1/revocations", {"json": {"after": -1}}, GATEWAY),
+    ("deliveries", "/v1/deliveries", {"json": DELIVERIES}, QUEUE),
     ("Dovecot's login", "/v1/dovecot/login", {"data": {"login": "x", "secret": "y"}}, DOVECOT),
     ("mailbox", "/v1/dovecot/mailbox", {"data": {"name": "ada"}}, DOVECOT),
 ]
 TOKENS = [
-    # what it shows, the header, in which RIGHT is the route's own token and OTHER the other service's
+    # what it shows, the header, in which RIGHT is the route's own token, OTHER and THIRD the other services'
     ("none", None),
     ("empty", ""),
     ("wrong", "Bearer wrong"),
-    ("the other service's", "Bearer OTHER"),
+    ("another service's", "Bearer OTHER"),
+    ("the third one's", "Bearer THIRD"),
     ("the beginning of it", "Bearer RIGH"),
     ("more than it", "Bearer RIGHTx"),
     ("without its scheme", "RIGHT"),
@@ -131,11 +135,12 @@ TOKENS = [
 async def test_a_wrong_token_asks_nothing(
     asker: httpx.AsyncClient, path: str, body: dict[str, Any], right: str, header: str | None
 ) -> None:
-    """Each of the two services may ask its own questions and no other; nothing is said about why not."""
-    other = GATEWAY if right == DOVECOT else DOVECOT
+    """Each of the services may ask its own questions and no other; nothing is said about why not."""
+    other, third = (one for one in (GATEWAY, DOVECOT, QUEUE) if one != right)
     headers = {}
     if header is not None:
         given = header.replace("RIGHT", right).replace("RIGH", right[:-1]).replace("OTHER", other)
+        given = given.replace("THIRD", third)
         headers["Authorization"] = given.encode("latin-1")
     refused = await asker.post(path, headers=headers, **body)
     assert refused.status_code == 401

@@ -24,6 +24,7 @@ TABLES: dict[str, type[model.Table]] = {
     "host": model.Host,
     "history": model.History,
     "signals": model.Signals,
+    "scan": model.ScanTable,
     "containment": model.ContainmentTable,
     "sources": model.Sources,
     "traps": model.TrapTable,
@@ -50,7 +51,7 @@ def columns_of(table: str) -> list[dict[str, Any]]:
         return [told[table][name] for name in ("person", "app", "newsletter")]
     if table == "gates":
         return [told[table][name] for name in ("default", "travel")]
-    return [told[table]] if table in ("domain", "host", "history", "signals", "containment") else []
+    return [told[table]] if table in ("domain", "host", "history", "signals", "scan", "containment") else []
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -66,7 +67,7 @@ def test_every_key_is_documented_as_it_is_shipped(table: str) -> None:
             continue
         row = next((line for line in section.splitlines() if line.startswith(f"| `{key}` |")), "")
         assert row.startswith(" | ".join((f"| `{key}`", *values, field.description))), f"{key}: {row}"
-        grounded = table in ("profiles", "domain", "host", "history", "signals", "containment")
+        grounded = table in ("profiles", "domain", "host", "history", "signals", "scan", "containment")
         assert not grounded or row.split(" | ")[-1].strip(" |"), f"{key} has no ground"
 
 

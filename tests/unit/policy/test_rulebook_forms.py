@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from policy.countries import COUNTRIES
 from policy.engine.budget import Window
-from policy.engine.rulebook import Containment, Exemption, Gate, Limits, Mode, Rulebook, Treatment, Windows
+from policy.engine.rulebook import Containment, Exemption, Gate, Limits, Mode, Rulebook, Treatment, WhenSilent, Windows
 from policy.engine.sources import Network, Sources
 from policy.rulebook import parse, shipped
 from policy.rulebook.changes import changes
@@ -61,6 +61,8 @@ LIMITS = st.builds(
     many_networks=COUNTS,
     unknown_recipients=SUMS,
     unknown_share=st.floats(0, 0.999),
+    spam_refusals=SUMS,
+    complaints=SUMS,
     held_messages=SUMS,
     held_bytes=SIZES,
     sessions=NUMBERS,
@@ -113,6 +115,7 @@ RULEBOOKS = st.builds(
     forgotten_after_days=DAYS,
     linked_identities=st.integers(2, 1000),
     usual_new_recipients_per_day=st.floats(0.001, 500),
+    when_silent=st.sampled_from(WhenSilent),
     containment=st.builds(
         Containment,
         retro_hold_s=st.integers(1, 10_000).map(lambda minutes: minutes * 60.0),

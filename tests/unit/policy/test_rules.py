@@ -1,5 +1,7 @@
 """Each rule alone, and all of them in their order."""
 
+from dataclasses import replace
+
 import pytest
 from engine_parts import profile_of
 
@@ -15,6 +17,7 @@ from policy.engine.rules import (
     author_is_owned,
     credential_is_active,
     decide,
+    message_has_no_secret,
     names_show_no_foreign_address,
     recipients_are_few,
     sender_fields_are_owned,
@@ -53,6 +56,14 @@ RULE_CASES = [
     # what it shows, rule, facts, profile, expected
     ("an active credential", credential_is_active, facts(), profile(), None),
     ("a revoked credential", credential_is_active, facts(), profile(active=False), Reason.CREDENTIAL_REVOKED),
+    ("no secret", message_has_no_secret, facts(), profile(), None),
+    (
+        "a secret in the message",
+        message_has_no_secret,
+        facts(),
+        replace(profile(), gives_secret_away=True),
+        Reason.SECRET_IN_MESSAGE,
+    ),
     ("own reverse-path", sender_is_owned, facts(), profile(), None),
     ("another own reverse-path", sender_is_owned, facts(reverse_path="countess@example.org"), profile(), None),
     ("letter case is ignored", sender_is_owned, facts(reverse_path="ADA@Example.ORG"), profile(), None),

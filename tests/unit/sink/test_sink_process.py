@@ -12,15 +12,10 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from harness import free_port
 from sink_clients import bound
 
 ROOT = Path(__file__).parent.parent.parent.parent
-
-
-def free_port() -> int:
-    with bound() as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def start(*arguments: str, **settings: object) -> Process:

@@ -1,4 +1,4 @@
-"""The queue agent for commands: asked once, and a sentence where it cannot be."""
+"""The queue agent, asked once by whoever has no loop of his own; a sentence where it cannot be."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ def asked(settings: Settings, question: Callable[[QueueClient], Awaitable[Answer
     """The answer; StoreError where there is no agent or it is away."""
     if not settings.queue_url:
         raise StoreError("there is no queue agent that could ask the world; POLICY_QUEUE_URL names it")
-    token = read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token_file)
+    token = read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token)
 
     async def go() -> Answer:
         async with QueueClient(settings.queue_url, token) as client:

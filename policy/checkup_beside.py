@@ -1,0 +1,149 @@
+"""The questions of `sallyport doctor` about the world and about what runs beside policy; checkup.py has the others.
+
+policy has no way out, so that the world is asked by the queue agent. Where that is away, what cannot be known is said.
+"""
+
+import shutil
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from policy.contract import Reason
+from policy.dkim.domains import our_domains
+from policy.dkim.folder import KeyFolder, key_file, map_lines
+from policy.dkim.keys import Algorithm
+from policy.dkim.rotation import State as Stage
+from policy.finding import Finding, State
+from policy.location import open_existing
+from policy.publishing.agent import asked
+from policy.publishing.asking import look, looked, publishing
+from policy.publishing.compared import findings
+from policy.publishing.reached import clock, dane, host_name, way_out
+from policy.queue_contract import QueueName, Statistics
+from policy.settings import DAY_S, HOUR_S, Settings
+from policy.store.errors import StoreError
+from policy.store.incident_models import Notices
+from policy.store.models import Submissions
+from service.settings import SettingError
+
+_DISK_WARNING, _DISK_WRONG = 0.10, 0.03  # of the disk, free
+_OLDEST_S = 4 * HOUR_S  # in the queue: most other servers are back by then
+_LOG_S = HOUR_S
+_MANY_DEFERRED, _MANY_UNREPORTED = 1000, 1000
+_NOTICE_S = HOUR_S
+_OTHERS = 0o007  # the folder's group is rspamd's, where that has a user of its own
+
+
+def keys(settings: Settings) -> Iterator[Finding]:
+    """The files of DKIM: what signs is there, and nobody else's to read."""
+    folder, what = settings.dkim_folder, "DKIM keys"
+    try:
+        pairs = KeyFolder(folder).pairs()
+        mapped = (folder / "keys.map").read_text().splitlines() if pairs else []
+    except (SettingError, OSError) as error:
+        yield Finding(what, State.WRONG, str(error), "run `sallyport init`")
+        return
+    files = [key_file(pair, kind) for pair in pairs if pair.state is not Stage.RETIRED for kind in Algorithm]
+    missing = [name for name in files if not (folder / name).exists()]
+    opened = [name for name in files if name not in missing and (folder / name).stat().st_mode & _OTHERS]
+    if missing:
+        todo = "restore them, or `sallyport dkim rotate DOMAIN` and `sallyport dkim activate DOMAIN`"
+        yield Finding(what, State.WRONG, f"{folder}: not there: {', '.join(missing)}", todo)
+    for name in opened:
+        yield Finding(what, State.WRONG, f"{folder / name} can be read by others", f"chmod 600 {folder / name}")
+    if mapped != list(map_lines(pairs)):
+        yield Finding(what, State.WRONG, f"{folder}/keys.map is not what it should be", "run `sallyport init`")
+    elif not missing and not opened:
+        yield Finding(what, State.FINE, f"{len(mapped)} domains are signed for")
+
+
+def disk(settings: Settings) -> Iterator[Finding]:
+    """Of the database; the queue has a check of its own in Postfix (queue_minfree)."""
+    try:
+        usage = shutil.disk_usage(settings.state_dir)
+    except OSError:
+        return  # whose absence is told by the database
+    share = usage.free / usage.total
+    state = State.WRONG if share < _DISK_WRONG else State.WARNING if share < _DISK_WARNING else State.FINE
+    says = f"{usage.free / 1e9:.1f} GB free ({share:.0%}) at {settings.state_dir}"
+    yield Finding("disk", state, says, "" if state is State.FINE else "make room; a full disk stops all mail")
+
+
+def notices(settings: Settings, now: float) -> Iterator[Finding]:
+    """Whether those who should be told were told, and whether the scanner answers those who ask it."""
+    try:
+        engine = open_existing(settings)
+        with engine.connect() as connection:
+            yield _undelivered(connection, now)
+            yield from _unscanned(connection, now)
+        engine.dispose()
+    except (SettingError, SQLAlchemyError):
+        return  # told by the database
+
+
+def world(settings: Settings, now: float) -> Iterator[Finding]:
+    """Records, names, port 25, the time; and the queue."""
+    try:
+        pairs = KeyFolder(settings.dkim_folder).pairs()
+        domains = list(dict.fromkeys((*our_domains(settings), *(one.domain for one in pairs))))
+        given = publishing(settings, pairs)
+        retired = tuple(one for one in pairs if one.state is Stage.RETIRED)
+        seen = asked(settings, lambda agent: look(agent, domains, given, retired, is_host_asked=True))
+    except (StoreError, SettingError) as error:
+        says = f"not known: the DNS, port 25, the time, the queue ({error})"
+        yield Finding("outside", State.UNKNOWN, says, "start the queue agent")
+        return
+    for domain in domains:
+        yield from findings(looked(domain, given, pairs, seen))
+    yield from host_name(given, seen.world)
+    yield from dane(given, seen.world)
+    yield from way_out(given, seen.world, seen.rest.ports)
+    yield from clock(seen.rest)
+    yield from _asked_queue(settings, now)
+
+
+def queue(found: Statistics, now: float) -> Iterator[Finding]:
+    """How much waits, how long, and whether the agent keeps up with Postfix's log."""
+    what, deferred = "queue", found.messages.get(QueueName.DEFERRED, 0)
+    counted = ", ".join(f"{count} {name}" for name, count in found.messages.items() if count) or "empty"
+    oldest_s = now - found.oldest_at if found.oldest_at else 0.0
+    todo = "`sallyport explain` and the log of Postfix say why"
+    if deferred > _MANY_DEFERRED:
+        yield Finding(what, State.WARNING, f"{counted}: many receivers do not take our mail", todo)
+    elif oldest_s > _OLDEST_S:
+        yield Finding(what, State.WARNING, f"{counted}; the oldest waits for {oldest_s / HOUR_S:.0f} hours", todo)
+    else:
+        yield Finding(what, State.FINE, counted)
+    if found.unreported > _MANY_UNREPORTED:
+        says = f"{found.unreported} deliveries are not reported to policy yet"
+        yield Finding(what, State.WARNING, says, "look at the log of the queue agent")
+
+
+def _asked_queue(settings: Settings, now: float) -> Iterator[Finding]:
+    try:
+        yield from queue(asked(settings, lambda agent: agent.statistics()), now)
+    except StoreError as error:
+        yield Finding("queue", State.WRONG, str(error), "look at the log of the queue agent")
+
+
+def _undelivered(connection: Connection, now: float) -> Finding:
+    waiting = (Notices.sent_at.is_(None), Notices.given_up_at.is_(None), Notices.at < now - _NOTICE_S)
+    late = connection.scalar(select(func.count()).where(*waiting)) or 0
+    lost = connection.scalar(select(func.count()).where(Notices.given_up_at > now - 7 * DAY_S)) or 0
+    if lost or late:
+        why = connection.scalar(
+            select(Notices.problem).where(Notices.problem != "").order_by(Notices.id.desc()).limit(1)
+        )
+        says = f"{late} wait for more than an hour, {lost} were given up within a week ({why or 'no reason is known'})"
+        return Finding("notices", State.WRONG, says, "correct where they go; `sallyport alert test` tries it")
+    return Finding("notices", State.FINE, "all were sent")
+
+
+def _unscanned(connection: Connection, now: float) -> Iterator[Finding]:
+    """policy cannot reach the scanner, but sees in what it was asked that nobody scanned."""
+    silent = (Submissions.reason == Reason.SCANNER_SILENT, Submissions.at > now - HOUR_S)
+    count = connection.scalar(select(func.count()).where(*silent)) or 0
+    if count:
+        says = f"it did not answer for {count} messages of the last hour, which were deferred"
+        yield Finding("scanner", State.WRONG, says, "start rspamd; look at its log")

@@ -1,0 +1,87 @@
+"""Complaints weighed against whoever sent the message: engine/feedback.py decides, once for each of them."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from secrets import token_hex
+
+from policy import log
+from policy.engine.feedback import Report, Weighed, weigh_complaints
+from policy.engine.rulebook import Rulebook
+from policy.feedback import place_then
+from policy.ledger import Ledger
+from policy.memory import Notes, Recall
+from policy.store.complaints import ComplaintNotes, Unweighed, unweighed
+from policy.store.standings import Cause
+from policy.store.statements import prepared
+from policy.store.writer import Writer
+from policy.telling import Teller
+
+PERIOD_S = 5.0
+
+_SUBMISSION = prepared("SELECT identity, origin, evidence FROM submission WHERE id = :asked")
+
+
+@dataclass(slots=True, kw_only=True)
+class ComplaintDesk:
+    """One of what goes on beside the questions."""
+
+    recall: Recall
+    notes: Notes
+    complaints: ComplaintNotes
+    rulebook: Callable[[], Rulebook]
+    ledger: Ledger
+    teller: Teller
+    writer: Writer
+    clock: Callable[[], float]
+    period_s: float = PERIOD_S
+    _working: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Go on from now, in the background."""
+        self._working = asyncio.get_running_loop().create_task(self._work())
+
+    async def close(self) -> None:
+        if self._working:
+            self._working.cancel()
+            await asyncio.wait({self._working})
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                await self.round()
+            except Exception as error:  # noqa: BLE001 - the store is away, and others say so; it is tried again
+                log.question_failed("complaints", error)
+            await asyncio.sleep(self.period_s)
+
+    async def round(self) -> None:
+        """All that were not weighed yet."""
+        for one in await unweighed(self.recall.reader):
+            await self._weigh(one)
+
+    async def _weigh(self, one: Unweighed) -> None:
+        now = self.clock()
+        rows = await self.recall.reader.rows(_SUBMISSION, {"asked": one.submission})
+        for name, area, evidence in rows:
+            found = await self.recall.directory.identity_at(name, "")
+            if not found:
+                continue
+            place = place_then(area, evidence)
+            report = Report(
+                identity=name,
+                kind=found.profile,
+                place=place,
+                outcomes=(),
+                standing=found.standing,
+                signals=await self.recall.standings.signals(found.id, now),
+            )
+            asking = partial(weigh_complaints, report, one.complaints, self.rulebook(), now)
+            await self.ledger.settle(asking, token_hex(8), now, partial(self._write, found.id, one, now))
+            return
+        # Its record, or its identity, is gone.
+        await self.writer.make(partial(self.complaints.note_weighed, one.submission, now))
+
+    def _write(self, identity: int, one: Unweighed, now: float, weighed: Weighed) -> None:
+        self.complaints.note_weighed(one.submission, now)
+        self.notes.standings.note(identity, weighed.standing, weighed.signals, Cause(submission=one.submission))

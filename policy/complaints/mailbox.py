@@ -1,0 +1,93 @@
+"""The mailboxes that complaints come to (abuse@, feedback loops), read through Dovecot as mail arrives.
+
+A message that was looked at gets a keyword and stays where it is, seen or not: people read the same mailbox. Whoever
+has his abuse@ elsewhere hands letters over with `sallyport complaint read`.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+
+import aiohttp
+
+from policy import log
+from policy.complaints.report import complaint_in
+from policy.store.complaints import ComplaintNotes
+from policy.store.writer import Writer
+
+PERIOD_S = 60.0
+_KEYWORD = "$SallyportComplaint"
+_AT_ONCE = 20
+_LARGEST = 1024 * 1024  # octets; what is larger is for people
+_TIMEOUT_S = 30.0
+
+
+@dataclass(slots=True, kw_only=True)
+class ComplaintMailbox:
+    """One of what goes on beside the questions. `url` is that of doveadm's HTTP listener; mailboxes are identities'."""
+
+    url: str
+    token: str = field(repr=False)
+    mailbox: str
+    hostname: str  # in our Received fields
+    notes: ComplaintNotes
+    writer: Writer
+    clock: Callable[[], float]
+    period_s: float = PERIOD_S
+    _reading: asyncio.Task[None] | None = None
+    _is_failing: bool = False
+
+    def start(self) -> None:
+        """Read from now on, in the background."""
+        self._reading = asyncio.get_running_loop().create_task(self._read_on())
+
+    async def close(self) -> None:
+        if self._reading:
+            self._reading.cancel()
+            await asyncio.wait({self._reading})
+
+    async def _read_on(self) -> None:
+        key = base64.b64encode(self.token.encode()).decode()
+        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+        async with aiohttp.ClientSession(headers={"Authorization": f"X-Dovecot-API {key}"}, timeout=timeout) as http:
+            while True:
+                try:
+                    while await self.read(http) == _AT_ONCE:
+                        pass
+                    self._is_failing = False
+                except Exception as error:  # noqa: BLE001 - Dovecot or the store is away; it is said once
+                    if not self._is_failing:
+                        log.complaints_unread(self.mailbox, error)
+                    self._is_failing = True
+                await asyncio.sleep(self.period_s)
+
+    async def read(self, http: aiohttp.ClientSession) -> int:
+        """The letters that were not looked at, a portion of them; how many there were."""
+        new = ["mailbox", "INBOX", "unkeyword", _KEYWORD, "smaller", str(_LARGEST)]
+        found = await self._ask(http, "fetch", {"user": self.mailbox, "field": ["uid"], "query": new})
+        uids = ",".join([letter["uid"] for letter in found[:_AT_ONCE]])
+        if not uids:
+            return 0
+        these = {"user": self.mailbox, "query": ["mailbox", "INBOX", "uid", uids]}
+        for letter in await self._ask(http, "fetch", these | {"field": ["text"]}):
+            if complaint := complaint_in(letter["text"].encode(errors="surrogateescape"), self.hostname):
+                added = await self.writer.make(partial(self.notes.note, complaint, self.clock()), is_urgent=False)
+                log.complaint_read(complaint.submission, complaint.reporter, complaint.kind, added)
+        await self._ask(http, "flagsAdd", these | {"flag": [_KEYWORD]})
+        return min(len(found), _AT_ONCE)
+
+    async def _ask(
+        self, http: aiohttp.ClientSession, command: str, asked: Mapping[str, object]
+    ) -> Sequence[dict[str, str]]:
+        """Dovecot's answer is a list of [kind, content, tag]."""
+        async with http.post(f"{self.url.rstrip('/')}/doveadm/v1", data=json.dumps([[command, asked, "c"]])) as answer:
+            if answer.status != HTTPStatus.OK:
+                raise aiohttp.ClientError(f"status {answer.status}")
+            ((kind, content, _),) = json.loads(await answer.read())
+        if kind != "doveadmResponse":
+            raise aiohttp.ClientError(f"{command} failed")
+        return content if isinstance(content, list) else ()

@@ -1,0 +1,231 @@
+"""`sallyport contain`, `release`, `purge`, `incidents`, `incident` and `held`, as people and scripts call them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command_line import CommandLine, InProcess, is_one_sentence, prepared
+from incident_scene import T, bad_day, held_id
+from sqlalchemy import Engine, update
+
+from policy.cli import waiting
+from policy.cli.waiting import Left, tell_what_is_left, wait_until_done
+from policy.store.database import open_database
+from policy.store.held import HeldState
+from policy.store.incident_models import HeldMessages, Measures
+
+HOLDS = [held_id(f"{6:016x}"), held_id(f"{7:016x}")]  # and one that was on its way
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A store after a bad day, and the login of that."""
+    folder = tmp_path_factory.mktemp("incidents")
+    sallyport = prepared(InProcess, folder)
+    sallyport.json("identity", "add", "ada", "--address", "ada@example.org")
+    login = sallyport.json("credential", "add", "ada", "--label", "laptop")["login"]
+    engine = open_database(folder / "state" / "sallyport.db")
+    bad_day(engine, login)
+    engine.dispose()
+    return folder, login
+
+
+@pytest.fixture
+def sallyport(template: tuple[Path, str], tmp_path: Path) -> InProcess:
+    for path in template[0].rglob("*"):
+        if path.is_file():
+            copy = tmp_path / path.relative_to(template[0])
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(path.read_bytes())
+    return InProcess(tmp_path)
+
+
+@pytest.fixture
+def login(template: tuple[Path, str]) -> str:
+    return template[1]
+
+
+@pytest.fixture
+def engine(sallyport: InProcess) -> Iterator[Engine]:
+    opened = open_database(sallyport.folder / "state" / "sallyport.db")
+    yield opened
+    opened.dispose()
+
+
+def settle(engine: Engine) -> None:
+    """As policy does with the queue agent."""
+    with engine.begin() as connection:
+        connection.execute(update(Measures).where(Measures.done_at.is_(None)).values(done_at=T, outcome="1 messages"))
+        for before, after in (("releasing", HeldState.RELEASED), ("purging", HeldState.PURGED)):
+            connection.execute(update(HeldMessages).where(HeldMessages.state == before).values(state=after))
+
+
+def test_contain_a_login_and_release_it(sallyport: InProcess, engine: Engine, login: str) -> None:
+    """What was done, what is still to be done, and how to undo it."""
+    done = sallyport("contain", login, "--note", "stolen", "--no-wait")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "incident 1: ada is contained",
+        f"suspended  {login}",
+        "on hold    3 messages to 16 recipients",
+        "undo it: sallyport release 1",
+        "delete what is held: sallyport purge 1",
+        "all about it: sallyport incident 1",
+    ]
+    assert done.stderr.startswith("note: not done yet: retro-hold")
+    assert "`sallyport incident 1` shows how far it is" in done.stderr
+    settle(engine)
+    released = sallyport("release", "1", "--no-wait")
+    assert released.returncode == 0
+    assert "on their way out 3 messages to 16 recipients" in released.stdout
+    settle(engine)
+    again = sallyport("release", "1")  # nothing is left to wait for
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "released   3 messages to 16 recipients" in again.stdout
+    assert sallyport.json("incident", "1")["incident"]["suspended"] == []
+
+
+def test_contain_an_identity_by_its_name(sallyport: InProcess, login: str) -> None:
+    contained = sallyport.json("contain", "ada", "--no-wait")
+    assert (contained["number"], contained["suspended"], contained["state"]) == (1, [login], "open")
+    assert contained["since"] == "2025-06-15T16:05:00Z"
+    assert contained["is_settled"] is False
+    again = sallyport.json("contain", login, "--no-wait")
+    assert again["measures"] == contained["measures"]
+
+
+def test_purge_asks(sallyport: InProcess, engine: Engine) -> None:
+    """How many, and whose: without a terminal a script has to be sure."""
+    refused = sallyport("purge", "1")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "sallyport: Delete 3 messages to 16 recipients of ada for ever? There is no terminal to ask at: say --yes\n"
+    )
+    assert sallyport.json("incident", "1")["incident"]["state"] == "open"
+    done = sallyport("purge", "1", "--yes", "--no-wait")
+    assert "being deleted 3 messages to 16 recipients" in done.stdout
+    settle(engine)
+    again = sallyport("purge", "1")  # it asks no more: nothing is left to be lost
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "deleted    3 messages to 16 recipients" in again.stdout
+
+
+REFUSED = [
+    # what is wrong, arguments, exit code, what it says
+    ("no such login", ("contain", "nobody"), 1, "there is neither an identity nor a login 'nobody'"),
+    ("no such incident", ("release", "7"), 1, "there is no incident 7; `sallyport incidents` shows all"),
+    ("none to be deleted", ("purge", "7", "--yes"), 1, "there is no incident 7"),
+    ("none to be shown", ("incident", "7"), 1, "there is no incident 7"),
+    ("a misspelt name", ("incidents", "--identity", "adda"), 1, "there is no identity 'adda'"),
+    ("the same for held mail", ("held", "list", "--identity", "adda"), 1, "there is no identity 'adda'"),
+    ("a note of many lines", ("release", "1", "--note", "a\nb"), 1, "a note is at most 200 printable characters"),
+    ("never held", ("held", "release", "4Qnever"), 1, "no message '4Qnever' was ever on hold"),
+    ("no queue agent", ("held", "show", HOLDS[0]), 1, "POLICY_QUEUE_URL is empty"),
+    ("deleting without a yes", ("held", "purge", HOLDS[0]), 1, "Delete 1 message to 10 recipients for ever?"),
+    ("a page that cannot be", ("incident", "1", "--html", "/nowhere/x.html"), 1, "/nowhere/x.html cannot be written"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+)
+def test_what_cannot_be_done(sallyport: InProcess, arguments: tuple[str, ...], code: int, says: str) -> None:
+    """A sentence on standard error, and nothing on standard output."""
+    done = sallyport(*arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert is_one_sentence(done.stderr)
+    assert says in done.stderr
+
+
+def test_released_mail_cannot_be_purged(sallyport: InProcess) -> None:
+    sallyport("release", "1", "--no-wait")
+    done = sallyport("purge", "1", "--yes")
+    assert done.returncode == 1
+    assert "incident 1 was released: what was held is on its way" in done.stderr
+
+
+def test_incidents(sallyport: InProcess) -> None:
+    """Open ones first; an empty list is a list."""
+    (listed,) = sallyport.json("incidents", "--open", "--identity", "ada")
+    assert (listed["number"], listed["identity"], listed["held"]["held"]["messages"]) == (1, "ada", 3)
+    shown = sallyport("incidents").stdout.splitlines()
+    assert shown[0].split()[:4] == ["incident", "identity", "state", "step"]
+    assert shown[1].split()[:4] == ["1", "ada", "open", "hold"]
+    sallyport("release", "1", "--no-wait")
+    assert sallyport.json("incidents", "--open") == []
+    assert "released, under way" in sallyport("incidents").stdout
+
+
+def test_one_incident(sallyport: InProcess, tmp_path: Path) -> None:
+    """On a terminal, as a page, and as JSON: moments are ISO 8601, everything is in it."""
+    page = tmp_path / "incident.html"
+    done = sallyport("incident", "1", "--html", str(page))
+    assert done.returncode == 0, done.stderr
+    for words in ("Incident 1: ada, open", "botnet.example", "10.0.1.0/24", "victim0@example.net", "What to do next"):
+        assert words in done.stdout, done.stdout
+        assert words in page.read_text() or words.startswith("Incident"), words
+    story = sallyport.json("incident", "1")
+    assert story["begin"] == story["first"]["at"] == "2025-06-15T16:00:00Z"
+    assert story["networks"][0]["first_used_at"] == "2025-06-15T16:00:00Z"
+    assert story["networks"][-1]["country"]  # of a network that only logged in: from a database of addresses
+    assert story["strange"]["reached"] == 12
+    assert [one["recipient"] for one in story["to_warn"]] == [f"victim{one}@example.net" for one in range(4)]
+    assert "sallyport release 1" in [command for one in story["advice"] for command in one["commands"]]
+    assert all(one["at"].endswith("Z") for one in story["timeline"])
+
+
+def test_held_list(sallyport: InProcess) -> None:
+    """The oldest first; by identity, incident and age."""
+    listed = sallyport.json("held", "list", "--identity", "ada", "--incident", "1")
+    assert [one["queue_id"] for one in listed[:2]] == HOLDS
+    assert {one["reason"] for one in listed} == {"new-recipients", "retro-hold"}
+    assert [one["queue_id"] for one in sallyport.json("held", "list", "--older-than", "2025-06-15T16:05:30")] == HOLDS[
+        :1
+    ]
+    assert sallyport.json("held", "list", "--incident", "2") == []
+    assert sallyport("held", "list").stdout.splitlines()[1].split()[:3] == [HOLDS[0], "2025-06-15T16:05:00Z", "ada"]
+
+
+def test_held_release_and_purge(sallyport: InProcess, engine: Engine) -> None:
+    """Single messages: the incident stays open."""
+    done = sallyport("held", "release", HOLDS[0], "--no-wait")
+    assert done.returncode == 0, done.stderr
+    assert "releasing" in done.stdout
+    assert "1 messages are still releasing" in done.stderr
+    settle(engine)
+    assert sallyport.json("held", "release", HOLDS[0])[0]["state"] == "released"
+    assert sallyport.json("held", "purge", HOLDS[1], "--yes", "--no-wait")[0]["state"] == "purging"
+    settle(engine)
+    states = {one["queue_id"]: one["state"] for one in sallyport.json("held", "list", "--all")}
+    assert [states[one] for one in HOLDS] == ["released", "purged"]
+    assert sallyport.json("incident", "1")["incident"]["state"] == "open"
+
+
+def test_a_look_is_in_the_audit_log_though_nothing_was_seen(sallyport: InProcess) -> None:
+    """It is written down before the queue is asked."""
+    sallyport("held", "show", HOLDS[0], POLICY_QUEUE_URL="http://127.0.0.1:9")
+    act = json.loads(sallyport("audit", "list", "--limit", "1", "--json").stdout)
+    assert (act["action"], act["subject"], act["after"]) == ("held-message-read", "ada", {"queue_id": HOLDS[0]})
+
+
+def test_as_a_process(sallyport: InProcess) -> None:
+    """It waits as long as it may, and says what is left to policy."""
+    done = CommandLine(sallyport.folder)("contain", "ada", "--wait", "0.3")
+    assert done.returncode == 0
+    assert done.stdout.startswith("incident 1: ada is contained\n")
+    assert done.stderr.startswith("note: not done yet: retro-hold")
+
+
+def test_waiting_until_nothing_is_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(waiting, "_PAUSE_S", 0)
+    reads = iter([Left(3, ("3 messages",)), Left(1, ("1 messages",)), Left(0, ())])
+    left = wait_until_done(lambda: next(reads), 60)
+    tell_what_is_left(left, "nothing")
+    assert (left, list(reads), capsys.readouterr().err) == (Left(0, ()), [], "")
+
+
+def test_waiting_no_longer_than_the_limit() -> None:
+    """Without a limit to wait for, it looks once."""
+    reads = iter([Left(3, ("3 messages",))])
+    assert wait_until_done(lambda: next(reads), 0) == Left(3, ("3 messages",))
