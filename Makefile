@@ -34,8 +34,8 @@ lint: $(VENV)/complete ## ruff, and shellcheck where it is installed
 types: $(VENV)/complete ## mypy --strict
 	$(VENV)/bin/mypy
 
-test: lint types ## lint, types, then every test that this machine can run
-	$(VENV)/bin/pytest
+test: lint types ## lint, types, then every test that this machine can run, on all its processors
+	$(VENV)/bin/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 fuzz: $(FUZZ_VENV)/complete ## look for octets that break a parser (TARGET=framing, see fuzz/targets.py; SECONDS=60)
 	mkdir -p build/fuzz/$(TARGET)

@@ -127,7 +127,7 @@ async def _serve(
     hold_relay = _relay_to(settings.hold_relay, settings) if settings.hold_relay else None
     async with AsyncExitStack() as open_ones:
         policy = PolicyClient(str(settings.policy_url), token, settings.policy_timeout_s)
-        await open_ones.enter_async_context(policy)
+        open_ones.callback(policy.close)
         scanner = _scanner_of(settings, scoreboard)
         if scanner:
             await open_ones.enter_async_context(scanner)

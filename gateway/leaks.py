@@ -48,8 +48,11 @@ _NOT_BASE64 = bytes(
 _FIELD = rb"[!-9;-~]+[ \t]*:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*"
 # No more fields than a part can need: lines that are boundary and field at once would be read again from each of them.
 _PART = re.compile(rb"\r\n--[^\r\n]+\r\n((?:" + _FIELD + rb"){0,40})\r\n")
-_INNER = re.compile(rb"(?:\r\n)?((?:" + _FIELD + rb")*)\r\n")
-_DELIMITER = b"\r\n--"
+_HEAD = re.compile(rb"(?:\r\n)?((?:" + _FIELD + rb")+)\r\n|\r\n()\r\n")
+_HEAD_BEGUN = re.compile(rb"(?:\r\n)?(?:" + _FIELD + rb")*[^\r\n]*\r?")
+_LINE_END, _DELIMITER = b"\r\n", b"\r\n--"
+_BASE64_END = re.compile(rb"=|\r\n--")
+_MESSAGE_HEAD_LIMIT = 256 * 1024  # as facts.py has it
 _HEAD_LIMIT = 16 * 1024  # of a part's header section; one that is longer is read as text
 _TYPE = re.compile(rb"^content-type[ \t]*:\s*([^\s;/]+)", re.IGNORECASE | re.MULTILINE)
 _ENCODING = re.compile(rb"^content-transfer-encoding[ \t]*:\s*\"?([^\s;\"]+)", re.IGNORECASE | re.MULTILINE)
@@ -83,14 +86,13 @@ class Finder:
         """The candidates."""
         if not self.is_done:
             self._go_on(self._rest, is_end=True)
-            self._look(self._text, is_end=True)
+            self._end_part()
         return tuple(self.candidates[:CANDIDATES_LIMIT])
 
     def _go_on(self, octets: bytes, *, is_end: bool) -> None:
-        position = 0 if self._kind else self._head(octets, is_end=is_end)
-        while self._kind and (part := self._next_part(octets, position)):
-            self._content(octets[position : part.start()])
-            position = self._begin(octets, part)
+        position, known = 0, len(self._rest)
+        while part := self._part_after(octets, position, known, is_end=is_end):
+            position = part
         if not self._kind:
             self._rest = octets[position:]
             return
@@ -98,44 +100,52 @@ class Finder:
         self._content(octets[position:kept])
         self._rest = octets[kept:]
 
-    def _head(self, octets: bytes, *, is_end: bool) -> int:
-        """The message's own header section; all of a message that has none is text."""
-        head = _INNER.match(octets)
-        if not head and not is_end and len(octets) < _HEAD_LIMIT * 16:
+    def _part_after(self, octets: bytes, position: int, known: int, *, is_end: bool) -> int:
+        """Go on to where the content of the next part begins; 0 where none is known to begin."""
+        if not self._kind:
+            return self._head(octets, position, is_end=is_end)
+        part = self._next_part(octets, position, known)
+        if not part:
             return 0
-        self._kind = _TEXT
-        if not head:
-            return 0
-        self._fields(head[1])
-        return head.end()
+        self._content(octets[position : part.start()])
+        self._end_part()
+        self._fields(part[1])
+        return part.end() - len(_LINE_END)  # a boundary may follow at once
 
-    def _next_part(self, octets: bytes, position: int) -> re.Match[bytes] | None:
-        """Where the next one begins, from `position` on."""
+    def _head(self, octets: bytes, position: int, *, is_end: bool) -> int:
+        """The header section of a message, or of one that is attached; without one, all of it is text."""
+        if head := _HEAD.match(octets, position):
+            self._kind = _TEXT
+            self._fields(head[1])
+            return head.end() - len(_LINE_END)
+        if is_end or len(octets) - position > _MESSAGE_HEAD_LIMIT or not _HEAD_BEGUN.fullmatch(octets, position):
+            self._kind = _TEXT
+        return 0
+
+    def _next_part(self, octets: bytes, position: int, known: int) -> re.Match[bytes] | None:
+        """Where the next one begins, from `position` on. What begins before `known` was counted with the last piece."""
         start = octets.find(_DELIMITER, position)
         while start >= 0 and self._parts_left > 0:
-            self._parts_left -= 1
+            self._parts_left -= start >= known
             if part := _PART.match(octets, start):
                 return part
             start = octets.find(_DELIMITER, start + 1)
         return None
 
-    def _begin(self, octets: bytes, part: re.Match[bytes]) -> int:
-        """A new part; an attached message has a header section below its own. Where its content begins."""
-        self._look(self._text, is_end=True)
+    def _end_part(self) -> None:
+        """What it ends with may be a secret, and digits that lack their padding."""
+        rest = _decoded(self._base64 + b"=" * (-len(self._base64) % 4))
+        self._look(self._text + rest, is_end=True)
         self._text, self._base64 = b"", b""
-        position, fields = part.end(), part[1]
-        self._fields(fields)
-        while _type_of(fields) == b"message" and (inner := _INNER.match(octets, position)) and inner[1]:
-            position, fields = inner.end(), inner[1]
-            self._fields(fields)
-        return position
 
     def _fields(self, fields: bytes) -> None:
         """A header section is text, and says what follows."""
         encoding = _ENCODING.search(fields)
         is_base64 = bool(encoding and encoding[1].lower() == b"base64")
-        is_text = _type_of(fields) in (b"text", b"message", b"multipart", b"")
-        self._kind = _SKIPPED if not is_text else _BASE64 if is_base64 else _TEXT
+        kind = _type_of(fields)
+        is_text = kind in (b"text", b"multipart", b"")
+        # What is attached has a header section of its own.
+        self._kind = "" if kind == b"message" else _SKIPPED if not is_text else _BASE64 if is_base64 else _TEXT
         self._look(_WORD.sub(_decoded_word, fields), is_end=True)
 
     def _content(self, octets: bytes) -> None:
@@ -144,20 +154,27 @@ class Finder:
         octets = octets[: self._text_left]
         self._text_left -= len(octets)
         if self._kind == _BASE64:
-            octets = self._decoded(octets)
+            self._decode(octets)
+        else:
+            self._go_on_with(octets)
+
+    def _decode(self, octets: bytes) -> None:
+        """As far as it is base64: to its padding, or to the boundary that no part follows."""
+        end = _BASE64_END.search(octets)
+        digits = self._base64 + octets[: end.start() if end else None].translate(None, _NOT_BASE64)
+        whole = len(digits) - len(digits) % 4
+        self._base64 = digits[whole:]
+        self._go_on_with(_decoded(digits[:whole]))
+        if end:
+            self._end_part()
+            self._kind = _SKIPPED
+
+    def _go_on_with(self, octets: bytes) -> None:
+        """More text of the part."""
         text = self._text + octets
         self._look(text)
         # Three octets for each letter, were all of them encoded, and as much between groups.
         self._text = text[-len(_GROUPED) * 6 :]
-
-    def _decoded(self, octets: bytes) -> bytes:
-        digits = self._base64 + octets.translate(None, _NOT_BASE64)
-        whole = len(digits) - len(digits) % 4
-        self._base64 = digits[whole:]
-        try:
-            return a2b_base64(digits[:whole])
-        except (NotBase64, ValueError):
-            return b""
 
     def _look(self, text: bytes, *, is_end: bool = False) -> None:
         """What has the form in `text`, as it stands there and as quoted-printable; what reaches its end may go on."""
@@ -190,10 +207,15 @@ def _type_of(fields: bytes) -> bytes:
 
 
 def _decoded_word(word: re.Match[bytes]) -> bytes:
+    return _decoded(word[1] + b"=" * (-len(word[1]) % 4))
+
+
+def _decoded(digits: bytes) -> bytes:
+    """Nothing where they are none."""
     try:
-        return a2b_base64(word[1] + b"=" * (-len(word[1]) % 4))
-    except (NotBase64, ValueError):
-        return word[0]
+        return a2b_base64(digits)
+    except NotBase64:
+        return b""
 
 
 def _readings(text: bytes) -> list[bytes]:

@@ -5,16 +5,17 @@ the question that comes before a login: a stranger who may talk can still do not
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import ssl
+from collections import deque
 from http import HTTPStatus
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
+from urllib.parse import urlsplit
 
-import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from gateway import log
 from gateway.errors import PolicyUnavailable
+from gateway.policy_connection import HttpAnswer, NoAnswer, PolicyConnection
 from policy.contract import (
     OUTCOMES_LIMIT,
     ConnectFacts,
@@ -30,6 +31,8 @@ from policy.contract import (
 )
 
 _ANSWER_LIMIT = 256 * 1024  # an identity with thousands of addresses fits; rubbish without end does not
+_CONNECTIONS = 100  # questions at the same time; more wait for their turn
+_IDLE_LIMIT_S = 15.0
 # Nobody waits for a report, so it waits for company: at 500 messages in a second, ten of them go in one question.
 _REPORT_DELAY_S = 0.02
 _REPORT_PAUSES_S = (0.0, 0.5, 2.0, 5.0, 10.0)
@@ -38,25 +41,27 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class PolicyClient:
-    """One HTTP session with connections kept open, for the life of the process."""
+    """With connections kept open, for the life of the process."""
 
     def __init__(self, url: str, token: str, timeout_s: float) -> None:
-        self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._http: aiohttp.ClientSession | None = None
+        parts = urlsplit(url)
+        self._host, self._path = parts.hostname or "", parts.path.rstrip("/").encode()
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._head = (
+            f" HTTP/1.1\r\nHost: {parts.netloc.rpartition('@')[2]}\r\nAuthorization: Bearer {token}\r\n"
+            "Content-Type: application/json\r\n"
+        ).encode()
+        self._timeout_s = timeout_s
+        self._free: deque[PolicyConnection] = deque()  # in the order in which they were used
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
         self._unreported: list[Outcome] = []
         self._reporting: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._http:
-            await self._http.close()
+    def close(self) -> None:
+        """Ask nothing more."""
+        while self._free:
+            self._free.pop().close()
 
     async def connect(self, facts: ConnectFacts) -> ConnectVerdict:
         """Asked for every stranger, so a failure is not logged each time."""
@@ -112,25 +117,42 @@ class PolicyClient:
             raise PolicyUnavailable("not an answer") from None
 
     async def _post(self, question: str, body: BaseModel, *, is_logged: bool = True) -> bytes:
-        if self._http is None:
-            raise RuntimeError("used outside its context")
         try:
-            async with self._http.post(f"{self._url}/v1/{question}", data=body.model_dump_json()) as response:
-                octets = b"".join([piece async for piece in _limited(response.content)])
-                if response.status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
-                    return octets
-                failure = f"status {response.status}"
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            async with asyncio.timeout(self._timeout_s), self._turns:
+                answer = await self._answered(question, body.model_dump_json().encode())
+        except (NoAnswer, OSError) as error:  # TimeoutError is an OSError
             failure = type(error).__name__
+        else:
+            if answer.status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
+                return answer.body
+            failure = f"status {answer.status}"
         if is_logged:
             log.policy_failed(question, failure)
         raise PolicyUnavailable(failure)
 
+    async def _answered(self, question: str, body: bytes) -> HttpAnswer:
+        """Asked once: what gets no answer may have been decided all the same."""
+        connection = self._pooled() or await PolicyConnection.open(self._host, self._port, self._tls, _ANSWER_LIMIT)
+        is_answered = False
+        try:
+            answer = await connection.ask(
+                b"POST %b/v1/%b%bContent-Length: %d\r\n\r\n%b"
+                % (self._path, question.encode(), self._head, len(body), body)
+            )
+            is_answered = True
+        finally:
+            if is_answered and connection.is_open:
+                self._free.append(connection)
+            else:
+                connection.close()
+        return answer
 
-async def _limited(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    total = 0
-    async for piece in content.iter_any():
-        total += len(piece)
-        if total > _ANSWER_LIMIT:
-            raise aiohttp.ClientPayloadError("answer too long")
-        yield piece
+    def _pooled(self) -> PolicyConnection | None:
+        """One that was used lately; policy keeps them for longer, so that none is closed while it is asked."""
+        oldest = asyncio.get_running_loop().time() - _IDLE_LIMIT_S
+        while self._free and self._free[0].used_at < oldest:
+            self._free.popleft().close()
+        while self._free:
+            if (pooled := self._free.pop()).is_open:
+                return pooled
+        return None

@@ -9,7 +9,6 @@ that nobody has looked at: what is made of that says policy.
 """
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ _SYMBOLS_LIMIT = 50  # as many as the contract has room for
 _SIGNATURES_LIMIT = 8
 _SIGNATURE_LIMIT = 4096
 _LINE_LIMIT = 998
+_LARGEST = 1e9  # score; NaN and what is no float are not below it
 
 # Controls, and what some reader takes for a line end: with one in it, a value would be a field of the sender's own.
 _UNSAFE = re.compile("[\x00-\x20\x7f-\xa0%\u2028\u2029\ud800-\udfff]")
@@ -137,6 +137,6 @@ def _field(body: object) -> bytes:
 
 
 def _number(said: object) -> float:
-    if isinstance(said, bool) or not isinstance(said, int | float) or not math.isfinite(said):
+    if isinstance(said, bool) or not isinstance(said, int | float) or not abs(said) < _LARGEST:
         raise NoAnswer("not a number")
     return float(said)

@@ -19,7 +19,7 @@ from policy.location import open_existing
 from policy.publishing.agent import asked
 from policy.publishing.asking import look, looked, publishing
 from policy.publishing.compared import findings
-from policy.publishing.reached import clock, dane, host_name, way_out
+from policy.publishing.reached import clock, dane, host_name, validation, way_out
 from policy.queue_contract import QueueName, Statistics
 from policy.settings import DAY_S, HOUR_S, Settings
 from policy.store.errors import StoreError
@@ -98,6 +98,7 @@ def world(settings: Settings, now: float) -> Iterator[Finding]:
         yield from findings(looked(domain, given, pairs, seen))
     yield from host_name(given, seen.world)
     yield from dane(given, seen.world)
+    yield from validation(seen.world)
     yield from way_out(given, seen.world, seen.rest.ports)
     yield from clock(seen.rest)
     yield from _asked_queue(settings, now)

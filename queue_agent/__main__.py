@@ -19,8 +19,8 @@ from queue_agent.app import App
 from queue_agent.commands import Commands, Postfix, postfix_of
 from queue_agent.following import Log
 from queue_agent.ledger import Ledger
-from queue_agent.queue import Queue
 from queue_agent.outside import Outside
+from queue_agent.queue import Queue
 from queue_agent.reporting import PolicySays, Reporting
 from queue_agent.settings import Settings
 from queue_agent.watch import Watch

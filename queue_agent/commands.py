@@ -4,6 +4,7 @@ Only postsuper runs as root, which it asks for. The others run as Postfix's own 
 """
 
 import asyncio
+import signal
 import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -65,7 +66,9 @@ class Commands:
 
     async def kick(self, service: str, request: str) -> None:
         """Wake a daemon of Postfix's (qmgr(8), pickup(8))."""
-        await self._run(["postkick", "-c", str(self._postfix.config), "public", service, request])
+        command = ["postkick", "-c", str(self._postfix.config), "public", service, request]
+        # The daemon may have read the request and hung up before the zero octet behind it.
+        await self._run(command, fine=(0, -signal.SIGPIPE))
 
     async def list_files(self, queues: Sequence[str], printed: str) -> str:
         command = ["find", *queues, "-type", "f", "-printf", printed]
@@ -75,7 +78,7 @@ class Commands:
     async def touch(self, folder: str, queue_ids: Iterable[str]) -> None:
         """Of what is on hold: when it is to be tried next, once it is released."""
         command = ["xargs", "-r", "-d", "\\n", "touch", "-c", "--"]
-        await self._run(command, _lines(queue_ids), folder=folder)
+        await self._run(command, _lines(f"{folder}/{queue_id}" for queue_id in queue_ids))
 
     async def part_of(self, part: str, queue_id: str, limit: int) -> bytes:
         """The header section (-h) or the body (-b) of a message, at most so much of it."""
@@ -102,10 +105,9 @@ class Commands:
         as_owner: bool = True,
         take_errors: bool = False,
         fine: Sequence[int] = (0,),
-        folder: str = "",
     ) -> str:
         """What it wrote; PostfixFailed where it does not end well, or not in time."""
-        async with self._started(command, as_owner=as_owner, take_errors=take_errors, folder=folder) as process:
+        async with self._started(command, as_owner=as_owner, take_errors=take_errors) as process:
             try:
                 async with asyncio.timeout(_DEADLINE_S):
                     told, _ = await process.communicate(given)
@@ -117,7 +119,7 @@ class Commands:
 
     @asynccontextmanager
     async def _started(
-        self, command: Sequence[str], *, as_owner: bool = True, take_errors: bool = False, folder: str = ""
+        self, command: Sequence[str], *, as_owner: bool = True, take_errors: bool = False
     ) -> AsyncIterator[asyncio.subprocess.Process]:
         """It has ended when the block ends, by itself or killed."""
         try:
@@ -127,7 +129,7 @@ class Commands:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if take_errors else subprocess.DEVNULL,
                 env=_ENVIRONMENT,
-                cwd=self._postfix.queue / folder,
+                cwd=self._postfix.queue,
                 limit=LINE_LIMIT,
                 user=self._postfix.owner if as_owner else None,
                 group=self._postfix.group if as_owner else None,

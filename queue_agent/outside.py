@@ -71,6 +71,7 @@ class Outside:
     smtp_port: int = 25
     https_port: int = 443
     ntp_port: int = 123
+    dns_s: float = _DNS_S
     now: Callable[[], float] = time.time
     trust: Callable[[], ssl.SSLContext] = ssl.create_default_context
 
@@ -92,7 +93,7 @@ class Outside:
     async def _resolve(self, question: DnsQuestion) -> DnsAnswer:
         name, kind = question.name, question.type
         try:
-            found = await self.resolver.resolve(f"{name}.", kind.value, lifetime=_DNS_S, raise_on_no_answer=False)
+            found = await self.resolver.resolve(f"{name}.", kind.value, lifetime=self.dns_s, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN:
             return DnsAnswer(name=name, type=kind, asked=Asked.NONE)
         except (dns.exception.DNSException, OSError):

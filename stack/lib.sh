@@ -27,6 +27,8 @@ test_suffix() { [ "$STACK" = main ] || printf '%s' "$1"; } # what names of the t
 
 who_calls() { printf '%s@%s' "${SUDO_USER:-$(id -un)}" "$(uname -n)"; } # who calls, for the audit log
 
+has_scanner() { command -v rspamd >/dev/null && command -v rspamadm >/dev/null; } # on this machine
+
 engine_answers() { docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; }
 
 check_way() {

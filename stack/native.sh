@@ -48,8 +48,6 @@ native_up() {
   fi
 }
 
-has_scanner() { command -v rspamd >/dev/null && command -v rspamadm >/dev/null; }
-
 start_native() { # ends with everything answering, or with nothing running
   run_inside install || fail "the Python packages could not be installed; what pip said stands above."
   if native_runs; then
@@ -104,7 +102,7 @@ native_public_ports() { # the ports that the running stack was started with, in 
 
 choose_inner_ports() { # exports them: those of the last start, or the usual ones, or the next that are free
   local pair key port lines='' taken=" $SALLYPORT_SUBMISSION_PORT $SALLYPORT_SUBMISSIONS_PORT $SALLYPORT_IMAPS_PORT $SALLYPORT_CONSOLE_PORT $SALLYPORT_SINK_PORT "
-  for pair in POLICY:7587 STATUS:7588 RELAY:10025 HOLD:10026 LMTP:2424 DOVEADM:8080 SINK_SMTP:2525 SCAN:11333; do
+  for pair in POLICY:7587 STATUS:7588 RELAY:10025 HOLD:10026 LMTP:2424 DOVEADM:8080 QUEUE:7589 SINK_SMTP:2525 SCAN:11333; do
     key=INNER_${pair%:*}_PORT
     port=$(sed -n "s/^$key=//p" "$RUN/ports" 2>/dev/null || :)
     port=${port:-${pair#*:}}
@@ -132,7 +130,7 @@ native_runs() { # does our supervisord live? Its socket and its pid file would s
 native_fingerprint() { # of all that a running stack was made from
   {
     env | grep -E '^(SALLYPORT|INNER)_' | sort
-    find gateway policy service sink postfix dovecot rspamd stack requirements pyproject.toml -type f ! -name '*.pyc' -print0 |
+    find gateway maillog policy queue_agent service sink postfix dovecot rspamd stack requirements pyproject.toml -type f ! -name '*.pyc' -print0 |
       LC_ALL=C sort -z | xargs -0 sha256sum
     dpkg-query --show postfix dovecot-core rspamd python3 2>/dev/null || :
   } | sha256sum | cut -d' ' -f1
@@ -153,7 +151,7 @@ silent_services() { # prints the services that do not answer yet; succeeds when 
   host=$(reachable_host "$SALLYPORT_BIND")
   set -- policy "http://127.0.0.1:$INNER_POLICY_PORT/health/ready" gateway "smtp://$(in_url "$host"):$SALLYPORT_SUBMISSION_PORT" \
     console "https://$(in_url "$(reachable_host "$SALLYPORT_CONSOLE_BIND")"):$SALLYPORT_CONSOLE_PORT/health/ready" \
-    postfix "smtp://127.0.0.1:$INNER_RELAY_PORT" postfix "smtp://127.0.0.1:$INNER_HOLD_PORT" dovecot "imaps://$(in_url "$host"):$SALLYPORT_IMAPS_PORT"
+    queue-agent "http://127.0.0.1:$INNER_QUEUE_PORT/health/ready" postfix "smtp://127.0.0.1:$INNER_RELAY_PORT" postfix "smtp://127.0.0.1:$INNER_HOLD_PORT" dovecot "imaps://$(in_url "$host"):$SALLYPORT_IMAPS_PORT"
   if has_scanner; then set -- "$@" rspamd "http://127.0.0.1:$INNER_SCAN_PORT/ping"; fi
   if [ "$STACK" = test ]; then
     set -- "$@" sink "http://$(in_url "$(reachable_host "$SALLYPORT_SINK_BIND")"):$SALLYPORT_SINK_PORT/messages"

@@ -77,6 +77,8 @@ problem_of() { # KEY VALUE -> says what is wrong with the value; says nothing wh
     *_MAX_MESSAGE_BYTES) is_integer_within "$2" 65536 1073741824 || say "is not a whole number of bytes from 65536 to 1073741824" ;;
     *_POLICY_FILE) [ -z "$2" ] || is_readable_file "$2" || say "is not a file that can be read, without blanks and given from / on" ;;
     *_GEO_DIR) [ -z "$2" ] || is_readable_folder "$2" || say "is not a folder that can be read, without blanks and given from / on" ;;
+    *_MX) [ -z "$2" ] || is_domain_list "$2" || say "is not a list of host names in lower case, separated by commas alone" ;;
+    *_MTA_STS) [[ $2 == "" || $2 == testing || $2 == enforce ]] || say "is neither testing nor enforce" ;;
     *_LOG_FORMAT) [[ $2 == text || $2 == json ]] || say "is neither text nor json" ;;
   esac
 }

@@ -28,6 +28,19 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         shutil.rmtree(session.config.stash[_FOLDER], ignore_errors=True)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Side by side (make test): a file stays together, for what it shares; so do all that build images, and come first.
+
+    Everything else is apart already: folders, servers and ports are each process's own (harness.free_port).
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    in_containers = {item.path for item in items if item.get_closest_marker("containers")}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("containers" if item.path in in_containers else item.path.stem))
+    items.sort(key=lambda item: item.path not in in_containers)
+
+
 @pytest.fixture(scope="module")
 def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sink]:
     """A mail sink, the next hop of the tests that need no Postfix."""

@@ -61,6 +61,7 @@ def serve() -> None:
     sys.path[0] = str(ROOT)
     for one in import_module("policy.cli").COMMANDS:
         import_module(f"policy.cli.{one.place.partition(':')[0]}")
+    import_module("alembic.command")  # as soon as there is a migration to run
     gc.freeze()
     for line in sys.stdin:
         child = os.fork()

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import forked
+from migrated import migrated
 from sqlalchemy import Connection, make_url, text
 
 from policy.rulebook.toml import written
@@ -176,6 +177,9 @@ class Sallyport:
         } | self.policy_settings
         if os.environ.get("SALLYPORT_TEST_DATABASE") == "postgresql":
             self.policy_environment.setdefault("POLICY_DATABASE_URL", postgresql_url())
+        database = self.folder / "state" / "sallyport.db"
+        if "POLICY_DATABASE_URL" not in self.policy_environment and not database.exists():
+            migrated(database)  # `init` has less to do
         self.gateway_environment = {
             "GATEWAY_BIND": "127.0.0.1",
             "GATEWAY_SUBMISSION_PORT": str(self.submission_port),

@@ -97,7 +97,9 @@ class QueueStage:
         ).stdout
         return {one["queue_id"]: one["queue_name"] for one in map(json.loads, told.splitlines())}
 
-    def submit(self, submission: str, *recipients: str, is_held: bool = False, sender: str = "ada@sallyport.test") -> str:
+    def submit(
+        self, submission: str, *recipients: str, is_held: bool = False, sender: str = "ada@sallyport.test"
+    ) -> str:
         """One message as the gateway hands it in, with its submission id; the queue id."""
         port = self.postfix.hold_port if is_held else self.postfix.port
         with smtplib.SMTP("127.0.0.1", port, "gateway.test", timeout=30) as client:
@@ -137,9 +139,7 @@ def staged(
     """Both of them, and the end of both. `next_hop` is a port; nobody listens on the one that is taken without."""
     postfix = Postfix(folder / "postfix", next_hop or free_port())
     agent = QueueAgent(folder / "agent", postfix, policy_url, token, settings or {})
-    show_log = Process(
-        [str(ROOT / "postfix" / "show-log"), str(postfix.config)], {}, folder / "postfix" / "shown.log"
-    )
+    show_log = Process([str(ROOT / "postfix" / "show-log"), str(postfix.config)], {}, folder / "postfix" / "shown.log")
     try:
         postfix.start()
         show_log.start()

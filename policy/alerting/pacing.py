@@ -4,6 +4,7 @@ The first of a conversation goes at once, the next ones in growing intervals; on
 at once. A channel has so many messages an hour, and what is more goes together in one, or waits.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -68,6 +69,9 @@ def plan(waiting: Sequence[Waiting], sent: Sequence[Sent], pace: Pace, now: floa
     turns: dict[int, float] = {}
     busy: dict[str, float] = {}  # one after the other: what is older goes first
     free, wanted = list[Waiting](), list[Waiting]()
+    of_thread = defaultdict[str, list[Sent]](list)
+    for gone in sent:
+        of_thread[gone.thread].append(gone)
     for one in waiting:
         if one.thread in busy:
             if one.due_at <= now < busy[one.thread]:
@@ -78,7 +82,7 @@ def plan(waiting: Sequence[Waiting], sent: Sequence[Sent], pace: Pace, now: floa
             continue
         if one.kind is Kind.TEST or (one.tries and not pace.retries_count):
             free.append(one)
-        elif not one.tries and (turn := turn_of(one, sent, pace)) > now:
+        elif not one.tries and (turn := _turn_of(one, of_thread[one.thread], pace)) > now:
             turns[one.id] = busy[one.thread] = turn
         else:
             wanted.append(one)
@@ -90,9 +94,8 @@ def plan(waiting: Sequence[Waiting], sent: Sequence[Sent], pace: Pace, now: floa
     return Plan((*((one.id,) for one in free), *messages), turns)
 
 
-def turn_of(one: Waiting, sent: Iterable[Sent], pace: Pace) -> float:
-    """From when on a notice may be the next message of its conversation."""
-    before = [other for other in sent if other.thread == one.thread]
+def _turn_of(one: Waiting, before: Sequence[Sent], pace: Pace) -> float:
+    """From when on a notice may be the next message of its conversation, of which those are gone."""
     if not before or one.severity > max(ABOUT[other.kind].severity for other in before):
         return 0.0
     moments = _moments(before)

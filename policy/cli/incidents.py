@@ -93,7 +93,7 @@ def purge(
     """
     store = open_identities()
     incident = store.incident(number)
-    if incident.state == State.OPEN:
+    if incident.state == State.OPEN or on_hold(incident).messages:
         confirm(f"Delete {in_words(on_hold(incident))} of {incident.identity} for ever?", yes)
     incident = store.purge_incident(number, note, time.time())
     incident = _finish(store, incident, 0 if no_wait else wait)

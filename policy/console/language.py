@@ -56,6 +56,7 @@ class Language:
         return self.say(one if number == 1 else many)
 
 
+@cache
 def load_languages() -> dict[str, Language]:
     """English and every language that has a catalogue, by code."""
     found = {DEFAULT: Language(DEFAULT, {})}

@@ -103,7 +103,7 @@ class Containment:
         }
         held = await self.queue.hold(found) if found else frozenset()
         return await self._in_portions(
-            [found[queue_id] for queue_id in held if queue_id in found],
+            [one for queue_id, one in found.items() if queue_id in held],
             lambda one: self.notes.held.note_retro(
                 one.submission, one.queue_id, measure.incident, one.recipients, self.clock()
             ),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from policy.finding import Finding, State
 from policy.publishing.records import Publishing, records_of_host
-from policy.publishing.world import World, pointer
+from policy.publishing.world import SIGNED, World, pointer
 from policy.queue_contract import Asked, OutsideAnswers, PortAnswer, RecordType
 
 _CLOCK_WARNING_S, _CLOCK_WRONG_S = 2.0, 60.0
@@ -47,6 +47,19 @@ def way_out(given: Publishing, world: World, ports: Sequence[PortAnswer]) -> Ite
         if known and seen_as not in known:
             says = f"mail leaves from {seen_as}, which is none of the addresses of {host}"
             yield Finding("way out", State.WRONG, says, f"give {host} that address too, and that address that name")
+
+
+def validation(world: World) -> Iterator[Finding]:
+    """Whether the resolver verifies what is signed: without that Postfix has no DANE."""
+    if world.asked(*SIGNED) is Asked.FAILED:
+        yield Finding("DNSSEC", State.UNKNOWN, "the DNS gave no answer", "ask again later")
+    elif world.is_secure(*SIGNED):
+        yield Finding(
+            "DNSSEC", State.FINE, "the resolver verifies: mail to servers with DANE is safe from forged names"
+        )
+    else:
+        says = "the resolver does not verify, or does not say so: mail leaves without DANE"
+        yield Finding("DNSSEC", State.WARNING, says, "give the host a resolver that verifies, for example unbound")
 
 
 def clock(answers: OutsideAnswers) -> Iterator[Finding]:

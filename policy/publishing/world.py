@@ -19,6 +19,8 @@ ROUNDS = 5  # the deepest chain of SPF is cut off here; RFC 7208 section 4.6.4 a
 
 Name = tuple[str, RecordType]
 
+SIGNED: Name = ("org", RecordType.A)  # not there, which DNSSEC proves: so one sees whether the resolver looks
+
 _NAME = re.compile(r"^(?=.{1,253}$)[a-z0-9_-]+(\.[a-z0-9_-]+)*$")  # what others publish may be none
 
 
@@ -35,6 +37,11 @@ class World:
         """What came of it; FAILED where it was not asked."""
         answer = self.answers.get((_plain(name), kind))
         return answer.asked if answer else Asked.FAILED
+
+    def is_secure(self, name: str, kind: RecordType) -> bool:
+        """Whether the resolver says that DNSSEC proves it."""
+        answer = self.answers.get((_plain(name), kind))
+        return bool(answer and answer.is_secure)
 
     def data(self, name: str, kind: RecordType) -> tuple[str, ...]:
         answer = self.answers.get((_plain(name), kind))
@@ -57,7 +64,7 @@ class World:
 def questions(domains: Iterable[str], given: Publishing, retired: Iterable[Pair], world: World) -> list[Name]:
     """Those that are not answered yet."""
     host = given.servers.hostname
-    wanted: list[Name] = [(host, RecordType.A), (host, RecordType.AAAA)]
+    wanted: list[Name] = [(host, RecordType.A), (host, RecordType.AAAA), SIGNED]
     wanted += [(pointer(one), RecordType.PTR) for one in world.addresses(host)]
     wanted += [question for one in records.records_of_host(given) for question in _of_record(one)]
     for domain in domains:

@@ -18,7 +18,7 @@ from policy.alerting.kinds import Kind
 from policy.contract import Reason
 from policy.engine.ladder import Step
 from policy.store.changes import Changes
-from policy.store.errors import StoreError
+from policy.store.errors import StoreError, Unknown
 from policy.store.incident_models import HeldMessages
 from policy.store.incident_notes import IncidentNotes
 from policy.store.notices import NoticeBook, thread_of
@@ -50,7 +50,7 @@ MOVING = {
     HeldState.EXPIRING: HeldState.EXPIRED,
 }
 
-# Held again where it was released before and did not get away.
+# Held again where it was thought to have left, and is there.
 _ADD = prepared(
     "INSERT INTO held (queue_id, submission, identity, login, incident_id, at, reason, recipients, message_bytes,"
     " state, state_at, release_at)"
@@ -60,7 +60,7 @@ _ADD = prepared(
     " CAST(:release_at AS DOUBLE PRECISION)"
     " FROM submission WHERE id = :submission"
     " ON CONFLICT (queue_id) DO UPDATE SET state = 'held', state_at = :now, at = :now, reason = :reason,"
-    " incident_id = :incident, release_at = NULL WHERE held.state = 'released'"
+    " incident_id = :incident, release_at = NULL WHERE held.state IN ('released', 'purged', 'gone')"
 )
 _WHOSE = prepared("SELECT identity, reason, recipients, held, action, at FROM submission WHERE id = :submission")
 _MOVING = prepared(
@@ -294,4 +294,4 @@ def _columns() -> Select[*tuple[Any, ...]]:
 def known_held(connection: Connection, queue_id: str) -> StoredHeld:
     for row in connection.execute(_columns().where(HeldMessages.queue_id == queue_id)):
         return StoredHeld(*row)
-    raise StoreError(f"no message {queue_id!r} was ever on hold; `sallyport held list` shows all that is")
+    raise Unknown(f"no message {queue_id!r} was ever on hold; `sallyport held list` shows all that is")

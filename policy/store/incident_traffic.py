@@ -4,7 +4,7 @@ The database adds up, so that an incident of a hundred thousand messages is a fe
 is what was written down with each message: it may be the owner's by now, or a thief's no more.
 """
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
 
 from sqlalchemy import Connection, text
@@ -59,7 +59,13 @@ class Traffic:
     refused: int = 0  # messages
 
     def __add__(self, other: "Traffic") -> "Traffic":
-        return Traffic(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
+        return Traffic(
+            self.sent + other.sent,
+            self.reached + other.reached,
+            self.held + other.held,
+            self.held_recipients + other.held_recipients,
+            self.refused + other.refused,
+        )
 
 
 @dataclass(frozen=True, slots=True)

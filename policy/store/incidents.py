@@ -30,6 +30,7 @@ from policy.store.statements import OnConnection
 
 LISTED = 100
 _PAGE = 500
+_AFTERWARDS_S = 2.0
 _COLUMNS = (
     Incidents.id, Incidents.identity, Incidents.state, Incidents.step, Incidents.opened_by, Incidents.opened_at,
     Incidents.since, Incidents.changed_at, Incidents.closed_at, Incidents.answer, Incidents.answered_at, Incidents.note,
@@ -131,6 +132,10 @@ class IncidentBook(Changes):
                 self._purge_held(connection, number, now)
                 self._record(connection, now, "incident-purged", before.identity, {}, _told(number, note))
                 self._tell(connection, Notice.INCIDENT_PURGED, before, note, now)
+            elif HeldState.HELD.value in before.held:  # its owner has said that it was not him: sooner than that
+                MeasureNotes(OnConnection(connection)).call_off(number, Kind.PURGE, "done at once", now)
+                self._purge_held(connection, number, now)
+                self._record(connection, now, "incident-purged", before.identity, {}, _told(number, note))
             return known_incident(connection, number)
 
     # What several of them do, within one transaction
@@ -191,9 +196,13 @@ class IncidentBook(Changes):
         add_notice(connection, kind, subject, lines, now, thread=thread_of(number), facts=facts, owner=identity)
 
     def _purge_held(self, connection: Connection, number: int, now: float) -> None:
+        """And once more when nothing is looked for any more that would be held."""
         statements = OnConnection(connection)
         HeldNotes(statements).move_all(number, HeldState.PURGING, now)
-        MeasureNotes(statements).add(number, Kind.PURGE, now)
+        measures = MeasureNotes(statements)
+        measures.add(number, Kind.PURGE, now)
+        if (last := measures.last_due(number, Kind.RETRO_HOLD)) is not None:
+            measures.add(number, Kind.PURGE, now, due_at=max(last, now) + _AFTERWARDS_S)
 
     def _close(self, connection: Connection, before: StoredIncident, state: State, note: str, now: float) -> None:
         """Signals are taken back and the identity is free: what spoke against it is dealt with."""

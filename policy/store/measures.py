@@ -43,6 +43,9 @@ _DONE = prepared("UPDATE measure SET done_at = :now, outcome = :outcome, tries =
 _AGAIN = prepared(
     "UPDATE measure SET due_at = :due, outcome = :outcome, tries = tries + 1 WHERE id = :measure AND done_at IS NULL"
 )
+_LAST_DUE = prepared(
+    "SELECT max(due_at) FROM measure WHERE incident_id = :incident AND kind = :kind AND done_at IS NULL"
+)
 _CALL_OFF = prepared(
     "UPDATE measure SET done_at = :now, outcome = :outcome"
     " WHERE incident_id = :incident AND kind = :kind AND done_at IS NULL"
@@ -102,6 +105,12 @@ class MeasureNotes:
         """Those of a kind that are not done need not be done any more."""
         values = {"incident": incident, "kind": kind.value, "outcome": why, "now": now}
         self._statements.execute(_CALL_OFF, values)
+
+    def last_due(self, incident: int, kind: Kind) -> float | None:
+        """When the last of a kind is due that is not done; None where there is none."""
+        values = {"incident": incident, "kind": kind.value}
+        ((due,),) = self._statements.execute(_LAST_DUE, values).fetchall()
+        return None if due is None else float(due)
 
     def _add(
         self,

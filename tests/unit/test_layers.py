@@ -32,6 +32,8 @@ PURE = [
     ROOT / "policy" / "scram.py",
     ROOT / "policy" / "contract.py",
     ROOT / "policy" / "queue_contract.py",
+    ROOT / "policy" / "store" / "incident_advice.py",
+    ROOT / "policy" / "visible.py",
     ROOT / "policy" / "addresses.py",
     ROOT / "gateway" / "framing.py",
     ROOT / "gateway" / "address.py",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from browser import HOME, ORIGIN, PASSWORD, Browser
+from migrated import migrated
 from pocket import six_digits
 from sqlalchemy import Engine
 
@@ -16,7 +17,6 @@ from policy.settings import Settings
 from policy.store.audit import Actor
 from policy.store.database import open_database
 from policy.store.identities import IdentityStore
-from policy.store.migrating import migrate
 from policy.store.people import People
 
 T = 1_700_000_000.0  # a moment of the tests
@@ -48,8 +48,7 @@ class Console:
         )
         self.settings.digest_key_file.write_text(key.hex())
         (self.folder / COST_FILE).write_text(json.dumps({"memory_kib": 64, "passes": 1}))
-        self.engine = engine = open_database(self.folder / "sallyport.db")
-        migrate(engine)
+        self.engine = engine = open_database(migrated(self.folder / "sallyport.db"))
         self.store, self.people = IdentityStore(engine, key, ACTOR), People(engine, key, ACTOR)
         self.parts = open_parts(self.settings, lambda: self.now, lambda: 0.0)
         self.parts.desk.sign_in._pause = _no_pause

@@ -1,4 +1,4 @@
-"""“Was this you?” and held mail in the console: own ones alone, with a fresh second factor, once; no text becomes markup."""
+"""“Was this you?” and held mail in the console: own ones alone, with a fresh second factor, once; no markup."""
 
 import re
 
@@ -253,7 +253,7 @@ async def test_rented_machines_are_never_ticked_beforehand(console: Console) -> 
         thief.hand_in("hold", address=HOSTING)
         page = (await browser.get("/incidents/1")).text
         assert re.search(r'value="203.0.113.0/24" checked', page)
-        assert re.search(r'value="95.216.0.0/24"> Finland, 95.216.0.0/24 – rented machines', page)
+        assert re.search(r'value="95.216.0.0/24"> Finland, 95.216.0.0/24 . rented machines', page)
         await browser.post("/incidents/answer", incident="1", said="yes", **{"trust-2": "95.216.0.0/24"})
     confirmed = {one.network for one in console.store.networks("ada") if one.confirmed_at == console.now}
     assert "95.216.0.0/24" in confirmed

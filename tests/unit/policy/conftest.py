@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from migrated import migrated
 from sqlalchemy import Engine
 
 import postgresql
@@ -22,7 +23,6 @@ from policy.store.audit import Actor
 from policy.store.database import Location, open_database
 from policy.store.directory import Directory
 from policy.store.identities import IdentityStore, NewCredential
-from policy.store.migrating import migrate
 from policy.store.reader import open_reader
 from policy.store.transactions import Transactions, open_transactions
 
@@ -42,11 +42,7 @@ probation-recipients = "none"
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with the schema, and nothing in it."""
-    path = tmp_path_factory.mktemp("template") / "sallyport.db"
-    engine = open_database(path)
-    migrate(engine)
-    engine.dispose()
-    return path
+    return migrated(tmp_path_factory.mktemp("template") / "sallyport.db")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from policy.store.database import Location
 
 NOW = 1_800_000_000.0
 DAY_S = 86400.0
+DKIM_KEY = "sallyport.test.s20270115-rsa.key"
 WORLD: Records = {"91.0.0.0/16": country("DE")}
 
 
@@ -101,7 +102,7 @@ def _foreign_certificate(folder: Path) -> None:
 
 
 def _remove_dkim_key(folder: Path) -> None:
-    (folder / "state" / "dkim" / "sallyport.test.s20270115-rsa.key").unlink()
+    (folder / "state" / "dkim" / DKIM_KEY).unlink()
 
 
 BROKEN = [
@@ -114,8 +115,8 @@ BROKEN = [
     ("no certificate", _remove("cert.pem"), "certificate", "No such file"),
     ("a certificate of rubbish", _write("cert.pem", b"rubbish"), "certificate", "ValueError"),
     ("the certificate of another host", _foreign_certificate, "certificate", "is not for mail.sallyport.test"),
-    ("a lost DKIM key", _remove_dkim_key, "DKIM keys", "not there: sallyport.test.s20270115-rsa.key"),
-    ("DKIM keys that others read", _open("state/dkim/state.json", 0o644), "DKIM keys", "can be read by others"),
+    ("a lost DKIM key", _remove_dkim_key, "DKIM keys", f"not there: {DKIM_KEY}"),
+    ("DKIM keys that others read", _open(f"state/dkim/{DKIM_KEY}", 0o644), "DKIM keys", "can be read by others"),
     ("a map of DKIM keys that is cut off", _write("state/dkim/keys.map", b""), "DKIM keys", "not what it should be"),
     ("DKIM keys of rubbish", _write("state/dkim/state.json", b"rubbish"), "DKIM keys", "broken state.json"),
     ("the key of another one", _write("key.pem", new_key()), "certificate", "the key of another certificate"),

@@ -243,7 +243,7 @@ WRONG_SETTINGS = [
     ("no domain", ["init"], "POLICY_DOMAINS", "localhost", "domains such as example.org"),
     ("no hostname", ["init"], "POLICY_HOSTNAME", "-mail", "POLICY_HOSTNAME"),
     ("misspelt", ["identity", "list"], "POLICY_DOMIANS", "a.test", "did you mean POLICY_DOMAINS?"),
-    ("like none", ["first-login"], "POLICY_UNLIKE_ALL_OTHERS", "5", "remove it"),
+    ("like none", ["first-login"], "POLICY_XYZZY_XYZZY_XYZZY", "5", "remove it"),
     ("no store there", ["identity", "list"], "POLICY_STATE_DIR", "/nonexistent", "run `sallyport init` first"),
     ("no certificate there", ["certificate"], "POLICY_TLS_CERT", "/nonexistent", "no readable certificate"),
 ]

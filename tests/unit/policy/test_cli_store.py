@@ -44,6 +44,9 @@ def test_an_identity_changes_and_goes(sallyport: CommandLine) -> None:
     """Added, renamed, suspended, resumed, removed; each command answers with what it is now."""
     sallyport.json("identity", "add", "alma", "--owner", "Alma", "--profile", "app", "--address", "@alma.example")
     assert sallyport.json("identity", "change", "alma", "--owner", "Alma M.")["owner"] == "Alma M."
+    told = sallyport.json("identity", "change", "alma", "--notice-address", "Alma@Elsewhere.example")
+    assert (told["notice_address"], told["owner"]) == ("alma@elsewhere.example", "Alma M.")
+    assert sallyport.json("identity", "change", "alma", "--notice-address", "")["notice_address"] == ""
     assert sallyport.json("identity", "suspend", "alma")["suspended_at"]
     assert done(sallyport, "identity", "list", "--search", "alma").count("Alma M.") == 1
     assert sallyport.json("identity", "resume", "alma")["suspended_at"] is None
@@ -214,7 +217,7 @@ def test_the_audit_log(sallyport: CommandLine) -> None:
     assert audit(sallyport, "--subject", "hera", "--limit", "1") == [newest]
     assert audit(sallyport, "--subject", "hera", "--since", "2100-01-01") == []
     assert audit(sallyport, "--subject", "hera", "--actor", "sallyport") == []
-    assert [act["subject"] for act in audit(sallyport, "--actor", "sallyport")] == ["administrator"]
+    assert [act["subject"] for act in audit(sallyport, "--actor", "sallyport")] == ["sallyport.test", "administrator"]
     assert audit(sallyport, "--limit", "0")[-1]["subject"] == "administrator"
     shown = done(sallyport, "audit", "list", "--subject", "hera")
     assert "owner: Hera" in shown
@@ -250,7 +253,7 @@ def test_long_lists(sallyport: CommandLine, tmp_path: Path) -> None:
     assert table.stderr == "note: these are the first 1000; --limit or --json shows more\n"
     longer = many("identity", "list", "--limit", "1500")
     assert (longer.stdout.count("user"), longer.stderr) == (1499, "")
-    assert len(audit(many, "--limit", "0")) == 2501
+    assert len(audit(many, "--limit", "0")) == 2502
     assert len(audit(many, "--limit", "1200")) == 1200
     assert len(audit(many)) == 100
 

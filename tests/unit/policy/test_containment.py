@@ -208,6 +208,22 @@ async def test_purge_finishes_it(scene: Scene) -> None:
     assert scene.store.incident(incident.number).held["purged"].messages == len(held)
 
 
+async def test_what_is_held_after_a_purge_is_deleted_too(scene: Scene) -> None:
+    """Contained and purged within a second: what is looked for again and found goes the same way."""
+    await thief(scene, 3)
+    number = scene.store.contain_credential(scene.credential.login, "", scene.now).number
+    await scene.worker.round()
+    scene.store.purge_incident(number, "", scene.now)
+    late = await scene.brain.judge(facts("late", people(700, 1), ABROAD))
+    assert late.reason is Reason.CREDENTIAL_REVOKED
+    await scene.worker.round()
+    assert len(scene.queue.deleted) == 3
+    scene.queue.add("4Q000001", QueueName.DEFERRED, "m1")
+    await scene.rounds(8)
+    assert scene.queue.deleted[3:] == ["4Q000001"]
+    assert scene.store.incident(number).is_settled
+
+
 async def test_what_was_purged_is_not_released(scene: Scene) -> None:
     """Release after purge gives the credential back, and no message."""
     await thief(scene)

@@ -435,7 +435,7 @@ def test_dns(run: Run) -> None:
     assert all(" IN " in line for line in done.out.splitlines())
     assert done.err.startswith("note: The certificate of the console")
     found = run("dns", "--json").json
-    assert {one["type"] for one in found} == {"SRV", "CNAME"}
+    assert {one["type"] for one in found} == {"TXT", "SRV", "CNAME", "TLSA"}
     assert len(found) == len(done.out.splitlines())
 
 
@@ -445,4 +445,4 @@ def test_dns_of_a_console_that_nobody_else_reaches(run: Run, monkeypatch: pytest
     done = run("dns")
     assert done.out.startswith("; ")
     assert "localhost." not in done.out
-    assert {one["type"] for one in run("dns", "--json").json} == {"SRV"}
+    assert {one["type"] for one in run("dns", "--json").json} == {"TXT", "SRV", "TLSA"}

@@ -25,6 +25,7 @@ from policy.engine.rulebook import Rulebook
 from policy.queue_contract import Deliveries, Delivery, DeliveryOutcome
 from policy.rulebook import parse, shipped
 from policy.store.identities import IdentityStore, NewCredential
+from policy.store.incident_models import ReachedRecipients
 from policy.store.models import Areas, Days, Signals, Standings
 from policy.store.records import find_submission
 
@@ -333,3 +334,33 @@ async def test_a_deferral_is_not_the_last_word(world: World, engine: Engine) -> 
     await world.deliver("m1", DeliveryOutcome.OTHER, *people(0, 4), status="deferred")
     await world.deliver("m1", DeliveryOutcome.UNKNOWN_RECIPIENT, *people(0, 4), status="bounced")
     assert signals(engine) == ["unknown-recipients"]
+
+
+def to_warn(engine: Engine) -> list[tuple[str, str]]:
+    """Submission and recipient of those whose addresses are kept."""
+    row = ReachedRecipients
+    with engine.connect() as connection:
+        return [tuple(one) for one in connection.execute(select(row.submission, row.recipient).order_by(row.id))]
+
+
+async def test_whom_a_message_from_elsewhere_reached_can_be_warned(world: World, engine: Engine) -> None:
+    """All of them, colleagues, too; each once, and nobody whom it did not reach."""
+    world.now += HOUR
+    await world.log_in(ABROAD)
+    await world.hand_in("p0@example.net", "p1@example.net", "p2@example.net", "boss@example.org", address=ABROAD)
+    await world.deliver("m1", DeliveryOutcome.OTHER, "p0@example.net", status="deferred")
+    assert to_warn(engine) == []
+    await world.deliver("m1", DeliveryOutcome.DELIVERED, "p0@example.net", "boss@example.org")
+    await world.deliver("m1", DeliveryOutcome.UNKNOWN_RECIPIENT, "p1@example.net")
+    await world.deliver("m1", DeliveryOutcome.DELIVERED, "p0@example.net", "boss@example.org")
+    assert to_warn(engine) == [("m1", "p0@example.net"), ("m1", "boss@example.org")]
+
+
+async def test_of_messages_from_home_only_strangers_addresses_are_kept(world: World, engine: Engine) -> None:
+    """Whom ada writes to anyway, and her colleagues, are nobody's business."""
+    await world.hand_in(*people(0, 2), "boss@example.org")
+    await world.deliver("m1", DeliveryOutcome.DELIVERED, *people(0, 2), "boss@example.org")
+    assert to_warn(engine) == [("m1", "p0@example.net"), ("m1", "p1@example.net")]
+    await world.hand_in(*people(0, 2), "boss@example.org")
+    await world.deliver("m2", DeliveryOutcome.DELIVERED, *people(0, 2), "boss@example.org")
+    assert len(to_warn(engine)) == 2

@@ -37,7 +37,9 @@ class Killed(BaseException):
 
 
 def come(queue_id: str, submission: str) -> str:
-    return f"{STAMP}/smtpd[1]: {queue_id}: client=gateway[10.0.0.1], orig_queue_id={submission}, orig_client=h[192.0.2.1]"
+    return (
+        f"{STAMP}/smtpd[1]: {queue_id}: client=gateway[10.0.0.1], orig_queue_id={submission}, orig_client=h[192.0.2.1]"
+    )
 
 
 def sent(queue_id: str, recipient: str) -> str:

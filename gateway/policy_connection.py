@@ -1,0 +1,123 @@
+"""One HTTP connection to policy: a question, its answer, and then the next one (RFC 9112).
+
+    policy_client.py       what is asked, and what becomes of a failure
+    policy_connection.py   (you are here) the octets
+
+A client for every server there is costs 70 us of a processor for each question, with up to four in a session. Policy
+says how long its answers are, so this much is enough; whatever is not such an answer is none, and ends the connection.
+"""
+
+import asyncio
+import re
+import ssl
+from typing import NamedTuple, Self
+
+_STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3})[ \r]")
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
+_UNREADABLE = re.compile(rb"\r\n(?:transfer-encoding|content-encoding):", re.IGNORECASE)
+_CLOSING = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
+_HEAD_LIMIT = 8 * 1024
+_NO_CONTENT = 204  # RFC 9110 section 15.3.5: nothing comes behind its head
+
+
+class NoAnswer(Exception):
+    """The connection, or what came over it, is of no use."""
+
+
+class HttpAnswer(NamedTuple):
+    """`ends_at` is where the next one would begin."""
+
+    status: int
+    body: bytes
+    ends_at: int
+    is_last: bool  # the connection is closed behind it
+
+
+def read_answer(received: bytes | bytearray, limit: int) -> HttpAnswer | None:
+    """The answer at the beginning of what was received; None until it is whole. NoAnswer where it is none."""
+    ends_at = received.find(b"\r\n\r\n", 0, _HEAD_LIMIT)
+    if ends_at < 0:
+        if len(received) >= _HEAD_LIMIT:
+            raise NoAnswer("a head without an end")
+        return None
+    head = bytes(received[: ends_at + 2])
+    status, lengths = _STATUS.match(head), _LENGTH.findall(head)
+    if not status or _UNREADABLE.search(head):
+        raise NoAnswer("not an answer")
+    code = int(status[1])
+    if len(lengths) != (code != _NO_CONTENT):
+        raise NoAnswer("an answer without one length")
+    length = int(lengths[0]) if lengths else 0
+    if length > limit:
+        raise NoAnswer("answer too long")
+    begins_at = ends_at + 4
+    if len(received) < begins_at + length:
+        return None
+    body = bytes(received[begins_at : begins_at + length])
+    return HttpAnswer(code, body, begins_at + length, bool(_CLOSING.search(head)))
+
+
+class PolicyConnection(asyncio.Protocol):
+    """Whoever asks and is not answered, for whatever reason, closes it: the next question would get this answer."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._transport: asyncio.Transport | None = None
+        self._received = bytearray()
+        self._answer: asyncio.Future[HttpAnswer] | None = None
+        self.used_at = 0.0  # on the loop's clock
+
+    @classmethod
+    async def open(cls, host: str, port: int, tls: ssl.SSLContext | None, limit: int) -> Self:
+        _, connection = await asyncio.get_running_loop().create_connection(lambda: cls(limit), host, port, ssl=tls)
+        return connection
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def ask(self, question: bytes) -> HttpAnswer:
+        """OSError or NoAnswer where none comes."""
+        if self._transport is None:
+            raise NoAnswer("closed")
+        loop = asyncio.get_running_loop()
+        self._answer = loop.create_future()
+        self._transport.write(question)
+        answer = await self._answer
+        self._answer, self.used_at = None, loop.time()
+        if answer.is_last:
+            self.close()
+        return answer
+
+    def close(self) -> None:
+        if self._transport:
+            self._transport.close()
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type alone
+        self._transport = transport
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._fail(exc or NoAnswer("closed by policy"))
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        try:
+            answer = read_answer(self._received, self._limit)
+        except NoAnswer as error:
+            self._fail(error)
+            return
+        is_waited_for = self._answer and not self._answer.done()
+        if not is_waited_for or (answer and len(self._received) > answer.ends_at):
+            self._fail(NoAnswer("more than was asked for"))
+        elif answer and self._answer:
+            self._received.clear()
+            self._answer.set_result(answer)
+
+    def _fail(self, error: Exception) -> None:
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(error)
+        self.close()

@@ -1,0 +1,184 @@
+"""The questions to policy as octets: what is an answer, which connection is used again, what is PolicyUnavailable."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.errors import PolicyUnavailable
+from gateway.policy_client import PolicyClient
+from gateway.policy_connection import HttpAnswer, NoAnswer, read_answer
+from policy.contract import ConnectFacts, ConnectOutcome, Outcome, RelayOutcome
+
+FACTS = ConnectFacts(listener="submission", client_address="192.0.2.7")
+BODY = b'{"outcome":"accepted","seconds":10.0}'
+GOOD = b"HTTP/1.1 200 OK\r\ndate: now\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\ndate: now\r\n\r\n"
+LENGTHLESS = b"HTTP/1.1 200 OK\r\n\r\n"
+LAST = b"HTTP/1.1 500 \r\nConnection: close\r\ncontent-length:0\r\n\r\n"
+LIMIT = 1000
+
+
+@pytest.mark.parametrize(
+    ("octets", "answer"),
+    [
+        (GOOD, HttpAnswer(200, BODY, len(GOOD), is_last=False)),
+        (NO_CONTENT, HttpAnswer(204, b"", len(NO_CONTENT), is_last=False)),
+        (LAST, HttpAnswer(500, b"", len(LAST), is_last=True)),
+    ],
+    ids=["with a body", "without one", "the last one"],
+)
+def test_an_answer_is_read_octet_by_octet_and_with_something_behind(octets: bytes, answer: HttpAnswer) -> None:
+    for end in range(len(octets)):
+        assert read_answer(octets[:end], LIMIT) is None
+    assert read_answer(octets, LIMIT) == answer
+    assert read_answer(octets + b"HTTP/1.1", LIMIT) == answer
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"HTTP/1.1 2000 OK\r\ncontent-length: 0\r\n\r\n",
+        LENGTHLESS,
+        b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 1001\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nx: " + b"x" * 9000,
+    ],
+    ids=["another protocol", "no status", "no length", "two", "less than none", "too long", "chunks", "204", "no end"],
+)
+def test_what_is_no_answer(octets: bytes) -> None:
+    with pytest.raises(NoAnswer):
+        read_answer(octets, LIMIT)
+
+
+class Scripted:
+    """Policy, that says what a test wants: `answers` one after the other; None is silence, an empty one hangs up."""
+
+    def __init__(self, *answers: bytes | None) -> None:
+        self._answers = list(answers)
+        self.asked: list[bytes] = []
+        self.was_asked = asyncio.Event()
+        self.connections = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                length = int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
+                self.asked.append(head + await reader.readexactly(length))
+                self.was_asked.set()
+                answer = self._answers.pop(0)
+                if answer is None:
+                    continue
+                writer.write(answer)
+                if not answer:
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def asking(policy: Scripted, timeout_s: float = 5.0) -> AsyncIterator[PolicyClient]:
+    server = await asyncio.start_server(policy.serve, "127.0.0.1", 0)
+    client = PolicyClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", "token", timeout_s)
+    try:
+        yield client
+    finally:
+        client.close()
+        server.close()
+        await server.wait_closed()
+
+
+async def test_one_connection_serves_one_question_after_the_other() -> None:
+    policy = Scripted(GOOD, GOOD, GOOD)
+    async with asking(policy) as client:
+        for _ in range(3):
+            assert (await client.connect(FACTS)).outcome is ConnectOutcome.ACCEPTED
+    assert policy.connections == 1
+    head, _, body = policy.asked[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /v1/connect HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert b"\r\nAuthorization: Bearer token\r\n" in head
+    assert ConnectFacts.model_validate_json(body) == FACTS
+
+
+async def test_questions_at_the_same_time_have_connections_of_their_own() -> None:
+    policy = Scripted(GOOD, GOOD, GOOD, GOOD)
+    async with asking(policy) as client:
+        await asyncio.gather(client.connect(FACTS), client.connect(FACTS))
+        await asyncio.gather(client.connect(FACTS), client.connect(FACTS))
+    assert policy.connections == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        LENGTHLESS,
+        GOOD.replace(b"200", b"401"),
+        GOOD.replace(b"accepted", b"whatever"),
+        GOOD + GOOD,
+    ],
+    ids=["hangs up", "no answer", "another status", "not an outcome", "more than was asked for"],
+)
+async def test_no_sensible_answer_is_never_a_yes(answer: bytes) -> None:
+    """And the next question gets its own answer."""
+    policy = Scripted(answer, GOOD)
+    async with asking(policy) as client:
+        with pytest.raises(PolicyUnavailable):
+            await client.connect(FACTS)
+        assert (await client.connect(FACTS)).outcome is ConnectOutcome.ACCEPTED
+
+
+async def test_silence_ends_in_time_and_its_connection_is_not_used_again() -> None:
+    policy = Scripted(None, GOOD)
+    async with asking(policy, timeout_s=0.05) as client:
+        with pytest.raises(PolicyUnavailable):
+            await client.connect(FACTS)
+        assert (await client.connect(FACTS)).outcome is ConnectOutcome.ACCEPTED
+    assert policy.connections == 2
+
+
+async def test_a_question_that_is_cancelled_leaves_no_answer_for_the_next_one() -> None:
+    policy = Scripted(None, GOOD)
+    async with asking(policy) as client:
+        cancelled = asyncio.ensure_future(client.connect(FACTS))
+        await policy.was_asked.wait()
+        cancelled.cancel()
+        await asyncio.gather(cancelled, return_exceptions=True)
+        assert (await client.connect(FACTS)).outcome is ConnectOutcome.ACCEPTED
+    assert policy.connections == 2
+
+
+async def test_a_connection_that_policy_has_closed_is_not_used() -> None:
+    """A policy that was started anew."""
+    policy = Scripted(GOOD.replace(b"date: now", b"connection: close"), GOOD)
+    async with asking(policy) as client:
+        assert (await client.connect(FACTS)).outcome is ConnectOutcome.ACCEPTED
+        assert (await client.connect(FACTS)).outcome is ConnectOutcome.ACCEPTED
+    assert policy.connections == 2
+
+
+async def test_nobody_there_is_unavailable() -> None:
+    server = await asyncio.start_server(Scripted().serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    with pytest.raises(PolicyUnavailable):
+        await PolicyClient(f"http://127.0.0.1:{port}", "token", 5.0).connect(FACTS)
+
+
+async def test_outcomes_go_together() -> None:
+    policy = Scripted(NO_CONTENT)
+    async with asking(policy) as client:
+        for number in range(3):
+            client.report(Outcome(reservation=f"m{number}.x", outcome=RelayOutcome.RELAYED, queue_id="4Q8"))
+        await client.flush()
+    assert len(policy.asked) == 1
+    assert policy.asked[0].count(b'"reservation"') == 3

@@ -1,0 +1,143 @@
+"""Incidents and held mail, for programs."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from api_client import Client, bearer
+from incident_scene import MINUTE_S, T, bad_day, held_id
+from sqlalchemy import Engine
+
+from policy.api.app import make_api
+from policy.api.caller import Back
+from policy.store.database import open_database
+from policy.store.identities import IdentityStore, NewCredential
+from policy.store.tokens import TokenBook, TokenScope
+
+NOW = T + 30 * MINUTE_S
+HOLDS = [held_id(f"{6:016x}"), held_id(f"{7:016x}")]
+ROUTES = [
+    # method, path, body, scope
+    ("GET", "/incidents", None, TokenScope.AUDIT),
+    ("GET", "/incidents/1", None, TokenScope.AUDIT),
+    ("GET", "/held", None, TokenScope.AUDIT),
+    ("POST", "/identities/ada/contain", {}, TokenScope.WRITE),
+    ("POST", "/credentials/LOGIN/contain", {}, TokenScope.WRITE),
+    ("POST", "/incidents/1/release", {}, TokenScope.WRITE),
+    ("POST", "/incidents/1/purge", {}, TokenScope.WRITE),
+    ("POST", "/held/release", {"queue_ids": HOLDS}, TokenScope.WRITE),
+    ("POST", "/held/purge", {"queue_ids": HOLDS}, TokenScope.WRITE),
+]
+
+
+@pytest.fixture
+def engine(sqlite_database: Path) -> Iterator[Engine]:
+    opened = open_database(sqlite_database)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def back(engine: Engine, key: bytes, ada: NewCredential, sqlite_database: Path) -> Back:
+    """After a bad day."""
+    bad_day(engine, ada.login)
+    return Back(
+        engine=engine, key=key, state_dir=sqlite_database.parent, console_origin="https://x.test", clock=lambda: NOW
+    )
+
+
+def client_with(back: Back, store: IdentityStore, *scopes: TokenScope, name: str = "desk") -> Client:
+    token = TokenBook(back.engine, back.key, store._actor).add_token(name, list(scopes), 1, NOW).token
+    return Client(make_api(back), bearer(token))
+
+
+@pytest.fixture
+def client(back: Back, store: IdentityStore) -> Client:
+    return client_with(back, store, *TokenScope)
+
+
+def test_contain_release(client: Client, ada: NewCredential) -> None:
+    contained = client.post(f"/credentials/{ada.login}/contain", json={"note": "stolen"}).json()
+    assert (contained["number"], contained["suspended"], contained["is_settled"]) == (1, [ada.login], False)
+    assert contained["held"] == {"held": {"messages": 3, "recipients": 16}}
+    assert contained["since"] == "2025-06-15T16:05:00Z"
+    assert client.post("/identities/ada/contain", json={}).json() == contained
+    released = client.post("/incidents/1/release", json={"note": "found"}).json()
+    assert (released["state"], released["note"], released["suspended"]) == ("released", "found", [])
+    assert released["held"] == {"releasing": {"messages": 3, "recipients": 16}}
+    assert client.post("/incidents/1/purge", json={}).status_code == 409
+    acts = [(one["actor"], one["action"]) for one in client.get("/audit?limit=2").json()]
+    assert acts == [("api:desk", "incident-released"), ("api:desk", "contained")]
+
+
+def test_purge(client: Client) -> None:
+    purged = client.post("/incidents/1/purge", json={}).json()
+    assert (purged["state"], [*purged["held"]]) == ("purged", ["purging"])
+    assert client.get("/incidents?state=open").json() == []
+    assert [one["number"] for one in client.get("/incidents?identity=ada").json()] == [1]
+
+
+def test_the_story(client: Client) -> None:
+    story = client.get("/incidents/1").json()
+    assert story["incident"] == client.get("/incidents").json()[0]
+    assert (story["begin"], story["strange"]["reached"]) == ("2025-06-15T16:00:00Z", 12)
+    assert story["first"]["client_name"] == "botnet.example"
+    assert story["networks"][0]["traffic"]["held"] == 2
+    assert story["timeline"][0]["at"] == "2025-06-15T16:00:00Z"
+    assert story["to_warn"][0] == {
+        "recipient": "victim0@example.net",
+        "at": "2025-06-15T16:00:05Z",
+        "submission": f"{2:016x}",
+    }
+    assert ["sallyport release 1"] in [one["commands"] for one in story["advice"]]
+
+
+def test_held(client: Client) -> None:
+    listed = client.get("/held?identity=ada&incident=1").json()
+    assert [one["queue_id"] for one in listed[:2]] == HOLDS
+    assert listed[0]["release_at"] is None
+    assert [one["state"] for one in client.post("/held/release", json={"queue_ids": HOLDS}).json()] == ["releasing"] * 2
+    assert client.post("/held/purge", json={"queue_ids": HOLDS}).status_code == 409
+    assert len(client.get("/held").json()) == 1
+    assert len(client.get("/held?state=releasing").json()) == 2
+
+
+@pytest.mark.parametrize(("method", "path", "body", "scope"), ROUTES, ids=[f"{one[0]} {one[1]}" for one in ROUTES])
+def test_scopes(
+    back: Back,
+    store: IdentityStore,
+    ada: NewCredential,
+    method: str,
+    path: str,
+    body: object,
+    scope: TokenScope,
+) -> None:
+    """The one that the route asks for opens it, and all others together do not."""
+    path = path.replace("LOGIN", ada.login)
+    others = client_with(back, store, *(one for one in TokenScope if one != scope))
+    assert others.request(method, path, json=body).status_code == 403
+    TokenBook(back.engine, back.key, store._actor).revoke_token("desk", NOW)
+    alone = client_with(back, store, scope, name="other")
+    assert alone.request(method, path, json=body).status_code == 200
+
+
+WRONG = [
+    # what is wrong, method, path, body, status
+    ("no such incident", "GET", "/incidents/7", None, 404),
+    ("no number", "GET", "/incidents/x", None, 422),
+    ("a number that no column holds", "GET", f"/incidents/{2**31}", None, 422),
+    ("no such state", "GET", "/incidents?state=odd", None, 422),
+    ("no such identity", "POST", "/identities/nobody/contain", {}, 404),
+    ("no such login", "POST", "/credentials/nobody/contain", {}, 404),
+    ("a note that is too long", "POST", "/incidents/1/release", {"note": "x" * 201}, 422),
+    ("another member", "POST", "/incidents/1/purge", {"nota": ""}, 422),
+    ("no queue id", "POST", "/held/release", {"queue_ids": []}, 422),
+    ("an odd queue id", "POST", "/held/release", {"queue_ids": ["-d ALL"]}, 422),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG]
+)
+def test_what_is_refused(client: Client, method: str, path: str, body: object, status: int) -> None:
+    assert client.request(method, path, json=body).status_code == status
