@@ -35,7 +35,7 @@ types: $(VENV)/complete ## mypy --strict
 	$(VENV)/bin/mypy
 
 test: lint types ## lint, types, then every test that this machine can run, on all its processors
-	$(VENV)/bin/pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(VENV)/bin/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 fuzz: $(FUZZ_VENV)/complete ## look for octets that break a parser (TARGET=framing, see fuzz/targets.py; SECONDS=60)
 	mkdir -p build/fuzz/$(TARGET)

@@ -14,10 +14,12 @@ from functools import partial
 import uvicorn
 
 from policy import log
-from policy.alerts import Alerts, mailing_of
+from policy.alerting.heard import Heard
+from policy.alerting.opened import courier, mail_carriers, program_carriers
+from policy.alerting.watching import Watched, Watching
 from policy.app import App, Tokens
 from policy.assembly import Parts, assemble
-from policy.brain import Brain
+from policy.brain import Beside, Brain
 from policy.bridges.opened import open_bridges
 from policy.budgets.location import remote_budgets
 from policy.complaints.mailbox import ComplaintMailbox
@@ -35,6 +37,8 @@ from policy.rulebook.in_force import InForce
 from policy.settings import DAY_S, Settings
 from policy.store.complaints import ComplaintNotes
 from policy.store.database import open_database
+from policy.store.notice_desk import NoticeDesk
+from policy.store.notices import NoticeBook
 from policy.store.reader import open_reader
 from policy.store.revocations import Feed
 from policy.store.rulebooks import RulebookRecords, last_in_force
@@ -117,21 +121,40 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
             ),
         )
 
+    reader, programs = open_reader(where), program_carriers(settings, time.time)
+    queue = QueueClient(settings.queue_url, tokens.queue) if settings.queue_url else None
+
+    def alerting(writer: Writer, heard: Heard) -> Sequence[Beside]:
+        watched = Watched(
+            reader=reader,
+            writer=writer,
+            notices=NoticeBook(transactions),
+            desk=NoticeDesk(transactions),
+            heard=heard,
+            certificate=settings.tls_cert,
+            atlas=atlas,
+            queue=queue,
+            held_s=lambda: in_force.rulebook.containment.held_s,
+            clock=time.time,
+        )
+        carriers = mail_carriers(settings, reader, time.time) | programs
+        return (courier(reader, transactions, writer, carriers), Watching(watched))
+
     brain = assemble(
         Parts(
-            reader=open_reader(where),
+            reader=reader,
             transactions=transactions,
             key=digest_key(settings),
             rulebook=lambda: in_force.rulebook,
             atlas=atlas,
-            alerts=Alerts(mailing_of(settings), time.time),
+            alerting=alerting,
             clock=time.time,
             domains=settings.domains,
             unwalled=settings.unwalled_networks,
             bridges=open_bridges(settings),
             pickup=pickup,
             complaints=complaints,
-            queue=QueueClient(settings.queue_url, tokens.queue) if settings.queue_url else None,
+            queue=queue,
             beside=(Watch(atlas), in_force, _keys(settings, tokens.queue)),
             fronts=_fronts(settings),
             submissions_kept_s=settings.submissions_kept_days * DAY_S,

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
-from policy.alerts import Alerts
+from policy.alerting.heard import Heard
+from policy.alerting.nearly_spent import NearlySpent
 from policy.brain import Beside, Brain
 from policy.bridges.opened import Bridges
 from policy.budgets.stored import StoredBudgets
@@ -27,7 +28,7 @@ from policy.fronts import Fronts, Wanted
 from policy.geo.atlas import Atlas
 from policy.judge import Judge
 from policy.ledger import Ledger, RemoteCounts, RemoteLedger, StoredLedger
-from policy.logins import Logins, Tell
+from policy.logins import Logins
 from policy.marks import Marks
 from policy.memory import Notes, Recall
 from policy.pickup import Pickup
@@ -37,6 +38,7 @@ from policy.settings import DAY_S
 from policy.store.complaints import ComplaintNotes
 from policy.store.directory import Directory
 from policy.store.exemptions import Exempt
+from policy.store.notices import NoticeBook
 from policy.store.reader import Reader
 from policy.store.revocations import Feed
 from policy.store.transactions import Transactions
@@ -55,7 +57,6 @@ class Parts:
     key: bytes = field(repr=False)
     rulebook: Callable[[], Rulebook]
     atlas: Atlas
-    alerts: Alerts
     clock: Callable[[], float]
     domains: Sequence[str]
     unwalled: tuple[Network, ...] = ()
@@ -69,21 +70,21 @@ class Parts:
     walls_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     submissions_kept_s: float = 30 * DAY_S
     patience_s: float = 0.1  # of the writer
-    tell: Tell | None = None  # in place of the alerts
+    alerting: Callable[[Writer, Heard], Sequence[Beside]] = lambda _writer, _heard: ()
 
 
 def assemble(parts: Parts) -> Brain:
     """All of policy but its HTTP."""
     reader, transactions = parts.reader, parts.transactions
     writer, directory, feed = Writer(transactions, parts.patience_s), Directory(reader, parts.key), Feed(reader)
-    tell, walls = parts.tell or parts.alerts.tell, Walls(parts.walls_key)
+    notices, heard, walls = NoticeBook(transactions), Heard(), Walls(parts.walls_key)
     connects = _connects(parts, walls)
     shared: _Shared = {
         "recall": Recall.of(reader, directory),
         "notes": Notes.on(transactions, parts.submissions_kept_s),
         "rulebook": parts.rulebook,
         "ledger": _ledger(parts, writer),
-        "teller": Teller(tell),
+        "teller": Teller(notices),
     }
     entrances = Entrances(connects=connects, writer=writer, **shared)
     logins = Logins(
@@ -95,7 +96,7 @@ def assemble(parts: Parts) -> Brain:
         entrances=entrances,
         writer=writer,
         unwalled=parts.unwalled,
-        tell=tell,
+        notices=notices,
     )
     marks = Marks(parts.key)
     judging = _judge(parts, shared, connects, marks, writer)
@@ -112,15 +113,16 @@ def assemble(parts: Parts) -> Brain:
     )
     pickup = parts.pickup(feed)
     containment = (*_containment(parts, shared, writer), *_complaints(parts, shared, marks, writer))
+    alerting = parts.alerting(writer, heard)
     return Brain(
         directory=directory,
         connects=connects,
         logins=logins,
         judging=judging,
         feedback=Feedback(marks=marks, **shared),
-        alerts=parts.alerts,
+        heard=heard,
         feed=feed,
-        beside=(*([pickup] if pickup else []), *containment, *parts.beside, *fronts.servers(parts.fronts)),
+        beside=(*([pickup] if pickup else []), *containment, *alerting, *parts.beside, *fronts.servers(parts.fronts)),
         desk=fronts.desk(),
         ledger=shared["ledger"],
         writer=writer,
@@ -191,6 +193,7 @@ def _judge(parts: Parts, shared: _Shared, connects: Connects, marks: Marks, writ
         notes=shared["notes"],
         ledger=shared["ledger"],
         teller=shared["teller"],
+        nearly_spent=NearlySpent(shared["teller"].notices),
         writer=writer,
     )
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from policy import log, sasl
-from policy.alerts import Alerts
+from policy.alerting.heard import Heard
 from policy.authpolicy.desk import Desk
 from policy.connects import Connects
 from policy.contract import (
@@ -65,7 +65,7 @@ class Brain:
     logins: Logins
     judging: Judge
     feedback: Feedback
-    alerts: Alerts
+    heard: Heard
     feed: Feed
     desk: Desk
     beside: Sequence[Beside]  # what goes on beside the questions
@@ -107,6 +107,7 @@ class Brain:
     async def judge(self, facts: MessageFacts) -> MessageVerdict:
         """What becomes of a message; with a reservation where it is relayed, on its way or to be held."""
         reservation = _new_reservation(facts)
+        self.heard.note_scan(facts.scan)
         decision, identity = await self.judging.judge(facts, reservation, self.clock())
         is_relayed = decision.action in {Action.ACCEPT, Action.HOLD}
         verdict = MessageVerdict(
@@ -137,7 +138,6 @@ class Brain:
         await self.ledger.close()
         await self.logins.close()
         await self.directory.close()
-        self.alerts.close()
 
     async def end(self, reports: Outcomes) -> None:
         """What became of accepted messages."""
@@ -151,6 +151,7 @@ class Brain:
 
     async def revocations(self, asked: RevocationsAsked) -> Revocations:
         """Whose sessions have to end. The first question only learns where the feed is."""
+        self.heard.note_gateway(self.clock())
         if asked.after < 0:
             return Revocations(newest=await self.feed.newest())
         ended = await self.feed.after(asked.after)

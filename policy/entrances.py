@@ -119,7 +119,8 @@ class Entrances:
 
     def _write(self, comer: Comer, place: Place, client_address: str, now: float, entry: Entry) -> None:
         cause = Cause(comer.credential, "", client_address)
-        self.notes.standings.note(comer.identity_id, entry.standing, entry.signals, cause)
+        opened = self.notes.standings.note(comer.identity_id, entry.standing, entry.signals, cause)
+        self.teller.note(opened, comer.identity, place, entry.signals, entry.standing)
         if entry.is_granted and place.origin.network != NOWHERE:  # first, or there is no day to be in doubt
             self.notes.areas.note(comer.identity_id, place.origin.area, now, is_vouched=comer.is_first_use)
             self.notes.uses.note_network(comer.identity_id, network_of(client_address), now)

@@ -41,6 +41,7 @@ class Told(NamedTuple):
     places: tuple[int, ...]  # of recipients, among the marks
     before: bytes | None  # what was reported until now
     to_warn: tuple[str, ...]
+    listed_at: tuple[str, ...]  # servers that refuse it because we are on a blocklist
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +89,12 @@ class Feedback:
                 recipients_today=recipients_today,
                 unknown_today=unknown_today,
             )
-            told = Told(submission, tuple(places), reported, to_warn)
-            write = partial(self._write, found.id, name, told, now)
+            listed_at = {one.relay for one in reports if one.outcome is DeliveryOutcome.BLOCKLISTED} if places else ()
+            told = Told(submission, tuple(places), reported, to_warn, tuple(sorted(listed_at)))
+            write = partial(self._write, found.id, name, place, told, now)
             weighed = await self.ledger.settle(partial(weigh, report, self.rulebook(), now), token_hex(8), now, write)
             self.teller.tell(name, place, weighed.signals, found.standing, weighed.standing)
+            self.teller.tell_not_raised(name, place, weighed.not_raised)
 
     def _places(
         self, reports: Sequence[Delivery], marks: Sequence[int], reported: bytes | None
@@ -108,10 +111,14 @@ class Feedback:
             return tuple(got)
         return tuple(one for one in got if self.marks.recipient(one) in new)
 
-    def _write(self, identity: int, name: str, told: Told, now: float, weighed: Weighed) -> None:
+    def _write(self, identity: int, name: str, place: Place, told: Told, now: float, weighed: Weighed) -> None:
         self.notes.records.note_reported(told.submission, told.places, told.before)
         self.notes.standings.note_likelihood(identity, weighed.likelihood, now)
-        self.notes.standings.note(identity, weighed.standing, weighed.signals, Cause(submission=told.submission))
+        cause = Cause(submission=told.submission)
+        opened = self.notes.standings.note(identity, weighed.standing, weighed.signals, cause)
+        self.teller.note(opened, name, place, weighed.signals, weighed.standing)
+        if told.listed_at:
+            self.teller.note_listed(name, told.submission, told.listed_at, now)
         if told.to_warn:
             self.notes.reached.note(name, told.submission, told.to_warn, now)
         if weighed.unknown:

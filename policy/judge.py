@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from policy.alerting.nearly_spent import NearlySpent
 from policy.contract import Action, MessageFacts, Outcome, Reason, RelayOutcome
 from policy.delegation.handed import Handed
 from policy.engine.budget import Sum, Take, Taken
@@ -47,6 +48,7 @@ class Judge:
     notes: Notes
     ledger: Ledger
     teller: Teller
+    nearly_spent: NearlySpent
     writer: Writer
 
     async def judge(self, facts: MessageFacts, reservation: str, now: float) -> tuple[Decision, str]:
@@ -114,7 +116,9 @@ class Judge:
             return
         # What speaks against the sender is remembered even where there are too many refusals to write them down.
         cause = Cause(facts.credential, facts.submission, facts.client_address)
-        self.notes.standings.note(case.identity, decision.standing, decision.signals, cause)
+        opened = self.notes.standings.note(case.identity, decision.standing, decision.signals, cause)
+        self.teller.note(opened, profile.identity, profile.place, decision.signals, decision.standing)
+        self.nearly_spent.note(profile.identity, decision.stood, now)
         if decision.is_doubted:
             self.notes.areas.doubt(case.identity, profile.place.origin.area, network_of(facts.client_address), now)
         if decision.is_recorded:

@@ -110,6 +110,11 @@ def signal_raised(identity: str, kind: str, network: str, area: str, evidence: s
     _log.warning("signal-raised", identity=identity, kind=kind, network=network, area=area, evidence=evidence)
 
 
+def signal_not_raised(identity: str, kind: str, network: str, area: str, evidence: str) -> None:
+    """The same, by a rule in observe mode: it would have been raised, and nothing was done."""
+    _log.warning("signal-not-raised", identity=identity, kind=kind, network=network, area=area, evidence=evidence)
+
+
 def step_reached(identity: str, step: str, at_home: str) -> None:
     """It stands higher on the ladder than before, and stays there until somebody takes it back."""
     _log.error("step-reached", identity=identity, step=step, at_home=at_home)

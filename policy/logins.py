@@ -13,12 +13,11 @@ and after the same work: unknown, wrong, expired, revoked, suspended, out of sco
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from policy import log, sasl
-from policy.alerts import AlertKind
+from policy.alerting.kinds import Kind
 from policy.bridges.answers import Later, Wrong
 from policy.contract import LoginAnswer, LoginOutcome, canonical_login
 from policy.engine.gates import Entrance, refusal_at_gates
@@ -28,13 +27,12 @@ from policy.entrances import Comer, Entrances
 from policy.foreign import Full
 from policy.proofs import MADE_HERE, Case, GoOn, Prover, Visit
 from policy.store.directory import Found
+from policy.store.notices import NoticeBook
 from policy.store.traps import Closed, TrapHit, TrapRecords, Traps
 from policy.store.uses import NETWORK_GRAIN_S, USE_GRAIN_S, Uses
 from policy.store.writer import Writer
 
 _MENTIONED = 1000  # old devices that are kept in mind, so that each is in the log once an hour
-
-Tell = Callable[[AlertKind, str, Sequence[str]], None]
 
 
 @dataclass(slots=True)
@@ -57,7 +55,7 @@ class Logins:
     entrances: Entrances
     writer: Writer
     unwalled: tuple[Network, ...]  # the administrator vouches for these
-    tell: Tell  # the administrator
+    notices: NoticeBook  # taken within `writer`, too
     _mentioned: OrderedDict[tuple[str, str, str], float] = field(default_factory=OrderedDict)
     _memory: _Memory = field(default_factory=_Memory)
 
@@ -182,11 +180,17 @@ class Logins:
             label=closed.label,
             hits=1,
         )
-        self.writer.make_later(partial(self.trap_records.add, hit))
+        self.writer.make_later(partial(self._note, hit))
         log.trap_closed(closed.kind, visit.session, visit.client_address, visit.protocol, closed.identity, closed.label)
         if until:
             log.network_walled(visit.network, until - visit.now, "a trap")
-        self.tell(AlertKind.TRAP_CLOSED, f"A trap closed: {closed.kind} from {visit.network}", _told(hit))
+
+    def _note(self, hit: TrapHit) -> None:
+        self.trap_records.add(hit)
+        facts = {"trap": hit.kind, "network": hit.network, "identity": hit.identity, "protocol": hit.protocol}
+        self.notices.add(
+            Kind.TRAP_HIT, f"A trap closed: {hit.kind} from {hit.network}", _told(hit), hit.at, facts=facts
+        )
 
     def _mention(self, closed: Closed, visit: Visit) -> None:
         """An old device, or its owner's mistake: in the log, once an hour."""

@@ -1,14 +1,14 @@
-"""Who hears of a signal: the log at once, and the administrator by mail when an identity goes up the ladder."""
+"""Who hears of a signal: the administrator and the owner by a notice, and the log when it is on disk."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from policy import log
-from policy.alerts import AlertKind
+from policy.alerting.kinds import Kind
 from policy.engine.ladder import Signal, Standing, Step
 from policy.engine.profile import Place
-
-Tell = Callable[[AlertKind, str, Sequence[str]], None]
+from policy.store.incident_notes import Opened
+from policy.store.notices import NoticeBook, thread_of
 
 _MEANS = {
     Step.SLOW: "Answers about mail to new recipients wait five seconds there, for a day.",
@@ -20,28 +20,82 @@ _MEANS = {
 
 @dataclass(frozen=True, slots=True)
 class Teller:
-    """`tell_administrator` is Alerts.tell."""
+    """`notices` are taken in the transaction that writes the signals down."""
 
-    tell_administrator: Tell
+    notices: NoticeBook
 
-    def tell(self, identity: str, place: Place, signals: Sequence[Signal], before: Standing, after: Standing) -> None:
-        """What is new; nothing where there is no signal."""
-        for one in signals:
-            log.signal_raised(identity, one.kind, place.origin.network, place.origin.area, one.evidence)
+    def note(
+        self, opened: Opened | None, identity: str, place: Place, signals: Sequence[Signal], standing: Standing
+    ) -> None:
+        """Within that transaction; nothing where there is no signal. The owner is asked when mail of his is held."""
         if not signals:
             return
-        if after.step > before.step:
-            log.step_reached(identity, after.step.name.lower(), after.home.name.lower())
-        at_home = _MEANS.get(after.home, "the owner notices nothing of it.")
-        self.tell_administrator(
-            AlertKind.SIGNAL,
-            f"{identity}: {signals[-1].kind.value}, now {after.step.name.lower()}",
-            [
-                f"Whose: {identity}.",
-                f"From: {place.origin.network} ({place.origin.area}).",
-                *[f"What: {one.kind.value}: {one.evidence}." for one in signals],
-                f"Now: {_MEANS.get(after.step, 'Nothing is held or refused.')} At home: {at_home}",
-                f"More: sallyport standing show {identity}",
-                f"If it was the owner: sallyport standing clear {identity}",
-            ],
+        kind = _kind_of(opened)
+        of_incident = f"incident {opened.number}: " if opened else ""
+        self.notices.add(
+            kind,
+            f"{identity}: {of_incident}{signals[-1].kind.value}, now {standing.step.name.lower()}",
+            _lines(opened, identity, place, signals, standing),
+            max(one.at for one in signals),
+            thread=thread_of(opened.number) if opened else "",
+            facts=_facts(opened, identity, place, signals, standing),
+            owner="" if kind is Kind.SIGNAL else identity,
         )
+
+    def note_listed(self, identity: str, submission: str, servers: Sequence[str], now: float) -> None:
+        """These servers refuse mail of this one because it is on a blocklist."""
+        self.notices.add(
+            Kind.BLOCKLISTED,
+            f"On a blocklist, says {servers[0] or 'a server'}",
+            [f"Refused by: {', '.join(servers)}.", f"Whose message: {identity}'s ({submission})."],
+            now,
+            facts={"servers": list(servers), "identity": identity, "submission": submission},
+        )
+
+    def tell(self, identity: str, place: Place, signals: Sequence[Signal], before: Standing, after: Standing) -> None:
+        """The log, afterwards."""
+        for one in signals:
+            log.signal_raised(identity, one.kind, place.origin.network, place.origin.area, one.evidence)
+        if signals and after.step > before.step:
+            log.step_reached(identity, after.step.name.lower(), after.home.name.lower())
+
+    def tell_not_raised(self, identity: str, place: Place, signals: Sequence[Signal]) -> None:
+        """What would have been, had its rule not only observed."""
+        for one in signals:
+            log.signal_not_raised(identity, one.kind, place.origin.network, place.origin.area, one.evidence)
+
+
+def _kind_of(opened: Opened | None) -> Kind:
+    if not opened or not opened.is_graver:
+        return Kind.SIGNAL
+    return Kind.INCIDENT_OPENED if opened.is_new else Kind.INCIDENT_ESCALATED
+
+
+def _lines(
+    opened: Opened | None, identity: str, place: Place, signals: Sequence[Signal], standing: Standing
+) -> list[str]:
+    at_home = _MEANS.get(standing.home, "the owner notices nothing of it.")
+    more = f"sallyport incident {opened.number}" if opened else f"sallyport standing show {identity}"
+    undo = f"sallyport release {opened.number}" if opened else f"sallyport standing clear {identity}"
+    return [
+        f"Whose: {identity}.",
+        f"From: {place.origin.network} ({place.origin.area}).",
+        *[f"What: {one.kind.value}: {one.evidence}." for one in signals],
+        f"Now: {_MEANS.get(standing.step, 'Nothing is held or refused.')} At home: {at_home}",
+        f"More: {more}",
+        f"If it was the owner: {undo}",
+    ]
+
+
+def _facts(
+    opened: Opened | None, identity: str, place: Place, signals: Sequence[Signal], standing: Standing
+) -> dict[str, object]:
+    return {
+        "incident": opened.number if opened else None,
+        "identity": identity,
+        "step": standing.step.name.lower(),
+        "home_step": standing.home.name.lower(),
+        "network": place.origin.network,
+        "area": place.origin.area,
+        "signals": [{"kind": one.kind.value, "evidence": one.evidence} for one in signals],
+    }

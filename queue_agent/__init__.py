@@ -1,4 +1,4 @@
-"""The queue agent beside Postfix: tells policy what became of each recipient, and does with queued mail what policy says.
+"""The queue agent beside Postfix: tells policy what became of recipients, and does with queued mail what policy says.
 
     __main__.py    settings, the port, and what runs beside the questions
     app.py         HTTP in, answer out

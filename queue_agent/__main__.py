@@ -57,7 +57,12 @@ async def _serve(settings: Settings, token: str, postfix: Postfix, listening: so
     reporting = Reporting(ledger, PolicySays(settings.policy_url, token))
     beside = [asyncio.create_task(one.run()) for one in (watch, reporting)]
     config = uvicorn.Config(
-        App(queue, Outside(time_server=settings.time_server), token), log_config=None, access_log=False, server_header=False, ws="none", lifespan="off"
+        App(queue, Outside(time_server=settings.time_server), token),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        lifespan="off",
     )
     log.started(settings.bind, settings.port, str(postfix.log))
     await uvicorn.Server(config).serve(sockets=[listening])

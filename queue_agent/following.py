@@ -5,8 +5,8 @@
 
 A file is known by its inode and by the octets before the position, whatever it is called. What is older comes first. A
 file is left only when there is a newer one and nothing more was written for a while: Postfix goes on writing into the
-old one until it has reloaded. A file that is cut off and written to again (copytruncate) has lost what was not read yet;
-that is noticed and told, and cannot be mended.
+old one until it has reloaded. A file that is cut off and written to again (copytruncate) has lost what was not read
+yet; that is noticed and told, and cannot be mended.
 """
 
 import os

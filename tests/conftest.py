@@ -1,12 +1,15 @@
 """Fixtures that every test can have. Real processes come from harness.py, which this puts on the path."""
 
+import functools
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "stack"), str(HERE.parent)]
@@ -29,16 +32,29 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Side by side (make test): a file stays together, for what it shares; so do all that build images, and come first.
+    """Side by side (`make test`) what takes longest begins first, or one process would end with it alone."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not _is_in_containers(item.path))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return _Files(config, log)
+
+
+class _Files(LoadFileScheduling):
+    """Side by side: a file stays together, for what it shares, and all that use the container engine are like one.
 
     Everything else is apart already: folders, servers and ports are each process's own (harness.free_port).
     """
-    if not hasattr(config, "workerinput"):
-        return
-    in_containers = {item.path for item in items if item.get_closest_marker("containers")}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("containers" if item.path in in_containers else item.path.stem))
-    items.sort(key=lambda item: item.path not in in_containers)
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "containers" if _is_in_containers(self.config.rootpath / file) else file
+
+
+@functools.cache
+def _is_in_containers(path: Path) -> bool:
+    return "pytest.mark.containers" in path.read_text()
 
 
 @pytest.fixture(scope="module")

@@ -66,9 +66,9 @@ class QueueAgent:
         """Status and body of an answer; a body makes it a POST."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
-        asked = urllib.request.Request(self.url + path, data, headers)
+        asked = urllib.request.Request(self.url + path, data, headers)  # noqa: S310 - loopback
         try:
-            with urllib.request.urlopen(asked, timeout=120) as answer:
+            with urllib.request.urlopen(asked, timeout=120) as answer:  # noqa: S310
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())
@@ -114,13 +114,13 @@ class QueueStage:
             assert code == 250, text
         return text.decode().rpartition(" ")[2]
 
-    def fill(self, number: int, sender: str = "ada@sallyport.test", sessions: int = 4) -> None:
+    def fill(
+        self, number: int, sender: str = "ada@sallyport.test", *, is_held: bool = False, sessions: int = 8
+    ) -> None:
         """So many messages without a submission id, quickly."""
-        subprocess.run(
-            ["smtp-source", "-s", str(sessions), "-m", str(number), "-f", sender, "-t", "friend@elsewhere.example"]
-            + [f"127.0.0.1:{self.postfix.port}"],
-            check=True,
-        )
+        port = self.postfix.hold_port if is_held else self.postfix.port
+        command = ["smtp-source", "-s", str(sessions), "-m", str(number), "-f", sender]
+        subprocess.run([*command, "-t", "friend@elsewhere.example", f"127.0.0.1:{port}"], check=True)
 
     def moved(self, queue_ids: Sequence[str], queue: str) -> None:
         """Waits until all of them are in this queue."""

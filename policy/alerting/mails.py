@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 
-from policy.alerting.owner_words import owner_mail
+from policy.alerting.kinds import Kind
+from policy.alerting.owner_words import OwnerMail, owner_mail
 from policy.alerting.pacing import BY_MAIL, TO_OWNER, Pace
 from policy.alerting.parcels import NotTaken, Parcel
 from policy.alerting.wording import words_of
@@ -88,10 +89,12 @@ class ToOwner:
 
     async def carry(self, parcel: Parcel) -> None:
         newest = parcel.newest
-        recipients = await self._recipients(parcel.channel.partition(":")[2], newest.facts.get("also_to", ()))
+        # Of every notice: who changes the second address twice must not keep the first one from hearing of it.
+        also = [address for one in parcel.notices for address in one.facts.get("also_to", ())]
+        recipients = await self._recipients(parcel.channel.partition(":")[2], also)
         if not recipients:
             raise NotTaken("the owner has no address", is_final=True)
-        told = owner_mail(newest.kind, newest.facts, self.console_url, newest.at, more=parcel.count - 1)
+        told = self._told(parcel)
         problem: Exception | None = None
         for recipient in recipients:
             if (newest.number, recipient) in self._took:
@@ -108,6 +111,18 @@ class ToOwner:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+    def _told(self, parcel: Parcel) -> OwnerMail:
+        """The newest of each conversation, the gravest of these first: what else came is no news any more."""
+        if parcel.newest.kind is Kind.TEST:
+            subject, lines = words_of(parcel)
+            return OwnerMail(subject, "\n".join(lines) + "\n")
+        newest = {one.thread: one for one in parcel.notices}
+        first, *others = sorted(newest.values(), key=lambda one: (-one.about.severity, -one.id))
+        more = parcel.count - len(newest)
+        mails = [owner_mail(first.kind, first.facts, self.console_url, first.at, more=more)]
+        mails += [owner_mail(one.kind, one.facts, self.console_url, one.at) for one in others]
+        return OwnerMail(mails[0].subject, "\n\n".join(one.text for one in mails))
 
     async def _recipients(self, identity: str, also: Sequence[str]) -> list[str]:
         found = list[str]()

@@ -167,6 +167,7 @@ class Credential(Shown):
     last_used_at: Moment | None
     last_used_from: str | None
     revoked_at: Moment | None
+    contained_by: Annotated[int | None, Field(description="The incident that suspends it")]
 
 
 class MadeCredential(BaseModel):

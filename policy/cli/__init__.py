@@ -95,6 +95,7 @@ COMMANDS = (
         "Explain what became of a submission: which facts met which rule, and where each budget stood.",
     ),
     Listed("standing", "standings:standing", "Who is slowed, held, restricted or locked, and why."),
+    Listed("alert", "alerts:alert", "What people are told, by which channels, and whether it arrives."),
     Listed("decoy", "decoys:decoy", "Logins that nobody has: whoever uses one is a thief."),
     Listed("trap", "traps:trap", "Traps that closed: addresses used as logins, old secrets, decoys."),
     Listed("audit", "audit:audit", "Who changed what, when and from where."),

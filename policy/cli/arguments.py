@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -49,6 +50,13 @@ def confirm(question: str, is_sure: bool) -> None:
     if not sys.stdin.isatty():
         raise StoreError(f"{question} There is no terminal to ask at: say --yes")
     typer.confirm(question, abort=True, err=True)
+
+
+def refuse_what_is_no_log(files: Sequence[Path], lines: int, unreadable: int) -> None:
+    """Some lines of a log may be anything; a file that has no other is a mistake, and silence would hide it."""
+    if lines and unreadable == lines:
+        names = ", ".join(map(str, files))
+        raise StoreError(f"{names}: no line of {lines:,} is one of a log; name a log of Postfix, packed or not")
 
 
 def _from_store(question: Callable[[IdentityStore], list[str]]) -> list[str]:

@@ -22,7 +22,7 @@ from service.settings import SettingError, load
 
 credential = typer.Typer(help="Logins and secrets, one for each device.", no_args_is_help=True)
 
-_COLUMNS = ("login", "identity", "label", "kind", "created", "last used", "from", "expires", "revoked")
+_COLUMNS = ("login", "identity", "label", "kind", "created", "last used", "from", "expires", "revoked", "suspended")
 
 
 def show_new(made: NewCredential, addresses: Sequence[str], as_json: bool) -> None:
@@ -232,4 +232,5 @@ def _line(one: Credential) -> tuple[str, ...]:
         one.last_used_from or "",
         when(one.expires_at),
         when(one.revoked_at),
+        f"incident {one.contained_by}" if one.contained_by else "",
     )

@@ -5,8 +5,9 @@ import time
 
 import typer
 
-from policy.checkup import Finding, State, examine
+from policy.checkup import examine
 from policy.cli.output import JSON, print_rows
+from policy.finding import Finding, State
 from policy.settings import Settings
 from service.settings import load
 

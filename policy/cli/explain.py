@@ -67,20 +67,21 @@ def explain(
         )
     evidence = evidence_of(found.evidence)
     if json:
-        print(documents.dumps(plain(found.shown) | {"evidence": _plain_evidence(evidence) if evidence else None}))
+        shown = _plain_evidence(found, evidence) if evidence else None
+        print(documents.dumps(plain(found.shown) | {"evidence": shown}))
         return
     console = Console(width=printed_width())
     for line in _words(found, evidence):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    if evidence and evidence.stood:
-        console.print("\nWhere the budgets stood", markup=False)
-        console.print(_table(evidence.stood), markup=False, highlight=False)
+    for title, stood in _rounds(found, evidence.stood if evidence else ()):
+        console.print(f"\n{title}", markup=False)
+        console.print(_table(stood), markup=False, highlight=False)
     for line in _what_next(found, evidence):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _plain_evidence(evidence: Evidence) -> dict[str, object]:
-    stood = [one._asdict() for one in evidence.stood]
+def _plain_evidence(found: Record, evidence: Evidence) -> dict[str, object]:
+    stood = [one._asdict() | {"is_taken": _is_taken(found, one)} for one in evidence.stood]
     return plain(evidence) | {"step": evidence.step.name.lower(), "stood": stood}
 
 
@@ -118,6 +119,22 @@ def _section(title: str, lines: Sequence[tuple[str, str]]) -> Iterator[str]:
         yield ""
         yield title
         yield from (f"  {name:<{width}}  {value}".rstrip() for name, value in lines)
+
+
+def _rounds(found: Record, stood: Sequence[Stood]) -> Iterator[tuple[str, Sequence[Stood]]]:
+    """What was asked for and did not fit, and what was taken in the end: the same window may be in both."""
+    refused = [one for one in stood if not _is_taken(found, one)]
+    taken = [one for one in stood if _is_taken(found, one)]
+    if not taken or not refused:
+        rounds = [("Where the budgets stood", stood)]
+    else:
+        rounds = [("What did not fit, with all of the message", refused), ("What was counted in the end", taken)]
+    yield from ((title, rows) for title, rows in rounds if rows)
+
+
+def _is_taken(found: Record, one: Stood) -> bool:
+    """Of a message that was deferred or refused nothing is; of another one all that its last round asked for."""
+    return found.action in (Action.ACCEPT, Action.HOLD) and not (one.is_over and one.is_enforced)
 
 
 def _table(stood: Sequence[Stood]) -> Table:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from maillog.files import STANDARD_INPUT, Log, LogUnreadable, Reading
-from policy.cli.arguments import Name, Yes, complete_name, confirm, past
+from policy.cli.arguments import Name, Yes, complete_name, confirm, past, refuse_what_is_no_log
 from policy.cli.learnt import show
 from policy.cli.output import JSON, TABLE_ROWS, Limit, all_pages, print_rows, print_values, when
 from policy.cli.progress import Tell, progress
@@ -75,6 +75,7 @@ def learn_maillog(
         log = Log(files, Reading(now=time.time(), year=year))
         with progress("log", log.octets) as tell:
             _take(learner, deliveries(log), tell, lambda: log.octets_read)
+        refuse_what_is_no_log(files, log.lines, log.unreadable)
         for why in log.broken:
             learner.take(Broken("log", why))
         if log.unreadable:

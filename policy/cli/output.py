@@ -20,6 +20,7 @@ Limit = Annotated[int | None, typer.Option(help="At most so many.", min=1, show_
 TABLE_ROWS = 1000  # of a table for people, unless they say how many; JSON goes on to the end
 
 _PAGE = 1000
+_LEAST_WIDTH = 14  # of the names of values
 _PIPE_COLUMNS = 200  # a pipe has no width: logins must not be cut there
 _NULL_IF_EMPTY = ("reason", "outcome", "queue_id")
 
@@ -70,9 +71,10 @@ def print_values(row: "DataclassInstance", as_json: bool, text: str | None = Non
     elif text is not None:
         print(text)
     else:
+        width = max(_LEAST_WIDTH, *map(len, values))
         for name, value in values.items():
             shown = ", ".join(value) if isinstance(value, list) else "" if value is None else value
-            print(f"{name.replace('_', ' '):<15}{shown}".rstrip())
+            print(f"{name.replace('_', ' '):<{width}} {shown}".rstrip())
 
 
 def plain(row: "DataclassInstance") -> dict[str, Any]:  # JSON has no narrower type

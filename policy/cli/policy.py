@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from policy.cli.output import JSON, when
@@ -31,6 +31,7 @@ from policy.rulebook.toml import written
 from policy.settings import Settings
 from policy.store import audit
 from policy.store.errors import StoreError
+from policy.store.models import Identities
 from policy.store.rulebooks import KeptRulebook, kept_rulebooks, last_in_force
 from service.settings import SettingError
 from service.settings import load as load_settings
@@ -74,7 +75,7 @@ def check(
         faults = [dataclasses.asdict(fault) for fault in error.faults]
         print(documents.dumps({"digest": None, "faults": faults, "warnings": []}))
         raise typer.Exit(1) from None
-    warnings = _warnings(rulebook, time.time())
+    warnings = [*_over(rulebook, time.time()), *_nobodys(rulebook)]
     if json:
         print(documents.dumps({"digest": rulebook.digest, "faults": [], "warnings": warnings}))
         return
@@ -270,15 +271,26 @@ def _wait_for(engine: Engine, digest: str, until: float) -> KeptRulebook:
         time.sleep(_POLL_S)
 
 
-def _warnings(rulebook: Rulebook, now: float) -> list[str]:
-    """What is no fault, and yet hardly meant."""
+def _over(rulebook: Rulebook, now: float) -> list[str]:
+    """No fault, and yet hardly meant."""
     over = sorted((one.until, one.identity) for one in rulebook.exemptions if one.until <= now)
     return [f"the exemption of {identity} ended {when(until)}; it counts no more" for until, identity in over]
 
 
+def _nobodys(rulebook: Rulebook) -> list[str]:
+    """Names that the file has, and the store has not; nothing where there is no store to ask."""
+    named = {one.identity for one in rulebook.exemptions} | set(rulebook.members)
+    try:
+        with open_existing(load_settings(Settings)).connect() as connection:
+            there = set(connection.scalars(select(Identities.name).where(Identities.name.in_(named))))
+    except (SettingError, SQLAlchemyError):
+        return []
+    return [f"there is no identity {name!r}: what the file says of it is for nobody" for name in sorted(named - there)]
+
+
 def _show_changes(found: list[Change], as_json: bool) -> None:
     if as_json:
-        print(documents.dumps([dataclasses.asdict(one) for one in found]))
+        print(documents.dumps([dataclasses.asdict(one) for one in found], default=date.isoformat))
         return
     for one in found:
         print(one)

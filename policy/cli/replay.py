@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from maillog.files import LogUnreadable, Reading
-from policy.cli.arguments import past
+from policy.cli.arguments import past, refuse_what_is_no_log
 from policy.cli.output import JSON
 from policy.cli.replayed import plain_report, print_report
 from policy.engine.rulebook import Rulebook
@@ -96,7 +96,9 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         around = _around(opened, kinds, domains or ())
         running = around.replay(rulebook, plan)
         _run(running, opened)
-        report = report_on(running, rulebook, opened.source(), top=top, has_origins=around.has_origins)
+        source = opened.source()
+        refuse_what_is_no_log(files, source.lines, source.unreadable)
+        report = report_on(running, rulebook, source, top=top, has_origins=around.has_origins)
     _show(report, html, now, as_json=as_json)
 
 

@@ -44,6 +44,9 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     domains: Annotated[
         str, typer.Option(help="Comma list; the administrator is postmaster of the first.")
     ] = "sallyport.test",
+    bind: Annotated[
+        str, typer.Option(help="Comma list: the addresses at which mail programs are heard; all of them unless said.")
+    ] = "",
     submission_port: Annotated[int, typer.Option(help="STARTTLS.", min=1, max=65535)] = 587,
     submissions_port: Annotated[int, typer.Option(help="Implicit TLS.", min=1, max=65535)] = 465,
     policy_port: Annotated[int, typer.Option(help="Between gateway and policy, on loopback.", min=1, max=65535)] = 7587,
@@ -81,6 +84,8 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         "GATEWAY_HOLD_RELAY": hold_relay,
         "GATEWAY_STATUS_PORT": str(status_port),
     }
+    if bind:
+        gateway_environment["GATEWAY_BIND"] = bind
     spool = data / "spool"
     gateway_environment["GATEWAY_SPOOL_DIR"] = str(spool)
     os.environ.update(policy_environment)

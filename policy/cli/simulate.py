@@ -108,4 +108,6 @@ def _print_table(rows: list[report.Row]) -> None:
         table.add_row(*report.cells(row))
     console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
     console.print(table, markup=False, highlight=False)
+    for row in rows:
+        print(f"{row.scenario:<4} {row.title}")
     print(f"{rows[0].runs} runs of each: median / maximum. Moments count from the theft on; - is never.")

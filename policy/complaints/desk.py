@@ -8,6 +8,7 @@ from secrets import token_hex
 
 from policy import log
 from policy.engine.feedback import Report, Weighed, weigh_complaints
+from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook
 from policy.feedback import place_then
 from policy.ledger import Ledger
@@ -77,11 +78,16 @@ class ComplaintDesk:
                 signals=await self.recall.standings.signals(found.id, now),
             )
             asking = partial(weigh_complaints, report, one.complaints, self.rulebook(), now)
-            await self.ledger.settle(asking, token_hex(8), now, partial(self._write, found.id, one, now))
+            write = partial(self._write, found.id, name, place, one, now)
+            weighed = await self.ledger.settle(asking, token_hex(8), now, write)
+            self.teller.tell(name, place, weighed.signals, found.standing, weighed.standing)
+            self.teller.tell_not_raised(name, place, weighed.not_raised)
             return
         # Its record, or its identity, is gone.
         await self.writer.make(partial(self.complaints.note_weighed, one.submission, now))
 
-    def _write(self, identity: int, one: Unweighed, now: float, weighed: Weighed) -> None:
+    def _write(self, identity: int, name: str, place: Place, one: Unweighed, now: float, weighed: Weighed) -> None:
         self.complaints.note_weighed(one.submission, now)
-        self.notes.standings.note(identity, weighed.standing, weighed.signals, Cause(submission=one.submission))
+        cause = Cause(submission=one.submission)
+        opened = self.notes.standings.note(identity, weighed.standing, weighed.signals, cause)
+        self.teller.note(opened, name, place, weighed.signals, weighed.standing)

@@ -50,6 +50,7 @@ class Weighed:
     unknown: int
     standing: Standing
     signals: tuple[Signal, ...] = ()
+    not_raised: tuple[Signal, ...] = ()  # their rules only observe
 
 
 def weigh(report: Report, rulebook: Rulebook, now: float) -> Weighing:
@@ -74,6 +75,7 @@ def weigh(report: Report, rulebook: Rulebook, now: float) -> Weighing:
         unknown=unknown,
         standing=suspicion.standing,
         signals=tuple(suspicion.new),
+        not_raised=tuple(suspicion.not_raised),
     )
 
 
@@ -86,7 +88,13 @@ def weigh_complaints(report: Report, complaints: int, rulebook: Rulebook, now: f
         taken = yield Take(counted)
         if evidence := _over(counted, taken).get("complaints"):
             suspicion.raise_signal(SignalKind.COMPLAINTS, evidence)
-    return Weighed(likelihood=report.likelihood, unknown=0, standing=suspicion.standing, signals=tuple(suspicion.new))
+    return Weighed(
+        likelihood=report.likelihood,
+        unknown=0,
+        standing=suspicion.standing,
+        signals=tuple(suspicion.new),
+        not_raised=tuple(suspicion.not_raised),
+    )
 
 
 def _tested(report: Report) -> float:

@@ -51,6 +51,7 @@ class Suspicion:
     now: float
     new: list[Signal] = field(default_factory=list)
     observed: list[str] = field(default_factory=list)
+    not_raised: list[Signal] = field(default_factory=list)  # because their rules only observe
 
     @property
     def step(self) -> Step:
@@ -64,11 +65,13 @@ class Suspicion:
         if any(one.kind is kind and self.now - one.at < LOCK_SPAN_S for one in (*self.earlier, *self.new)):
             return
         mode = self.rulebook.mode(kind.value)
+        signal = Signal(kind=kind, at=self.now, at_home=self.place.is_home, evidence=evidence)
         if mode is Mode.OBSERVE:
             self.observed.append(kind.value)
+            self.not_raised.append(signal)
         if mode is not Mode.ENFORCE or self.rulebook.mode("ladder") is Mode.OFF:
             return
-        self.new.append(Signal(kind=kind, at=self.now, at_home=self.place.is_home, evidence=evidence))
+        self.new.append(signal)
         before, self.standing = self.standing, standing_after(self.standing, (*self.earlier, *self.new), self.now)
         if self.standing.step > before.step and self.rulebook.mode("ladder") is Mode.OBSERVE:
             self.observed.append("ladder")

@@ -19,14 +19,14 @@ from policy.rulebook.toml import value
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One key. `before` and `after` as the file writes them; empty where there is no such key."""
+    """One key. `before` and `after` are values of the file; None where there is no such key."""
 
     key: str
-    before: str
-    after: str
+    before: object
+    after: object
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.before or 'nothing'} -> {self.after or 'nothing'}"
+        return f"{self.key}: {_spelled(self.before)} -> {_spelled(self.after)}"
 
 
 def changes(before: Rulebook, after: Rulebook) -> list[Change]:
@@ -43,7 +43,11 @@ def _changes(path: str, before: Tables, after: Tables) -> Iterator[Change]:
         elif _is_by_identity(one) or _is_by_identity(other):
             yield from _changes(name, _by_identity(one), _by_identity(other))
         elif one != other:
-            yield Change(name, "" if one is None else value(one), "" if other is None else value(other))
+            yield Change(name, one, other)
+
+
+def _spelled(given: object) -> str:
+    return "nothing" if given is None else value(given)
 
 
 def _is_by_identity(given: Any) -> bool:  # noqa: ANN401 - whatever TOML holds

@@ -73,8 +73,8 @@ def _to_be_deleted(story: "Story") -> Iterator[Advice]:
     if waits and there.messages:
         yield Advice(
             f"The owner said that it was theft: what is held ({in_words(there)}) is deleted soon."
-            " The timeline says when. To stop that, and let it go:",
-            (f"sallyport release {incident.number}",),
+            " The timeline says when. To have it sooner, or to stop it and let it go:",
+            (f"sallyport purge {incident.number}", f"sallyport release {incident.number}"),
         )
 
 

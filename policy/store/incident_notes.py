@@ -30,7 +30,8 @@ _END_SESSIONS = prepared(
     "INSERT INTO revocation (at, credential_id, identity)"
     " SELECT CAST(:now AS DOUBLE PRECISION), credential.id, identity.name FROM credential"
     " JOIN identity ON identity.id = credential.identity_id"
-    " WHERE identity.name = :identity AND credential.revoked_at IS NULL"
+    " WHERE identity.name = :identity AND credential.revoked_at IS NULL AND credential.id IN"
+    " (SELECT credential_id FROM signal WHERE identity_id = identity.id AND cleared_at IS NULL AND at >= :since)"
 )
 
 
@@ -79,14 +80,15 @@ class IncidentNotes:
         if after.step >= Step.RESTRICT and has_risen:
             self._measures.add_retro_hold(incident, now)
         if after.step is Step.LOCK and has_risen:
-            self.end_sessions(incident, identity, now)
+            self.end_sessions(incident, identity, since, now)
         return opened
 
     def close_purged(self, incident: int, now: float) -> None:
         """Where it is still open: its purge was put off until now."""
         self._statements.execute(_CLOSE_PURGED, {"incident": incident, "now": now})
 
-    def end_sessions(self, incident: int, identity: str, now: float) -> None:
-        """All of them, of its credentials that work: who may go on logs in again."""
-        ended = self._statements.execute(_END_SESSIONS, {"identity": identity, "now": now}).rowcount
+    def end_sessions(self, incident: int, identity: str, since: float, now: float) -> None:
+        """Of the credentials that something speaks against; other devices notice nothing."""
+        values = {"identity": identity, "since": since, "now": now}
+        ended = self._statements.execute(_END_SESSIONS, values).rowcount
         self._measures.add_done(incident, Kind.END_SESSIONS, f"of {ended} credentials", now)

@@ -67,6 +67,7 @@ def read_credentials(connection: Connection, *wanted: ColumnElement[bool], limit
         select(
             row.login, row.kind, row.certificate, row.subject, Identities.name, row.label, row.scopes, row.networks,
             row.created_at, row.expires_at, row.last_used_at, row.last_used_from, row.revoked_at,
+            row.contained_by,
         )
         .join(Identities, Identities.id == row.identity_id)
         .where(*wanted)
@@ -88,6 +89,7 @@ def read_credentials(connection: Connection, *wanted: ColumnElement[bool], limit
             last_used_at=found.last_used_at,
             last_used_from=found.last_used_from,
             revoked_at=found.revoked_at,
+            contained_by=found.contained_by,
         )
         for found in connection.execute(question)
     ]

@@ -65,6 +65,10 @@ _ADD_ONE = prepared(
 )
 _LAST_AT = prepared("SELECT MAX(at) FROM notice WHERE thread = :thread AND channel = 'administrator'")
 
+_LAST_CONTENT = prepared(
+    "SELECT content FROM notice WHERE thread = :thread AND channel = 'administrator' ORDER BY id DESC LIMIT 1"
+)
+
 
 def thread_of(incident: int) -> str:
     """All that is told about an incident is one conversation."""
@@ -125,6 +129,12 @@ class NoticeBook:
         """Whether anything of this thread has been told since then."""
         ((at,),) = self._statements.execute(_LAST_AT, {"thread": thread}).fetchall()
         return at is not None and at >= since
+
+    def last_level(self, thread: str) -> str:
+        """Of what is measured: the level that was told last; empty where none ever was."""
+        for (content,) in self._statements.execute(_LAST_CONTENT, {"thread": thread}).fetchall():
+            return str(json.loads(content)["facts"].get("level", ""))
+        return ""
 
     def _add_one(self, channel: str, values: Mapping[str, object], now: float) -> None:
         told = {**values, "channel": channel, "now": now}

@@ -60,6 +60,7 @@ class Credential:
     last_used_at: float | None
     last_used_from: str | None
     revoked_at: float | None
+    contained_by: int | None = None  # the incident that suspends it
 
 
 @dataclass(frozen=True, slots=True)

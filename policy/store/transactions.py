@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 import psycopg
 
+from policy.store.checkpoints import Checkpoints
 from policy.store.database import (
     ALWAYS_ON_DISK,
     TAKE_WRITE_LOCK,
@@ -84,9 +85,10 @@ class SqliteTransactions:
 
     is_lost = False
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, checkpoints: Checkpoints | None = None) -> None:
         self.reader = SqliteReader(connection)
         self._connection = connection
+        self._checkpoints = checkpoints
         self._thread = ThreadPoolExecutor(1, "commit")
 
     def execute(self, statement: Prepared, values: Values) -> Answer:
@@ -101,10 +103,14 @@ class SqliteTransactions:
             with contextlib.suppress(sqlite3.Error):  # a disk that is gone; the next BEGIN fails, too, and says so
                 self._connection.rollback()
             raise
+        if self._checkpoints:
+            self._checkpoints.committed(self._connection.total_changes)
         return values
 
     def close(self) -> None:
         self._thread.shutdown()
+        if self._checkpoints:
+            self._checkpoints.close()
         self._connection.close()
 
     async def _begin(self) -> None:
@@ -215,5 +221,6 @@ def at_once(asking: Coroutine[Any, Any, Value]) -> Value:
 def open_transactions(where: Location) -> Transactions:
     """A writer's transactions on the database at `where`; PostgreSQL is connected when the first one begins."""
     if isinstance(where, Path):
-        return SqliteTransactions(kept_connection(open_database(where, busy_timeout_s=0)))
+        own, for_checkpoints = (kept_connection(open_database(where, busy_timeout_s=0)) for _ in range(2))
+        return SqliteTransactions(own, Checkpoints(for_checkpoints))
     return PostgresqlTransactions(conninfo(where))

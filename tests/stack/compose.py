@@ -11,11 +11,12 @@ from harness import ROOT, Login, free_port
 
 @dataclass
 class Compose:
-    """`test` adds the overlay with the mail sink."""
+    """`test` adds the overlay with the mail sink; `overlays` are further files."""
 
     project: str
     test: bool
     settings: dict[str, str] = field(default_factory=dict)
+    overlays: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.submission_port, self.submissions_port, self.imaps_port = free_port(), free_port(), free_port()
@@ -40,7 +41,8 @@ class Compose:
 
     def run(self, *arguments: str, check: bool = True) -> str:
         """`docker compose ...`; what it printed."""
-        files = ["-f", "compose.yaml", *(["-f", "compose.test.yaml"] if self.test else [])]
+        names = ("compose.yaml", *(["compose.test.yaml"] if self.test else []), *self.overlays)
+        files = [part for name in names for part in ("-f", name)]
         command = ["docker", "compose", "-p", self.project, *files, *arguments]
         done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False)
         assert not check or done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]

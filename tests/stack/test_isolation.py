@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from compose import Compose, engine_answers
+from harness import until
 
 pytestmark = [
     pytest.mark.containers,
@@ -21,22 +22,34 @@ pytestmark = [
 
 OUTSIDE, INSIDE = "198.51.100.1", "198.51.100.2"
 NAMESPACE = "sallyport-outside"
-PORTS = {"policy": (7587,), "postfix": (10025, 10026), "dovecot": (2424,)}
+PORTS = {"policy": (7587,), "postfix": (10025, 10026), "dovecot": (2424,), "queue-agent": (7589,)}
 CAPABILITIES = {
     "gateway": set(),
     "policy": set(),
     "console": set(),
     "dovecot": set(),
     "postfix": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"},
+    "queue-agent": {"KILL", "SETGID", "SETUID"},
 }
+AS_ROOT = {"postfix", "queue-agent"}
 SERVICES = sorted(CAPABILITIES)
-CAPABILITY_BITS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "SETGID": 6, "SETUID": 7}
+CAPABILITY_BITS = {"CHOWN": 0, "DAC_OVERRIDE": 1, "FOWNER": 3, "KILL": 5, "SETGID": 6, "SETUID": 7}
 SQLITE_MAGIC = b"SQLite format 3\x00"
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=3)"
 SUBMIT = """
 import smtplib, sys
 with smtplib.SMTP(sys.argv[1], int(sys.argv[2]), timeout=10) as client:
     client.sendmail("held@sallyport.test", ["friend@elsewhere.example"], "Subject: held\\r\\n\\r\\nx")
+"""
+ORDER = """
+import sys, urllib.error, urllib.request
+address, token, path, body = sys.argv[1:]
+headers = {"Authorization": f"Bearer {token}"}
+asked = urllib.request.Request(f"http://{address}:7589{path}", body.encode() or None, headers)
+try:
+    print(200, urllib.request.urlopen(asked, timeout=30).read().decode())
+except urllib.error.HTTPError as error:
+    print(error.code, error.read().decode())
 """
 LISTEN = """
 import socket
@@ -108,7 +121,7 @@ def test_nobody_else_reaches_the_outside(stack: Compose, outside: str, service: 
     assert not connects(stack, service, outside, 25)
 
 
-@pytest.mark.parametrize("service", ["policy", "postfix"])
+@pytest.mark.parametrize("service", ["policy", "postfix", "queue-agent"])
 def test_inner_services_publish_no_port(stack: Compose, service: str) -> None:
     """Neither on the machine's addresses nor on any other."""
     assert not stack.inspect(service)["HostConfig"]["PortBindings"]
@@ -156,6 +169,26 @@ def test_policy_listens_on_the_decisions_network_alone(stack: Compose) -> None:
     assert answering == ["sallyport-isolation_decisions"]
 
 
+def test_the_queue_agent_listens_on_the_decisions_network_alone(stack: Compose) -> None:
+    """Postfix, which strangers talk to, shares the way out with it, and has no way to it nor to policy."""
+    networks = stack.inspect("queue-agent")["NetworkSettings"]["Networks"]
+    assert set(networks) == {"sallyport-isolation_decisions", "sallyport-isolation_egress"}
+    answering = [
+        name for name, network in networks.items() if connects(stack, "queue-agent", network["IPAddress"], 7589)
+    ]
+    assert answering == ["sallyport-isolation_decisions"]
+    for service, port in (("queue-agent", 7589), ("policy", 7587)):
+        assert not connects(stack, "postfix", address_of(stack, service, "decisions"), port), service
+
+
+def test_the_queue_agent_hands_no_mail_in(stack: Compose) -> None:
+    """It reaches policy, and neither Postfix's listeners nor a mailbox."""
+    assert connects(stack, "queue-agent", address_of(stack, "policy", "decisions"), 7587)
+    for port in PORTS["postfix"]:
+        assert not connects(stack, "queue-agent", address_of(stack, "postfix", "relay"), port)
+    assert not connects(stack, "queue-agent", address_of(stack, "dovecot", "pickup"), 2424)
+
+
 def test_policy_can_tell_the_administrator(stack: Compose) -> None:
     """By way of Postfix's listener on the relay network; its other ways are closed as everybody's."""
     assert connects(stack, "policy", address_of(stack, "postfix", "relay"), 10025)
@@ -185,7 +218,8 @@ def test_gateway_reaches_what_it_needs_and_nothing_else(stack: Compose) -> None:
 
 def test_the_console_reaches_no_inner_port(stack: Compose) -> None:
     """It shares policy's store and nothing else: no question to policy, no mail to Postfix or into a mailbox."""
-    for service, network in (("policy", "decisions"), ("postfix", "relay"), ("dovecot", "pickup")):
+    inner = (("policy", "decisions"), ("postfix", "relay"), ("dovecot", "pickup"), ("queue-agent", "decisions"))
+    for service, network in inner:
         for port in PORTS[service]:
             assert not connects(stack, "console", address_of(stack, service, network), port), service
 
@@ -205,16 +239,21 @@ def test_dovecot_cannot_hand_mail_to_postfix(stack: Compose) -> None:
 
 
 def test_what_comes_in_to_be_held_stays(stack: Compose) -> None:
-    """In the hold queue, under the commands of docs/flow.md, until it is deleted; nothing of it is sent by itself."""
+    """In the hold queue until the queue agent is told to release or delete it; the commands of docs/flow.md show it."""
     where = address_of(stack, "postfix", "relay")
     assert stack.in_network_of("gateway", sys.executable, "-c", SUBMIT, where, "10026").returncode == 0
     queue = stack.inside("postfix", "postqueue", "-c", "/run/postfix", "-j").stdout
     (held,) = [one for one in map(json.loads, queue.splitlines()) if one["sender"] == "held@sallyport.test"]
     assert held["queue_name"] == "hold"
     assert "Subject: held" in stack.inside("postfix", "postcat", "-c", "/run/postfix", "-q", held["queue_id"]).stdout
-    done = stack.inside("postfix", "postsuper", "-c", "/run/postfix", "-d", held["queue_id"])
-    assert done.returncode == 0, done.stderr
+    gateways, policys = (token_of(stack, name) for name in ("gateway", "queue"))
+    body = json.dumps({"queue_ids": [held["queue_id"]]})
+    assert ordered(stack, gateways, "/v1/delete", body)[0] == 401
+    assert ordered(stack, policys, "/v1/hold", body) == (200, body.replace(": ", ":"))
+    assert json.loads(ordered(stack, policys, f"/v1/queue/{held['queue_id']}")[1])["start"] == "x\n"
+    assert ordered(stack, policys, "/v1/delete", body) == (200, body.replace(": ", ":"))
     assert held["queue_id"] not in stack.inside("postfix", "postqueue", "-c", "/run/postfix", "-p").stdout
+    until(lambda: f"{held['queue_id']}: removed" in stack.run("logs", "postfix"), "Postfix's log is the container's")
 
 
 def test_gateway_holds_neither_database_nor_digest_key(stack: Compose) -> None:
@@ -246,6 +285,20 @@ def test_gateway_holds_no_copy_of_policys_state(stack: Compose) -> None:
     assert found == []
 
 
+def test_the_queue_agent_knows_no_rule(stack: Compose) -> None:
+    """It has a way out: of policy it has the contract, of secrets its token, and of logs Postfix's."""
+    assert sorted(stack.inside("queue-agent", "find", "/app/policy", "-name", "*.py").stdout.split()) == [
+        "/app/policy/__init__.py",
+        "/app/policy/contract.py",
+        "/app/policy/queue_contract.py",
+    ]
+    mounts = {mount["Name"] for mount in stack.inspect("queue-agent")["Mounts"] if mount["Type"] == "volume"}
+    names = ("queue", "queue-config", "queue-log", "queue-secrets", "queue-state")
+    assert mounts == {f"sallyport-isolation_{name}" for name in names}
+    written = stack.inside("queue-agent", "sh", "-c", "echo x >/run/postfix/main.cf")
+    assert written.returncode != 0
+
+
 def test_secrets_are_for_their_owner_alone(stack: Compose) -> None:
     """Mode 0600, made at the first start."""
     find = ["find", "/secrets", "/tls", "/var/lib/sallyport", "-type", "f", "-printf", "%f %m\\n"]
@@ -266,7 +319,7 @@ def test_container_is_locked_down(stack: Compose, service: str) -> None:
     assert not host["Privileged"]
     assert host["Memory"] > 0
     assert host["PidsLimit"] > 0
-    assert found["Config"]["User"] == ("" if service == "postfix" else "10001:10001")
+    assert found["Config"]["User"] == ("" if service in AS_ROOT else "10001:10001")
     assert found["State"]["Health"]["Status"] == "healthy"
 
 
@@ -277,7 +330,7 @@ def test_the_kernel_knows_of_the_lock_down(stack: Compose, service: str) -> None
     status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines())
     assert int(status["CapBnd"], 16) == sum(1 << CAPABILITY_BITS[name] for name in CAPABILITIES[service])
     assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
-    assert set(status["Uid"].split()) == ({"0"} if service == "postfix" else {"10001"})
+    assert set(status["Uid"].split()) == ({"0"} if service in AS_ROOT else {"10001"})
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -291,8 +344,23 @@ def test_postfix_daemons_are_not_root(stack: Compose) -> None:
     command = ["docker", "top", stack.container("postfix"), "-eo", "pid,uid,comm"]
     listing = subprocess.run(command, capture_output=True, text=True, check=True)
     daemons = [line.split()[1:] for line in listing.stdout.splitlines()[1:]]
-    assert {name for uid, name in daemons if uid == "0"} <= {"docker-init", "tini", "entrypoint", "sh", "master"}
+    assert {name for uid, name in daemons if uid == "0"} <= {
+        "docker-init", "tini", "entrypoint", "sh", "master", "show-log", "tail", "sleep"
+    }  # fmt: skip
     assert "qmgr" in {name for uid, name in daemons if uid != "0"}
+
+
+def token_of(stack: Compose, service: str) -> str:
+    """Policy's copy of a token."""
+    return (root_of(stack, "policy") / "secrets" / service / "policy.token").read_text().strip()
+
+
+def ordered(stack: Compose, token: str, path: str, body: str = "") -> tuple[int, str]:
+    """What the queue agent answers to somebody in policy's place."""
+    address = address_of(stack, "queue-agent", "decisions")
+    said = stack.in_network_of("policy", sys.executable, "-c", ORDER, address, token, path, body).stdout
+    status, _, answer = said.strip().partition(" ")
+    return int(status), answer
 
 
 def address_of(stack: Compose, service: str, network: str) -> str:

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings
 
 import gateway.settings
 import policy.settings
+import queue_agent.settings
 import sink.settings
 from gateway import replies
 from gateway.replies import FOR_REASON, Reply
@@ -17,7 +18,12 @@ from policy.contract import Reason
 ROOT = Path(__file__).parent.parent.parent
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 DOCS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")] + sorted((ROOT / "docs").glob("*.md"))
-KINDS: list[type[BaseSettings]] = [gateway.settings.Settings, policy.settings.Settings, sink.settings.Settings]
+KINDS: list[type[BaseSettings]] = [
+    gateway.settings.Settings,
+    policy.settings.Settings,
+    queue_agent.settings.Settings,
+    sink.settings.Settings,
+]
 REPLIES = {name: value for name, value in vars(replies).items() if isinstance(value, Reply)}
 REPLIES_PAGE = (ROOT / "docs" / "replies.md").read_text()
 # Replies that are made for each session, as the page writes them
@@ -47,7 +53,7 @@ def test_every_setting_is_documented_with_its_default(kind: type[BaseSettings]) 
 def test_no_setting_is_documented_that_is_none() -> None:
     """A table row promises that the name does something."""
     known = {f"{kind.model_config['env_prefix']}{name}".upper() for kind in KINDS for name in kind.model_fields}
-    told = set(re.findall(r"`((?:GATEWAY|POLICY|SINK)_[A-Z0-9_]+)`", SETTINGS))
+    told = set(re.findall(r"`((?:GATEWAY|POLICY|QUEUE_AGENT|SINK)_[A-Z0-9_]+)`", SETTINGS))
     assert told == known
 
 
@@ -64,7 +70,8 @@ def test_env_example_is_complete() -> None:
 def test_files_that_the_docs_name_exist(path: Path) -> None:
     """A reader who is sent to a file finds it."""
     named = re.findall(
-        r"`((?:gateway|policy|service|sink|postfix|dovecot|stack|tests|docs)/[a-z0-9_/.]*)`", path.read_text()
+        r"`((?:gateway|maillog|policy|queue_agent|service|sink|postfix|dovecot|stack|tests|docs)/[a-z0-9_/.]*)`",
+        path.read_text(),
     )
     named += re.findall(r"\]\(((?!http)[^)#]+)\)", path.read_text())
     for name in named:

@@ -54,7 +54,7 @@ async def test_the_question_comes_first_and_yes_gives_everything_back(console: C
             "an unknown country",
             "203.0.113.0/24",
             "laptop",
-            "1 messages, to 3 recipients",
+            "1 (recipients: 3)",
             "Yes, all of this",
         ):
             assert part in page.text, part

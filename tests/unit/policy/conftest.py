@@ -4,16 +4,15 @@ A test that asks for `database`, or for what stands on it, runs on SQLite and on
 """
 
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 from migrated import migrated
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 import postgresql
-from policy.alerts import Alerts, Mailing
 from policy.assembly import Parts, assemble
 from policy.brain import Brain
 from policy.engine.rulebook import Rulebook
@@ -23,6 +22,7 @@ from policy.store.audit import Actor
 from policy.store.database import Location, open_database
 from policy.store.directory import Directory
 from policy.store.identities import IdentityStore, NewCredential
+from policy.store.incident_models import Notices
 from policy.store.reader import open_reader
 from policy.store.transactions import Transactions, open_transactions
 
@@ -127,15 +127,20 @@ def rulebook() -> Rulebook:
 
 
 @pytest.fixture
-def told() -> list[tuple[str, str]]:
-    """What the administrator is told: kind and subject."""
-    return []
+def told(engine: Engine) -> Callable[[], list[tuple[str, str]]]:
+    """What the administrator is told until now: kind and subject."""
+    row = Notices
+    wanted = select(row.kind, row.subject).where(row.channel == "administrator").order_by(row.id)
+
+    def read() -> list[tuple[str, str]]:
+        with engine.connect() as connection:
+            return [(kind, subject) for kind, subject in connection.execute(wanted)]
+
+    return read
 
 
 @pytest.fixture
-async def brain(
-    statements: Transactions, directory: Directory, told: list[tuple[str, str]], rulebook: Rulebook
-) -> AsyncIterator[Brain]:
+async def brain(statements: Transactions, directory: Directory, rulebook: Rulebook) -> AsyncIterator[Brain]:
     """All of policy but its HTTP. The clock stands at T."""
     made = assemble(
         Parts(
@@ -144,14 +149,12 @@ async def brain(
             key=bytes(range(32)),
             rulebook=lambda: rulebook,
             atlas=Atlas(None, None),
-            alerts=Alerts(Mailing(relay="", recipient="", author="", hostname=""), lambda: T),
             clock=lambda: T,
             domains=("example.org",),
             unwalled=(ip_network("203.0.113.0/24"),),
             walls_key=bytes(32),
             submissions_kept_s=86400.0,
             patience_s=0,
-            tell=lambda kind, subject, _lines: told.append((kind, subject)),
         )
     )
     yield made

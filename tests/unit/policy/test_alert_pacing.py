@@ -1,4 +1,4 @@
-"""Which notices become a message now: growing intervals, graver ones at once, so many an hour, and one after the other."""
+"""Which notices become a message now: growing intervals, graver ones at once, so many an hour."""
 
 import pytest
 from hypothesis import given
@@ -42,7 +42,14 @@ CASES = [
         {2: 60},
     ),
     ("a claim that ended", [waits(1, claimed_until=NOW, tries=1)], [sent(1)], BY_MAIL, [(1,)], {}),
-    ("tried again later, and the next behind it", [waits(1, due_at=NOW + 9, tries=1), waits(2)], [], BY_MAIL, [], {2: 9}),
+    (
+        "tried again later, and the next behind it",
+        [waits(1, due_at=NOW + 9, tries=1), waits(2)],
+        [],
+        BY_MAIL,
+        [],
+        {2: 9},
+    ),
     ("the more pressing first", [waits(1, "a"), waits(2, "b", ESCALATED)], [], BY_MAIL, [(2,), (1,)], {}),
     (
         "too many for the hour go together",
@@ -96,7 +103,14 @@ CASES = [
         {},
     ),
     ("one after the other", [waits(1, tries=1), waits(2, tries=1)], [], TO_PROGRAM, [(1,)], {}),
-    ("a test waits for nothing", [waits(9, "t", TEST)], [sent(n, "t", TEST) for n in range(1, 40)], BY_MAIL, [(9,)], {}),
+    (
+        "a test waits for nothing",
+        [waits(9, "t", TEST)],
+        [sent(n, "t", TEST) for n in range(1, 40)],
+        BY_MAIL,
+        [(9,)],
+        {},
+    ),
 ]
 
 

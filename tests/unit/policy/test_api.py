@@ -72,6 +72,9 @@ def test_an_identity_from_first_to_last(client: Client, engine: Engine) -> None:
     assert shown["created_at"] == "2027-01-15T08:00:00Z"
     assert [one["name"] for one in client.get("/identities", params={"search": "love"}).json()] == ["ada"]
     assert client.patch("/identities/ada", json={"owner": "A. Lovelace"}).json()["owner"] == "A. Lovelace"
+    told = client.patch("/identities/ada", json={"notice_address": "Ada@Elsewhere.example"}).json()
+    assert (told["notice_address"], told["owner"]) == ("ada@elsewhere.example", "A. Lovelace")
+    assert client.patch("/identities/ada", json={"notice_address": "not an address"}).status_code == 409
     assert client.post("/identities/ada/suspend").json()["suspended_at"]
     assert client.post("/identities/ada/resume").json()["suspended_at"] is None
     assert client.delete("/identities/ada").status_code == 204
@@ -284,7 +287,7 @@ def routes(api: FastAPI) -> list[tuple[str, str, str]]:
     return found
 
 
-AUDITED = ("audit", "submissions", "traps", "decoys")
+AUDITED = ("audit", "submissions", "traps", "decoys", "incidents", "held")
 
 
 def test_every_route_wants_its_scope(api: FastAPI, tokens: TokenBook) -> None:

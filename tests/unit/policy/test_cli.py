@@ -136,8 +136,9 @@ def test_a_submission(sallyport: CommandLine, kate: None) -> None:
     """All that is known of one id, for programs and for people."""
     assert sallyport.json("submission", "show", "3f9c0a7d52e14b68") == SUBMISSION
     shown = sallyport("submission", "show", "3f9c0a7d52e14b68").stdout
-    assert "identity       kate\n" in shown
-    assert "queue id       4Q8kXz0Zg\n" in shown
+    assert "identity         kate\n" in shown
+    assert "known recipients 1\n" in shown
+    assert "queue id         4Q8kXz0Zg\n" in shown
     assert "reverse path\n" in shown
 
 

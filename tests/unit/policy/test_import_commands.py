@@ -175,6 +175,22 @@ def test_four_hundred_lines_with_planted_errors(sqlite_database: Path, key: byte
     engine.dispose()
 
 
+def test_a_second_address_comes_along(engine: Engine, key: bytes, store: IdentityStore) -> None:
+    """And is refused where it is no other one."""
+    rows = ["name,address,notice-address", "ada,ada@example.org,Ada@Elsewhere.example", "bob,bob@example.org,"]
+    users, bad = read_users("\n".join(rows).encode())
+    assert not bad
+    with organisation(engine, key, ACTOR) as work:
+        work.enrol(users, 14, T, nobody_watches)
+        assert not work.bad
+        work.commit()
+    assert [store.identity(name).notice_address for name in ("ada", "bob")] == ["ada@elsewhere.example", ""]
+    users, _ = read_users(b"name,address,notice-address\neve,eve@example.org,eve@example.org\n")
+    with organisation(engine, key, ACTOR) as work:
+        work.enrol(users, 14, T, nobody_watches)
+        assert [one.number for one in work.bad] == [2]
+
+
 def test_a_migration_keeps_logins_and_hashes(engine: Engine, key: bytes, store: IdentityStore) -> None:
     """With the identity that has the address, or a new one; again it does nothing, but for another last day."""
     store.add_identity("countess", ("ada@example.org",), T)

@@ -9,8 +9,10 @@ from command_line import CommandLine, InProcess, is_one_sentence, prepared
 from incident_scene import T, bad_day, held_id
 from sqlalchemy import Engine, update
 
-from policy.cli import waiting
+from policy.cli import held, waiting
 from policy.cli.waiting import Left, tell_what_is_left, wait_until_done
+from policy.containment.queue_client import QueueClient
+from policy.queue_contract import Queued, QueuedMessage, QueueName
 from policy.store.database import open_database
 from policy.store.held import HeldState
 from policy.store.incident_models import HeldMessages, Measures
@@ -229,3 +231,51 @@ def test_waiting_no_longer_than_the_limit() -> None:
     """Without a limit to wait for, it looks once."""
     reads = iter([Left(3, ("3 messages",))])
     assert wait_until_done(lambda: next(reads), 0) == Left(3, ("3 messages",))
+
+
+def test_a_suspended_login_is_listed_as_that(sallyport: InProcess, login: str) -> None:
+    """Whoever asks why it does not work finds the incident."""
+    assert sallyport.json("credential", "show", login)["contained_by"] is None
+    sallyport("contain", login, "--no-wait")
+    assert sallyport.json("credential", "show", login)["contained_by"] == 1
+    assert sallyport("credential", "list").stdout.splitlines()[1].split()[-2:] == ["incident", "1"]
+
+
+class Agent(QueueClient):
+    """Has one message, of a stranger's making."""
+
+    async def message(self, queue_id: str) -> QueuedMessage | None:
+        if queue_id != HOLDS[0]:
+            return None
+        queued = Queued(
+            queue_id=queue_id,
+            queue=QueueName.HOLD,
+            at=T,
+            message_bytes=2000,
+            reverse_path="ada@example.org",
+            recipients=("a@example.net", "b@example.net"),
+        )
+        return QueuedMessage(queued=queued, head="Subject: \x1b[2Jhello\nX: y\n", start="first line\n\u202esecond\n")
+
+
+def test_held_show(sallyport: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose, to whom, and how it begins; what would do something to a terminal is shown by its number."""
+    monkeypatch.setattr(held, "QueueClient", Agent)
+    url = "http://queue-agent:7589"
+    done = sallyport("held", "show", HOLDS[0], POLICY_QUEUE_URL=url)
+    assert done.returncode == 0, done.stderr
+    for line in (
+        f"{HOLDS[0]}: on hold since 2025-06-15T16:05:00Z (new-recipients), now held",
+        "incident 1: sallyport incident 1",
+        "recipient    <b@example.net>",
+        "    Subject: \\u001b[2Jhello",
+        "    \\u202esecond",
+    ):
+        assert line in done.stdout.splitlines(), line
+    shown = sallyport.json("held", "show", HOLDS[0], POLICY_QUEUE_URL=url)
+    assert (shown["recipient_addresses"], shown["queue"]) == (["a@example.net", "b@example.net"], "hold")
+    assert shown["head"].startswith("Subject: \x1b")
+    gone = sallyport("held", "show", HOLDS[1], POLICY_QUEUE_URL=url)
+    assert gone.returncode == 1
+    assert is_one_sentence(gone.stderr)
+    assert "is not in the queue any more; `sallyport held list --all` says what became of it" in gone.stderr

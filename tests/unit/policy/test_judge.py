@@ -1,6 +1,7 @@
 """The message stage in the services, on both databases: what is remembered from one message to the next."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -215,13 +216,15 @@ async def test_many_networks_lock_everywhere_but_at_home(world: World, store: Id
     assert (await world.hand_in(*people(0, 30))).action is Action.ACCEPT
 
 
-async def test_one_identity_after_another_is_not_looked_at_alike(world: World, told: list[tuple[str, str]]) -> None:
+async def test_one_identity_after_another_is_not_looked_at_alike(
+    world: World, told: Callable[[], list[tuple[str, str]]]
+) -> None:
     """The administrator hears of a signal once."""
     world.now += HOUR
     await world.log_in(ABROAD)
     for place in range(3):
         await world.hand_in(*people(place * 20, 11), address=ABROAD)
-    assert told == [("signal", "ada: new-recipients, now hold")]
+    assert told() == [("incident-opened", "ada: incident 1: new-recipients, now hold")]
 
 
 async def test_unknown_recipients_restrict(world: World, engine: Engine) -> None:

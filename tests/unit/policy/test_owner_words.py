@@ -1,17 +1,23 @@
-"""What owners are told: both languages, no secret, and no link but the console's plain address; and the second address."""
+"""What owners are told, in both languages, without a secret and with no link but the console's; the second address."""
 
 import json
 import re
 from collections.abc import Callable
+from email.message import EmailMessage
 
 import pytest
 from sqlalchemy import Engine, select
 
+from policy.alerting import mails
 from policy.alerting.kinds import Kind
+from policy.alerting.mails import Mailing, ToOwner
 from policy.alerting.owner_words import owner_mail
+from policy.alerting.parcels import Notice, Parcel
+from policy.store.database import Location
 from policy.store.errors import StoreError
 from policy.store.identities import IdentityStore
 from policy.store.incident_models import Notices
+from policy.store.reader import open_reader
 from policy.store.rows import Profile
 
 T = 1_700_000_000.0
@@ -109,3 +115,38 @@ def test_who_is_told_of_a_change(store: IdentityStore, engine: Engine) -> None:
     assert owners == [[], ["a@one.example"], ["a@two.example"]]
     assert {kind for _, kind, _ in rows} == {"notice-address-changed"}
     assert [channel for channel, *_ in rows].count("administrator") == 1
+
+
+def noticed(number: int, kind: Kind, thread: str, also_to: tuple[str, ...] = ()) -> Notice:
+    facts = {"also_to": also_to}
+    return Notice(
+        id=number, at=T, kind=kind, thread=thread, subject="x", lines=(), facts=facts, count=1, tries=1
+    )  # fmt: skip
+
+
+async def test_what_goes_together_leaves_nobody_out(
+    store: IdentityStore, database: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two changes within an hour: all addresses hear of it. And a change does not hide the question."""
+    store.add_identity("ada", ("ada@example.org", "countess@example.org"), T, notice_address="a@three.example")
+    sent: list[tuple[str, EmailMessage]] = []
+
+    async def send(_: Mailing, message: EmailMessage, recipient: str) -> None:
+        sent.append((recipient, message))
+
+    monkeypatch.setattr(mails, "_send", send)
+    reader = open_reader(database)
+    changed = [
+        noticed(number, Kind.NOTICE_ADDRESS_CHANGED, f"change:{number}", (address,))
+        for number, address in enumerate(("a@one.example", "a@two.example"), 1)
+    ]
+    parcel = Parcel(channel="owner:ada", notices=(noticed(0, Kind.INCIDENT_OPENED, "incident:1"), *changed))
+    mailing = Mailing(relay="x:25", recipient="postmaster@example.org", author="p@example.org", hostname="mail.test")
+    await ToOwner(mailing, lambda: T, reader, URL).carry(parcel)
+    await reader.close()
+    assert {one for one, _ in sent} == {"a@one.example", "a@two.example", "a@three.example", "ada@example.org"}
+    for recipient, message in sent:
+        assert message["To"] == recipient, "no address sees the others"
+        assert message["Subject"].startswith("Was this you?")
+        assert "second address" not in message["Subject"]
+        assert "was changed or removed" in message.get_content()

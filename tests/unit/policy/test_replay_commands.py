@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -166,12 +167,23 @@ def test_what_cannot_be_done(sallyport: InProcess, log: Path, arguments: tuple[s
 
 def test_a_log_in_which_nobody_hands_anything_in(sallyport: InProcess, tmp_path: Path) -> None:
     """Says so, and what to do."""
-    (tmp_path / "log").write_text("hello\n")
+    line = "Nov  6 21:20:00 mail postfix/qmgr[1]: statistics: max simultaneous domains=1"
+    (tmp_path / "log").write_text(f"{line}\nhello\n")
     done = sallyport("replay", str(tmp_path / "log"))
     assert (done.returncode, done.stderr) == (0, "note: no message of anybody who had logged in was found\n")
     (tmp_path / "log").write_text("".join(lines(replace(TOWN, days=1, thief_on=None))))
     done = sallyport("replay", str(tmp_path / "log"), "--learn-from-first", "30", "--year", "2026")
     assert "--learn-from-first DAYS or --from DATE begin earlier" in done.stderr
+
+
+def test_what_is_no_log(sallyport: InProcess, tmp_path: Path) -> None:
+    """A file that was named by mistake is no empty log."""
+    (tmp_path / "notes").write_text("hello\nthere\n")
+    for command in (["replay"], ["learn", "maillog"]):
+        done = sallyport(*command, str(tmp_path / "notes"))
+        assert (done.returncode, done.stdout) == (1, "")
+        said = "no line of 2 is one of a log; name a log of Postfix, packed or not"
+        assert done.stderr.endswith(f"sallyport: {tmp_path / 'notes'}: {said}\n")
 
 
 def test_a_log_cannot_move_the_cursor(sallyport: InProcess, tmp_path: Path) -> None:
@@ -261,6 +273,18 @@ def test_explain_what_was_accepted_or_refused(sallyport: InProcess, transactions
     recorded(transactions, "split-1", profile_of(new(*range(60)), AT_HOME))
     text = sallyport("explain", "split-1").stdout
     assert "ACCEPTED for 50 recipients, HELD for 10 (new-recipients)" in text
+    whole, part = (
+        re.search(r"^new-recipients +hour +(\d+) +(\d+) +50 *(\w*)$", one, re.MULTILINE)
+        for one in text.partition("What did not fit, with all of the message")[2].split("What was counted in the end")
+    )
+    assert whole
+    assert part
+    assert (whole.groups(), part.groups()) == (("0", "60", "OVER"), ("0", "50", ""))
+    stood = sallyport.json("explain", "split-1")["evidence"]["stood"]
+    assert [(one["after"], one["is_taken"]) for one in stood if one["rule"] == "new-recipients"][:2] == [
+        (60, False),
+        (50, True),
+    ]
     refused = profile_of(known(1), AT_HOME, active=False)
     recorded(transactions, "refused-1", refused)
     assert WHY[Reason.CREDENTIAL_REVOKED] in sallyport("explain", "refused-1").stdout

@@ -20,6 +20,7 @@ from policy.store.transactions import open_transactions
 SMALL = '# for tests\n[profiles.person]\nrecipients = "2/hour"\n'
 SMALL_DIGEST = parse(SMALL, "small").digest
 BROKEN = "[profiles.person]\nrecipients = 2\nsesions = 3\n"
+BEFORE = ["120/10 minutes", "200/hour", "500/day"]
 CHANGE = 'profiles.person.recipients: ["120/10 minutes", "200/hour", "500/day"] -> "2/hour"\n'
 
 
@@ -100,13 +101,31 @@ def test_the_file_in_use_and_none(sallyport: CommandLine, in_use: Path) -> None:
 def test_an_exemption_that_is_over(sallyport: CommandLine, tmp_path: Path) -> None:
     """No fault: it was one until yesterday."""
     path = tmp_path / "over.toml"
-    path.write_text('[[exemptions]]\nidentity = "ada"\ncountries = ["KZ"]\nuntil = 2020-01-14\n')
+    path.write_text('[[exemptions]]\nidentity = "administrator"\ncountries = ["KZ"]\nuntil = 2020-01-14\n')
     done = sallyport("policy", "check", str(path))
     assert (done.returncode, done.stderr) == (
         0,
-        "note: the exemption of ada ended 2020-01-15T00:00:00Z; it counts no more\n",
+        "note: the exemption of administrator ended 2020-01-15T00:00:00Z; it counts no more\n",
     )
     assert len(sallyport.json("policy", "check", str(path))["warnings"]) == 1
+
+
+def test_an_identity_that_is_not_there(sallyport: CommandLine, tmp_path: Path) -> None:
+    """Misspelt, or not added yet: what the file says of it bites nobody, and nobody would notice."""
+    path = tmp_path / "names.toml"
+    path.write_text(
+        '[profiles.sales]\nlike = "person"\nidentities = ["administrator", "adda"]\n'
+        '[[exemptions]]\nidentity = "bobb"\ncountries = ["KZ"]\nuntil = 2099-01-14\n'
+    )
+    done = sallyport("policy", "check", str(path))
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "note: there is no identity 'adda': what the file says of it is for nobody",
+        "note: there is no identity 'bobb': what the file says of it is for nobody",
+    ]
+    assert len(sallyport.json("policy", "check", str(path))["warnings"]) == 2
+    elsewhere = sallyport("policy", "check", str(path), POLICY_STATE_DIR=str(tmp_path))
+    assert (elsewhere.returncode, elsewhere.stderr) == (0, "")
 
 
 def test_show_prints_a_file_that_means_the_same(sallyport: CommandLine, in_use: Path) -> None:
@@ -144,7 +163,7 @@ def test_diff_as_diff_does_it(sallyport: CommandLine, in_use: Path, small: str, 
     assert (done.returncode, done.stdout) == (1, CHANGE)
     done = sallyport("policy", "diff", small, "--json")
     assert done.returncode == 1
-    assert json.loads(done.stdout)[0]["after"] == '"2/hour"'
+    assert json.loads(done.stdout) == [{"key": "profiles.person.recipients", "before": BEFORE, "after": "2/hour"}]
     in_use.write_text(f"{SMALL}# and a comment\n")
     done = sallyport("policy", "diff", small)
     assert (done.returncode, done.stdout) == (0, "nothing is different\n")
@@ -165,7 +184,7 @@ def test_apply_and_undo(sallyport: CommandLine, in_use: Path, small: str) -> Non
     assert sallyport("policy", "apply", "--undo").returncode == 0
     assert in_use.read_text() == ""
     assert sallyport.json("policy", "apply", "--undo") == [
-        {"key": "profiles.person.recipients", "before": CHANGE[28:69], "after": '"2/hour"'}
+        {"key": "profiles.person.recipients", "before": BEFORE, "after": "2/hour"}
     ]
     assert in_use.read_text() == SMALL
     acts = [

@@ -49,14 +49,14 @@ class PlayedPostfix:
     async def kick(self, service: str, request: str) -> None:
         self._call(f"kick {service} {request}")
 
-    async def touch(self, folder: str, queue_ids: Iterable[str]) -> None:
+    async def touch(self, folder: str, queue_ids: Iterable[str]) -> None:  # noqa: ARG002
         self._call(f"touch {folder}")
 
-    async def list_files(self, queues: Sequence[str], printed: str) -> str:
+    async def list_files(self, queues: Sequence[str], printed: str) -> str:  # noqa: ARG002
         self._call("find")
         return "".join(f"{queue} {one} 1000\n" for one, queue in self.files.items())
 
-    async def part_of(self, part: str, queue_id: str, limit: int) -> bytes:
+    async def part_of(self, part: str, queue_id: str, limit: int) -> bytes:  # noqa: ARG002
         self._call("postcat")
         return {"-h": b"Subject: \xff\n", "-b": b"\nhello\n"}[part]
 
@@ -101,8 +101,9 @@ async def changed(asker: httpx.AsyncClient, what: str, *queue_ids: str) -> list[
 
 
 QUESTIONS = [
-    ("POST", "/v1/hold"), ("POST", "/v1/release"), ("POST", "/v1/requeue"), ("POST", "/v1/delete"), ("POST", "/v1/outside"),
-    ("GET", "/v1/queue"), ("GET", f"/v1/queue/{IDS[0]}"), ("GET", "/v1/statistics"), ("GET", "/v1/nothing"), ("GET", "/"),
+    ("POST", "/v1/hold"), ("POST", "/v1/release"), ("POST", "/v1/requeue"), ("POST", "/v1/delete"),
+    ("POST", "/v1/outside"), ("GET", "/v1/queue"), ("GET", f"/v1/queue/{IDS[0]}"), ("GET", "/v1/statistics"),
+    ("GET", "/v1/nothing"), ("GET", "/"),
 ]  # fmt: skip
 HEADERS = [
     "",
@@ -122,7 +123,7 @@ async def test_without_the_token_nothing_is_answered(
     asker: httpx.AsyncClient, postfix: PlayedPostfix, method: str, path: str, header: str
 ) -> None:
     """Nor done, nor looked at."""
-    headers = {"Authorization": header.encode("latin-1")}
+    headers = {b"Authorization": header.encode("latin-1")}
     answer = await asker.request(method, path, headers=headers, content=b"{}" if method == "POST" else None)
     assert (answer.status_code, answer.json()) == (401, {"error": "token"})
     assert postfix.calls == []
@@ -146,7 +147,7 @@ BAD = [
     ("two lines", b'{"queue_ids": ["AAAAAAAA\\nBBBBBBBB"]}'),
     ("a line end", b'{"queue_ids": ["AAAAAAAA\\n"]}'),
     ("a path", b'{"queue_ids": ["../../etc/passwd"]}'),
-    ("no ASCII", '{"queue_ids": ["ＡＡＡＡＡＡＡＡ"]}'.encode()),
+    ("no ASCII", b'{"queue_ids": ["AAAAAAA\\u0391"]}'),
     ("an unknown member", b'{"queue_ids": [], "all": true}'),
     ("too many", json.dumps({"queue_ids": ["AAAAAAAA"] * (QUEUE_IDS_LIMIT + 1)}).encode()),
 ]

@@ -5,10 +5,11 @@ or dies before its answer arrives. A kill is played by an error at a moment of a
 whatever was not committed is gone.
 """
 
+import contextlib
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import queue_agent.ledger
+import queue_agent.log
 from maillog.syslog import Calendar
-from policy.queue_contract import Delivery
 from queue_agent import following
 from queue_agent.following import Log
 from queue_agent.ledger import follow
@@ -43,7 +44,8 @@ def come(queue_id: str, submission: str) -> str:
 
 
 def sent(queue_id: str, recipient: str) -> str:
-    return f"{STAMP}/smtp[2]: {queue_id}: to=<{recipient}>, relay=mx[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)"
+    how = "relay=mx[192.0.2.9]:25, delay=1, delays=0/0/0/1, dsn=2.0.0, status=sent (250 ok)"
+    return f"{STAMP}/smtp[2]: {queue_id}: to=<{recipient}>, {how}"
 
 
 class FollowedLog(RuleBasedStateMachine):
@@ -54,9 +56,10 @@ class FollowedLog(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY))
         self.path = self.folder / "postfix.log"
         self.now = NOW
-        self.written, self.whole = list[str](), 0
+        self.written = list[str]()
         self.reported = Counter[str]()
         self.part = b""
+        self.done = list[str]()  # what policy has taken, in its order
         self.writer = self.path.open("ab", buffering=0)
         self.is_moved = False
         self.rotations = 0
@@ -135,10 +138,8 @@ class FollowedLog(RuleBasedStateMachine):
 
         before = self.store._connection
         self.store._connection = Dying(before, count)  # type: ignore[assignment]  # stands in for it
-        try:
+        with contextlib.suppress(Killed):
             what()
-        except Killed:
-            pass
         before.close()
         self.reopen()
 
@@ -149,11 +150,7 @@ class FollowedLog(RuleBasedStateMachine):
             self.reported.update(one.recipient for one in deliveries)
             if answer_arrives:
                 self.store.taken(number)
-                self.taken(deliveries)
-
-    def taken(self, deliveries: Iterable[Delivery]) -> None:
-        for one in deliveries:
-            self.done.append(one.recipient)
+                self.done += [one.recipient for one in deliveries]
 
     @rule()
     def rotate(self) -> None:
@@ -169,12 +166,6 @@ class FollowedLog(RuleBasedStateMachine):
     def remove_old(self) -> None:
         if position := self.store.position():
             remove_old(self.log, position, 1)
-
-    @property
-    def done(self) -> list[str]:
-        self.__dict__.setdefault("_done", [])
-        found: list[str] = self.__dict__["_done"]
-        return found
 
     @invariant()
     def nothing_is_there_twice(self) -> None:
@@ -276,7 +267,7 @@ def test_what_somebody_took_away_is_told_and_the_rest_is_read(
 ) -> None:
     """copytruncate, rm, and a file of the same inode that is another one."""
     told = []
-    monkeypatch.setattr(queue_agent.ledger.own_log, "log_lost", lambda: told.append(1))
+    monkeypatch.setattr(queue_agent.log, "log_lost", lambda: told.append(1))
     path.write_text(f"{come('AAAAAAAA', 's1')}\n{sent('AAAAAAAA', 'a@b.example')}\n")
     log = Log(path)
     followed(store, log, NOW)

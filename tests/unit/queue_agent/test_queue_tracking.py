@@ -53,7 +53,11 @@ CASES = [
             ("qmgr", "AAAAAAAA: from=<x@y.example>, status=expired, returned to sender"),
             ("qmgr", "AAAAAAAA: removed"),
         ],
-        [("a@b.example", "sent", "delivered"), ("c@b.example", "deferred", "other"), ("c@b.example", "expired", "other")],
+        [
+            ("a@b.example", "sent", "delivered"),
+            ("c@b.example", "deferred", "other"),
+            ("c@b.example", "expired", "other"),
+        ],
     ),
     (
         "deleted",
@@ -77,7 +81,11 @@ CASES = [
         [("a@b.example", "sent", "delivered")],
     ),
     ("nobody's message", [("smtp", f"CCCCCCCC: to=<a@b.example>, {SENT}")], []),
-    ("a message without a submission", [("smtpd", "DDDDDDDD: client=h[192.0.2.1]"), ("smtp", f"DDDDDDDD: to=<a@b.example>, {SENT}")], []),
+    (
+        "a message without a submission",
+        [("smtpd", "DDDDDDDD: client=h[192.0.2.1]"), ("smtp", f"DDDDDDDD: to=<a@b.example>, {SENT}")],
+        [],
+    ),
 ]  # fmt: skip
 
 
@@ -170,11 +178,16 @@ def test_what_never_came_is_forgotten(store: Store) -> None:
 
 def test_a_failure_takes_nothing_with_it(store: Store) -> None:
     """Neither what the lines changed nor the position."""
-    with pytest.raises(ZeroDivisionError), store.transaction():
-        store.begin("AAAAAAAA", "s", AT)
-        store.wait("AAAAAAAA", Waiting("a@b.example", "", ""))
-        store.move(Position(1, 2, b"x", AT))
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with store.transaction():
+            store.begin("AAAAAAAA", "s", AT)
+            store.wait("AAAAAAAA", Waiting("a@b.example", "", ""))
+            store.move(Position(1, 2, b"x", AT))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert (store.known("AAAAAAAA"), store.position()) == (None, None)
 
 

@@ -1,0 +1,63 @@
+"""The story of a theft that happened to policy itself, with its worker and a queue: what was seen is what is told."""
+
+import pytest
+from sqlalchemy import Engine
+from test_containment import GRANTED, Scene, thief
+from test_judge import ABROAD, DAY, people
+
+from policy.brain import Brain
+from policy.engine.rulebook import Rulebook
+from policy.queue_contract import Deliveries, Delivery, DeliveryOutcome
+from policy.rulebook import shipped
+from policy.store.identities import IdentityStore, NewCredential
+from policy.store.incident_story import Story
+from policy.store.incident_traffic import Traffic
+
+
+@pytest.fixture
+def rulebook() -> Rulebook:
+    return shipped()
+
+
+@pytest.fixture
+async def stolen(brain: Brain, store: IdentityStore, ada: NewCredential, engine: Engine) -> Scene:
+    """Ten days at home, then a thief: ten recipients reached, of whom one is known to have got it, and two held."""
+    made = Scene(brain, store, ada, engine)
+    for _ in range(10):
+        assert await made.log_in() is GRANTED
+        made.now += DAY
+    await thief(made)
+    told = (Delivery(submission="m1", recipient=people(100, 1)[0], outcome=DeliveryOutcome.DELIVERED),)
+    await made.brain.deliver(Deliveries(deliveries=told))
+    return made
+
+
+def kinds(story: Story) -> list[str]:
+    return [one.kind for one in story.timeline]
+
+
+async def test_what_is_told_of_it(stolen: Scene) -> None:
+    """Contained, what had not gone out yet is no longer counted as sent."""
+    (incident,) = stolen.store.incidents()
+    before = stolen.store.story(incident.number, stolen.now)
+    assert before.strange == Traffic(sent=5, reached=10, held=1, held_recipients=2)
+    assert before.first
+    assert (before.first.client_address, before.first.login) == (ABROAD, stolen.credential.login)
+    assert [(one.whose, one.traffic.held) for one in before.networks if one.traffic.held] == [("strange", 1)]
+    assert [one.recipient for one in before.to_warn] == list(people(100, 1))
+    stolen.store.contain_identity("ada", "", stolen.now)
+    await stolen.rounds()
+    after = stolen.store.story(incident.number, stolen.now)
+    assert after.strange == Traffic(sent=0, reached=0, held=6, held_recipients=12)
+    assert "Not done yet" not in " ".join(one.text for one in after.advice)
+    assert {"sessions", "measure", "act", "told", "signal"} <= {*kinds(after)}
+
+
+async def test_what_is_told_when_its_owner_has_said_no(stolen: Scene) -> None:
+    """The day until it is deleted can be cut short, or ended; each is a command."""
+    (incident,) = stolen.store.incidents()
+    stolen.store.answer_incident(incident.number, "ada", is_owner_s=False, now=stolen.now)
+    story = stolen.store.story(incident.number, stolen.now)
+    assert story.advice[0].commands == (f"sallyport purge {incident.number}", f"sallyport release {incident.number}")
+    assert "answer" in kinds(story)
+    assert stolen.store.purge_incident(incident.number, "", stolen.now).held["purging"].messages == 1
