@@ -61,6 +61,7 @@ lock: $(VENV)/complete ## resolve the requirements anew: every version pinned, e
 	$(COMPILE) --extra sink --constraint requirements/dev.txt pyproject.toml --output-file requirements/sink.txt
 	$(COMPILE) --extra queue-agent --constraint requirements/dev.txt pyproject.toml --output-file requirements/queue-agent.txt
 	$(COMPILE) --extra policy --constraint requirements/dev.txt pyproject.toml --output-file requirements/policy.txt
+	$(COMPILE) --extra policy --extra alerts --constraint requirements/dev.txt pyproject.toml --output-file requirements/alerts.txt
 	$(COMPILE) --upgrade --allow-unsafe requirements/native.in --output-file requirements/native.txt
 	$(COMPILE) --upgrade requirements/fuzz.in --output-file requirements/fuzz.txt
 	$(COMPILE) --upgrade requirements/interop.in --output-file requirements/interop.txt

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from bench.identities import Policy
 from bench.questions import Answers, Connection, connected
+from policy.contract import new_submission
 from policy.marks import Marks
 from policy.store.database import kept_connection, open_database
 
@@ -114,7 +115,7 @@ def _questions(policy: Policy, credentials: dict[int, int], known: int) -> Itera
             for _ in range(chance.choice((1, 1, 1, 1, 2, 3)))
         ]
         facts = {
-            "submission": secrets.token_hex(8),
+            "submission": new_submission(time.time()),
             "session": secrets.token_hex(6),
             "listener": "submission",
             "client_address": policy.devices[sender].home,

@@ -36,8 +36,9 @@ _PATIENCE_S = 900.0
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=20_000)
+    parser.add_argument("--folder", type=Path, help="where the queue is made; /dev/shm leaves the disk out")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, staged(Path(folder)) as stage:
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder, staged(Path(folder)) as stage:
         figures = measure(stage, options.messages)
     print(json.dumps(figures, indent=1))
     for name, limit in LIMITS.items():

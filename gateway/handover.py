@@ -11,7 +11,6 @@ has gone.
 
 import asyncio
 import email.utils
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from gateway.examination import examined
 from gateway.relay_commands import Envelope, Recipient
 from gateway.replies import FOR_REASON, Reply
 from gateway.spool import Spool
-from policy.contract import Action, MessageFacts
+from policy.contract import Action, MessageFacts, new_submission
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,7 +69,7 @@ class Message:
 
 async def hand_over(edge: Edge, transaction: Transaction, message: Message) -> Reply:
     """The reply to the end of the message, which is closed afterwards. Raises nothing but errors of ours."""
-    submission = secrets.token_hex(8)
+    submission = new_submission(edge.clock())
     try:
         handover = _prepared(edge, transaction, message, submission)
         if isinstance(handover, Reply):

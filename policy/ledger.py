@@ -22,7 +22,7 @@ class RemoteCounts(RemoteBudgets, Protocol):
     """All of the budgets, far away."""
 
     async def peek(self, charges: Sequence[Charge], now: float) -> Taken: ...
-    async def commit(self, reservation: str, now: float) -> bool: ...
+    async def commit_all(self, reservations: Sequence[str], now: float) -> list[bool]: ...
     async def release(self, reservation: str, now: float) -> bool: ...
     async def close(self) -> None: ...
 
@@ -96,8 +96,10 @@ class RemoteLedger:
     async def end(
         self, ended: Sequence[tuple[str, bool]], now: float, write: Write[list[bool]], *, is_urgent: bool = False
     ) -> list[bool]:
+        kept = [reservation for reservation, is_released in ended if not is_released]
+        committed = iter(await self._budgets.commit_all(kept, now))
         known = [
-            await (self._budgets.release(reservation, now) if is_released else self._budgets.commit(reservation, now))
+            await self._budgets.release(reservation, now) if is_released else next(committed)
             for reservation, is_released in ended
         ]
         await self._writer.make(partial(write, known), is_urgent=is_urgent)

@@ -44,7 +44,7 @@ def postfix_of(config: Path) -> Postfix:
             "QUEUE_AGENT_POSTFIX_CONFIG", f"postconf reads nothing in {config}", "name the folder of Postfix's main.cf"
         ) from None
     queue, log, owner, group = told.splitlines()
-    if not log or log.startswith("/dev/"):
+    if not log or Path(log).parent == Path("/dev"):
         raise SettingError(
             "QUEUE_AGENT_POSTFIX_CONFIG",
             f"maillog_file in {config} is no file",

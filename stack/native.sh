@@ -8,7 +8,7 @@
 # shellcheck source=stack/native-host.sh
 . stack/native-host.sh
 
-READY_WITHIN=90 # seconds; a first start on a small machine takes about ten
+READY_WITHIN=180 # seconds; a first start on a small machine takes about twenty, half of it the scanner's, which compiles its patterns
 
 set_native_paths() { # RUN as the caller sees it, SEEN as the processes see it
   local suffix

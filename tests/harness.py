@@ -87,11 +87,11 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def answers(port: int) -> bool:
+def answers(port: int, address: str = "127.0.0.1") -> bool:
     """Whether somebody accepts connections on a loopback port."""
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((address, port)) == 0
 
 
 def policy_file(folder: Path, lines: str = "", **profiles: Mapping[str, object]) -> dict[str, str]:

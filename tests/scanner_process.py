@@ -66,7 +66,7 @@ class Rspamd:
 
     def start(self) -> Self:
         self.process.start()
-        until(lambda: answers(self.port), f"rspamd answers\n{self.process.text()}", deadline_s=90)
+        until(lambda: answers(self.port), f"rspamd answers\n{self.process.text()}", deadline_s=180)
         return self
 
     def stop(self) -> None:

@@ -32,6 +32,9 @@ _PATIENCE_S = 1.0  # for an answer; the gateway waits little longer
 _REPLICAS_PATIENCE_MS = 700
 _CONNECTIONS = 64
 _SIGN = 1 << 63
+_Words = tuple[object, ...]
+
+_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
 class BudgetsAway(Exception):
@@ -71,7 +74,12 @@ class ValkeyBudgets:
 
     async def commit(self, reservation: str, now: float) -> bool:
         """The message was relayed, or may have been."""
-        return bool(await self._call("commit", reservation, [], {"now": now}))
+        return (await self.commit_all([reservation], now))[0]
+
+    async def commit_all(self, reservations: Sequence[str], now: float) -> list[bool]:
+        """The same of many, in one go."""
+        asked = _json({"now": now})
+        return [bool(one) for one in await self._calls([_words("commit", one, [], asked) for one in reservations])]
 
     async def release(self, reservation: str, now: float) -> bool:
         """The message was certainly not relayed: give the charges back."""
@@ -82,14 +90,19 @@ class ValkeyBudgets:
         await self._pool.aclose()
 
     async def _call(self, verb: str, reservation: str, names: list[str], asked: dict[str, object]) -> Any:  # noqa: ANN401 - as JSON
-        keys = [f"{_PREFIX}:state", f"{_PREFIX}:r:{reservation}", *names]
-        words = (len(keys), *keys, verb, json.dumps(asked, separators=(",", ":")))
+        (answer,) = await self._calls([_words(verb, reservation, names, _json(asked))])
+        return answer
+
+    async def _calls(self, calls: Sequence[_Words]) -> list[Any]:
+        """The answers to all of them, or BudgetsAway."""
+        if not calls:
+            return []
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 try:
-                    return await self._run("EVALSHA", _DIGEST, words)
+                    return await self._run("EVALSHA", _DIGEST, calls)
                 except NoScriptError:  # a server that was started since
-                    return await self._run("EVAL", _SCRIPT, words)
+                    return await self._run("EVAL", _SCRIPT, calls)
         except (ValkeyError, OSError) as error:  # TimeoutError is an OSError
             reason = str(error) or type(error).__name__
             log.budgets_away(reason)
@@ -99,16 +112,24 @@ class ValkeyBudgets:
                 await self._pool.disconnect(inuse_connections=False)
             raise BudgetsAway(reason) from error
 
-    async def _run(self, command: str, script: str, words: tuple[object, ...]) -> Any:  # noqa: ANN401 - the same
-        if not self._replicas:
-            return await self._client.execute_command(command, script, *words)  # type: ignore[no-untyped-call]
+    async def _run(self, command: str, script: str, calls: Sequence[_Words]) -> list[Any]:
+        if len(calls) == 1 and not self._replicas:
+            return [await self._client.execute_command(command, script, *calls[0])]  # type: ignore[no-untyped-call]
         async with self._client.pipeline(transaction=False) as line:
-            line.execute_command(command, script, *words)
-            line.execute_command("WAIT", self._replicas, _REPLICAS_PATIENCE_MS)
-            answer, replicas = await line.execute()
-        if replicas < self._replicas:
+            for words in calls:
+                line.execute_command(command, script, *words)
+            if self._replicas:
+                line.execute_command("WAIT", self._replicas, _REPLICAS_PATIENCE_MS)
+            answers: list[Any] = await line.execute()
+        if self._replicas and (replicas := answers.pop()) < self._replicas:
             raise ValkeyError(f"{replicas} of {self._replicas} replicas have it")
-        return answer
+        return answers
+
+
+def _words(verb: str, reservation: str, names: list[str], asked: str) -> _Words:
+    """What follows the script in one call of it."""
+    keys = [f"{_PREFIX}:state", f"{_PREFIX}:r:{reservation}", *names]
+    return (len(keys), *keys, verb, asked)
 
 
 def _asked(charge: Charge) -> dict[str, object]:

@@ -86,6 +86,7 @@ COMMANDS = (
         "Show all of one incident: what happened, from where, what went out, whom to warn, what to do next.",
     ),
     Listed("held", "held:held", "Messages on hold: list, look, release, delete."),
+    Listed("queue", "queue:queue", "What is queued at Postfix, and whose it is."),
     Listed("complaint", "complaints:complaint", "What people who got a message said of it."),
     # What happened
     Listed("submission", "submissions:submission", "Who handed in a message, and what became of it."),

@@ -34,7 +34,9 @@ def alert_test(
 ) -> None:
     """Send a test by every channel, and say which took it. Exit code 1 when one did not.
 
-    The test goes the way of every alert: policy, or the sender, takes it from the store. Example: sallyport alert test
+    The test goes the way of every alert: policy, or the sender, takes it from the store.
+
+    Example: sallyport alert test
     """
     engine = open_existing(load(Settings))
     thread = f"test:{secrets.token_hex(4)}"
@@ -77,7 +79,9 @@ def alert_replay(
 ) -> None:
     """Send again what a channel was sent, or was not: each notice with the webhook-id that it had.
 
-    For a receiver that lost something. Example: sallyport alert replay --since 2026-05-01
+    For a receiver that lost something.
+
+    Example: sallyport alert replay --since 2026-05-01
     """
     engine = open_existing(load(Settings))
     number = replay(engine, channel, _moment(since), time.time())
@@ -89,7 +93,9 @@ def alert_replay(
 def alert_secret() -> None:
     """Print the secret that webhooks are signed with; it is made if there is none yet.
 
-    The receiver needs it. Example: sallyport alert secret
+    The receiver needs it.
+
+    Example: sallyport alert secret
     """
     path = load(Settings).alert_webhook_secret
     make_secret(path)

@@ -1,6 +1,5 @@
 """`sallyport held`: single messages on hold: listed, shown, let go, deleted. incidents.py has those of an incident."""
 
-import asyncio
 import json as documents
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,10 +9,10 @@ from typing import Annotated
 import typer
 
 from policy.cli.arguments import Yes, complete_name, confirm, past
+from policy.cli.at_queue import ask_queue
 from policy.cli.output import JSON, plain, print_rows, when
 from policy.cli.store import open_identities
 from policy.cli.waiting import WAIT_S, Left, NoWait, Wait, tell_what_is_left, wait_until_done
-from policy.containment.queue_client import QueueClient, QueueUnavailable
 from policy.queue_contract import QueuedMessage
 from policy.settings import Settings
 from policy.store.errors import StoreError
@@ -22,7 +21,7 @@ from policy.store.identities import IdentityStore
 from policy.store.incident_advice import in_words
 from policy.store.incidents import Counted
 from policy.visible import visible
-from service.settings import load, read_secret
+from service.settings import load
 
 held = typer.Typer(help="Messages on hold: list, look, release, delete.", no_args_is_help=True)
 
@@ -63,7 +62,7 @@ def held_list(
         found = [one for one in found if one.at < edge]
     print_rows(
         found,
-        ("queue id", "held at", "identity", "login", "incident", "why", "recipients", "octets", "state", "released at"),
+        ("queue id", "held at", "identity", "login", "incident", "why", "recipients", "octets", "state", "goes at"),
         lambda one: (
             one.queue_id, when(one.at), one.identity, one.login, str(one.incident or ""), one.reason,
             str(one.recipients), f"{one.message_bytes:,}", one.state, when(one.release_at),
@@ -83,7 +82,7 @@ def held_show(
     """
     settings = load(Settings)
     one = open_identities().note_look(queue_id, time.time())
-    message = asyncio.run(_ask(settings, queue_id))
+    message = _message(settings, queue_id)
     if json:
         print(documents.dumps(plain(one) | _plain_message(message)))
         return
@@ -135,18 +134,8 @@ def _left(store: IdentityStore, wanted: frozenset[str], to: HeldState) -> Left:
     return Left(number, (f"{number:,} messages are still {to.value}",) if number else ())
 
 
-async def _ask(settings: Settings, queue_id: str) -> QueuedMessage:
-    if not settings.queue_url:
-        raise StoreError(
-            "what is on hold can only be looked at through the queue agent, and POLICY_QUEUE_URL is empty; "
-            "set it, or use `postcat -q` at Postfix"
-        )
-    token = read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token)
-    async with QueueClient(settings.queue_url, token) as queue:
-        try:
-            found = await queue.message(queue_id)
-        except QueueUnavailable as error:
-            raise StoreError(f"{error}: nothing can be shown; `sallyport doctor` says what is wrong") from None
+def _message(settings: Settings, queue_id: str) -> QueuedMessage:
+    found = ask_queue(settings, lambda queue: queue.message(queue_id))
     if found is None:
         raise StoreError(f"{queue_id} is not in the queue any more; `sallyport held list --all` says what became of it")
     return found

@@ -16,7 +16,7 @@ _LIMIT = 1024 * 1024  # octets of a report that are looked at
 _PARTS = 50
 _TEXT_LIMIT = 200
 _RECIPIENTS_LIMIT = 20
-_SENT_BY_US = re.compile(r"from submission by (\S+) with \S+.*?\bid ([0-9a-f]{16});", re.DOTALL)
+_SENT_BY_US = re.compile(r"from submission by (\S+) with \S+.*?\bid ([0-9a-f]{16,28});", re.DOTALL)
 # RFC 5965 section 3.1, with RFC 6430 and 6591; whatever else there may be is other.
 _KINDS = frozenset({"abuse", "fraud", "virus", "opt-out", "auth-failure"})
 _NO_COMPLAINT = frozenset({"not-spam", "auth-failure"})

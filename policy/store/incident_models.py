@@ -134,7 +134,7 @@ class Complaints(Base):
 
 
 class ReachedRecipients(Base):
-    """Somebody who got a message that its owner may not have sent, so that he can be warned: see policy.store.reached."""
+    """Somebody who got a message that its owner may not have sent, and can be warned: see policy.store.reached."""
 
     __tablename__ = "reached"
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -197,7 +197,7 @@ def _told(
 
 
 def _sessions(at: float, credentials: int) -> Entry:
-    return Entry(at, "sessions", f"sessions of {credentials} credentials ended")
+    return Entry(at, "sessions", f"sessions of {credentials} credential{'' if credentials == 1 else 's'} ended")
 
 
 def _complaint(at: float, reporter: str, kind: str, submission: str) -> Entry:

@@ -6,8 +6,9 @@ leaves behind is charges.py's to say: somebody with a stolen credential could ot
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -96,6 +97,13 @@ class Reached(NamedTuple):
     identity: int
     marks: tuple[int, ...]
     is_held: bool  # it, or a part of it
+
+
+class Owner(NamedTuple):
+    """Whose a submission was; empty where it was nobody's."""
+
+    identity: str
+    login: str
 
 
 class Failed(NamedTuple):
@@ -228,6 +236,17 @@ def _all_if_held(facts: MessageFacts, decision: Decision) -> int:
 def find_submission(engine: Engine, submission: str) -> Record | None:
     """What the id in a Received field stands for; None where it is too old, or none of ours."""
     return next(_records(engine, _columns(Record).where(Submissions.id == submission)), None)
+
+
+def owners_of(engine: Engine, submissions: Iterable[str]) -> dict[str, Owner]:
+    """Of those that are known, some at a time."""
+    asked, owners = iter(submissions), dict[str, Owner]()
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        while some := list(islice(asked, _PAGE)):
+            row = Submissions
+            wanted = select(row.id, row.identity, row.login).where(row.id.in_(some))
+            owners |= {submission: Owner(*owner) for submission, *owner in connection.execute(wanted)}
+    return owners
 
 
 def newest_submissions(engine: Engine, identity: str | None, limit: int) -> list[Submission]:

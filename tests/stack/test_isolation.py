@@ -22,12 +22,13 @@ pytestmark = [
 
 OUTSIDE, INSIDE = "198.51.100.1", "198.51.100.2"
 NAMESPACE = "sallyport-outside"
-PORTS = {"policy": (7587,), "postfix": (10025, 10026), "dovecot": (2424,), "queue-agent": (7589,)}
+PORTS = {"policy": (7587,), "postfix": (10025, 10026), "dovecot": (2424,), "queue-agent": (7589,), "rspamd": (11333,)}
 CAPABILITIES = {
     "gateway": set(),
     "policy": set(),
     "console": set(),
     "dovecot": set(),
+    "rspamd": set(),
     "postfix": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"},
     "queue-agent": {"KILL", "SETGID", "SETUID"},
 }
@@ -115,13 +116,13 @@ def test_postfix_reaches_the_outside(stack: Compose, outside: str) -> None:
     assert connects(stack, "postfix", outside, 25)
 
 
-@pytest.mark.parametrize("service", ["gateway", "dovecot", "policy", "console"])
+@pytest.mark.parametrize("service", ["gateway", "dovecot", "policy", "console", "rspamd"])
 def test_nobody_else_reaches_the_outside(stack: Compose, outside: str, service: str) -> None:
     """A part that was broken into cannot send mail by itself, nor fetch anything."""
     assert not connects(stack, service, outside, 25)
 
 
-@pytest.mark.parametrize("service", ["policy", "postfix", "queue-agent"])
+@pytest.mark.parametrize("service", ["policy", "postfix", "queue-agent", "rspamd"])
 def test_inner_services_publish_no_port(stack: Compose, service: str) -> None:
     """Neither on the machine's addresses nor on any other."""
     assert not stack.inspect(service)["HostConfig"]["PortBindings"]
@@ -202,7 +203,7 @@ def test_lmtp_listens_on_the_pickup_network_alone(stack: Compose) -> None:
     assert answering == ["sallyport-isolation_pickup"]
 
 
-@pytest.mark.parametrize("service", ["gateway", "dovecot", "policy", "console"])
+@pytest.mark.parametrize("service", ["gateway", "dovecot", "policy", "console", "rspamd"])
 def test_nobody_else_asks_resolvers_outside(stack: Compose, service: str) -> None:
     """A name looked up is a message to whoever answers for it; only the services' own names are looked up here."""
     assert stack.inspect(service)["HostConfig"]["Dns"] == ["127.0.0.1"]
@@ -219,6 +220,7 @@ def test_gateway_reaches_what_it_needs_and_nothing_else(stack: Compose) -> None:
 def test_the_console_reaches_no_inner_port(stack: Compose) -> None:
     """It shares policy's store and nothing else: no question to policy, no mail to Postfix or into a mailbox."""
     inner = (("policy", "decisions"), ("postfix", "relay"), ("dovecot", "pickup"), ("queue-agent", "decisions"))
+    assert not connects(stack, "console", address_of(stack, "rspamd", "scan"), 11333)
     for service, network in inner:
         for port in PORTS[service]:
             assert not connects(stack, "console", address_of(stack, service, network), port), service
@@ -230,6 +232,19 @@ def test_the_console_is_not_open_to_others_by_default(stack: Compose, outside: s
     (binding,) = stack.inspect("console")["HostConfig"]["PortBindings"]["8443/tcp"]
     assert binding["HostIp"] == "127.0.0.1"
     assert not connects_from_outside(INSIDE, stack.console_port)
+
+
+def test_the_scanner_is_the_gateways_alone(stack: Compose) -> None:
+    """It reads what anybody may have written, and reaches nobody; it reads its keys, and writes none."""
+    where = address_of(stack, "rspamd", "scan")
+    assert [one for one in SERVICES if connects(stack, one, where, 11333)] == ["gateway", "rspamd"]
+    assert set(stack.inspect("rspamd")["NetworkSettings"]["Networks"]) == {"sallyport-isolation_scan"}
+    for service, network in (("policy", "decisions"), ("postfix", "relay"), ("dovecot", "pickup")):
+        for port in PORTS[service]:
+            assert not connects(stack, "rspamd", address_of(stack, service, network), port), service
+    assert "sallyport.test" in stack.inside("rspamd", "cat", "/dkim/keys.map").stdout
+    assert stack.inside("rspamd", "sh", "-c", "echo x >/dkim/keys.map").returncode != 0
+    assert not stack.inside("gateway", "find", "/", "-xdev", "-name", "keys.map").stdout
 
 
 def test_dovecot_cannot_hand_mail_to_postfix(stack: Compose) -> None:

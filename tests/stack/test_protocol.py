@@ -31,7 +31,7 @@ HEAD = (
 ENVELOPE = f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{FRIEND}>\r\n".encode()
 TRACE = re.compile(
     rb"Received: from submission by mail\.sallyport\.test with ESMTPSA\r\n\t\(TLSv1\.3:TLS_[A-Z0-9_]+\)\r\n"
-    rb"\tid ([0-9a-f]{16}); [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}\r\n"
+    rb"\tid ([0-9a-f]{28}); [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d [+-]\d{4}\r\n"
 )
 # Budgets of a session that these tests would use up
 ROOMY = {

@@ -69,6 +69,19 @@ def test_a_message_reaches_the_mta_and_sigterm_ends_both(serve: Serve, sink: Sin
     assert not answers(serve.submission_port)
 
 
+def test_it_is_heard_at_the_addresses_that_it_was_told(tmp_path: Path, sink: Sink) -> None:
+    """And at no other."""
+    one = Serve(tmp_path, f"127.0.0.1:{sink.smtp_port}")
+    one.process.command += ["--bind", "127.0.0.2"]
+    one.process.start()
+    try:
+        until(lambda: answers(one.submissions_port, "127.0.0.2"), f"it answers\n{one.process.text()}")
+        assert not answers(one.submissions_port)
+    finally:
+        one.process.send(signal.SIGTERM)
+        one.process.ended()
+
+
 def test_the_gateway_learns_nothing_of_policys_settings(serve: Serve) -> None:
     """Its environment holds no POLICY_ name: not even where the database is."""
     assert serve.process.running

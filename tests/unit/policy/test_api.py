@@ -85,6 +85,7 @@ def test_an_identity_from_first_to_last(client: Client, engine: Engine) -> None:
         "identity-resumed",
         "identity-suspended",
         "identity-changed",
+        "identity-changed",
         "identity-added",
     ]
 

@@ -9,7 +9,7 @@ from command_line import CommandLine, InProcess, is_one_sentence, prepared
 from incident_scene import T, bad_day, held_id
 from sqlalchemy import Engine, update
 
-from policy.cli import held, waiting
+from policy.cli import at_queue, waiting
 from policy.cli.waiting import Left, tell_what_is_left, wait_until_done
 from policy.containment.queue_client import QueueClient
 from policy.queue_contract import Queued, QueuedMessage, QueueName
@@ -260,7 +260,7 @@ class Agent(QueueClient):
 
 def test_held_show(sallyport: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose, to whom, and how it begins; what would do something to a terminal is shown by its number."""
-    monkeypatch.setattr(held, "QueueClient", Agent)
+    monkeypatch.setattr(at_queue, "QueueClient", Agent)
     url = "http://queue-agent:7589"
     done = sallyport("held", "show", HOLDS[0], POLICY_QUEUE_URL=url)
     assert done.returncode == 0, done.stderr

@@ -143,7 +143,7 @@ def test_the_timeline(store: IdentityStore, engine: Engine, number: int, ada: Ne
     assert texts(story, "use")[0] == "first message from 10.0.0.0/24, AS64500 VN, strange to the identity"
     assert texts(story, "trap") == ["address tried from 10.0.0.9 over imap, 3 times in that hour"]
     assert 'cli:test: contained ada ("stolen")' in texts(story, "act")
-    assert texts(story, "sessions") == ["sessions of 1 credentials ended"]
+    assert texts(story, "sessions") == ["sessions of 1 credential ended"]
     assert f"suspend: {ada.login}" in texts(story, "measure")
     assert texts(story, "message")[0].startswith("first message held (new-recipients), from 10.0.0.9")
     assert texts(story, "message")[1].startswith("first message refused (restricted), from 10.0.2.9")

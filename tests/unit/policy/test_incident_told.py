@@ -56,7 +56,7 @@ async def test_what_is_told_of_it(stolen: Scene) -> None:
 async def test_what_is_told_when_its_owner_has_said_no(stolen: Scene) -> None:
     """The day until it is deleted can be cut short, or ended; each is a command."""
     (incident,) = stolen.store.incidents()
-    stolen.store.answer_incident(incident.number, "ada", is_owner_s=False, now=stolen.now)
+    stolen.store.answer_incident(incident.number, "ada", is_owner_s=False, now=stolen.now, purge_after_s=DAY)
     story = stolen.store.story(incident.number, stolen.now)
     assert story.advice[0].commands == (f"sallyport purge {incident.number}", f"sallyport release {incident.number}")
     assert "answer" in kinds(story)

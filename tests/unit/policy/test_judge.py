@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from judge_parts import judging_with
 from sqlalchemy import Engine, select
+from structlog.testing import capture_logs
 
 from policy.brain import Brain
 from policy.contract import (
@@ -239,6 +240,18 @@ async def test_unknown_recipients_restrict(world: World, engine: Engine) -> None
     assert (await world.hand_in(*people(5, 1))).action is Action.ACCEPT
     with engine.connect() as connection:
         assert connection.execute(select(Days.unknown_recipients, Days.messages, Days.refused)).all() == [(4, 2, 1)]
+
+
+@pytest.mark.parametrize("rulebook", [parse('[modes]\nunknown-recipients = "observe"\n', "test")], ids=["observed"])
+async def test_unknown_recipients_that_are_only_observed(world: World, engine: Engine) -> None:
+    """Nothing happens to the identity; the log has what would have."""
+    await world.hand_in(*people(0, 10))
+    with capture_logs() as logged:
+        await world.deliver("m1", DeliveryOutcome.UNKNOWN_RECIPIENT, *people(0, 4))
+    assert (step_of(engine), signals(engine)) == (Step.FREE, [])
+    (told,) = (one for one in logged if one["event"] == "signal-not-raised")
+    assert (told["identity"], told["kind"], told["network"]) == ("ada", "unknown-recipients", "192.0.2.0/24")
+    assert told["evidence"].startswith("unknown new recipients, as of a list that was bought")
 
 
 async def test_dead_addresses_of_an_old_address_book_restrict_nobody(world: World, engine: Engine) -> None:

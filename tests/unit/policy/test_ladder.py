@@ -231,9 +231,11 @@ def test_a_newsletter_is_judged_by_its_share() -> None:
     )
 
 
-def test_a_rule_that_is_off_looks_at_nothing() -> None:
-    """Nor does one that is observed do anything."""
+@pytest.mark.parametrize(("mode", "kinds"), [("off", []), ("observe", [K.UNKNOWN_RECIPIENTS])])
+def test_a_rule_that_is_not_enforced_does_nothing(mode: str, kinds: list[SignalKind]) -> None:
+    """One that is off looks at nothing; one that is observed says what it would have done."""
     report = Report(identity="ada", kind="person", place=SETTLED, outcomes=(UNKNOWN,) * 9)
-    for mode in ("off", "observe"):
-        book = parse(f'[modes]\nunknown-recipients = "{mode}"\n', "test")
-        assert run_here(weigh(report, book, T), MemoryBudgets(), "w1", T).standing.step is Step.FREE
+    book = parse(f'[modes]\nunknown-recipients = "{mode}"\n', "test")
+    found = run_here(weigh(report, book, T), MemoryBudgets(), "w1", T)
+    assert (found.standing.step, found.signals) == (Step.FREE, ())
+    assert [one.kind for one in found.not_raised] == kinds

@@ -68,6 +68,15 @@ async def test_the_end_of_reservations(ledger: Ledger) -> None:
     assert await ledger.settle(asking, "once more", T, lambda _decision: None) == "defer"
 
 
+async def test_many_reports_at_once(ledger: Ledger) -> None:
+    """Each has its own answer, in the order in which they came; of two reports on one reservation the first counts."""
+    for number in range(LIMIT):
+        await ledger.settle(asking, f"r-{number}", T, lambda _decision: None)
+    ends = [("r-1", False), ("nobody's", False), ("r-2", True), ("r-0", False), ("r-1", False)]
+    assert await ledger.end(ends, T, lambda _known: None) == [True, False, True, True, False]
+    assert await ledger.end([("r-0", True), ("r-2", False)], T, lambda _known: None) == [False, False]
+
+
 async def test_counts_that_are_away_decide_nothing(tmp_path: Path, sqlite_database: Path) -> None:
     """No decision, no record: the asker hears "not now"."""
     writer = Writer(open_transactions(sqlite_database))

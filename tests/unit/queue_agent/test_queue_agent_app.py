@@ -178,13 +178,13 @@ async def test_hold(asker: httpx.AsyncClient, postfix: PlayedPostfix) -> None:
 async def test_release(asker: httpx.AsyncClient, postfix: PlayedPostfix) -> None:
     """What is on hold; its time has come, and the queue manager looks."""
     assert await changed(asker, "release", *IDS, "4jbCvX3jPxzJB5s") == IDS
-    assert postfix.calls == ["find", "touch hold", "postsuper -H", "find", "kick qmgr D"]
+    assert postfix.calls == ["find", "touch hold", "postsuper -H", "find", "kick qmgr DF"]
 
 
 async def test_what_was_released_half_is_kicked_again(asker: httpx.AsyncClient, postfix: PlayedPostfix) -> None:
     """The agent may have died between the two."""
     assert await changed(asker, "release", IDS[0]) == [IDS[0]]
-    assert postfix.calls[-1] == "kick qmgr D"
+    assert postfix.calls[-1] == "kick qmgr DF"
 
 
 async def test_delete_takes_only_what_is_on_hold(asker: httpx.AsyncClient, postfix: PlayedPostfix) -> None:

@@ -23,6 +23,7 @@ GOOD = {
     "no databases of addresses of one's own": "SALLYPORT_GEO_DIR=\n",
     "a folder of them": "SALLYPORT_GEO_DIR=/usr/share\n",
     "JSON lines": "SALLYPORT_LOG_FORMAT=json\n",
+    "who takes mail": "SALLYPORT_MX=mx1.example.org,mx2.example.org\nSALLYPORT_MTA_STS=testing\n",
 }
 
 # content, what the sentence must name
@@ -62,6 +63,8 @@ BAD = {
     "a host name in capitals": ("SALLYPORT_HOSTNAME=Mail.test\n", "SALLYPORT_HOSTNAME is"),
     "a host name of one label": ("SALLYPORT_HOSTNAME=mail\n", "SALLYPORT_HOSTNAME is"),
     "a command for a host name": ("SALLYPORT_HOSTNAME=$(id).test\n", "SALLYPORT_HOSTNAME is"),
+    "a host of MX that is a sentence": ("SALLYPORT_MX=my mail server\n", "SALLYPORT_MX is"),
+    "half of MTA-STS": ("SALLYPORT_MTA_STS=strict\n", "SALLYPORT_MTA_STS is"),
     "a console without TLS": ("SALLYPORT_CONSOLE_URL=http://a.test\n", "SALLYPORT_CONSOLE_URL is"),
     "a console with a path": ("SALLYPORT_CONSOLE_URL=https://a.test/console\n", "SALLYPORT_CONSOLE_URL is"),
     "a console on port 0": ("SALLYPORT_CONSOLE_URL=https://a.test:0\n", "SALLYPORT_CONSOLE_URL is"),

@@ -1,0 +1,82 @@
+"""What becomes of an owner's answer at the queue: every held message leaves once, or is deleted a day later."""
+
+import pytest
+from stolen import Thief
+from test_containment import ABROAD, DAY, GRANTED, REFUSED, Scene, people, rulebook, scene, thief
+
+from policy.queue_contract import QueueName
+from policy.store.held import HeldState
+from policy.store.incident_notes import State
+
+__all__ = ["rulebook", "scene"]  # fixtures
+
+
+async def test_yes_every_held_message_arrives_once_and_the_network_is_home(scene: Scene) -> None:
+    """The one that is handed in afterwards from there goes on its way."""
+    await thief(scene)
+    (incident,) = scene.store.incidents(state=State.OPEN)
+    held = scene.held()
+    assert held
+    networks = [one.seen.network for one in scene.store.question(incident.number, "ada", scene.now).sources.networks]
+    scene.store.answer_incident(incident.number, "ada", True, scene.now, trusted=networks)
+    await scene.rounds()
+    scene.queue.run()
+    assert sorted(one for one in scene.queue.delivered if one in held) == sorted(held)
+    assert scene.queue.deleted == []
+    assert scene.store.incident(incident.number).is_settled
+    assert await scene.log_in(ABROAD) is GRANTED
+    assert not (await scene.hand_in(*people(500, 2), address=ABROAD)).held
+
+
+async def test_no_the_mail_is_deleted_when_it_is_due_and_not_before(scene: Scene) -> None:
+    """The credential is refused at once, also at home; the owner's own later mail is none of it."""
+    await thief(scene)
+    (incident,) = scene.store.incidents(state=State.OPEN)
+    held = scene.held()
+    scene.store.answer_incident(incident.number, "ada", False, scene.now, purge_after_s=DAY)
+    assert [await scene.log_in(ABROAD), await scene.log_in()] == [REFUSED, REFUSED]
+    await scene.rounds()
+    assert scene.held() == held
+    scene.credential = scene.store.add_credential("ada", "new laptop", scene.now)
+    assert await scene.log_in() is GRANTED
+    own = Thief(scene.engine, "ada", scene.credential.login, scene.now).hand_in("hold", is_home=True)
+    scene.queue.add(own, QueueName.HOLD, "ada-own")
+    scene.now += DAY
+    await scene.rounds()
+    assert sorted(scene.queue.deleted) == sorted(held)
+    assert scene.held(HeldState.PURGED) == held
+    assert scene.held() == [own]
+    assert scene.store.incident(incident.number).is_settled
+
+
+async def test_a_stopped_deletion_never_comes(scene: Scene) -> None:
+    await thief(scene)
+    (incident,) = scene.store.incidents(state=State.OPEN)
+    held = scene.held()
+    scene.store.answer_incident(incident.number, "ada", False, scene.now, purge_after_s=DAY)
+    await scene.rounds()
+    scene.store.stop_purge(incident.number, "ada", scene.now)
+    scene.now += 2 * DAY
+    await scene.rounds()
+    assert scene.queue.deleted == []
+    assert scene.held() == held
+    scene.store.release_own(held[0], "ada", scene.now)
+    await scene.rounds()
+    scene.queue.run()
+    assert held[0] in scene.queue.delivered
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_an_administrator_may_still_let_it_go(scene: Scene, is_late: bool) -> None:
+    """Until it is deleted."""
+    await thief(scene)
+    (incident,) = scene.store.incidents(state=State.OPEN)
+    held = scene.held()
+    scene.store.answer_incident(incident.number, "ada", False, scene.now, purge_after_s=DAY)
+    if is_late:
+        scene.now += DAY
+        await scene.rounds()
+    scene.store.release_incident(incident.number, "", scene.now)
+    await scene.rounds()
+    scene.queue.run()
+    assert [one for one in held if one in scene.queue.delivered] == ([] if is_late else held)
