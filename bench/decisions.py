@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bench.identities import Policy
 from bench.questions import Answers, Connection, connected
-from policy.contract import new_submission
+from gateway.handover import new_submission
 from policy.marks import Marks
 from policy.store.database import kept_connection, open_database
 

@@ -14,12 +14,10 @@ from functools import partial
 import uvicorn
 
 from policy import log
-from policy.alerting.heard import Heard
-from policy.alerting.opened import courier, mail_carriers, program_carriers
-from policy.alerting.watching import Watched, Watching
+from policy.alerting.opened import LookedAt, alerting
 from policy.app import App, Tokens
 from policy.assembly import Parts, assemble
-from policy.brain import Beside, Brain
+from policy.brain import Brain
 from policy.bridges.opened import open_bridges
 from policy.budgets.location import remote_budgets
 from policy.complaints.mailbox import ComplaintMailbox
@@ -37,8 +35,6 @@ from policy.rulebook.in_force import InForce
 from policy.settings import DAY_S, Settings
 from policy.store.complaints import ComplaintNotes
 from policy.store.database import open_database
-from policy.store.notice_desk import NoticeDesk
-from policy.store.notices import NoticeBook
 from policy.store.reader import open_reader
 from policy.store.revocations import Feed
 from policy.store.rulebooks import RulebookRecords, last_in_force
@@ -108,39 +104,9 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
     def pickup(feed: Feed) -> Pickup | None:
         return Pickup(settings.doveadm_url, tokens.dovecot, feed, time.time) if settings.doveadm_url else None
 
-    def complaints(notes: ComplaintNotes, writer: Writer) -> Sequence[ComplaintMailbox]:
-        if not settings.complaints_mailbox:
-            return ()
-        return (
-            ComplaintMailbox(
-                url=settings.doveadm_url,
-                token=tokens.dovecot,
-                mailbox=settings.complaints_mailbox,
-                hostname=settings.hostname,
-                notes=notes,
-                writer=writer,
-                clock=time.time,
-            ),
-        )
-
-    reader, programs = open_reader(where), program_carriers(settings, time.time)
+    reader = open_reader(where)
     queue = QueueClient(settings.queue_url, tokens.queue) if settings.queue_url else None
-
-    def alerting(writer: Writer, heard: Heard) -> Sequence[Beside]:
-        watched = Watched(
-            reader=reader,
-            writer=writer,
-            notices=NoticeBook(transactions),
-            desk=NoticeDesk(transactions),
-            heard=heard,
-            certificate=settings.tls_cert,
-            atlas=atlas,
-            queue=queue,
-            held_s=lambda: in_force.rulebook.containment.held_s,
-            clock=time.time,
-        )
-        carriers = mail_carriers(settings, reader, time.time) | programs
-        return (courier(reader, transactions, writer, carriers), Watching(watched))
+    looked_at = LookedAt(atlas, queue, lambda: in_force.rulebook.containment.held_s)
 
     brain = assemble(
         Parts(
@@ -149,13 +115,13 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
             key=digest_key(settings),
             rulebook=lambda: in_force.rulebook,
             atlas=atlas,
-            alerting=alerting,
+            alerting=alerting(settings, reader, transactions, looked_at, time.time),
             clock=time.time,
             domains=settings.domains,
             unwalled=settings.unwalled_networks,
             bridges=open_bridges(settings),
             pickup=pickup,
-            complaints=complaints,
+            complaints=partial(_complaints, settings, tokens.dovecot),
             queue=queue,
             beside=(Watch(atlas), in_force, _keys(settings, tokens.queue)),
             fronts=_fronts(settings),
@@ -164,6 +130,23 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
         )
     )
     return brain
+
+
+def _complaints(settings: Settings, token: str, notes: ComplaintNotes, writer: Writer) -> Sequence[ComplaintMailbox]:
+    """Read where there is a mailbox for them."""
+    if not settings.complaints_mailbox:
+        return ()
+    return (
+        ComplaintMailbox(
+            url=settings.doveadm_url,
+            token=token,
+            mailbox=settings.complaints_mailbox,
+            hostname=settings.hostname,
+            notes=notes,
+            writer=writer,
+            clock=time.time,
+        ),
+    )
 
 
 def _keys(settings: Settings, queue_token: str) -> KeyWatch:

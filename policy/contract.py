@@ -16,7 +16,6 @@ What policy and the next hop's queue say to each other is queue_contract.py.
 A verdict carries a reason from a closed list and never a text: the gateway's table (gateway/replies.py) has the words.
 """
 
-import secrets
 import string
 import unicodedata
 from base64 import b64decode, b64encode
@@ -269,14 +268,6 @@ class Revocations(Frozen):
 
     newest: int
     credentials: tuple[int, ...] = ()
-
-
-def new_submission(now: float) -> str:
-    """The id of a message that is handed in at `now`: milliseconds and 64 bits of chance, hexadecimal.
-
-    Ids that begin with the time lie together in the indexes of whoever keeps them, like the rows of that time.
-    """
-    return f"{int(now * 1000):012x}{secrets.token_hex(8)}"
 
 
 def canonical_address(address: str) -> str:

@@ -54,8 +54,8 @@ async def _serve(settings: Settings, token: str, postfix: Postfix, listening: so
         log_bytes=settings.log_bytes,
         logs_kept=settings.logs_kept,
     )
-    reporting = Reporting(ledger, PolicySays(settings.policy_url, token))
-    beside = [asyncio.create_task(one.run()) for one in (watch, reporting)]
+    policy = PolicySays(settings.policy_url, token)
+    beside = [asyncio.create_task(one.run()) for one in (watch, Reporting(ledger, policy))]
     config = uvicorn.Config(
         App(queue, Outside(time_server=settings.time_server), token),
         log_config=None,
@@ -69,6 +69,7 @@ async def _serve(settings: Settings, token: str, postfix: Postfix, listening: so
     for one in beside:
         one.cancel()
     await asyncio.gather(*beside, return_exceptions=True)
+    policy.close()
     await ledger.close()
     log.stopped()
 

@@ -52,7 +52,7 @@ class Queue:
                 await self.commands.postsuper("-H", held)
             listing, known = await self.listing(), await self.ledger.all_known(list(current.values()))
             # Also where nothing was held: the one who asked before us may have been killed here.
-            # D: what is due among the deferred; F: a next hop that was down is tried again. Nobody else's mail is due sooner.
+            # D: those of the deferred whose time has come. F: also where the next hop was down.
             await self.commands.kick("qmgr", "DF")
             return [one for one in asked if _is_free(current[one], listing, known) or current[one] in held]
 

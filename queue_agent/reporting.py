@@ -14,7 +14,7 @@ from policy.queue_contract import Deliveries, Delivery
 from queue_agent import log
 from queue_agent.ledger import Ledger
 
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 10.0
 PAUSE_S = 0.5  # where there is nothing to be told
 _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 60.0
 

@@ -23,12 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import forked
-from migrated import migrated
 from sqlalchemy import Connection, make_url, text
 
 from policy.rulebook.toml import written
 from policy.store.database import open_database
+from tests import forked
+from tests.migrated import migrated
 
 ROOT = Path(__file__).parent.parent
 HOSTNAME = "mail.sallyport.test"

@@ -5,6 +5,7 @@ setting.
 """
 
 import asyncio
+import random
 import signal
 import sys
 import tempfile
@@ -13,10 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from policy import log
-from policy.alerting.opened import courier, program_carriers
+from policy.alerting.courier import Courier, Means
+from policy.alerting.opened import program_carriers
 from policy.alerting.parcels import Carrier
 from policy.location import location, named_location
 from policy.settings import Settings
+from policy.store.notice_desk import NoticeDesk
 from policy.store.reader import open_reader
 from policy.store.transactions import open_transactions
 from policy.store.writer import Writer
@@ -54,7 +57,16 @@ async def _run(settings: Settings, carriers: Mapping[str, Carrier]) -> None:
     where = location(settings)
     reader, transactions = open_reader(where), open_transactions(where)
     writer = Writer(transactions)
-    sender = courier(reader, transactions, writer, carriers, ALIVE.touch)
+    means = Means(
+        reader=reader,
+        writer=writer,
+        desk=NoticeDesk(transactions),
+        carriers=carriers,
+        clock=time.time,
+        jitter=random.random,
+        beat=ALIVE.touch,
+    )
+    sender = Courier(means)
     sender.start()
     log.alerting_started(sorted(carriers))
     await ended.wait()

@@ -6,19 +6,23 @@ Policy mails. Webhooks and Apprise go out from whoever has their settings: the s
 import base64
 import random
 import secrets
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from policy.alerting.apprises import open_apprises
 from policy.alerting.courier import Courier, Means
+from policy.alerting.heard import Heard
 from policy.alerting.mails import ToAdministrator, ToOwner, mailing_of
 from policy.alerting.parcels import Carrier
+from policy.alerting.watching import Watched, Watching
 from policy.alerting.webhooks import Webhook, hooks, read_secrets
+from policy.containment.queue_client import QueueClient
+from policy.geo.atlas import Atlas
 from policy.secret_files import create_file
 from policy.settings import Settings
 from policy.store.notice_desk import NoticeDesk
-from policy.store.notices import ADMINISTRATOR, OWNER
+from policy.store.notices import ADMINISTRATOR, OWNER, NoticeBook
 from policy.store.reader import Reader
 from policy.store.transactions import Transactions
 from policy.store.writer import Writer
@@ -40,24 +44,49 @@ def program_carriers(settings: Settings, clock: Callable[[], float]) -> dict[str
     return dict(_program_carriers(settings, clock))
 
 
-def courier(
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """What watching.py measures, beside files. `held_s` is for how long held mail waits for a decision."""
+
+    atlas: Atlas
+    queue: QueueClient | None
+    held_s: Callable[[], float]
+
+
+def alerting(
+    settings: Settings,
     reader: Reader,
     transactions: Transactions,
-    writer: Writer,
-    carriers: Mapping[str, Carrier],
-    beat: Callable[[], None] = lambda: None,
-) -> Courier:
-    """On the clock of this machine."""
-    means = Means(
-        reader=reader,
-        writer=writer,
-        desk=NoticeDesk(transactions),
-        carriers=carriers,
-        clock=time.time,
-        jitter=random.random,
-        beat=beat,
-    )
-    return Courier(means)
+    looked_at: LookedAt,
+    clock: Callable[[], float],
+) -> Callable[[Writer, Heard], Sequence[Courier | Watching]]:
+    """What policy has beside its questions; SettingError at once where a channel cannot be."""
+    carriers = mail_carriers(settings, reader, clock) | program_carriers(settings, clock)
+
+    def made(writer: Writer, heard: Heard) -> Sequence[Courier | Watching]:
+        watched = Watched(
+            reader=reader,
+            writer=writer,
+            notices=NoticeBook(transactions),
+            desk=NoticeDesk(transactions),
+            heard=heard,
+            certificate=settings.tls_cert,
+            atlas=looked_at.atlas,
+            queue=looked_at.queue,
+            held_s=looked_at.held_s,
+            clock=clock,
+        )
+        means = Means(
+            reader=reader,
+            writer=writer,
+            desk=NoticeDesk(transactions),
+            carriers=carriers,
+            clock=clock,
+            jitter=random.random,
+        )
+        return (Courier(means), Watching(watched))
+
+    return made
 
 
 def make_secret(path: Path) -> bool:

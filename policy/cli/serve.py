@@ -60,26 +60,18 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     first-login`, `sallyport identity add` and the other commands work on the same store.
     """
     data = data.absolute()
-    policy_environment = {
-        "POLICY_STATE_DIR": str(data),
+    policy_environment = _files_of_policy(data) | {
         "POLICY_PORT": str(policy_port),
         "POLICY_HOSTNAME": hostname,
         "POLICY_DOMAINS": domains,
-        "POLICY_GATEWAY_TOKEN_FILE": str(data / "gateway" / "policy.token"),
-        "POLICY_DOVECOT_TOKEN_FILE": str(data / "dovecot" / "policy.token"),
-        "POLICY_TLS_CERT": str(data / "tls" / "cert.pem"),
-        "POLICY_TLS_KEY": str(data / "tls" / "key.pem"),
         "POLICY_PUBLIC_SUBMISSION_PORT": str(submission_port),
         "POLICY_PUBLIC_SUBMISSIONS_PORT": str(submissions_port),
     }
-    gateway_environment = {
+    gateway_environment = _files_of_gateway(data) | {
         "GATEWAY_HOSTNAME": hostname,
         "GATEWAY_SUBMISSION_PORT": str(submission_port),
         "GATEWAY_SUBMISSIONS_PORT": str(submissions_port),
-        "GATEWAY_TLS_CERT": str(data / "tls" / "cert.pem"),
-        "GATEWAY_TLS_KEY": str(data / "tls" / "key.pem"),
         "GATEWAY_POLICY_URL": f"http://127.0.0.1:{policy_port}",
-        "GATEWAY_POLICY_TOKEN_FILE": str(data / "gateway" / "policy.token"),
         "GATEWAY_RELAY": relay,
         "GATEWAY_HOLD_RELAY": hold_relay,
         "GATEWAY_STATUS_PORT": str(status_port),
@@ -95,6 +87,24 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     _say_what_next(policy_environment)
     policy_environment["POLICY_ALERT_RELAY"] = relay  # which the gateway has just found to be one
     sys.exit(_run({"policy": policy_environment, "gateway": gateway_environment}))
+
+
+def _files_of_policy(data: Path) -> dict[str, str]:
+    return {
+        "POLICY_STATE_DIR": str(data),
+        "POLICY_GATEWAY_TOKEN_FILE": str(data / "gateway" / "policy.token"),
+        "POLICY_DOVECOT_TOKEN_FILE": str(data / "dovecot" / "policy.token"),
+        "POLICY_TLS_CERT": str(data / "tls" / "cert.pem"),
+        "POLICY_TLS_KEY": str(data / "tls" / "key.pem"),
+    }
+
+
+def _files_of_gateway(data: Path) -> dict[str, str]:
+    return {
+        "GATEWAY_TLS_CERT": str(data / "tls" / "cert.pem"),
+        "GATEWAY_TLS_KEY": str(data / "tls" / "key.pem"),
+        "GATEWAY_POLICY_TOKEN_FILE": str(data / "gateway" / "policy.token"),
+    }
 
 
 def _say_what_next(environment: dict[str, str]) -> None:

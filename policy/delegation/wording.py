@@ -22,10 +22,17 @@ FOR_REASON: Mapping[Reason, str] = {
     Reason.AUTHOR_NOT_OWNED: "550 5.7.1 Address in the From header field not owned by this login",
     Reason.AUTHOR_MISSING: "554 5.6.0 Message has no From header field",
     Reason.SENDER_FIELD_NOT_OWNED: "550 5.7.1 Address in the Sender or a Resent field not owned by this login",
+    Reason.SECRET_IN_MESSAGE: (
+        "550 5.7.1 The message contains the secret of a login; remove it, and set the device up anew"
+    ),
+    Reason.MALWARE: "554 5.7.1 The message contains malware, remove the attachment and check your computer",
+    Reason.SPAM: "554 5.7.1 The message looks like spam, ask your administrator if it is none",
+    Reason.SCANNER_SILENT: "451 4.7.1 The message cannot be scanned at the moment, try again later",
     Reason.NAME_SHOWS_ADDRESS: "550 5.7.1 The sender's name shows an address not owned by this login",
     Reason.TOO_MANY_RECIPIENTS: "550 5.5.3 Too many recipients in one message, send it in several",
     Reason.BUDGET_TOO_SMALL: "550 5.5.3 More recipients than this login may reach at all, send to fewer",
     Reason.BUDGET_SPENT: "451 4.7.1 Too many recipients in a short time, try again later",
+    Reason.SENDING_DELAY: "451 4.7.1 Mail to new recipients waits a moment here, try again later",
     Reason.NEW_RECIPIENTS: "451 4.7.1 Too many new recipients at once, send to some of them later",
     Reason.PROBATION: "451 4.7.1 More than may be sent from here yet, try again tomorrow or ask your administrator",
     Reason.HELD: "451 4.7.1 Mail of this login waits for a decision, ask your administrator",

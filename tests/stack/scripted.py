@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import BinaryIO, Self
 
@@ -157,7 +158,8 @@ class ScriptedPolicy:
                 else:
                     status, octets = _asked(behind, self.path, body, dict(self.headers))
                 self.send_response(status)
-                self.send_header("Content-Length", str(len(octets)))
+                if status != HTTPStatus.NO_CONTENT:  # which has no length, RFC 9110 section 8.6
+                    self.send_header("Content-Length", str(len(octets)))
                 self.end_headers()
                 self.wfile.write(octets)
 

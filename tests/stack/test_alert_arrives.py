@@ -41,7 +41,7 @@ def test_policy_is_killed_before_the_mail_is_sent(tmp_path: Path, sink: Sink) ->
         assert not sink.messages("recipient=killed@example.org")
         one.policy.environment["POLICY_ALERT_RELAY"] = f"127.0.0.1:{sink.smtp_port}"
         one.start_policy()
-        (found,) = sink.messages("recipient=killed@example.org&wait=20")
+        (found,) = until(lambda: sink.messages("recipient=killed@example.org"), "the next try", 100)
         assert b"Subject: [Sallyport] A trap closed" in sink.raw(found["id"])
         until(lambda: notices(one)[0]["sent_at"], "it is noted as sent")
         assert "taken" in one.cli("alert", "test")

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 
 import pytest
 from harness import PLENTY, Login, Postfix, Sallyport, Sink, policy_file, until

@@ -42,8 +42,12 @@ DAY_S = 86_400.0
 
 @pytest.fixture(scope="module")
 def scanner() -> Iterator[Rspamd]:
-    """Its folder of keys belongs to its group, as on a machine without containers."""
+    """Its folder of keys belongs to its group, as on a machine without containers.
+
+    One worker: each reads the map again by itself, within seconds, and the rotation here leaves out the week between.
+    """
     one = Rspamd()
+    one.process.environment["RSPAMD_WORKERS"] = "1"
     os.chown(one.keys, 0, 65534)
     one.keys.chmod(0o2750)
     (one.keys / "keys.map").unlink()

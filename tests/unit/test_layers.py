@@ -11,6 +11,11 @@ ROOT = Path(__file__).parent.parent.parent
 PURE = [
     *sorted((ROOT / "policy" / "engine").glob("*.py")),
     ROOT / "policy" / "addresses.py",
+    ROOT / "policy" / "alerting" / "kinds.py",
+    ROOT / "policy" / "alerting" / "owner_words.py",
+    ROOT / "policy" / "alerting" / "pacing.py",
+    ROOT / "policy" / "alerting" / "watch.py",
+    ROOT / "policy" / "alerting" / "wording.py",
     ROOT / "policy" / "bearer.py",
     ROOT / "policy" / "bridges" / "issuer_keys.py",
     ROOT / "policy" / "bridges" / "ldap_messages.py",
@@ -144,4 +149,5 @@ def test_the_clock_is_read_where_a_process_starts() -> None:
         if re.search(r"\btime\.(time|monotonic)\b|\bdatetime\.now\b", path.read_text())
     }
     services = {"gateway/__main__.py", "gateway/workers.py", "policy/__main__.py", "policy/console/__main__.py"}
+    services |= {"policy/alerting/__main__.py"}
     assert {one for one in readers if not one.startswith("policy/cli/")} == services  # each command is a process

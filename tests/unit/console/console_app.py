@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from browser import HOME, ORIGIN, PASSWORD, Browser
-from migrated import migrated
 from pocket import six_digits
 from sqlalchemy import Engine
 
@@ -18,6 +17,7 @@ from policy.store.audit import Actor
 from policy.store.database import open_database
 from policy.store.identities import IdentityStore
 from policy.store.people import People
+from tests.migrated import migrated
 
 T = 1_700_000_000.0  # a moment of the tests
 ACTOR = Actor("cli:test", "localhost")

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import forked
 from harness import ROOT
-from migrated import migrated
 
 from policy.cli import main
+from tests import forked
+from tests.migrated import migrated
 
 PROGRAM = "import sys; sys.argv[0] = 'sallyport'; from policy.cli import main; main()"
 

@@ -9,7 +9,6 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from migrated import migrated
 from sqlalchemy import Engine, select
 
 import postgresql
@@ -25,6 +24,7 @@ from policy.store.identities import IdentityStore, NewCredential
 from policy.store.incident_models import Notices
 from policy.store.reader import open_reader
 from policy.store.transactions import Transactions, open_transactions
+from tests.migrated import migrated
 
 T = 1_000_000.0  # any moment
 ACTOR = Actor("cli:test", "localhost")

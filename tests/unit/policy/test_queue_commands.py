@@ -49,7 +49,7 @@ class Agent(QueueClient):
 class Away(QueueClient):
     """Does not answer."""
 
-    async def queue(self, *, only_held: bool = False) -> Queue:
+    async def queue(self, *, only_held: bool = False) -> Queue:  # noqa: ARG002 - the shape of the question
         raise QueueUnavailable("the queue agent does not answer (ClientConnectorError)")
 
 
