@@ -101,7 +101,7 @@ class Clamd:
         # Name, any kind of file, anywhere in it, octets: ClamAV's extended format.
         (signatures / "test.ndb").write_text(f"Eicar-Test-Signature:0:*:{EICAR.hex()}\n")
         shipped = (ROOT / "clamav" / "clamd.conf").read_text().splitlines()
-        own = ("DatabaseDirectory", "TCPSocket", "TemporaryDirectory")
+        own = ("DatabaseDirectory", "TCPSocket", "LocalSocket", "TemporaryDirectory")
         kept = [line for line in shipped if not line.startswith(own)]
         settings = (f"DatabaseDirectory {signatures}", f"TCPSocket {self.port}", "TCPAddr 127.0.0.1", "User root")
         config = self.folder / "clamd.conf"
