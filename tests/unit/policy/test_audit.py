@@ -200,7 +200,7 @@ def test_a_change_that_cannot_be_written_down_is_not_made(
     assert everything(engine) == before
 
 
-@pytest.mark.parametrize("method", READS)
+@pytest.mark.parametrize("method", sorted(READS))
 def test_a_question_leaves_none(stored: IdentityStore, engine: Engine, method: str) -> None:
     """The log is what was done."""
     arguments = {"identity": ["ada"], "owner_of": ["ada@example.org"], "credential": [credential(stored)],
