@@ -27,6 +27,7 @@ from pydantic import Field
 from policy.contract import OUTCOMES_LIMIT, Frozen
 
 QUEUE_IDS_LIMIT = 50_000  # in one question
+QUEUE_ID = r"^[0-9A-Za-z]{6,30}$"
 
 
 class DeliveryOutcome(StrEnum):
@@ -61,9 +62,7 @@ class Deliveries(Frozen):
 class QueueIds(Frozen):
     """Long ones (enable_long_queue_ids): no id comes twice."""
 
-    queue_ids: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[0-9A-Za-z]{6,30}$")], ...], Field(max_length=QUEUE_IDS_LIMIT)
-    ]
+    queue_ids: Annotated[tuple[Annotated[str, Field(pattern=QUEUE_ID)], ...], Field(max_length=QUEUE_IDS_LIMIT)]
 
 
 class QueueName(StrEnum):

@@ -6,16 +6,19 @@ Only postsuper runs as root, which it asks for. The others run as Postfix's own 
 import asyncio
 import signal
 import subprocess
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from service.settings import SettingError
 
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C"}
 _DEADLINE_S = 120.0
 LINE_LIMIT = 8 * 1024 * 1024  # of `postqueue -j`: a thousand recipients with long reasons are a quarter of it
+
+_Told = TypeVar("_Told")
 
 
 class PostfixFailed(Exception):
@@ -85,16 +88,17 @@ class Commands:
         command = ["postcat", "-c", str(self._postfix.config), part, "-q", queue_id]
         async with self._started(command) as process:
             try:
-                return await _output_of(process).readexactly(limit)
+                return await _in_time(command, _output_of(process).readexactly(limit))
             except asyncio.IncompleteReadError as error:
                 return error.partial
 
     async def queue_lines(self) -> AsyncGenerator[bytes, None]:
         """What `postqueue -j` says, one message at a time."""
-        async with self._started(["postqueue", "-c", str(self._postfix.config), "-j"]) as process:
-            while line := await _output_of(process).readline():
+        command = ["postqueue", "-c", str(self._postfix.config), "-j"]
+        async with self._started(command) as process:
+            while line := await _in_time(command, _output_of(process).readline()):
                 yield line
-            if await process.wait():
+            if await _in_time(command, process.wait()):
                 raise PostfixFailed(f"postqueue ended with {process.returncode}")
 
     async def _run(
@@ -108,11 +112,7 @@ class Commands:
     ) -> str:
         """What it wrote; PostfixFailed where it does not end well, or not in time."""
         async with self._started(command, as_owner=as_owner, take_errors=take_errors) as process:
-            try:
-                async with asyncio.timeout(_DEADLINE_S):
-                    told, _ = await process.communicate(given)
-            except TimeoutError:
-                raise PostfixFailed(f"{command[0]} did not end within {_DEADLINE_S:g} s") from None
+            told, _ = await _in_time(command, process.communicate(given))
             if process.returncode not in fine:
                 raise PostfixFailed(f"{command[0]} ended with {process.returncode}")
             return told.decode(errors="replace")
@@ -143,6 +143,15 @@ class Commands:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+
+
+async def _in_time(command: Sequence[str], what: Awaitable[_Told]) -> _Told:
+    """One that hangs would keep every question behind it waiting."""
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            return await what
+    except TimeoutError:
+        raise PostfixFailed(f"{command[0]} said nothing for {_DEADLINE_S:g} s") from None
 
 
 def _output_of(process: asyncio.subprocess.Process) -> asyncio.StreamReader:

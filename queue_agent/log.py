@@ -45,5 +45,10 @@ def reports_not_taken(why: str, unreported: int) -> None:
     _log.warning("reports-not-taken", why=why, unreported=unreported)
 
 
+def reports_failed(error: Exception) -> None:
+    """Neither sent nor forgotten: the agent's own state cannot be read or written."""
+    _log.error("reports-failed", exc_info=error)
+
+
 def reports_taken_again(unreported: int) -> None:
     _log.info("reports-taken-again", unreported=unreported)

@@ -146,7 +146,7 @@ class Queue:
 def queued_of(line: bytes) -> Queued | None:
     """Of a line of `postqueue -j` (postqueue(1), JSON OBJECT FORMAT); None of one that is none."""
     try:
-        told = json.loads(line.decode("utf-8", "backslashreplace"))
+        told = json.loads(line.decode("utf-8", "replace"))
         recipients = told["recipients"]
         return Queued(
             queue_id=told["queue_id"],

@@ -16,6 +16,7 @@ from queue_agent.ledger import Ledger
 
 _TIMEOUT_S = 10.0
 PAUSE_S = 0.5  # where there is nothing to be told
+AFTER_FAILURE_S = 5.0
 _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 60.0
 
 
@@ -52,16 +53,23 @@ class Reporting:
 
     async def run(self) -> None:
         while True:
-            number, deliveries = await self._ledger.reports(OUTCOMES_LIMIT)
-            if not deliveries:
-                await asyncio.sleep(PAUSE_S)
-                continue
-            why = await asyncio.to_thread(self._policy.deliveries, deliveries)
-            if why:
-                await self._not_taken(why)
-            else:
-                await self._ledger.taken(number)
-                await self._taken()
+            try:
+                await self._report()
+            except Exception as error:  # noqa: BLE001 - a full disk: nothing is lost, and it goes on after a pause
+                log.reports_failed(error)
+                await asyncio.sleep(AFTER_FAILURE_S)
+
+    async def _report(self) -> None:
+        number, deliveries = await self._ledger.reports(OUTCOMES_LIMIT)
+        if not deliveries:
+            await asyncio.sleep(PAUSE_S)
+            return
+        why = await asyncio.to_thread(self._policy.deliveries, deliveries)
+        if why:
+            await self._not_taken(why)
+        else:
+            await self._ledger.taken(number)
+            await self._taken()
 
     async def _not_taken(self, why: str) -> None:
         if not self._retry_s:  # told once, and not with each attempt

@@ -13,7 +13,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -89,7 +89,7 @@ class Hook:
     """A channel, and where it leads."""
 
     channel: str
-    url: str
+    url: str = field(repr=False)
 
 
 def hooks(urls: Sequence[str]) -> Iterator[Hook]:

@@ -74,7 +74,9 @@ class ComplaintMailbox:
             return 0
         these = {"user": self.mailbox, "query": ["mailbox", "INBOX", "uid", uids]}
         for letter in await self._ask(http, "fetch", these | {"field": ["text"]}):
-            if complaint := complaint_in(letter["text"].encode(errors="surrogateescape"), self.hostname):
+            octets = letter["text"].encode(errors="replace")
+            # In a thread: who may write to abuse@ must not keep those waiting who send.
+            if complaint := await asyncio.to_thread(complaint_in, octets, self.hostname):
                 added = await self.writer.make(partial(self.notes.note, complaint, self.clock()), is_urgent=False)
                 log.complaint_read(complaint.submission, complaint.reporter, complaint.kind, added)
         await self._ask(http, "flagsAdd", these | {"flag": [_KEYWORD]})

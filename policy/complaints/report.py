@@ -7,16 +7,23 @@ recipient of it counts once (policy/complaints/desk.py).
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email import message_from_bytes, policy
+from email import message_from_bytes
 from email.errors import MessageError
-from email.message import EmailMessage
+from email.message import Message
 from email.utils import parseaddr
+from itertools import islice
 
-_LIMIT = 1024 * 1024  # octets of a report that are looked at
+# Anybody writes to abuse@, so that nothing may take the time of others: each line is held against every open boundary.
+_LIMIT = 256 * 1024  # octets of a report that are looked at
+_MULTIPARTS = 20
 _PARTS = 50
+_AUTHOR_LIMIT = 1000
 _TEXT_LIMIT = 200
 _RECIPIENTS_LIMIT = 20
-_SENT_BY_US = re.compile(r"from submission by (\S+) with \S+.*?\bid ([0-9a-f]{16,28});", re.DOTALL)
+_SENT_BY_US = re.compile(r"from submission by (\S{1,255}) with \S{1,40}.{0,400}?\bid ([0-9a-f]{16,28});", re.DOTALL)
+# What email's parser raises over them.
+_ODD_OCTETS = (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_MULTIPART = re.compile(rb"multipart/", re.IGNORECASE)
 # RFC 5965 section 3.1, with RFC 6430 and 6591; whatever else there may be is other.
 _KINDS = frozenset({"abuse", "fraud", "virus", "opt-out", "auth-failure"})
 _NO_COMPLAINT = frozenset({"not-spam", "auth-failure"})
@@ -35,12 +42,12 @@ class Complaint:
 def complaint_in(octets: bytes, hostname: str) -> Complaint | None:
     """None for what is no complaint about a message that `hostname` took in."""
     try:
-        letter = message_from_bytes(octets[:_LIMIT], policy=policy.default)
+        letter = message_from_bytes(_beginning(octets[:_LIMIT]))
         parts = list(_parts(letter))
         fields = _fields(parts)
         submission = next(_submissions(parts, hostname), "")
-        author = parseaddr(str(letter.get("From", "")))[1]
-    except (MessageError, ValueError, LookupError, TypeError, AttributeError):  # email's parser, given odd octets
+        author = parseaddr(str(letter.get("From", ""))[:_AUTHOR_LIMIT])[1]
+    except _ODD_OCTETS:
         return None
     kind = fields.get("feedback-type", ["other"])[0].lower()
     if not submission or kind in _NO_COMPLAINT:
@@ -53,15 +60,17 @@ def complaint_in(octets: bytes, hostname: str) -> Complaint | None:
     )
 
 
-def _parts(letter: EmailMessage) -> Iterator[EmailMessage]:
-    for number, part in enumerate(letter.walk()):
-        if number >= _PARTS:
-            return
-        if isinstance(part, EmailMessage):
-            yield part
+def _beginning(octets: bytes) -> bytes:
+    """Up to what would be one multipart too many; what is complained about stands before whatever its sender wrote."""
+    found = list(islice(_MULTIPART.finditer(octets), _MULTIPARTS, _MULTIPARTS + 1))
+    return octets[: found[0].start()] if found else octets
 
 
-def _fields(parts: list[EmailMessage]) -> dict[str, list[str]]:
+def _parts(letter: Message) -> Iterator[Message]:
+    return islice(letter.walk(), _PARTS)
+
+
+def _fields(parts: list[Message]) -> dict[str, list[str]]:
     """Of the machine-readable part, RFC 5965 section 3; names in lower case."""
     found: dict[str, list[str]] = {}
     for part in parts:
@@ -73,7 +82,7 @@ def _fields(parts: list[EmailMessage]) -> dict[str, list[str]]:
     return found
 
 
-def _submissions(parts: list[EmailMessage], hostname: str) -> Iterator[str]:
+def _submissions(parts: list[Message], hostname: str) -> Iterator[str]:
     """The ids in Received fields of ours: of the message that is attached, or of its header section."""
     for part in parts[1:]:
         texts = [str(field) for field in part.get_all("Received", ())]
@@ -85,7 +94,7 @@ def _submissions(parts: list[EmailMessage], hostname: str) -> Iterator[str]:
                     yield submission
 
 
-def _text_of(part: EmailMessage) -> str:
+def _text_of(part: Message) -> str:
     """Of a part that the parser may have taken for a message of its own."""
     content = part.get_payload()
     if isinstance(content, list):

@@ -1,5 +1,6 @@
 """The queue agent, asked over HTTP: policy/queue_contract.py has the questions."""
 
+import re
 from collections.abc import Collection, Iterator
 from http import HTTPStatus
 from itertools import islice
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from policy.contract import Frozen
 from policy.queue_contract import (
+    QUEUE_ID,
     QUEUE_IDS_LIMIT,
     OutsideAnswers,
     OutsideQuestions,
@@ -20,6 +22,7 @@ from policy.queue_contract import (
     Statistics,
 )
 
+_IS_QUEUE_ID = re.compile(QUEUE_ID, re.ASCII)
 _TIMEOUT_S = 60.0  # tens of thousands of messages are moved within seconds
 
 Answer = TypeVar("Answer", bound=Frozen)
@@ -99,8 +102,9 @@ class QueueClient:
         return await self._ask("POST", "/v1/outside", OutsideAnswers, questions)
 
     async def _move(self, what: str, queue_ids: Collection[str]) -> frozenset[str]:
+        """An id of another front's queue may look otherwise: nobody knows it here, and the others are not its fault."""
         moved = frozenset[str]()
-        for some in _in_portions(queue_ids):
+        for some in _in_portions([one for one in queue_ids if _IS_QUEUE_ID.fullmatch(one)]):
             answer = await self._ask("POST", f"/v1/{what}", QueueIds, QueueIds(queue_ids=some))
             moved |= frozenset(answer.queue_ids)
         return moved

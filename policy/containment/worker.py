@@ -12,7 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from policy import log
-from policy.containment.queue_client import QueueOrders
+from policy.containment.queue_client import QueueOrders, QueueUnavailable
 from policy.engine.ladder import Step
 from policy.engine.rulebook import Rulebook
 from policy.memory import Notes, Recall
@@ -83,7 +83,12 @@ class Containment:
         """RELEASE and PURGE are done when nothing of the incident moves any more (_finish)."""
         now = self.clock()
         if measure.kind is Kind.RETRO_HOLD:
-            held = await self._hold_back(measure)
+            try:
+                held = await self._hold_back(measure)
+            except QueueUnavailable as error:
+                again = partial(self.notes.measures.note_again, measure.id, str(error), now + RETRY_AFTER_S)
+                await self.writer.make(again)
+                raise
             await self.writer.make(partial(self.notes.measures.note_done, measure.id, f"{held} messages", now))
             log.messages_held_back(measure.incident, measure.identity, held)
         elif measure.kind is Kind.PURGE:
@@ -120,7 +125,7 @@ class Containment:
         """What was only to wait a while, unless its sender has become suspicious meanwhile."""
         for one in await held.due(self.clock()):
             standing = await self.recall.standings.standing(one.identity)
-            if standing.at(self.clock()).step >= Step.HOLD:
+            if one.is_barred or standing.at(self.clock()).step >= Step.HOLD:
                 await self.writer.make(partial(self.notes.held.keep, one.queue_id))
             else:
                 await self._note_moves([one.queue_id], HeldState.HELD, HeldState.RELEASING)
@@ -160,9 +165,11 @@ class Containment:
         there = await held.there()
         queued = {one.queue_id: one for one in (await self.queue.queue(only_held=True)).messages}
         self._looked_around_at = now
-        gone = [one for one, since in there.items() if one not in queued and since < now - _TRUSTED_AFTER_S]
-        await self._note_moves(gone, HeldState.HELD, HeldState.GONE)
-        astray = [one for one in queued.values() if one.submission and one.queue_id not in there]
+        gone = [one for one in there if one.queue_id not in queued and one.since < now - _TRUSTED_AFTER_S]
+        for state in (HeldState.HELD, HeldState.RELEASING):
+            await self._note_moves([one.queue_id for one in gone if one.state is state], state, HeldState.GONE)
+        known = {one.queue_id for one in there}
+        astray = [one for one in queued.values() if one.submission and one.queue_id not in known]
         old = [one for one in astray if one.at < now - _TRUSTED_AFTER_S]
         await self._in_portions(old, lambda one: self.notes.held.note(one.submission, one.queue_id, 0.0, now))
 

@@ -6,7 +6,7 @@ number in an hour and a day. What others refuse as spam weighs the same, and has
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from policy.engine.bounces import is_list, likelihood_after
 from policy.engine.budget import Sum, Take, Taken
@@ -80,8 +80,13 @@ def weigh(report: Report, rulebook: Rulebook, now: float) -> Weighing:
 
 
 def weigh_complaints(report: Report, complaints: int, rulebook: Rulebook, now: float) -> Weighing:
-    """So many recipients of one submission have said that it is spam, and had not said so before."""
-    suspicion = Suspicion(rulebook, report.place, report.standing.at(now), report.signals, now)
+    """So many recipients of one submission have said that it is spam, and had not said so before.
+
+    Nobody proves that he is one: whoever got a message can write the complaints of all whom it names. So they never
+    hold what the owner sends at home, wherever the message came from.
+    """
+    elsewhere = replace(report.place, is_home=False)
+    suspicion = Suspicion(rulebook, elsewhere, report.standing.at(now), report.signals, now)
     limits = rulebook.limits_of(report.kind, report.identity)
     counted = tuple(_sum("complaints", report.identity, complaints, limits.complaints, rulebook))
     if counted:

@@ -101,8 +101,9 @@ class ComplaintBook(Changes):
         with self._engine.begin() as connection:
             new = ComplaintNotes(OnConnection(connection), Marks(self._key)).note(complaint, now)
             if new:
-                after = {"reporter": complaint.reporter, "kind": complaint.kind, "new": new}
-                self._record(connection, now, "complaint-read", complaint.submission, {}, after)
+                whose = select(Complaints.identity).where(Complaints.submission == complaint.submission).limit(1)
+                after = {"submission": complaint.submission, "reporter": complaint.reporter, "kind": complaint.kind}
+                self._record(connection, now, "complaint-read", connection.scalar(whose) or "", {}, after)
             return new
 
     def complaints(self, identity: str | None = None, limit: int = LISTED) -> list[StoredComplaint]:

@@ -63,19 +63,32 @@ _ADD = prepared(
     " incident_id = :incident, release_at = NULL WHERE held.state IN ('released', 'purged', 'gone')"
 )
 _WHOSE = prepared("SELECT identity, reason, recipients, held, action, at FROM submission WHERE id = :submission")
+# A look for what was queued may end after the incident did: nobody would decide about what it has held. (After an
+# owner's no what is held is deleted later, or not at all.)
+_FOLLOW = prepared(
+    "UPDATE held SET state = CASE WHEN incident_id IN (SELECT id FROM incident WHERE state = 'released')"
+    " THEN 'releasing' ELSE 'purging' END, state_at = :now WHERE queue_id = :queue_id AND state = 'held'"
+    " AND incident_id IN (SELECT id FROM incident WHERE state = 'released' OR (state = 'purged' AND answer = ''))"
+)
 _MOVING = prepared(
     "SELECT queue_id, state FROM held WHERE state IN ('releasing', 'purging', 'expiring') ORDER BY id LIMIT :most"
 )
 _MOVED = prepared("UPDATE held SET state = :after, state_at = :now WHERE queue_id = :queue_id AND state = :before")
 _LEFT = prepared("SELECT count(*) FROM held WHERE incident_id = :incident AND state = :state")
 _DUE = prepared(
-    "SELECT queue_id, identity FROM held WHERE state = 'held' AND release_at <= :now ORDER BY id LIMIT 1000"
+    "SELECT queue_id, identity, NOT EXISTS (SELECT 1 FROM credential WHERE credential.login = held.login"
+    " AND contained_by IS NULL AND revoked_at IS NULL)"
+    " FROM held WHERE state = 'held' AND release_at <= :now ORDER BY id LIMIT 1000"
 )
 _OLD = prepared("SELECT queue_id, identity FROM held WHERE state = 'held' AND at <= :edge ORDER BY id LIMIT 1000")
-_THERE = prepared("SELECT queue_id, state_at FROM held WHERE state = 'held'")
+_THERE = prepared("SELECT queue_id, state, state_at FROM held WHERE state IN ('held', 'releasing')")
 _KEEP = prepared(
     "UPDATE held SET release_at = NULL, incident_id = (SELECT id FROM incident WHERE identity = held.identity"
     " AND state = 'open') WHERE queue_id = :queue_id"
+)
+_ADOPT = prepared(
+    "UPDATE held SET release_at = NULL, incident_id = :incident"
+    " WHERE identity = :identity AND state = 'held' AND release_at IS NOT NULL"
 )
 _ALL_OF = prepared("UPDATE held SET state = :after, state_at = :now WHERE incident_id = :incident AND state = 'held'")
 
@@ -85,6 +98,15 @@ class Whose(NamedTuple):
 
     queue_id: str
     identity: str
+    is_barred: bool = False  # nobody may use the login any more that handed it in
+
+
+class There(NamedTuple):
+    """What the hold queue should have, since when."""
+
+    queue_id: str
+    state: HeldState  # HELD, or RELEASING where nobody has said yet that it left
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +162,9 @@ class HeldNotes:
 
     def note_retro(self, submission: str, queue_id: str, incident: int, recipients: int, now: float) -> bool:
         """It was on its way, and is on hold now. False where it was known."""
-        return self._add(submission, queue_id, incident, RETRO_HOLD, recipients, now)
+        is_new = self._add(submission, queue_id, incident, RETRO_HOLD, recipients, now)
+        self._statements.execute(_FOLLOW, {"queue_id": queue_id, "now": now})
+        return is_new
 
     def move(self, queue_ids: Collection[str], before: HeldState, after: HeldState, now: float) -> int:
         """How many were in the state before."""
@@ -153,6 +177,10 @@ class HeldNotes:
         """All that is held of an incident."""
         values = {"incident": incident, "after": after.value, "now": now}
         return self._statements.execute(_ALL_OF, values).rowcount
+
+    def adopt(self, identity: str, incident: int) -> None:
+        """What only waits for a while is decided with all else that is held."""
+        self._statements.execute(_ADOPT, {"identity": identity, "incident": incident})
 
     def keep(self, queue_id: str) -> None:
         """It is not released by itself any more; it belongs to what its sender has become suspicious for."""
@@ -205,9 +233,9 @@ class HeldQuestions:
         """What has been on hold since before that."""
         return await self._whose(_OLD, {"edge": edge})
 
-    async def there(self) -> dict[str, float]:
-        """All that should be on hold, and since when it is said to be."""
-        return dict(await self._reader.rows(_THERE, {}))
+    async def there(self) -> list[There]:
+        """All that should be on hold, and what should have left."""
+        return [There(queue_id, HeldState(state), at) for queue_id, state, at in await self._reader.rows(_THERE, {})]
 
     async def _whose(self, question: Prepared, values: dict[str, object]) -> list[Whose]:
         return [Whose(*row) for row in await self._reader.rows(question, values)]

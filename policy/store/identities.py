@@ -33,6 +33,9 @@ from policy.store.credentials import CredentialBook
 from policy.store.decoys import DecoyBook
 from policy.store.errors import StoreError
 from policy.store.exemptions import ExemptionBook
+from policy.store.held import HeldState
+from policy.store.incident_models import HeldMessages, Incidents
+from policy.store.incident_notes import State
 from policy.store.incident_story import StoryBook
 from policy.store.ladder_book import LadderBook
 from policy.store.listing import PAGE, read_identities
@@ -141,6 +144,7 @@ class IdentityStore(
         """Forget it with its addresses, credentials and sign-in. What was written down by its name stays."""
         with self._engine.begin() as connection:
             number = identity_id(connection, name)
+            _refuse_undecided(connection, name)
             gone = read_identities(connection, Identities.id == number)[0]
             logins = connection.execute(
                 select(Credentials.id, Credentials.login).where(Credentials.identity_id == number)
@@ -194,6 +198,20 @@ def read_key(path: Path) -> bytes:
     if len(key) != _KEY_BYTES:
         raise ValueError("not a digest key")
     return key
+
+
+def _refuse_undecided(connection: Connection, name: str) -> None:
+    """Or whoever gets the name next would be asked about it, and could let its mail go."""
+    row = Incidents
+    for number in connection.scalars(select(row.id).where(row.identity == name, row.state == State.OPEN)):
+        raise StoreError(
+            f"incident {number} of {name!r} is open: decide first, `sallyport release {number}` or `purge {number}`"
+        )
+    undecided = select(HeldMessages.id).where(HeldMessages.identity == name, HeldMessages.state == HeldState.HELD)
+    if connection.scalar(undecided.limit(1)):
+        raise StoreError(
+            f"mail of {name!r} is on hold: `sallyport held list --identity {name}`, then release or purge it"
+        )
 
 
 def _delete(connection: Connection, number: int) -> None:

@@ -129,6 +129,7 @@ class IncidentBook(Changes):
             if before.state == State.OPEN:
                 self._suspend(connection, number, before.identity, misused_credentials(connection, before), now)
                 self._close(connection, before, State.PURGED, _checked(note), now)
+                HeldNotes(OnConnection(connection)).adopt(before.identity, number)
                 self._purge_held(connection, number, now)
                 self._record(connection, now, "incident-purged", before.identity, {}, _told(number, note))
                 self._tell(connection, Notice.INCIDENT_PURGED, before, note, now)
@@ -148,9 +149,10 @@ class IncidentBook(Changes):
         opened = notes.open(identity, Step.LOCK, now, since=since, by=self._actor.name)
         if note:
             connection.execute(update(Incidents).where(Incidents.id == opened.number).values(note=_checked(note)))
-        if suspended := self._suspend(connection, opened.number, identity, logins, now):
-            measures = MeasureNotes(OnConnection(connection))
-            measures.add_retro_hold(opened.number, now, suspended)
+        suspended = self._suspend(connection, opened.number, identity, logins, now)
+        if suspended:
+            MeasureNotes(OnConnection(connection)).add_retro_hold(opened.number, now, suspended)
+        if suspended or opened.is_new:
             after = {"incident": opened.number, "logins": suspended, "note": note}
             self._record(connection, now, "contained", identity, {}, after)
             self._tell(connection, Notice.INCIDENT_CONTAINED, known_incident(connection, opened.number), note, now)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select, update
 from policy.alerting import kinds as alerting
 from policy.store.changes import end_sessions, identity_id
 from policy.store.errors import StoreError, Unknown
+from policy.store.held import HeldNotes
 from policy.store.incident_models import Incidents
 from policy.store.incident_notes import State
 from policy.store.incident_sources import Sources, sources_of
@@ -118,7 +119,9 @@ class AnswerBook(IncidentBook):
 
     @staticmethod
     def _purge_later(connection: Connection, before: StoredIncident, due_at: float, now: float) -> None:
-        MeasureNotes(OnConnection(connection)).add(before.number, Kind.PURGE, now, due_at=due_at)
+        statements = OnConnection(connection)
+        HeldNotes(statements).adopt(before.identity, before.number)
+        MeasureNotes(statements).add(before.number, Kind.PURGE, now, due_at=due_at)
         add_notice(
             connection,
             alerting.Kind.INCIDENT_PURGED,

@@ -23,15 +23,19 @@ SECRETS = re.compile(
 # Named like a secret, and none.
 PUBLIC = {
     ("gateway.settings", "Settings", "policy_url"),
+    ("gateway.settings", "Settings", "scan_url"),
     ("gateway.settings", "Settings", "tls_key"),  # paths
     ("gateway.tls", "_Pair", "digest"),  # of the certificate
+    ("policy.alerting.mails", "ToOwner", "console_url"),
     ("policy.bridges.issuer_keys", "KeySet", "keys"),  # the issuer's public ones
     ("policy.bridges.settings", "BridgeSettings", "ldap_url"),
+    ("policy.complaints.mailbox", "ComplaintMailbox", "url"),
     ("policy.console.parts", "Parts", "certificate_key"),  # a path
     ("policy.enrolment.words", "Words", "secret"),  # what a secret is called in a language
     ("policy.engine.budget", "Distinct", "key"),  # the name of a budget
     ("policy.engine.budget", "Sum", "key"),
     ("policy.engine.rulebook", "Rulebook", "digest"),  # of the policy, which is no secret
+    ("policy.publishing.records", "Publishing", "console_url"),
     ("policy.rulebook.changes", "Change", "key"),  # of a line in the policy file
     ("policy.rulebook.faults", "Fault", "key"),
     ("policy.rulebook.lines", "_Statement", "key"),
@@ -41,6 +45,7 @@ PUBLIC = {
     ("policy.settings", "Settings", "doveadm_url"),
     ("policy.settings", "Settings", "hibp_url"),
     ("policy.settings", "Settings", "ldap_url"),
+    ("policy.settings", "Settings", "queue_url"),
     ("policy.settings", "Settings", "tls_key"),  # a path
     ("policy.store.archive", "Manifest", "keys"),  # names and digests of files
     ("policy.simulation.runs", "Run", "seed"),  # of a simulated day

@@ -21,6 +21,7 @@ class QueueOfTest:
     submissions: dict[str, str] = field(default_factory=dict)
     delivered: list[str] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
+    lost: set[str] = field(default_factory=set)  # deleted by somebody else: nobody says that they were released
     at: float = 0.0
     calls: int = 0
     breaks_at: int = -1  # the call that breaks off,
@@ -36,6 +37,11 @@ class QueueOfTest:
             del self.where[queue_id]
             self.delivered.append(queue_id)
 
+    def lose(self, queue_id: str) -> None:
+        """Somebody deletes it, and nobody but the log of the queue was told."""
+        del self.where[queue_id]
+        self.lost.add(queue_id)
+
     async def hold(self, queue_ids: Collection[str]) -> frozenset[str]:
         def done() -> frozenset[str]:
             there = [one for one in queue_ids if one in self.where]
@@ -49,7 +55,7 @@ class QueueOfTest:
             for one in queue_ids:
                 if one in self.where:
                     self.where[one] = QueueName.DEFERRED
-            return frozenset(queue_ids)
+            return frozenset(queue_ids) - self.lost
 
         return self._call(done)
 

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.exc import DBAPIError
 from stolen import Thief
 
+from policy.complaints.report import Complaint
 from policy.engine.ladder import Step
 from policy.store import audit
 from policy.store.audit import Act, Actor, Wanted, changed, newest, record
@@ -23,6 +24,7 @@ T = 1_000_000.0  # any moment
 AT, AT_1, AT_9 = (f"1970-01-12T13:46:{second}Z" for second in (40, 41, 49))  # the same as the log tells it
 ACTOR = Actor("api:deploy", "192.0.2.9")
 HELD = "4ada10000000001"  # the queue id of ada's message that is on hold
+COMPLAINT = Complaint(submission="ada-1000000-1", reporter="example.com", kind="abuse")
 HASH = "{SHA512-CRYPT}$6$salt$hash"
 
 Change = Callable[[IdentityStore], object]
@@ -108,11 +110,13 @@ CHANGES: dict[str, tuple[Change, str, str | None, dict[str, object], dict[str, o
     "release_own": (lambda s: s.release_own(HELD, "ada", T), "held-messages-released", "ada",
                     {}, {"queue_ids": [HELD]}),
     "purge_own": (lambda s: s.purge_own(HELD, "ada", T), "held-messages-purged", "ada", {}, {"queue_ids": [HELD]}),
+    "note_complaint": (lambda s: s.note_complaint(COMPLAINT, T), "complaint-read", "ada",
+                       {}, {"submission": COMPLAINT.submission, "reporter": "example.com", "kind": "abuse"}),
     "note_look": (lambda s: s.note_look(HELD, T), "held-message-read", "ada", {}, {"queue_id": HELD}),
 }  # fmt: skip
 READS = {"identity", "identities", "owner_of", "credential", "credentials", "logins", "decoys", "networks",
          "exemptions", "standing", "standings", "story", "incidents", "incident", "question", "held", "held_message",
-         "own_held"}  # fmt: skip
+         "own_held", "complaints"}  # fmt: skip
 
 
 @pytest.fixture
@@ -216,6 +220,7 @@ def test_the_log_has_no_secret(stored: IdentityStore, engine: Engine) -> None:
     made = stored.add_credential("ada", "phone", T)
     renewed = stored.renew(made.login, T)
     stored.add_migrated("ada", "old", "old", HASH, T + 9, T)
+    stored.release_incident(1, "", T)
     stored.remove_identity("ada", T)
     told = json.dumps([(act.before, act.after) for act in acts(engine)])
     assert made.login in told

@@ -1,5 +1,7 @@
 """Complaints as they come: reports of feedback loops, letters of people, and what strangers make up."""
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +92,7 @@ CASES = [
         submission=FOUND.submission, reporter="example.net", kind="other")),
     ("a letter that only talks", "From: bob@example.net\nTo: abuse@example.org\n\nStop it.\n", None),
     ("our own trace field on the letter itself", TRACE + LETTER.replace("submission by", "nobody by"), None),
+    ("a message whose sender wants no complaints about it", arf().replace("Buy them.", "multipart/x\n" * 100), FOUND),
     ("nothing", "", None),
 ]  # fmt: skip
 
@@ -98,6 +101,31 @@ CASES = [
 def test_what_a_complaint_says(letter: str, expected: Complaint | None) -> None:
     assert complaint_in(letter.replace("\n", "\r\n").encode(), HOST) == expected
     assert complaint_in(letter.encode(), HOST) == expected
+
+
+def _nested(depth: int) -> str:
+    return "From: bob@example.net\n" + "".join(
+        f"Content-Type: multipart/mixed; boundary=b{level}\n\n--b{level}\n" for level in range(depth)
+    )
+
+
+HEAD = "Content-Type: multipart/report; boundary=x\n\n--x\nContent-Type: text/rfc822-headers\n\n"
+HOSTILE = [
+    ("a trace field that never ends", f"From: bob@example.net\n{HEAD}" + "from submission by a with b \n" * 30_000),
+    ("ids that are none", f"From: bob@example.net\n{HEAD}from submission by a with b " + " id 0123456789ab" * 50_000),
+    ("parts in parts", _nested(3000)),
+    ("parts in parts, and lines", _nested(400) + "\n" * 200_000),
+    ("comments in comments", f"From: {'(' * 5000}\n{HEAD}{TRACE}"),
+    ("authors", f"From: {'a@example.net,' * 60_000}\n{HEAD}"),
+]
+
+
+@pytest.mark.parametrize("letter", [case[1] for case in HOSTILE], ids=[case[0] for case in HOSTILE])
+def test_no_letter_keeps_the_reader_busy(letter: str) -> None:
+    """Anybody may write to abuse@: nothing that he writes fails, and nothing takes seconds."""
+    began = process_time()
+    complaint_in(letter.encode(), HOST)
+    assert process_time() - began < 3
 
 
 @given(st.binary(max_size=400), st.integers(0, len(ARF)))

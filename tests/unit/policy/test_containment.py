@@ -1,22 +1,25 @@
 """Containment on both databases: what is written, what is then done at the queue, and that no death matters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 import pytest
 from queue_of_test import BrokeOff, QueueOfTest
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 from test_judge import ABROAD, DAY, HOME, T, facts, people
 
 from policy.brain import Brain
-from policy.containment.worker import Containment
+from policy.containment.queue_client import QueueUnavailable
+from policy.containment.worker import RETRY_AFTER_S, Containment
 from policy.contract import Action, LoginOutcome, LoginStep, MessageVerdict, Outcome, Outcomes, Reason, RelayOutcome
 from policy.engine.rulebook import Rulebook
 from policy.queue_contract import QueueName
 from policy.rulebook import parse, shipped
+from policy.store.audit import Wanted, newest
 from policy.store.errors import StoreError
 from policy.store.held import HeldState
 from policy.store.identities import IdentityStore, NewCredential
+from policy.store.incident_models import Measures
 from policy.store.incident_notes import State
 from policy.store.models import Revocations
 
@@ -83,6 +86,15 @@ class Scene:
             if verdict.held:
                 held_id = f"4H{self.number:06}"
                 self.queue.add(held_id, QueueName.HOLD, submission)
+        await self._report(verdict, queue_id, held_id)
+        return verdict
+
+    async def relayed(self, verdict: MessageVerdict, submission: str, queue_id: str) -> None:
+        """What was judged to be held comes into the queue."""
+        self.queue.add(queue_id, QueueName.HOLD, submission)
+        await self._report(verdict, queue_id, "")
+
+    async def _report(self, verdict: MessageVerdict, queue_id: str, held_id: str) -> None:
         outcome = Outcome(
             reservation=verdict.reservation,
             outcome=RelayOutcome.RELAYED,
@@ -90,7 +102,6 @@ class Scene:
             held_queue_id=held_id,
         )
         await self.brain.end(Outcomes(outcomes=(outcome,)))
-        return verdict
 
     async def rounds(self, number: int = 6) -> None:
         """Rounds of the worker, with time between them; one that breaks off is done again."""
@@ -169,6 +180,16 @@ async def test_contain_suspends_ends_sessions_and_holds_what_is_queued(scene: Sc
 async def test_contain_again_changes_nothing(scene: Scene) -> None:
     first = scene.store.contain_identity("ada", "", scene.now)
     assert scene.store.contain_credential(scene.credential.login, "", scene.now + 1) == first
+
+
+async def test_who_has_no_login_is_contained_with_a_trace(scene: Scene) -> None:
+    """An incident that somebody opens is in the audit log, though there was nothing to suspend."""
+    scene.store.add_identity("bob", [], scene.now)
+    for _ in range(2):
+        incident = scene.store.contain_identity("bob", "on suspicion", scene.now)
+    assert (incident.state, incident.suspended, incident.measures) == (State.OPEN, (), ())
+    acts = [one for one in newest(scene.engine, Wanted(subject="bob")) if one.action == "contained"]
+    assert [one.after["note"] for one in acts] == ["on suspicion"]
 
 
 async def test_a_login_that_is_made_after_contain_works(scene: Scene) -> None:
@@ -349,7 +370,132 @@ async def test_mail_that_waits_stays_when_its_sender_has_become_suspicious(scene
 
 
 @DELAYED
+@pytest.mark.parametrize("is_late", [False, True], ids=["held", "on its way"])
+async def test_mail_that_waits_does_not_leave_by_itself_when_its_login_is_contained(
+    scene: Scene, is_late: bool
+) -> None:
+    """Contained before there was any signal: the identity stands free on the ladder, and its thief has mail waiting."""
+    assert await scene.log_in(ABROAD) is GRANTED
+    if not is_late:
+        await scene.hand_in(*people(0, 2), address=ABROAD)
+    verdict = await scene.brain.judge(facts("late", people(0, 2), ABROAD)) if is_late else None
+    number = scene.store.contain_credential(scene.credential.login, "stolen", scene.now).number
+    if verdict:
+        await scene.relayed(verdict, "late", "4Q000001")
+    scene.now += 61
+    await scene.rounds()
+    assert scene.queue.where["4Q000001"] is QueueName.HOLD
+    assert [one.incident for one in scene.store.held()] == [number]
+    scene.store.purge_incident(number, "", scene.now)
+    await scene.rounds()
+    assert scene.queue.deleted == ["4Q000001"]
+
+
+@DELAYED
+async def test_whose_mail_waits_is_not_removed(scene: Scene) -> None:
+    """Somebody decides about it first."""
+    assert await scene.log_in(ABROAD) is GRANTED
+    await scene.hand_in(*people(0, 2), address=ABROAD)
+    with pytest.raises(StoreError, match="mail of 'ada' is on hold"):
+        scene.store.remove_identity("ada", scene.now)
+    scene.store.purge_held(["4Q000001"], scene.now)
+    scene.store.remove_identity("ada", scene.now)
+
+
+@DELAYED
+@pytest.mark.parametrize("by_owner", [False, True], ids=["purge", "no"])
+async def test_mail_that_waits_is_deleted_with_what_is_held(scene: Scene, by_owner: bool) -> None:
+    """Purged within the minute: afterwards the identity is free, and what waited would leave."""
+    await thief(scene)
+    (incident,) = scene.store.incidents()
+    waiting = [one.queue_id for one in scene.store.held() if one.release_at is not None]
+    assert waiting
+    if by_owner:
+        scene.store.answer_incident(incident.number, "ada", False, scene.now, purge_after_s=3600.0)
+        scene.now += 61
+        await scene.rounds()
+        assert set(waiting) <= set(scene.held())
+        scene.now += 3600
+    else:
+        scene.store.purge_incident(incident.number, "", scene.now)
+    scene.now += 61
+    await scene.rounds()
+    assert set(waiting) <= set(scene.queue.deleted)
+
+
+@pytest.mark.parametrize(("what", "end"), ENDS, ids=[one[0] for one in ENDS])
+async def test_what_is_found_after_the_end_goes_the_same_way(
+    scene: Scene, what: str, end: Callable[[IdentityStore, int, float], object]
+) -> None:
+    """A look for queued mail had begun before: the queue has held it, and nobody would decide about it any more."""
+    await thief(scene, 3)
+    number = scene.store.contain_credential(scene.credential.login, "", scene.now).number
+    hold = scene.queue.hold
+
+    async def hold_meanwhile(queue_ids: Collection[str]) -> frozenset[str]:
+        held = await hold(queue_ids)
+        end(scene.store, number, scene.now)
+        with scene.engine.begin() as connection:  # another process has already done what there was
+            connection.execute(update(Measures).values(done_at=scene.now))
+        return held
+
+    scene.queue.hold = hold_meanwhile  # type: ignore[method-assign]  # something happens meanwhile
+    await scene.worker.round()
+    scene.queue.hold = hold  # type: ignore[method-assign]
+    await scene.rounds()
+    scene.queue.run()
+    assert len(scene.queue.delivered if what == "release" else scene.queue.deleted) == 3
+    assert scene.store.incident(number).is_settled
+    assert scene.held() == []
+
+
+async def test_an_incident_says_why_something_is_not_done_yet(scene: Scene) -> None:
+    """The queue agent is away for a moment."""
+    await scene.hand_in("friend@example.net")
+    hold, error = scene.queue.hold, QueueUnavailable("the queue agent answers POST with 503")
+
+    async def not_now(queue_ids: Collection[str]) -> frozenset[str]:
+        raise error
+
+    scene.queue.hold = not_now  # type: ignore[method-assign]  # it cannot
+    number = scene.store.contain_credential(scene.credential.login, "", scene.now).number
+    with pytest.raises(QueueUnavailable):
+        await scene.worker.round()
+    first = next(one for one in scene.store.incident(number).measures if one.kind == "retro-hold")
+    assert (first.done_at, first.outcome) == (None, str(error))
+    scene.queue.hold = hold  # type: ignore[method-assign]  # it can again
+    scene.now += RETRY_AFTER_S
+    await scene.rounds()
+    assert scene.store.incident(number).is_settled
+    assert scene.held() == ["4Q000001"]
+
+
+async def test_a_release_ends_though_somebody_has_deleted_the_message_at_the_queue_itself(scene: Scene) -> None:
+    await thief(scene)
+    (incident,) = scene.store.incidents()
+    (queue_id,) = scene.held()
+    scene.queue.lose(queue_id)
+    scene.store.release_incident(incident.number, "", scene.now)
+    await scene.rounds(2)
+    assert not scene.store.incident(incident.number).is_settled
+    scene.now += 10 * MINUTE
+    await scene.rounds(2)
+    assert scene.held(HeldState.GONE) == [queue_id]
+    assert scene.store.incident(incident.number).is_settled
+
+
+@DELAYED
 async def test_nobody_waits_who_is_known_or_writes_to_people_he_knows(scene: Scene) -> None:
     assert (await scene.hand_in(*people(0, 2))).action is Action.ACCEPT
     assert await scene.log_in(ABROAD) is GRANTED
     assert (await scene.hand_in(*people(0, 2), address=ABROAD)).action is Action.ACCEPT
+
+
+async def test_whose_incident_is_open_is_not_removed(scene: Scene) -> None:
+    """Whoever gets the name next would be asked, and could let the mail go."""
+    await thief(scene)
+    (incident,) = scene.store.incidents()
+    with pytest.raises(StoreError, match=f"incident {incident.number} of 'ada' is open"):
+        scene.store.remove_identity("ada", scene.now)
+    scene.store.release_incident(incident.number, "", scene.now)
+    scene.store.remove_identity("ada", scene.now)

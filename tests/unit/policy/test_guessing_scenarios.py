@@ -75,6 +75,7 @@ class World:
         await self.brain.writer.make(lambda: None)
 
 
+Told = Callable[[], list[tuple[str, str]]]
 Ask = Callable[[World, str, str, str], Awaitable[LoginAnswer]]
 
 
@@ -261,7 +262,7 @@ async def test_a_trap_closes_at_once(
     world: World,
     engine: Engine,
     words: dict[str, str],
-    told: list[tuple[str, str]],
+    told: Told,
     protocol: str,
     sprung: Sprung,
 ) -> None:
@@ -276,7 +277,8 @@ async def test_a_trap_closes_at_once(
     assert events[1]["log_level"] == "error"
     for secret_word in ("RETIRED", "REVOKED", "SECRET"):
         assert words[secret_word] not in repr(events)
-    assert told == [("trap-closed", f"A trap closed: {sprung.kind} from 2001:db8:bad::/48")]
+    await world.written()
+    assert told() == [("trap-hit", f"A trap closed: {sprung.kind} from 2001:db8:bad::/48")]
     await world.written()
     row = TrapHit(T, sprung.kind, "2001:db8:bad::/48", ABROAD, protocol, sprung.identity, sprung.label, 1)
     assert newest_traps(engine, 10) == [row]
@@ -290,7 +292,7 @@ async def test_a_trap_closes_at_once(
 
 @pytest.mark.parametrize("sprung", OF_ADA.values(), ids=OF_ADA)
 async def test_at_home_it_is_an_old_device_or_a_mistake(
-    world: World, engine: Engine, words: dict[str, str], told: list[tuple[str, str]], sprung: Sprung
+    world: World, engine: Engine, words: dict[str, str], told: Told, sprung: Sprung
 ) -> None:
     """From a network that is the identity's own it is noted once an hour, and nobody is walled."""
     for _ in range(3):
@@ -307,41 +309,45 @@ async def test_at_home_it_is_an_old_device_or_a_mistake(
         (sprung.kind, sprung.identity, sprung.label)
     ] * 2
     await world.written()
-    assert (newest_traps(engine, 10), told) == ([], [])
+    assert (newest_traps(engine, 10), told()) == ([], [])
 
 
 @pytest.mark.parametrize("form", [str.upper, " {} ".format], ids=["capitals", "blanks"])
 @pytest.mark.parametrize("sprung", TRAPS.values(), ids=TRAPS)
 async def test_no_spelling_is_a_way_round_a_trap(
-    world: World, words: dict[str, str], told: list[tuple[str, str]], sprung: Sprung, form: Callable[[str], str]
+    world: World, words: dict[str, str], told: Told, sprung: Sprung, form: Callable[[str], str]
 ) -> None:
     """Traps know a login in every form that is granted."""
     login, secret = words.get(sprung.login, sprung.login), words.get(sprung.secret, sprung.secret)
     assert (await world.plain(form(login), secret, ABROAD)).outcome is WRONG
-    assert told == [("trap-closed", f"A trap closed: {sprung.kind} from 2001:db8:bad::/48")]
+    await world.written()
+    assert told() == [("trap-hit", f"A trap closed: {sprung.kind} from 2001:db8:bad::/48")]
 
 
 @pytest.mark.parametrize("sprung", ["a retired secret", "a revoked secret"])
 async def test_a_thief_has_made_no_home_by_one_login(
-    world: World, store: IdentityStore, words: dict[str, str], told: list[tuple[str, str]], sprung: str
+    world: World, store: IdentityStore, words: dict[str, str], told: Told, sprung: str
 ) -> None:
     """His network has history from his first login on. That excuses no old secret, until somebody vouches for it."""
     old = TRAPS[sprung]
     await world.at_home(NewCredential(words["LOGIN"], words["SECRET"], "ada", "laptop"))
     assert (await world.plain(words[old.login], words[old.secret], HOME)).outcome is WRONG
-    assert [kind for kind, _ in told] == ["trap-closed"]
+    await world.written()
+    assert [kind for kind, _ in told()] == ["trap-hit"]
     store.confirm_network("ada", HOME, T)
     assert (await world.plain(words[old.login], words[old.secret], HOME)).outcome is WRONG
-    assert len(told) == 1
+    await world.written()
+    assert len(told()) == 1
 
 
 @pytest.mark.parametrize("ask", [World.plain, World.scram])
 async def test_a_revoked_secret_is_recognised_by_its_proof(
-    world: World, words: dict[str, str], told: list[tuple[str, str]], ask: Ask
+    world: World, words: dict[str, str], told: Told, ask: Ask
 ) -> None:
     """SCRAM shows no secret, and yet it proves the revoked one."""
     assert (await ask(world, words["PHONE"], words["REVOKED"], ABROAD)).outcome is WRONG
-    assert told == [("trap-closed", "A trap closed: revoked-secret from 2001:db8:bad::/48")]
+    await world.written()
+    assert told() == [("trap-hit", "A trap closed: revoked-secret from 2001:db8:bad::/48")]
 
 
 NO_TRAPS = [
@@ -356,13 +362,11 @@ NO_TRAPS = [
 
 
 @pytest.mark.parametrize("login", [c[1] for c in NO_TRAPS], ids=[c[0] for c in NO_TRAPS])
-async def test_no_trap(
-    world: World, engine: Engine, words: dict[str, str], told: list[tuple[str, str]], login: str
-) -> None:
+async def test_no_trap(world: World, engine: Engine, words: dict[str, str], told: Told, login: str) -> None:
     """What only looks like one is a wrong login as any other."""
     assert (await world.imap(login, "x", ABROAD)).outcome is WRONG
     await world.written()
-    assert (newest_traps(engine, 10), told) == ([], [])
+    assert (newest_traps(engine, 10), told()) == ([], [])
 
 
 async def test_a_migrated_login_may_be_an_address(
@@ -425,7 +429,7 @@ async def test_rows_of_traps_have_a_bound(world: World, engine: Engine, monkeypa
 
 
 async def test_a_vouched_for_network_is_never_walled(
-    world: World, engine: Engine, words: dict[str, str], told: list[tuple[str, str]]
+    world: World, engine: Engine, words: dict[str, str], told: Told
 ) -> None:
     """The administrator has said so (a webmail server): traps are in the log, and that is all."""
     for number in range(20):
@@ -433,7 +437,7 @@ async def test_a_vouched_for_network_is_never_walled(
         assert (await world.plain(f"fosem-{number:04}-talir", "x", VOUCHED_FOR)).outcome is WRONG
     assert (await world.plain(words["LOGIN"], words["SECRET"], VOUCHED_FOR)).outcome is GRANTED
     await world.written()
-    assert (newest_traps(engine, 10), told) == ([], [])
+    assert (newest_traps(engine, 10), told()) == ([], [])
 
 
 async def test_closed_traps_are_remembered_over_a_restart(world: World, words: dict[str, str]) -> None:

@@ -13,7 +13,7 @@ from policy.budgets.memory import MemoryBudgets
 from policy.engine.baseline import RARE, usual_limit
 from policy.engine.bounces import HIT, LOWER, MISS, UPPER, is_list, likelihood_after
 from policy.engine.entering import Entry, Newcomer, enter
-from policy.engine.feedback import Report, Weighed, weigh
+from policy.engine.feedback import Report, Weighed, weigh, weigh_complaints
 from policy.engine.ladder import ALONE, FREE, Signal, SignalKind, Standing, Step, standing_after
 from policy.engine.places import DAY_S, History, doubted, place_of, used, vouched
 from policy.engine.profile import Place
@@ -204,6 +204,14 @@ def weighed(
 ) -> Weighed:
     report = Report(identity="ada", kind=kind, place=SETTLED, outcomes=outcomes, **more)  # type: ignore[arg-type]
     return run_here(weigh(report, BOOK, T), budgets or MemoryBudgets(), "w1", T)
+
+
+def test_complaints_that_anybody_can_write_hold_nothing_at_home() -> None:
+    """One recipient of a message sees whom else it names, and writes in the name of all."""
+    report = Report(identity="ada", kind="person", place=AT_HOME, outcomes=())
+    found = run_here(weigh_complaints(report, 5, BOOK, T), MemoryBudgets(), "w1", T)
+    assert [one.kind for one in found.signals] == [K.COMPLAINTS]
+    assert (found.standing.step, found.standing.home) == (Step.HOLD, Step.FREE)
 
 
 def test_a_list_is_found_wherever_in_a_report_it_shows() -> None:

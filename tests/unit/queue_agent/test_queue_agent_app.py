@@ -275,6 +275,13 @@ def test_a_line_that_is_no_message_is_left_out(line: bytes) -> None:
     assert queued_of(line) is None
 
 
+def test_octets_that_are_no_text_hide_no_message() -> None:
+    """What is on hold and not in the listing counts as gone."""
+    found = queued_of(listed("AAAAAAAA", "hold").replace(b"a@b.example", b"a\xff@b.example"))
+    assert found is not None
+    assert found.recipients == ("a\ufffd@b.example", "c@b.example")
+
+
 def test_the_null_reverse_path() -> None:
     """Postfix calls it so; an address that begins like that is another one."""
     for sender, reverse_path in (("MAILER-DAEMON", ""), ("MAILER-DAEMON@b.example", "MAILER-DAEMON@b.example")):

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from sqlite3 import OperationalError
 
 import pytest
 from structlog.testing import capture_logs
@@ -71,6 +72,30 @@ async def test_a_report_is_kept_until_it_is_taken(ledger: Ledger, monkeypatch: p
     names = [(one["event"], one.get("why", "")) for one in events]
     assert names[0] == ("reports-not-taken", "ConnectionRefusedError")
     assert [name for name, _ in names].count("reports-not-taken") == 1
+
+
+async def test_a_full_disk_does_not_end_the_reporting(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What policy has taken cannot be crossed off at first; it is told once more, and then it is."""
+    monkeypatch.setattr(reporting, "AFTER_FAILURE_S", 1e-6)
+    ledger._store.report(delivery("a@b.example"))
+    taken, failures = ledger.taken, [OperationalError("database or disk is full")]
+
+    async def taken_later(number: int) -> None:
+        if failures:
+            raise failures.pop()
+        await taken(number)
+
+    monkeypatch.setattr(ledger, "taken", taken_later)
+    policy = PlayedPolicy()
+    with capture_logs() as events:
+        running = asyncio.create_task(Reporting(ledger, policy).run())  # type: ignore[arg-type]  # stands in for it
+        async with asyncio.timeout(20):
+            while await ledger.unreported():  # noqa: ASYNC110 - each question is a turn of the ledger's own thread
+                await asyncio.sleep(0)
+        running.cancel()
+        await asyncio.wait({running})
+    assert policy.told == [["a@b.example"]] * 2
+    assert [one["event"] for one in events] == ["reports-failed"]
 
 
 async def test_pauses_grow_while_policy_is_away(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
