@@ -63,7 +63,7 @@ def test_no_secret_is_left(run: Run, sink: Sink) -> None:
     add_keys(run)
     for use in (use_devices, misuse_submission, use_other_proofs, use_console, use_api, look_at_everything):
         use(run)
-    until(lambda: "alert-not-sent" in run.sallyport.policy.text() or alerts(sink), "the administrator was told of a trap")
+    until(lambda: "alert-not-sent" in run.sallyport.policy.text() or alerts(sink), "the administrator was told")
     places = logs(run) | database(run) | processes(run) | said(run) | alerts(sink)
     assert_complete(run, places)
     found = run.wanted.found_in(places)
