@@ -135,7 +135,11 @@ def _configure_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> No
     if not isinstance(connection, sqlite3.Connection):
         raise TypeError(connection)
     connection.isolation_level = None  # the driver begins no transaction of its own; the listener above does
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    # Whoever closes the last other connection has the file to himself for a moment: that is waited for, always.
+    ((patience_ms,),) = connection.execute("PRAGMA busy_timeout").fetchall()
+    opening_ms = round(_BUSY_TIMEOUT_S * 1000)
+    waits = (f"busy_timeout={opening_ms}", f"busy_timeout={patience_ms}")
+    for pragma in (waits[0], "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", waits[1]):
         connection.execute(f"PRAGMA {pragma}")
 
 

@@ -31,7 +31,8 @@ _END_SESSIONS = prepared(
     " SELECT CAST(:now AS DOUBLE PRECISION), credential.id, identity.name FROM credential"
     " JOIN identity ON identity.id = credential.identity_id"
     " WHERE identity.name = :identity AND credential.revoked_at IS NULL AND credential.id IN"
-    " (SELECT credential_id FROM signal WHERE identity_id = identity.id AND cleared_at IS NULL AND at >= :since)"
+    " (SELECT credential_id FROM signal WHERE identity_id = identity.id AND cleared_at IS NULL AND at >= :since"
+    " AND (NOT at_home OR CAST(:with_home AS BOOLEAN)))"
 )
 
 
@@ -80,15 +81,15 @@ class IncidentNotes:
         if after.step >= Step.RESTRICT and has_risen:
             self._measures.add_retro_hold(incident, now)
         if after.step is Step.LOCK and has_risen:
-            self.end_sessions(incident, identity, since, now)
+            self.end_sessions(incident, identity, since, now, with_home=after.home is Step.LOCK)
         return opened
 
     def close_purged(self, incident: int, now: float) -> None:
         """Where it is still open: its purge was put off until now."""
         self._statements.execute(_CLOSE_PURGED, {"incident": incident, "now": now})
 
-    def end_sessions(self, incident: int, identity: str, since: float, now: float) -> None:
+    def end_sessions(self, incident: int, identity: str, since: float, now: float, *, with_home: bool) -> None:
         """Of the credentials that something speaks against; other devices notice nothing."""
-        values = {"identity": identity, "since": since, "now": now}
+        values = {"identity": identity, "since": since, "now": now, "with_home": with_home}
         ended = self._statements.execute(_END_SESSIONS, values).rowcount
         self._measures.add_done(incident, Kind.END_SESSIONS, f"of {ended} credentials", now)

@@ -94,5 +94,6 @@ def test_what_cannot_be_taken_back(store: IdentityStore, engine: Engine, locked:
 
 
 def test_an_identity_that_is_removed_takes_it_along(store: IdentityStore, locked: str) -> None:
+    store.release_incident(1, "", T)
     store.remove_identity("ada", T)
     assert [one.identity for one in store.standings(T)] == ["bob"]
