@@ -33,7 +33,7 @@ MOST_REACHED = 10  # new recipients in the first hour, whatever the number of ad
 
 @dataclass
 class Owner:
-    """Who goes on at home, a message every second."""
+    """Who goes on at home, with two dozen messages in that time."""
 
     port: int
     login: Login
@@ -57,7 +57,7 @@ class Owner:
                 self.send(f"friend{self.sent}@friends.example")
             except OSError as error:  # smtplib's errors are some of these
                 self.refused.append(repr(error))
-            self._over.wait(1)
+            self._over.wait(SECONDS / 24)
 
     def send(self, recipient: str) -> None:
         with ProxiedClient(self.port, HOME, self.context) as client:
@@ -141,7 +141,7 @@ def test_a_stolen_credential(day: Day, end: str) -> None:
     # Bounded, told, and the owner did not notice.
     assert bots.answers["login 235"], "nobody got in"
     assert owner.refused == []
-    assert owner.sent >= SECONDS / 4
+    assert owner.sent >= 8
     story = day.incident(name)
     assert story["incident"]["step"] == "lock"
     before = day.queue(sender)
