@@ -13,6 +13,7 @@ from policy.certificate import new_key, self_signed
 from policy.dkim.domains import key_book, make_missing, our_domains
 from policy.location import location
 from policy.opening import ADMINISTRATOR, ITSELF, open_store
+from policy.people.roles import Role
 from policy.secret_files import create_file
 from policy.settings import Settings
 from policy.store.database import open_database, wait_for
@@ -53,7 +54,7 @@ def _administrator_is_new(store: IdentityStore, settings: Settings, now: float) 
     if store.identities(limit=1):
         return False
     try:
-        store.add_identity(ADMINISTRATOR, (f"postmaster@{settings.domains[0]}",), now)
+        store.add_identity(ADMINISTRATOR, (f"postmaster@{settings.domains[0]}",), now, role=Role.ADMINISTRATOR)
     except StoreError:  # another process was faster
         return False
     return True

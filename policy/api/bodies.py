@@ -14,6 +14,7 @@ from pydantic import (
     StringConstraints,
 )
 
+from policy.people.roles import Role
 from policy.store.handles import Kind, Scope
 from policy.store.ladder_book import NOTE_LIMIT
 from policy.store.rows import SCOPES, Profile, Terms
@@ -87,6 +88,7 @@ class Identity(Shown):
     subaddressed: list[str]
     sends_as: list[str]
     notice_address: str
+    role: Annotated[Role, Field(description="What it may do in the console; the command line changes it")]
     created_at: Moment
     suspended_at: Moment | None
 

@@ -13,6 +13,7 @@ from policy.cli.store import actor
 from policy.contract import canonical_address
 from policy.location import open_existing
 from policy.opening import digest_key
+from policy.people.roles import Role
 from policy.settings import Settings
 from policy.store.errors import StoreError
 from policy.store.identities import IdentityStore
@@ -49,6 +50,7 @@ def invite_add(
         list[str] | None, typer.Option("--address", help="An address of theirs; repeat for more.")
     ] = None,
     owner: Annotated[str, typer.Option(help="The person's full name.")] = "",
+    role: Annotated[Role, typer.Option(help="What they may do in the console.")] = Role.OWNER,
     days: Days = 7,
     json: JSON = False,
 ) -> None:
@@ -60,9 +62,11 @@ def invite_add(
     """
     settings, identities, people = _open()
     if people.find(name) is None:
-        tell_where_mail_goes(identities.add_identity(name, addresses or (), time.time(), owner=owner))
+        tell_where_mail_goes(identities.add_identity(name, addresses or (), time.time(), owner=owner, role=role))
     else:
         _refuse_what_is_not_theirs(identities, name, addresses or [])
+        if role is not Role.OWNER:
+            raise StoreError(f"{name!r} is there; `sallyport person role {name} {role}` gives the role")
     _show(people.invite(name, days, time.time()), settings, json)
 
 
@@ -112,6 +116,21 @@ def person_reset(name: Name, days: Days = 7, yes: Yes = False, json: JSON = Fals
     settings, _, people = _open()
     confirm(f"Take password, second factors and recovery codes from {name}, and end all sessions?", yes)
     _show(people.reset(name, days, time.time()), settings, json)
+
+
+@person.command("role")
+def person_role(
+    name: Name,
+    role: Annotated[Role | None, typer.Argument(help="Left out: show it.", show_default=False)] = None,
+    json: JSON = False,
+) -> None:
+    """Say what a person may do in the console: see docs/console.md.
+
+    Example: sallyport person role ada help-desk
+    """
+    _, identities, _ = _open()
+    changed = identities.set_role(name, role, time.time()) if role else identities.identity(name)
+    print_values(changed, json, f"{changed.name}: {changed.role}")
 
 
 def _refuse_what_is_not_theirs(identities: IdentityStore, name: str, addresses: list[str]) -> None:

@@ -10,14 +10,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policy.console.parts import Parts
-from policy.console.routes import ACCOUNT, HOME, own_route
+from policy.console.routes import HOME, own_route
 from policy.console.visit import Cookie, Visit
 from policy.people.confirming import is_fresh
 from policy.people.desk import FactorKind, Session
 from policy.people.errors import Refused
 
 _CONFIRM = "/confirm"
-_BACK = re.compile(rf"/incidents(/[0-9]{{1,9}})?|/held|{ACCOUNT}")  # pages of ours: a link leads nowhere else
+_BACK = re.compile(
+    r"(/[a-z0-9][a-z0-9._-]{0,80}){1,5}(\?[a-z0-9=&%._+-]{0,200})?", re.IGNORECASE
+)  # pages of ours alone
 
 
 def routes(parts: Parts) -> list[Route]:

@@ -28,6 +28,7 @@ _POLICY = "; ".join(
         "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' data:",  # the QR code
+        "connect-src 'self'",  # figures that are live
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",

@@ -1,7 +1,8 @@
 """The languages of the pages. The text in the code and the templates is English, and is the key of a catalogue.
 
-A catalogue is one JSON object, catalogues/CODE.json, from the English text to the other one. Names in it are %(name)s,
-as Jinja's i18n extension has them. A test holds templates and catalogues together, so nothing is half translated.
+A catalogue is the JSON objects in catalogues/CODE/, one for each group of pages, from the English text to the other
+one. Names in it are %(name)s, as Jinja's i18n extension has them. A test holds templates and catalogues
+together, so nothing is half translated.
 """
 
 import datetime
@@ -11,6 +12,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 HERE = Path(__file__).parent
 DEFAULT = "en"
@@ -46,7 +48,7 @@ class Language:
             lstrip_blocks=True,
         )
         environment.policies["ext.i18n.trimmed"] = True
-        environment.filters["moment"] = moment
+        environment.filters["moment"] = moment_tag
         # The extension adds this method when it is loaded, which no type checker can see.
         install = environment.install_gettext_callables  # type: ignore[attr-defined]
         install(self.say, self._count, newstyle=True)
@@ -60,8 +62,9 @@ class Language:
 def load_languages() -> dict[str, Language]:
     """English and every language that has a catalogue, by code."""
     found = {DEFAULT: Language(DEFAULT, {})}
-    for path in sorted((HERE / "catalogues").glob("*.json")):
-        found[path.stem] = Language(path.stem, json.loads(path.read_text(encoding="utf-8")))
+    for folder in sorted((HERE / "catalogues").iterdir()):
+        texts = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+        found[folder.name] = Language(folder.name, {text: said for some in texts for text, said in some.items()})
     return found
 
 
@@ -82,8 +85,14 @@ def preferred(accept: str, known: dict[str, Language]) -> Language:
 
 
 def moment(at: float) -> str:
-    """To the minute, in UTC: where the reader is, nobody knows."""
+    """To the minute, in UTC."""
     return datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def moment_tag(at: float) -> Markup:
+    """The same for a page; static/moments.js puts it into the reader's zone, which nobody here knows."""
+    machine = datetime.datetime.fromtimestamp(at, datetime.UTC).isoformat(timespec="seconds")
+    return Markup('<time datetime="{}">{}</time>').format(machine, moment(at))
 
 
 def _code(part: str) -> str:

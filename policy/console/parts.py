@@ -32,6 +32,7 @@ class Parts:
     """`stores` gives the identity store as one person's hand: what it writes into the audit log is bound to it."""
 
     desk: Desk
+    engine: Engine  # for what is only read; what is changed goes through `stores`
     stores: Callable[[Actor], IdentityStore]
     servers: Servers
     languages: dict[str, Language]
@@ -53,6 +54,7 @@ def open_parts(settings: Settings, clock: Callable[[], float], stopwatch: Callab
     engine, key = open_existing(settings), digest_key(settings)
     return Parts(
         desk=open_desk(settings, engine, stopwatch),
+        engine=engine,
         stores=lambda actor: IdentityStore(engine, key, actor),
         servers=Servers.of(settings),
         languages=load_languages(),

@@ -14,12 +14,14 @@ from policy.console.parts import Parts
 from policy.console.visit import FormRefused, Visit
 from policy.people.desk import Session
 from policy.people.errors import Refused
+from policy.people.roles import Right, Role, may
 
 Page = Callable[[Visit], Awaitable[Response]]
 OwnPage = Callable[[Visit, Session], Awaitable[Response]]
 
 SIGN_IN = "/sign-in"
 HOME = "/devices"
+STAFF = "/staff"  # pages about others; the first of them is the overview
 ACCOUNT = "/account"
 RECOVERED = f"{ACCOUNT}?by=recovery-code"  # the account, after a sign-in that used a recovery code up
 
@@ -46,6 +48,24 @@ def own_route(parts: Parts, method: str, path: str, page: OwnPage) -> Route:
         return await page(visit, session) if session else visit.redirect(SIGN_IN)
 
     return route(parts, method, path, guarded)
+
+
+def staff_route(parts: Parts, method: str, path: str, right: Right, page: OwnPage) -> Route:
+    """A page about others, for whose role has the right."""
+
+    @functools.wraps(page)
+    async def guarded(visit: Visit, session: Session) -> Response:
+        if not may(session.role, right):
+            text = visit.language.say("This page takes another role than yours.")
+            return visit.page("message.html", {"session": session, "error": text}, HTTPStatus.FORBIDDEN)
+        return await page(visit, session)
+
+    return own_route(parts, method, path, guarded)
+
+
+def home_of(session: Session) -> str:
+    """Where somebody begins who has signed in."""
+    return HOME if session.role is Role.OWNER else STAFF
 
 
 async def _answered(visit: Visit, path: str, page: Page) -> Response:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policy.console.parts import Parts
-from policy.console.routes import HOME, RECOVERED, SIGN_IN, own_route, route
+from policy.console.routes import RECOVERED, SIGN_IN, home_of, own_route, route
 from policy.console.visit import Cookie, Visit
 from policy.people.desk import FactorKind, Session, SignedIn
 from policy.people.errors import Refused, TicketExpired
@@ -30,12 +30,13 @@ def routes(parts: Parts) -> list[Route]:
 
 
 async def go_home(visit: Visit) -> Response:
-    return visit.redirect(HOME)
+    session = await visit.session()
+    return visit.redirect(home_of(session) if session else SIGN_IN)
 
 
 async def ask_for_password(visit: Visit) -> Response:
-    if await visit.session():
-        return visit.redirect(HOME)
+    if session := await visit.session():
+        return visit.redirect(home_of(session))
     return visit.page("sign_in.html", {"name": ""})
 
 
@@ -101,7 +102,7 @@ def _from_the_start(visit: Visit) -> Response:
 def _signed_in(visit: Visit, done: SignedIn) -> Response:
     visit.drop(Cookie.SIGN_IN)
     visit.keep(Cookie.SESSION, done.cookie)
-    return visit.redirect(RECOVERED if done.by_recovery_code else HOME)
+    return visit.redirect(RECOVERED if done.by_recovery_code else home_of(done.session))
 
 
 def _ticket(visit: Visit) -> str:

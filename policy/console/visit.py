@@ -21,6 +21,7 @@ from policy.console.language import Language, preferred
 from policy.console.parts import Parts
 from policy.people.desk import Session, Visitor
 from policy.people.errors import Busy, InviteInvalid, Refused, Wait
+from policy.people.roles import Right, may
 
 TOKEN_FIELD = "token"  # noqa: S105 - the name of a form's field
 _FORM_TYPE = "application/x-www-form-urlencoded"
@@ -120,6 +121,7 @@ class Visit:
         """`values` may have `session`, `error` and `notice` for the frame of the page, beside its own."""
         shown = {"error": "", "notice": "", "session": None, **(values or {})}
         shown |= {"language": self.language.code, "form_token": self.form_token(), "title_of": self.parts.title}
+        shown |= {"path": self.request.url.path, "may": may, "Right": Right, "now": self.now}
         return HTMLResponse(self.language.templates.get_template(template).render(shown), status)
 
     def again(self, template: str, error: Refused, values: Values | None = None) -> Response:

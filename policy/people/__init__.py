@@ -12,6 +12,7 @@
     hashing.py         argon2id, bounded in parallel
     second_factors.py  codes of an authenticator application, recovery codes
     passkeys.py        WebAuthn
+    roles.py           who may do what in the console
     pending.py         steps that are not finished yet, in memory
     errors.py          what a person is told who cannot go on
 

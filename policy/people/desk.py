@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 
 from policy.engine.guessing import Walls
 from policy.engine.sources import Network
-from policy.opening import ADMINISTRATOR, digest_key
+from policy.opening import digest_key
 from policy.people import breached
 from policy.people.account import Account
 from policy.people.choosing import Choosing
@@ -76,7 +76,7 @@ def make_desk(
     unwalled: tuple[Network, ...] = (),
 ) -> Desk:
     """Of parts that are there; the administrator vouches for the networks in `unwalled`."""
-    people, factors, sessions = partial(People, engine, key), Factors(engine, key), Sessions(engine, key, ADMINISTRATOR)
+    people, factors, sessions = partial(People, engine, key), Factors(engine, key), Sessions(engine, key)
     fence, user = Fence(Walls(secrets.token_bytes(32)), unwalled), partial(user_handle, key=key)
     return Desk(
         SignIn(people, factors, sessions, site, hashing, fence),

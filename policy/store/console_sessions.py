@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Engine, Row, ScalarSelect, Select, case, delete, func, insert, select, update
 
 from policy.engine.sources import NOWHERE, network_of
+from policy.people.roles import Role
 from policy.store.audit import Actor, record
 from policy.store.digests import Use, new_token, token_digest
 from policy.store.models import Addresses, ConsoleSessions, Identities, Networks, Passwords
@@ -22,7 +23,7 @@ _SEEN_GRAIN_S = 60.0  # a page with ten pictures is one use
 _MOST_USER_AGENT = 200
 _DAY_S = 86400.0
 
-_Found = Row[int, str, str, str, str, float, float, float, float]
+_Found = Row[int, str, str, str, str, float, float, float, float, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Session:
     identity: str
     owner: str
     addresses: tuple[str, ...]
-    is_administrator: bool
+    role: Role
     client_address: str
     user_agent: str
     created_at: float
@@ -59,13 +60,12 @@ class NewSession:
 
 
 class Sessions:
-    """All of them. `administrator` is the identity that administers the others."""
+    """All of them."""
 
-    def __init__(self, engine: Engine, key: bytes, administrator: str) -> None:
+    def __init__(self, engine: Engine, key: bytes) -> None:
         self._engine = engine
         self._reading = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._key = key
-        self._administrator = administrator
 
     def open(self, person: int, changed_at: float | None, visitor: Visitor, now: float) -> NewSession | None:
         """For whoever showed the password of `changed_at`; None where there is another one, or they are suspended."""
@@ -147,7 +147,7 @@ class Sessions:
             identity=row[1],
             owner=row[2],
             addresses=tuple(addresses),
-            is_administrator=row[1] == self._administrator,
+            role=Role(row[9]),
             client_address=row[3],
             user_agent=row[4],
             created_at=row[5],
@@ -203,7 +203,7 @@ def _id_of(identity: str) -> ScalarSelect[int]:
     return select(Identities.id).where(Identities.name == identity).scalar_subquery()
 
 
-def _live(now: float) -> Select[int, str, str, str, str, float, float, float, float]:
+def _live(now: float) -> Select[int, str, str, str, str, float, float, float, float, str]:
     """Sessions that have not ended, of identities that may sign in."""
     row = ConsoleSessions
     return (
@@ -217,6 +217,7 @@ def _live(now: float) -> Select[int, str, str, str, str, float, float, float, fl
             row.seen_at,
             row.expires_at,
             func.coalesce(row.proven_at, row.created_at),
+            Identities.role,
         )
         .join(Identities, Identities.id == row.identity_id)
         .where(row.expires_at > now, row.seen_at > now - IDLE_S, Identities.suspended_at.is_(None))

@@ -26,6 +26,7 @@ from pathlib import Path
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from policy.contract import canonical_address
+from policy.people.roles import Role
 from policy.store.addresses import Addressbook, add_address, refuse_whole_domains
 from policy.store.changes import begins, checked_owner, end_sessions, identity_id
 from policy.store.complaints import ComplaintBook
@@ -77,13 +78,14 @@ class IdentityStore(
         profile: Profile = Profile.PERSON,
         owner: str = "",
         notice_address: str = "",
+        role: Role = Role.OWNER,
     ) -> Identity:
         """A new identity with its addresses, all or nothing."""
         if not _NAME.fullmatch(name):
             raise StoreError(
                 f"{name!r} cannot be a name: use 1 to 63 of a-z, 0-9, dot, underscore, hyphen, a letter or digit first"
             )
-        values = {"profile": profile, "owner": checked_owner(owner)}
+        values = {"profile": profile, "owner": checked_owner(owner), "role": role}
         with self._engine.begin() as connection:
             if connection.scalar(select(Identities.id).where(Identities.name == name)):
                 raise StoreError(f"there is an identity {name!r} already")
@@ -128,6 +130,17 @@ class IdentityStore(
             if values.get("notice_address", before["notice_address"]) != before["notice_address"]:
                 tell_of_change(connection, name, before["notice_address"], self._actor.name, now)
             self._record(connection, now, "identity-changed", name, were, values)
+        return self.identity(name)
+
+    def set_role(self, name: str, role: Role, now: float) -> Identity:
+        """What it may do in the console from its next page on."""
+        with self._engine.begin() as connection:
+            number = identity_id(connection, name)
+            before = connection.scalar(select(Identities.role).where(Identities.id == number))
+            if before == role:
+                raise StoreError(f"{name!r} has the role {role} already")
+            connection.execute(update(Identities).where(Identities.id == number).values(role=role))
+            self._record(connection, now, "role-changed", name, {"role": before}, {"role": role})
         return self.identity(name)
 
     def suspend(self, name: str, now: float) -> Identity:

@@ -2,6 +2,7 @@
 
 from sqlalchemy import ColumnElement, Connection, select
 
+from policy.people.roles import Role
 from policy.store.handles import Kind, Scope
 from policy.store.models import Addresses, Credentials, Identities, SendAs
 from policy.store.rows import Credential, Identity, Profile
@@ -18,6 +19,7 @@ def read_identities(connection: Connection, *wanted: ColumnElement[bool], limit:
             Identities.profile,
             Identities.owner,
             Identities.notice_address,
+            Identities.role,
             Identities.created_at,
             Identities.suspended_at,
         )
@@ -53,6 +55,7 @@ def read_identities(connection: Connection, *wanted: ColumnElement[bool], limit:
             subaddressed=tuple(subaddressed[row.id]),
             sends_as=tuple(others[row.id]),
             notice_address=row.notice_address,
+            role=Role(row.role),
             created_at=row.created_at,
             suspended_at=row.suspended_at,
         )

@@ -44,6 +44,7 @@ class Identities(Base):
     owner: Mapped[str] = mapped_column(server_default="")  # the person's name, or what the application is
     # Where its owner is told what concerns his account, beside his mailbox: a thief may read that.
     notice_address: Mapped[str] = mapped_column(server_default="")
+    role: Mapped[str] = mapped_column(server_default="owner")  # policy.people.roles.Role: what it may do in the console
     created_at: Mapped[float]
     suspended_at: Mapped[float | None]
 

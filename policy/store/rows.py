@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from policy.people.roles import Role
 from policy.store.handles import Kind, Scope
 
 SCOPES = (Scope.SUBMIT, Scope.IMAP)  # of a credential, unless somebody chooses
@@ -27,6 +28,7 @@ class Identity:
     subaddressed: tuple[str, ...]  # those of `addresses` that own local-part+detail@domain, too
     sends_as: tuple[str, ...]
     notice_address: str  # where its owner is told what concerns his account, beside his mailbox; may be empty
+    role: Role  # what it may do in the console
     created_at: float
     suspended_at: float | None
 

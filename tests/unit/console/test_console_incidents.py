@@ -77,7 +77,7 @@ async def test_no_revokes_and_the_deletion_can_be_stopped(console: Console) -> N
         await browser.get("/incidents/1")
         page = await browser.follow(await browser.post("/incidents/answer", incident="1", said="no"))
         assert 'href="/devices/new"' in page.text
-        assert "will be deleted at 2023-11-15 22:13 UTC" in page.text
+        assert ">2023-11-15 22:13 UTC</time>, and nobody gets it" in page.text
         assert console.store.credential(thief.login).revoked_at == console.now
         assert states(console) == [HeldState.HELD]
         stopped = await browser.follow(await browser.post("/incidents/keep", incident="1"))
@@ -235,7 +235,7 @@ async def test_a_wrong_code_confirms_nothing(console: Console) -> None:
         assert "account/notice-address" not in (await browser.get("/account")).text
 
 
-@pytest.mark.parametrize("back", ["https://evil.example", "//evil.example", "/held/../x", "/incidents/1x", "", XSS])
+@pytest.mark.parametrize("back", ["https://evil.example", "//evil.example", "/held/../x", "/held//x", "", XSS])
 async def test_it_leads_back_to_pages_of_ours_alone(console: Console, back: str) -> None:
     async with await console.enrolled("ada") as browser:
         console.now += FRESH_S
@@ -282,7 +282,7 @@ async def test_held_mail_is_released_and_deleted_one_by_one(console: Console) ->
         assert page.count('action="/held/release"') == 1
         assert page.count('action="/held/delete"') == 3
         assert "was this you?" in page
-        assert "2023-11-28 22:13 UTC (if nobody decides)" in page
+        assert ">2023-11-28 22:13 UTC</time> (if nobody decides)" in page
         await browser.follow(await browser.post("/held/release", message=own))
         refused = await browser.post("/held/release", message=other)
         assert refused.status_code == 409

@@ -36,10 +36,10 @@ def texts() -> set[str]:
     """Every text of templates and code, and every sentence for people."""
     found = {str(text) for text in Text}
     extract = Language("en", {}).templates.extract_translations  # type: ignore[attr-defined]  # of the extension
-    for template in (HERE / "templates").glob("*.html"):
+    for template in sorted((HERE / "templates").rglob("*.html")):
         for _, _, message in extract(template.read_text(encoding="utf-8")):
             found |= {text for text in ([message] if isinstance(message, str) else message) if text}
-    for module in HERE.glob("*.py"):
+    for module in sorted(HERE.rglob("*.py")):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "say":
                 (first, *_) = node.args
@@ -50,8 +50,8 @@ def texts() -> set[str]:
 
 @pytest.mark.parametrize("code", sorted(set(KNOWN) - {"en"}))
 def test_a_catalogue_has_every_text_and_no_other(code: str) -> None:
-    pairs = json.loads((HERE / "catalogues" / f"{code}.json").read_text(), object_pairs_hook=list)
-    keys = [key for key, _ in pairs]
+    files = sorted((HERE / "catalogues" / code).glob("*.json"))
+    keys = [key for file in files for key, _ in json.loads(file.read_text(), object_pairs_hook=list)]
     assert len(keys) == len(set(keys))
     assert set(keys) == texts()
 

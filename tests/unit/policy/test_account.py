@@ -4,9 +4,9 @@ import pytest
 from people_desk import HOME, PASSWORD, Enrolled, T, code_at, enrol, invite, new_desk, phone
 from sqlalchemy import Engine, select
 
-from policy.opening import ADMINISTRATOR
 from policy.people.desk import Desk, Visitor
 from policy.people.errors import PasswordRefused, Refused, SignInRefused, Text, TicketExpired, Wait
+from policy.people.roles import Role
 from policy.people.second_factors import FactorKind
 from policy.store import audit
 from policy.store.audit import Wanted
@@ -213,6 +213,8 @@ async def test_a_user_agent_is_cut(desk: Desk, ada: Enrolled) -> None:
     assert session.user_agent == ("A[31m" + "x" * 1000)[:200]
 
 
-async def test_the_administrator_is_one_by_name(desk: Desk, engine: Engine, key: bytes, store: IdentityStore) -> None:
-    made = await enrol(desk, invite(engine, key, store, ADMINISTRATOR))
-    assert made.first.session.is_administrator
+async def test_a_role_is_another_one_at_once(desk: Desk, ada: Enrolled, store: IdentityStore) -> None:
+    store.set_role("ada", Role.HELP_DESK, LATER)
+    session = desk.sign_in.session(ada.first.cookie, LATER)
+    assert session
+    assert session.role is Role.HELP_DESK

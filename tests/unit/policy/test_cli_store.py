@@ -213,7 +213,7 @@ def test_the_audit_log(sallyport: CommandLine) -> None:
     assert oldest["action"] == "identity-added"
     assert str(oldest["actor"]).startswith("cli:")
     assert oldest["source"] == socket.gethostname()
-    assert oldest["after"] == {"profile": "person", "owner": "Hera", "addresses": []}
+    assert oldest["after"] == {"profile": "person", "owner": "Hera", "role": "owner", "addresses": []}
     assert audit(sallyport, "--subject", "hera", "--limit", "1") == [newest]
     assert audit(sallyport, "--subject", "hera", "--since", "2100-01-01") == []
     assert audit(sallyport, "--subject", "hera", "--actor", "sallyport") == []

@@ -17,6 +17,7 @@ from policy.people.errors import (
     Text,
     TicketExpired,
 )
+from policy.people.roles import Role
 from policy.people.second_factors import RECOVERY_CODES, FactorKind
 from policy.store import audit
 from policy.store.audit import Actor, Wanted
@@ -52,7 +53,7 @@ async def test_with_an_application(engine: Engine, key: bytes, store: IdentitySt
     assert len(enrolled.first.recovery_codes) == RECOVERY_CODES
     session = desk.sign_in.session(enrolled.first.cookie, T)
     assert session == enrolled.first.session
-    assert (session.identity, session.is_administrator, session.client_address) == ("ada", False, HOME.client_address)
+    assert (session.identity, session.role, session.client_address) == ("ada", Role.OWNER, HOME.client_address)
     assert [(one.kind, one.label) for one in desk.account.factors(session)] == [(FactorKind.TOTP, "phone")]
     assert desk.account.recovery_codes_left(session) == RECOVERY_CODES
     acts = [(act.actor, act.action, act.subject) for act in audit.newest(engine, Wanted("ada"))]

@@ -1,0 +1,14 @@
+// Moments come in UTC; here they are put into the reader's own zone and form. What came stays as the tooltip.
+"use strict";
+(() => {
+  const language = document.documentElement.lang;
+  const form = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+  const put = (within) => {
+    for (const one of within.querySelectorAll("time[datetime]:not([title])")) {
+      one.title = one.textContent;
+      one.textContent = form.format(new Date(one.dateTime));
+    }
+  };
+  put(document);
+  document.addEventListener("htmx:load", (event) => put(event.detail.elt.parentElement ?? document));
+})();

@@ -1,0 +1,87 @@
+"""What each part of the installation said of itself last: `sallyport status`, the console's overview, alerts.
+
+Parts that policy can ask are asked by it; the gateway and the console, which it cannot reach, tell. A report that is
+old says that nobody has told anything since.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+from sqlalchemy import Engine, select
+
+from policy.store.operation_models import HealthReports
+from policy.store.statements import prepared
+from policy.store.transactions import Statements
+
+OLD_S = 60.0  # reports come every ten seconds
+KEPT_S = 86400.0
+
+_PUT = prepared(
+    "INSERT INTO health_report (service, instance, at, content) VALUES (:service, :instance, :at, :content)"
+    " ON CONFLICT (service, instance) DO UPDATE SET at = excluded.at, content = excluded.content"
+)
+_FORGET = prepared("DELETE FROM health_report WHERE at < :edge")
+
+
+class Service(StrEnum):
+    """The parts, in the order in which a message meets them."""
+
+    GATEWAY = "gateway"
+    POLICY = "policy"
+    SCANNER = "scanner"
+    POSTFIX = "postfix"
+    QUEUE_AGENT = "queue-agent"
+    DOVECOT = "dovecot"
+    CONSOLE = "console"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """`faults` keep it from its work, `warnings` want somebody to look: sentences. `figures` are for people, too."""
+
+    service: Service
+    instance: str
+    at: float
+    version: str = ""
+    faults: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HealthNotes:
+    """Runs in the transactions of a writer (store/writer.py)."""
+
+    statements: Statements
+
+    def put(self, report: HealthReport) -> None:
+        content = {key: value for key, value in asdict(report).items() if key not in {"service", "instance", "at"}}
+        row = {"service": report.service.value, "instance": report.instance, "at": report.at}
+        self.statements.execute(_PUT, {**row, "content": json.dumps(content)})
+
+    def forget(self, now: float) -> None:
+        """Those of instances that are gone."""
+        self.statements.execute(_FORGET, {"edge": now - KEPT_S})
+
+
+def health_reports(engine: Engine) -> list[HealthReport]:
+    """The newest of each, in the order of Service."""
+    row, order = HealthReports, list(Service)
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        found = connection.execute(select(row.service, row.instance, row.at, row.content)).all()
+    reports = [_report(*one) for one in found if one.service in order]
+    return sorted(reports, key=lambda one: (order.index(one.service), one.instance))
+
+
+def _report(service: str, instance: str, at: float, content: str) -> HealthReport:
+    said = json.loads(content)
+    return HealthReport(
+        service=Service(service),
+        instance=instance,
+        at=at,
+        version=said["version"],
+        faults=tuple(said["faults"]),
+        warnings=tuple(said["warnings"]),
+        figures=said["figures"],
+    )
