@@ -9,10 +9,14 @@ The same pass signs: the answer has the DKIM signatures, and handover.py puts th
 Whatever goes wrong is ScanResult.SILENT, never an error: policy says what passes then. A scanner that hangs would cost
 every message its whole time limit, so after some failures in a row it is left alone for a moment, and all messages of
 that moment are SILENT at once.
+
+Large messages go one by one, and their failures are counted apart. There are texts of many megabytes over which the
+scanner sits for half a minute; whoever hands them in must not keep its other processes from everybody else's mail.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -29,6 +33,7 @@ from gateway.spool import Spool
 from policy.contract import Scan
 
 _PIECE = 128 * 1024
+_LARGE = 1024 * 1024  # octets: what is smaller the scanner has looked at within a second, whatever it is
 _FAILURES_ALLOWED = 3  # in a row
 _LEFT_ALONE_S = 5.0
 _TROUBLE = (NoAnswer, aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
@@ -47,8 +52,30 @@ _PARTIAL = (
 )
 
 
+@dataclass(slots=True)
+class _Lane:
+    """Messages of one kind: how many are asked about at a time, and how often it failed."""
+
+    places: asyncio.Semaphore
+    failures: int = 0  # in a row
+    left_alone_until: float = 0.0
+
+    def is_left_alone(self) -> bool:
+        return asyncio.get_running_loop().time() < self.left_alone_until
+
+    def failed(self) -> None:
+        self.failures += 1
+        if self.failures >= _FAILURES_ALLOWED:
+            self.left_alone_until = asyncio.get_running_loop().time() + _LEFT_ALONE_S
+
+    def answered(self) -> None:
+        self.failures, self.left_alone_until = 0, 0.0
+
+
 class Scanner:
-    """At most `connections` questions at a time; more messages wait for one to end, within `timeout_s` in all.
+    """At most `connections` questions at a time, and one about a large message; more messages wait for one to end.
+
+    They wait within `timeout_s` in all.
 
     Of a message that has more than `max_bytes` octets only so many are scanned, and it is not signed: a signature is of
     all of it.
@@ -56,17 +83,17 @@ class Scanner:
 
     def __init__(self, url: str, timeout_s: float, connections: int, max_bytes: int, scoreboard: Scoreboard) -> None:
         self._url = f"{url.rstrip('/')}/checkv2"
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._connections, self._max_bytes, self._scoreboard = connections, max_bytes, scoreboard
+        self._timeout_s, self._max_bytes, self._scoreboard = timeout_s, max_bytes, scoreboard
         self._http: aiohttp.ClientSession | None = None
-        self._failures = 0  # in a row
-        self._left_alone_until = 0.0
+        self._small, self._large = _Lane(asyncio.Semaphore(connections)), _Lane(asyncio.Semaphore(1))
 
     async def __aenter__(self) -> Self:
         # rspamd closes after each answer: a pool of open connections would be one of closed ones.
-        connector = aiohttp.TCPConnector(limit=self._connections, force_close=True)
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
         self._http = aiohttp.ClientSession(
-            connector=connector, timeout=self._timeout, skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding")
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=None),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
         )
         return self
 
@@ -78,43 +105,40 @@ class Scanner:
 
     async def scan(self, envelope: Envelope, head: bytes, spool: Spool, offset: int) -> Scanned:
         """What the scanner makes of `head` and what `spool` holds from `offset` on. Raises nothing."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        scanned = await self._scanned(envelope, head, spool, offset) if begun >= self._left_alone_until else SILENT
+        size = len(head) + len(spool) - offset
+        lane = self._large if size > _LARGE else self._small
+        scanned = SILENT if lane.is_left_alone() else await self._scanned(lane, envelope, head, spool, offset)
         self._scoreboard.count("scans_total", scanned.scan.result)
-        self._scoreboard.count("scan_microseconds_total", by=int((loop.time() - begun) * 1_000_000))
         self._scoreboard.set("scanner_silent", scanned is SILENT)
         return scanned
 
     async def probe(self) -> None:
         """Whether it is there, where no message asks: what is shown is never older than the rounds of edge.py."""
         try:
-            scan_words.read(await self._asked(_PROBE_ENVELOPE, _PROBE, Spool(Path()), 0, len(_PROBE)))
+            scan_words.read(await self._asked(self._small, _PROBE_ENVELOPE, _PROBE, Spool(Path()), 0, len(_PROBE)))
         except _TROUBLE as error:
-            self._failed(_PROBE_ENVELOPE.submission, error)
+            _failed(self._small, _PROBE_ENVELOPE.submission, error)
             self._scoreboard.set("scanner_silent", 1)
             return
-        self._failures, self._left_alone_until = 0, 0.0
+        self._small.answered()
         self._scoreboard.set("scanner_silent", 0)
 
-    async def _scanned(self, envelope: Envelope, head: bytes, spool: Spool, offset: int) -> Scanned:
+    async def _scanned(self, lane: _Lane, envelope: Envelope, head: bytes, spool: Spool, offset: int) -> Scanned:
         size = len(head) + len(spool) - offset
         try:
-            answer = await self._asked(envelope, head, spool, offset, min(size, self._max_bytes))
+            answer = await self._asked(lane, envelope, head, spool, offset, min(size, self._max_bytes))
             scanned = scan_words.read(answer)
         except _TROUBLE as error:
-            self._failed(envelope.submission, error)
+            _failed(lane, envelope.submission, error)
             return SILENT
-        self._failures = 0
+        lane.answered()
         return scanned if size <= self._max_bytes else _partial(scanned.scan)
 
-    def _failed(self, submission: str, error: Exception) -> None:
-        log.scan_failed(submission, str(error) if isinstance(error, NoAnswer) else type(error).__name__)
-        self._failures += 1
-        if self._failures >= _FAILURES_ALLOWED:
-            self._left_alone_until = asyncio.get_running_loop().time() + _LEFT_ALONE_S
+    async def _asked(self, lane: _Lane, envelope: Envelope, head: bytes, spool: Spool, offset: int, size: int) -> bytes:
+        async with asyncio.timeout(self._timeout_s), lane.places:
+            return await self._answer(envelope, head, spool, offset, size)
 
-    async def _asked(self, envelope: Envelope, head: bytes, spool: Spool, offset: int, size: int) -> bytes:
+    async def _answer(self, envelope: Envelope, head: bytes, spool: Spool, offset: int, size: int) -> bytes:
         if self._http is None:
             raise RuntimeError("used outside its context")
         told = CIMultiDict(scan_words.fields(envelope))
@@ -132,6 +156,11 @@ class Scanner:
                 if len(answer) > ANSWER_LIMIT:
                     raise NoAnswer("answer too long")
             return bytes(answer)
+
+
+def _failed(lane: _Lane, submission: str, error: Exception) -> None:
+    log.scan_failed(submission, str(error) if isinstance(error, NoAnswer) else type(error).__name__)
+    lane.failed()
 
 
 def _partial(scan: Scan) -> Scanned:
