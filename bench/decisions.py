@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.identities import Policy
+from bench.processes import cpu_seconds
 from bench.questions import Answers, Connection, connected
 from gateway.handover import new_submission
 from policy.marks import Marks
@@ -59,7 +60,10 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
         for policy in policies:
             policy.start()
         asyncio.run(_flat_out(policies, credentials, options.connections, 1.0, options.known))  # warm
+        groups = {str(policy.port): policy.process_id for policy in policies}
+        before = sum(cpu_seconds(groups).values())
         answers = asyncio.run(_flat_out(policies, credentials, options.connections, options.seconds, options.known))
+        used = sum(cpu_seconds(groups).values()) - before
         if refused := {what: count for what, count in answers.outcomes.items() if what != "accept"}:
             print(f"note: not all messages were accepted: {refused}")
         return {
@@ -69,6 +73,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
             "decisions_per_s": round(len(answers.seconds) / answers.elapsed, 1),
             "p50_ms": round(answers.at(0.5), 2),
             "p99_ms": round(answers.at(0.99), 2),
+            "cpu_us": round(used / len(answers.seconds) * 1e6, 1),
             "memory_mib": round(first.memory_mib(), 1),
         }
     finally:

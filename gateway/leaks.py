@@ -38,6 +38,7 @@ _WITHIN = b"Lx"  # classes that go on with a word
 
 # What is one separator to a reader and several octets: line ends, no-break blanks, hyphens and dashes of Unicode.
 _ASCII_SEPARATORS = (b"\r\n", b" - ", b"&nbsp;", b"&#8209;")
+_SKIPPED_OVER = _BLANKS + bytes(range(0x80, 0x100))
 _SEPARATORS = (b"\xc2\xa0", *(b"\xe2\x80%c" % octet for octet in (*range(0x90, 0x96), 0xAF)))
 _WORD = re.compile(rb"=\?[^?\s]+\?[bB]\?([A-Za-z0-9+/=]*)\?=")
 _NOT_BASE64 = bytes(
@@ -228,6 +229,8 @@ def _readings(text: bytes) -> list[bytes]:
 
 
 def _found(text: bytes, *, is_end: bool) -> list[str]:
+    if b"&" not in text and _LETTERS_ALONE not in text.translate(_CLASS, _SKIPPED_OVER):
+        return []  # as nearly always: not even with all that may stand between groups left out
     for separator in _ASCII_SEPARATORS if text.isascii() else _ASCII_SEPARATORS + _SEPARATORS:
         text = text.replace(separator, b"-")
     classes = text.translate(_CLASS)

@@ -37,6 +37,7 @@ class _Key:
     """A charge, and its key as it is. `at` is when the charge counts as made."""
 
     charge: Charge
+    key: str  # as the tables have it
     at: float
     newest_at: float
     oldest_at: float
@@ -106,7 +107,7 @@ class StoredBudgets:
         if not charges:
             return []
         shape = tuple([(isinstance(charge, Distinct), len(charge.windows)) for charge in charges])
-        keys = [_Key(charge, at, at, at) for charge, at in zip(charges, moments, strict=True)]
+        keys = [_Key(charge, stored_key(charge.key), at, at, at) for charge, at in zip(charges, moments, strict=True)]
         held: dict[int, Sequence[int | None]] = {}
         for place, at, oldest_at, total, *of_windows in self._run(sql.question(shape), _values(keys)).fetchall():
             if oldest_at is not None:
@@ -135,14 +136,14 @@ class StoredBudgets:
             self._run(sql.see_members(len(part)), _numbered(part))
         for key in sets:
             if key.total + key.new > (kept := members_kept(key.charge)):
-                self._run(sql.EVICT_MEMBERS, {"key": key.charge.key, "kept": kept})
+                self._run(sql.EVICT_MEMBERS, {"key": key.key, "kept": kept})
 
     def _tidy(self, key: _Key, restamp: Prepared, forget: Prepared) -> None:
         if key.newest_at > key.at:
-            self._run(restamp, {"key": key.charge.key, "at": key.at})
+            self._run(restamp, {"key": key.key, "at": key.at})
         edge = forgotten(key.at, key.oldest_at, longest(key.charge.windows))
         if edge is not None:
-            self._run(forget, {"key": key.charge.key, "edge": edge, "most": _DELETED_AT_ONCE})
+            self._run(forget, {"key": key.key, "edge": edge, "most": _DELETED_AT_ONCE})
 
     def _sweep(self, now: float) -> None:
         """Keys of which nobody speaks any more: some further ones each time, and then again from the first."""
@@ -158,6 +159,15 @@ class StoredBudgets:
         return self._statements.execute(statement, values)
 
 
+def stored_key(key: str) -> str:
+    """`recipients:ada` as `ada:recipients`: what one message counts then lies together, on one page for all of it.
+
+    A name may have a colon in it, the budget before the first one has none.
+    """
+    budget, colon, who = key.partition(":")
+    return f"{who}:{budget}" if colon else key
+
+
 def _taken(keys: Sequence[_Key]) -> Taken:
     fits = all(one.has_room for one in keys)
     return Taken(fits, tuple([one.before for one in keys]), tuple([one.after for one in keys]))
@@ -167,7 +177,7 @@ def _values(keys: Sequence[_Key]) -> dict[str, object]:
     """What sql.question asks about. A charge made exactly `seconds` ago has left the window: a span is half open."""
     values: dict[str, object] = {}
     for place, key in enumerate(keys):
-        values[f"key{place}"] = key.charge.key
+        values[f"key{place}"] = key.key
         for number, window in enumerate(key.charge.windows):
             values[f"edge{place}_{number}"] = key.at - window.seconds
         if isinstance(key.charge, Distinct):
@@ -194,7 +204,7 @@ def _count(key: _Key, held: Sequence[int | None]) -> None:
 
 def _charge_row(key: _Key) -> dict[str, object]:
     cost = key.charge.cost if isinstance(key.charge, Sum) else 0
-    return {"key": key.charge.key, "cost": cost, "at": key.at, "total": key.total + cost}
+    return {"key": key.key, "cost": cost, "at": key.at, "total": key.total + cost}
 
 
 def _member_rows(key: _Key, reservation: str) -> Iterator[dict[str, object]]:
@@ -203,7 +213,7 @@ def _member_rows(key: _Key, reservation: str) -> Iterator[dict[str, object]]:
     edge = key.at - longest(key.charge.windows)
     for member in dict.fromkeys(members):
         is_new = key.seen.get(member, edge) <= edge
-        yield {"key": key.charge.key, "mark": member, "at": key.at, "reservation": reservation if is_new else ""}
+        yield {"key": key.key, "mark": member, "at": key.at, "reservation": reservation if is_new else ""}
 
 
 def _numbered(rows: Iterable[Mapping[str, object]]) -> dict[str, object]:

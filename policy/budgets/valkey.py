@@ -51,6 +51,7 @@ class ValkeyBudgets:
         self._client = Valkey(connection_pool=self._pool)
         self._replicas = replicas
         self._heard = 0  # the number of the last reservation that was answered
+        self.is_away = False  # the last question got no answer
 
     async def reserve(self, reservation: str, take: Take, now: float) -> Taken:
         """Take the charges if they fit."""
@@ -100,10 +101,11 @@ class ValkeyBudgets:
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 try:
-                    return await self._run("EVALSHA", _DIGEST, calls)
+                    answers = await self._run("EVALSHA", _DIGEST, calls)
                 except NoScriptError:  # a server that was started since
-                    return await self._run("EVAL", _SCRIPT, calls)
+                    answers = await self._run("EVAL", _SCRIPT, calls)
         except (ValkeyError, OSError) as error:  # TimeoutError is an OSError
+            self.is_away = True
             reason = str(error) or type(error).__name__
             log.budgets_away(reason)
             if isinstance(error, (ReadOnlyError, ValkeyConnectionError)):
@@ -111,6 +113,8 @@ class ValkeyBudgets:
                 # left its name to another.
                 await self._pool.disconnect(inuse_connections=False)
             raise BudgetsAway(reason) from error
+        self.is_away = False
+        return answers
 
     async def _run(self, command: str, script: str, calls: Sequence[_Words]) -> list[Any]:
         if len(calls) == 1 and not self._replicas:

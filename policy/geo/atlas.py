@@ -107,9 +107,9 @@ class Atlas:
 
 
 def _parsed(given: str) -> Address | None:
-    """None for what is no address. IPv4 in an IPv6 socket's clothes is IPv4."""
+    """None for what is no address. IPv4 in an IPv6 socket's clothes is IPv4; of a network it is the first one."""
     try:
-        address = ipaddress.ip_address(given)
+        address = ipaddress.ip_address(given.partition("/")[0])
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address

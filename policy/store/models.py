@@ -385,7 +385,10 @@ class Charges(Base):
     at: Mapped[float]
     total: Mapped[int] = mapped_column(BigInteger)  # it only grows
     open: Mapped[bool]
-    __table_args__ = (PrimaryKeyConstraint("reservation", "key"), Index("ix_charge_key_at_total", "key", "at", "total"))
+    __table_args__ = (
+        PrimaryKeyConstraint("reservation", "key"),
+        Index("ix_charge_key_at_total_cost", "key", "at", "total", "cost"),
+    )
 
 
 class Members(Base):
@@ -439,4 +442,12 @@ class Submissions(Base):
     # Of the recipients that are none of ours, 8 octets each: the new ones, the known ones, and those that are held.
     marks: Mapped[bytes | None]
     reported: Mapped[bytes | None]  # a bit for each mark: its delivery was reported
-    __table_args__ = (Index("ix_submission_identity_at", "identity", "at"),)
+    __table_args__ = (
+        Index("ix_submission_identity_at", "identity", "at"),
+        Index(
+            "ix_submission_stopped_at",  # what was not simply accepted: few, but among very many
+            "at",
+            sqlite_where=text("reason <> ''"),
+            postgresql_where=text("reason <> ''"),
+        ),
+    )

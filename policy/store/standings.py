@@ -133,4 +133,6 @@ def _signals(rows: Sequence[Row]) -> tuple[Signal, ...]:
 
 def standing_of(step: int | None, home: int | None, since: float | None) -> Standing:
     """Of the row's columns; without a row an identity is free."""
-    return Standing(Step(step or 0), Step(home or 0), since or 0.0)
+    if step is None:
+        return FREE
+    return Standing(Step(step), Step(home or 0), since or 0.0)

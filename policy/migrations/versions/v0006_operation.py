@@ -12,6 +12,17 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+# `recipients:ada` as `ada:recipients`, and back. A name may have a colon in it, a budget has none.
+_NAME_FIRST = {
+    "sqlite": "substr(key, instr(key, ':') + 1) || ':' || substr(key, 1, instr(key, ':') - 1)",
+    "postgresql": r"regexp_replace(key, '^([^:]*):(.*)$', '\2:\1')",
+}
+_TO_LAST_COLON = "rtrim(key, replace(key, ':', ''))"  # what follows it has no colon
+_BUDGET_FIRST = {
+    "sqlite": f"substr(key, length({_TO_LAST_COLON}) + 1) || ':' || substr(key, 1, length({_TO_LAST_COLON}) - 1)",
+    "postgresql": r"regexp_replace(key, '^(.*):([^:]*)$', '\2:\1')",
+}
+
 
 def upgrade() -> None:
     op.add_column("identity", sa.Column("role", sa.String, nullable=False, server_default="owner"))
@@ -45,10 +56,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_look"),
         sqlite_autoincrement=True,
     )
+    stopped = sa.text("reason <> ''")
+    op.create_index("ix_submission_stopped_at", "submission", ["at"], sqlite_where=stopped, postgresql_where=stopped)
+    op.drop_index("ix_charge_key_at_total", "charge")
+    _turn_keys(_NAME_FIRST)
+    op.create_index("ix_charge_key_at_total_cost", "charge", ["key", "at", "total", "cost"])
 
 
 def downgrade() -> None:
     """Nobody but the owner of the command line administers."""
+    op.drop_index("ix_charge_key_at_total_cost", "charge")
+    _turn_keys(_BUDGET_FIRST)
+    op.create_index("ix_charge_key_at_total", "charge", ["key", "at", "total"])
+    op.drop_index("ix_submission_stopped_at", "submission")
     for table in ("look", "health_report", "tally"):
         op.drop_table(table)
     op.drop_column("identity", "role")
+
+
+def _turn_keys(turned: dict[str, str]) -> None:
+    """What one message counts lies together."""
+    for table in ("charge", "member"):
+        op.execute(f"UPDATE {table} SET key = {turned[op.get_bind().dialect.name]} WHERE key LIKE '%:%'")  # noqa: S608

@@ -98,7 +98,7 @@ async def test_values_with_equals_signs_and_pipelined_requests(
     both = b"".join(on_the_wire("END-OF-MESSAGE", sender=one, recipient_count=1, instance=one[:4]) for one in senders)
     assert await postfix(both) == ["DUNNO", "DUNNO"]
     assert sorted(counted(engine, "SELECT reverse_path FROM submission")) == sorted(senders)
-    assert counted(engine, "SELECT sum(cost) FROM charge WHERE key = 'recipients:ada'") == [2]
+    assert counted(engine, "SELECT sum(cost) FROM charge WHERE key = 'ada\\:recipients'") == [2]
 
 
 async def test_a_login_in_capitals_has_no_budget_of_its_own(
@@ -107,8 +107,8 @@ async def test_a_login_in_capitals_has_no_budget_of_its_own(
     """3.8 #4: user names verbatim as key, so that Joe@x and joe@x have a budget each."""
     for number, login in enumerate(("ada", "ADA", "Ada@example.org", "ada@EXAMPLE.ORG", ada.login.upper())):
         await postfix(on_the_wire("END-OF-MESSAGE", sasl_username=login, recipient_count=1, instance=str(number)))
-    assert counted(engine, "SELECT DISTINCT key FROM charge WHERE key LIKE 'recipients:%'") == ["recipients:ada"]
-    assert counted(engine, "SELECT sum(cost) FROM charge WHERE key = 'recipients:ada'") == [5]
+    assert counted(engine, "SELECT DISTINCT key FROM charge WHERE key LIKE '%\\:recipients'") == ["ada:recipients"]
+    assert counted(engine, "SELECT sum(cost) FROM charge WHERE key = 'ada\\:recipients'") == [5]
 
 
 async def test_the_recipient_that_does_not_fit_is_refused_by_itself(
@@ -120,7 +120,7 @@ async def test_the_recipient_that_does_not_fit_is_refused_by_itself(
     assert actions[:5] == ["DUNNO"] * 5
     assert [one.split()[0] for one in actions[5:]] == ["550", "550"]
     assert await postfix(on_the_wire("END-OF-MESSAGE", recipient_count=5)) == ["DUNNO"]
-    assert counted(engine, "SELECT sum(cost) FROM charge WHERE key = 'recipients:ada'") == [5]
+    assert counted(engine, "SELECT sum(cost) FROM charge WHERE key = 'ada\\:recipients'") == [5]
 
 
 async def test_clients_of_postfix_that_no_database_knows_are_counted(
@@ -130,9 +130,9 @@ async def test_clients_of_postfix_that_no_database_knows_are_counted(
     store.confirm_network("ada", "9.9.8.1", T)  # or the first one would be taken for hers
     for number, address in enumerate(WHERE_NO_DATABASE_KNOWS):
         await postfix(on_the_wire("RCPT", recipient="b@example.org", client_address=address, instance=str(number)))
-    networks = counted(engine, "SELECT count(*) FROM member WHERE key = 'networks:ada'")
+    networks = counted(engine, "SELECT count(*) FROM member WHERE key = 'ada\\:networks'")
     assert networks == [len(WHERE_NO_DATABASE_KNOWS)]
-    assert counted(engine, "SELECT count(*) FROM member WHERE key = 'countries:ada'") == [1]
+    assert counted(engine, "SELECT count(*) FROM member WHERE key = 'ada\\:countries'") == [1]
 
 
 @pytest.mark.parametrize("state", ["RCPT", "END-OF-MESSAGE"])
@@ -152,7 +152,7 @@ async def test_a_store_that_fails_is_no_yes(postfix: Postfix, engine: Engine, ad
     assert await postfix(message) == ["DUNNO"]
     is_message = state == "END-OF-MESSAGE"
     assert counted(engine, "SELECT count(*) FROM submission") == [int(is_message)]
-    assert counted(engine, "SELECT count(*) FROM charge WHERE key = 'recipients:ada'") == [int(is_message)]
+    assert counted(engine, "SELECT count(*) FROM charge WHERE key = 'ada\\:recipients'") == [int(is_message)]
 
 
 # Budgets: each on every back end.

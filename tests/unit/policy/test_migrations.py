@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 import postgresql
-from policy.budgets.stored import StoredBudgets
+from policy.budgets.stored import StoredBudgets, stored_key
 from policy.engine.budget import Sum, Window
 from policy.opening import ITSELF
 from policy.store.database import Location, open_database
@@ -167,6 +167,29 @@ def _fill_first_schema(connection: Connection) -> None:
             text("INSERT INTO charge (reservation, key, cost, at, open) VALUES (:r, :key, :cost, :at, :open)"),
             {"r": reservation, "key": f"recipients:{name}", "cost": cost, "at": at, "open": is_open},
         )
+
+
+def test_keys_of_budgets_are_turned_and_turned_back(engine: Engine) -> None:
+    """With colons in a name, with nobody's name, and without any."""
+    keys = ["host-new", "recipients:ada", "refusals:", "visitors:2001:db8::/48"]
+    turn(engine, command.upgrade, "0005")
+    charge = text("INSERT INTO charge (reservation, key, cost, at, total, open) VALUES (:key, :key, 1, 1, 1, FALSE)")
+    member = text("INSERT INTO member (key, mark, at, reservation) VALUES (:key, 1, 1, '')")
+    with engine.begin() as connection:
+        for key in keys:
+            connection.execute(charge, {"key": key})
+            connection.execute(member, {"key": key})
+    migrate(engine)
+    for table in ("charge", "member"):
+        assert _keys_in(engine, table) == sorted(map(stored_key, keys))
+    turn(engine, command.downgrade, "0005")
+    for table in ("charge", "member"):
+        assert _keys_in(engine, table) == keys
+
+
+def _keys_in(engine: Engine, table: str) -> list[str]:
+    with engine.connect() as connection:
+        return sorted(connection.scalars(text(f"SELECT key FROM {table}")))  # noqa: S608 - a name of this module
 
 
 def test_going_back_keeps_what_the_old_schema_can_hold(engine: Engine) -> None:

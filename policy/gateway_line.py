@@ -1,0 +1,103 @@
+"""The gateway's questions as it writes them, answered without what any other request goes through.
+
+    app.py            (asks for the token, knows the paths) what is asked, and who answers
+    gateway_line.py   (you are here) the octets of such a question, and of its answer
+    uvicorn           every other request, and the life of all connections
+
+Up to four questions come for each message. A parser that calls back for each part, a scope, an event and two writes
+cost more than most answers. So a question in exactly the form in which gateway/policy_client.py writes it is taken as
+one piece. Whatever differs in one octet is uvicorn's, and so is the rest of that connection.
+"""
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from policy.app import BODY_LIMIT, App, Question
+
+_FORM = re.compile(
+    rb"POST (/v1/[a-z]+) HTTP/1\.1\r\nHost: [!-~]+\r\nAuthorization: ([!-~]+ [!-~]+)\r\n"
+    rb"Content-Type: application/json\r\nContent-Length: ([0-9]{1,7})\r\n\r\n"
+)
+
+
+class Line(HttpToolsProtocol):
+    """One connection. One question at a time: what comes before its answer waits, and is not read on."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own business
+        super().__init__(*given, **named)
+        assert isinstance(self.config.app, App)  # noqa: S101 - for the type alone
+        self._app = self.config.app
+        self._received = b""
+        self._is_answering = self._is_ending = self._is_uvicorns = False
+        self._used_at = 0.0  # on the loop's clock
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_uvicorns:
+            super().data_received(data)
+            return
+        self._received += data
+        if self._is_answering:
+            self.flow.pause_reading()
+        else:
+            self._take()
+
+    def shutdown(self) -> None:
+        """Called when policy stops."""
+        self._is_ending = True
+        if not self._is_answering:
+            super().shutdown()
+
+    def _take(self) -> None:
+        """The question that was received. Nothing is kept of one whose asker has not shown the token."""
+        form = _FORM.match(self._received)
+        question = form and self._app.question(form[1].decode(), form[2])
+        if not form or not question or (length := int(form[3])) > BODY_LIMIT:
+            self._leave_to_uvicorn()
+        elif len(self._received) >= (ends_at := form.end() + length):
+            body, self._received = self._received[form.end() : ends_at], self._received[ends_at:]
+            self._is_answering = True
+            task = self.loop.create_task(self._answer(question, body))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    def _leave_to_uvicorn(self) -> None:
+        self._is_uvicorns = True
+        received, self._received = self._received, b""
+        super().data_received(received)
+
+    async def _answer(self, question: Question, body: bytes) -> None:
+        status, answer = await self._app.answer(question, body)
+        self._is_answering = False
+        if self.transport.is_closing():  # who asked has gone
+            return
+        self.transport.write(_written(status, answer))
+        if self._is_ending:
+            self.transport.close()
+            return
+        self._used_at = self.loop.time()
+        if not self.timeout_keep_alive_task:
+            self._look_again_in(self.timeout_keep_alive)
+        self.flow.resume_reading()
+        if self._received:
+            self._take()
+
+    def _look_again_in(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        """One timer for each connection, and not one for each question."""
+        unused_s = 0.0 if self._is_answering else self.loop.time() - self._used_at
+        if unused_s < self.timeout_keep_alive:
+            self._look_again_in(self.timeout_keep_alive - unused_s)
+        else:
+            self.timeout_keep_alive_handler()
+
+
+def _written(status: int, body: bytes) -> bytes:
+    head = b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
+    if not body:
+        return head + b"\r\n"
+    return b"%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (head, len(body), body)
