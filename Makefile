@@ -62,6 +62,8 @@ lock: $(VENV)/complete ## resolve the requirements anew: every version pinned, e
 	$(COMPILE) --extra queue-agent --constraint requirements/dev.txt pyproject.toml --output-file requirements/queue-agent.txt
 	$(COMPILE) --extra policy --constraint requirements/dev.txt pyproject.toml --output-file requirements/policy.txt
 	$(COMPILE) --extra policy --extra alerts --constraint requirements/dev.txt pyproject.toml --output-file requirements/alerts.txt
+	$(COMPILE) --extra gateway --extra telemetry --constraint requirements/dev.txt pyproject.toml --output-file requirements/gateway-traces.txt
+	$(COMPILE) --extra policy --extra telemetry --constraint requirements/dev.txt pyproject.toml --output-file requirements/policy-traces.txt
 	$(COMPILE) --upgrade --allow-unsafe requirements/native.in --output-file requirements/native.txt
 	$(COMPILE) --upgrade requirements/fuzz.in --output-file requirements/fuzz.txt
 	$(COMPILE) --upgrade requirements/interop.in --output-file requirements/interop.txt

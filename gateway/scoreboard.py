@@ -1,13 +1,17 @@
 """What the gateway counts, over all worker processes: a row of numbers for each worker, in memory that they share.
 
-A worker writes its own row and nobody else's, so no lock is needed. COUNTERS is the table of what there is;
-docs/metrics.md has an entry for each, and a test holds the two together. A worker that is replaced goes on with the row
-of its predecessor, so that no counter goes backwards.
+    scoreboard.py   (you are here) what is counted, and where
+    metrics.py      how Prometheus is told
+
+A worker writes its own row and nobody else's, so no lock is needed. COUNTERS, GAUGES and DURATIONS are the tables of
+what there is; docs/metrics.md has an entry for each, and a test holds the two together. A worker that is replaced goes
+on with the row of its predecessor, so that no counter goes backwards.
 """
 
 import mmap
+from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import count
+from dataclasses import dataclass
 
 # Name and labels as Prometheus shows them, and what is counted.
 COUNTERS: tuple[tuple[str, dict[str, str], str], ...] = (
@@ -31,8 +35,8 @@ COUNTERS: tuple[tuple[str, dict[str, str], str], ...] = (
     ("messages_total", {"outcome": "refused"}, ""),
     ("messages_total", {"outcome": "deferred"}, ""),
     ("messages_held_total", {}, "Relayed messages that the next hop keeps on hold, whole or for some recipients"),
-    ("message_octets_total", {}, "Octets of relayed messages"),
-    ("spooled_octets_total", {}, "Octets that were spooled to a file because a message exceeded the memory part"),
+    ("message_bytes_total", {}, "Of relayed messages"),
+    ("spooled_bytes_total", {}, "Of relayed messages, what was spooled to a file because it exceeded the memory part"),
     ("sessions_expired_total", {}, "Sessions that ran into a deadline"),
     ("policy_failures_total", {}, "Questions to policy that got no answer"),
     ("relay_failures_total", {}, "Relays that failed for a reason of the next hop"),
@@ -41,19 +45,45 @@ COUNTERS: tuple[tuple[str, dict[str, str], str], ...] = (
     ("scans_total", {"outcome": "spam"}, ""),
     ("scans_total", {"outcome": "malware"}, ""),
     ("scans_total", {"outcome": "silent"}, ""),
-    ("scan_microseconds_total", {}, "Time that messages waited for the scanner"),
     ("messages_signed_total", {}, "Messages that got a DKIM signature"),
 )
 # Written by each worker for itself; the largest of all workers is shown.
 GAUGES: tuple[tuple[str, str], ...] = (
-    ("loop_lag_milliseconds", "How late the slowest worker's event loop is"),
+    ("loop_lag_seconds", "How late the slowest worker's event loop is"),
     ("certificate_reload_failed", "1 while a certificate on disk cannot be loaded and the old one still serves"),
     ("scanner_silent", "1 while the scanner gave no answer that can be read to the last message of some worker"),
-    ("certificate_expires_at_seconds", "When the first of the served certificates expires, seconds since the epoch"),
+    ("policy_silent", "1 while policy has not answered some worker for seconds"),
+    ("next_hop_silent", "1 while some worker does not reach the next hop"),
+    ("hold_relay_silent", "1 while some worker does not reach the listener for mail that is held"),
+    ("certificate_expires_timestamp_seconds", "When the first of the served certificates expires, since the epoch"),
 )
+# How long something took, sorted into BOUNDS_S.
+DURATIONS: tuple[tuple[str, str], ...] = (
+    ("decision_duration_seconds", "From the question about a message to policy's answer"),
+    ("scan_duration_seconds", "How long messages waited for the scanner"),
+    ("relay_duration_seconds", "From the verdict until the next hop has all of a message on disk, or has failed"),
+)
+BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 75.0)
+_BUCKETS = len(BOUNDS_S) + 1  # the last one is what took longer than all bounds
+_MILLIONTHS = 1_000_000  # a row has whole numbers
+
 _PLACES = {(name, tuple(labels.items())): place for place, (name, labels, _) in enumerate(COUNTERS)}
-_GAUGE_PLACES = {name: place for place, (name, _) in zip(count(len(COUNTERS)), GAUGES, strict=False)}
-_WIDTH = len(COUNTERS) + len(GAUGES)
+_GAUGE_PLACES = {name: len(COUNTERS) + place for place, (name, _) in enumerate(GAUGES)}
+# The buckets of each, then the sum.
+_DURATION_PLACES = {
+    name: len(COUNTERS) + len(GAUGES) + place * (_BUCKETS + 1) for place, (name, _) in enumerate(DURATIONS)
+}
+_WIDTH = len(COUNTERS) + len(GAUGES) + len(DURATIONS) * (_BUCKETS + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Durations:
+    """`counts` has one number for each of BOUNDS_S and one for what took longer; each duration is in one of them."""
+
+    name: str
+    what: str
+    counts: tuple[int, ...]
+    sum_s: float
 
 
 class Scoreboard:
@@ -69,17 +99,30 @@ class Scoreboard:
         self._memory[(self.worker - 1) * _WIDTH + _PLACES[name, labels]] += by
 
     def set(self, name: str, value: float) -> None:
-        self._memory[(self.worker - 1) * _WIDTH + _GAUGE_PLACES[name]] = int(value)
+        self._memory[(self.worker - 1) * _WIDTH + _GAUGE_PLACES[name]] = round(value * _MILLIONTHS)
+
+    def time(self, name: str, seconds: float) -> None:
+        """Something took so long."""
+        first = (self.worker - 1) * _WIDTH + _DURATION_PLACES[name]
+        self._memory[first + bisect_left(BOUNDS_S, seconds)] += 1
+        self._memory[first + _BUCKETS] += round(seconds * _MILLIONTHS)
 
     def totals(self) -> Iterator[tuple[str, dict[str, str], str, int]]:
         """Each counter: name, labels, help, and its sum over the workers."""
         for place, (name, labels, what) in enumerate(COUNTERS):
             yield name, labels, what, sum(self._column(place))
 
-    def gauges(self) -> Iterator[tuple[str, str, int]]:
+    def gauges(self) -> Iterator[tuple[str, str, float]]:
         """Each gauge: name, help, and the largest of the workers."""
         for name, what in GAUGES:
-            yield name, what, max(self._column(_GAUGE_PLACES[name]))
+            yield name, what, max(self._column(_GAUGE_PLACES[name])) / _MILLIONTHS
+
+    def durations(self) -> Iterator[Durations]:
+        """Summed over the workers."""
+        for name, what in DURATIONS:
+            first = _DURATION_PLACES[name]
+            counts = tuple(sum(self._column(first + bucket)) for bucket in range(_BUCKETS))
+            yield Durations(name, what, counts, sum(self._column(first + _BUCKETS)) / _MILLIONTHS)
 
     def _column(self, place: int) -> list[int]:
         return [self._memory[row * _WIDTH + place] for row in range(self._workers)]

@@ -155,6 +155,11 @@ def alerts_failed(error: BaseException) -> None:
     _log.error("alerts-failed", error=type(error).__name__, where=_place_of(error))
 
 
+def health_not_written(error: BaseException) -> None:
+    """What the parts of the installation say of themselves could not be written down. Said once."""
+    _log.error("health-not-written", error=type(error).__name__, where=_place_of(error))
+
+
 def issuer_keys_fetched(keys: int) -> None:
     _log.info("issuer-keys-fetched", keys=keys)
 
@@ -162,6 +167,11 @@ def issuer_keys_fetched(keys: int) -> None:
 def issuer_failed(why: str) -> None:
     """The issuer of tokens did not give its keys. Tokens whose key is known go on being taken for a while."""
     _log.error("issuer-failed", why=why)
+
+
+def issuer_sign_in_refused(why: str) -> None:
+    """What came back from the issuer that signs people in to the console is not what it should be."""
+    _log.warning("issuer-sign-in-refused", why=why)
 
 
 def directory_failed(why: str) -> None:
@@ -323,6 +333,11 @@ def budgets_away(reason: str) -> None:
 def budgets_lost(reservations: int) -> None:
     """That server was empty, or has forgotten so many reservations: what they took is not counted any more."""
     _log.error("budgets-lost", reservations=reservations)
+
+
+def addresses_cut(values: int) -> None:
+    """Client addresses that were kept for long enough are networks from now on."""
+    _log.info("addresses-cut", values=values)
 
 
 def dkim_changed(domain: str, selector: str, state: str) -> None:
