@@ -30,6 +30,7 @@ Of the process:
     caps.py, scoreboard.py    memory that the workers share: open connections, counters
     tls.py            certificates, loaded anew when they change
     spool.py          the content of a message while it waits
+    condition.py      what is wrong with it, for whoever asks and for policy
     status.py, health.py      health and metrics
 
 From policy it imports policy.contract and nothing else.

@@ -21,7 +21,7 @@ import sys
 import time
 from contextlib import AsyncExitStack
 
-from gateway import log, revocations, status, workers
+from gateway import condition, log, revocations, status, workers
 from gateway.caps import Caps
 from gateway.door import Door
 from gateway.edge import Edge
@@ -33,6 +33,7 @@ from gateway.scoreboard import Scoreboard
 from gateway.settings import ListenerSettings, Settings, host_and_port
 from gateway.tls import Certificates
 from service import log as service_log
+from service import tracing
 from service.settings import SettingError, load, read_secret, stop
 
 _WARM_S = 2.0
@@ -61,7 +62,9 @@ def main() -> None:
     scoreboard = Scoreboard(settings.workers)
 
     def serve() -> None:
+        tracing.start("gateway", settings.otlp_url)
         asyncio.run(_serve(settings, certificates, token, caps, scoreboard, bound, status_bound))
+        tracing.stop()
 
     def close_ports() -> None:
         for _, one in bound:
@@ -72,6 +75,7 @@ def main() -> None:
 
 def _check_settings(settings: Settings) -> None:
     """What one setting alone cannot show."""
+    tracing.check("GATEWAY_OTLP_URL", settings.otlp_url)
     if len(settings.tls_cert) != len(settings.tls_key):
         raise SettingError(
             "GATEWAY_TLS_KEY",
@@ -150,7 +154,8 @@ async def _serve(
         reporting = await status.serve(edge, status_bound)
         listening = [Listener(settings=listener, edge=edge, bound=one) for listener, one in bound]
         accepting = [asyncio.create_task(listener.accept()) for listener in listening]
-        rounds = [asyncio.create_task(edge.make_rounds()), asyncio.create_task(revocations.follow(edge))]
+        goes_on = (edge.make_rounds(), revocations.follow(edge), condition.tell(edge))
+        rounds = [asyncio.create_task(one) for one in goes_on]
         await stopping.wait()
         for task in accepting:
             task.cancel()
@@ -160,6 +165,7 @@ async def _serve(
         await edge.drain()
         for task in rounds:
             task.cancel()
+        await condition.take_leave(edge)
         for pool in (relay, hold_relay):
             if pool:
                 pool.close()

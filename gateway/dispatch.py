@@ -19,13 +19,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gateway import log, replies
-from gateway.edge import Edge
+from gateway.edge import Edge, timed
 from gateway.errors import RelayFailed
 from gateway.relay import Relay
 from gateway.relay_commands import Envelope
 from gateway.replies import FOR_REASON, Reply
 from gateway.spool import Spool
 from policy.contract import Action, MessageFacts, MessageVerdict, Outcome, Reason, RelayOutcome
+from service import tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +55,12 @@ async def dispatch(edge: Edge, spool: Spool, handover: Handover, verdict: Messag
     # One span for both parts, as the client has one patience.
     deadline = asyncio.get_running_loop().time() + edge.settings.relay_timeout_s
     try:
-        for part in parts:
-            relay = _relay_for(edge, part, verdict.reason)
-            told = part.envelope, handover.head, spool, handover.offset
-            queue_ids[part] = await relay.relay(*told, deadline=deadline)
+        with timed(edge.scoreboard, "relay"):
+            for part in parts:
+                relay = _relay_for(edge, part, verdict.reason)
+                told = part.envelope, handover.head, spool, handover.offset
+                queue_ids[part] = await relay.relay(*told, deadline=deadline)
+                tracing.note(queue_id=queue_ids[part])
         outcome = RelayOutcome.RELAYED
     except RelayFailed as error:
         edge.scoreboard.count("relay_failures_total")
@@ -105,5 +108,5 @@ def _count(edge: Edge, spool: Spool, facts: MessageFacts, queue_ids: Mapping[_Pa
         tell = log.message_held if part.is_held else log.message_relayed
         tell(facts.session, facts.submission, queue_id, len(part.envelope.recipients), facts.message_bytes)
     edge.scoreboard.count("messages_held_total", by=any(part.is_held for part in queue_ids))
-    edge.scoreboard.count("message_octets_total", by=facts.message_bytes)
-    edge.scoreboard.count("spooled_octets_total", by=spool.file_bytes)
+    edge.scoreboard.count("message_bytes_total", by=facts.message_bytes)
+    edge.scoreboard.count("spooled_bytes_total", by=spool.file_bytes)

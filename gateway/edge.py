@@ -1,9 +1,10 @@
 """What all sessions of one worker share, the tasks that outlive the session that began them, and the regular rounds."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from gateway import log
 from gateway.caps import Caps
@@ -14,6 +15,7 @@ from gateway.scan import Scanner
 from gateway.scoreboard import Scoreboard
 from gateway.settings import Settings
 from gateway.tls import Certificates
+from service import tracing
 
 _ROUND_S = 0.5
 _RELOAD_EVERY, _WARM_EVERY, _PROBE_EVERY = 4, 10, 60  # rounds
@@ -28,6 +30,18 @@ class Session(Protocol):
     def cut(self) -> None: ...
     def check(self, now: float) -> None: ...
     def end_if_revoked(self, credentials: frozenset[int]) -> None: ...
+
+
+@contextmanager
+def timed(scoreboard: Scoreboard, step: Literal["decision", "relay", "scan"]) -> Iterator[None]:
+    """A step of a message: a span, and in the figures, however it ends."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    try:
+        with tracing.span(step):
+            yield
+    finally:
+        scoreboard.time(f"{step}_duration_seconds", loop.time() - begun)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,16 +78,25 @@ class Edge:
             await asyncio.sleep(_ROUND_S)
             now = loop.time()
             self.lag_s = now - due
-            self.scoreboard.set("loop_lag_milliseconds", self.lag_s * 1000)
+            self.scoreboard.set("loop_lag_seconds", self.lag_s)
             for session in tuple(self.sessions):
                 session.check(now)
             rounds += 1
             if rounds % _RELOAD_EVERY == 0:
                 self.reload()
-            if rounds % _WARM_EVERY == 0 and not self.relay.offers:
-                self.in_background(self.relay.warm())
-            if self.scanner and rounds % _PROBE_EVERY == 1:
-                self.in_background(self.scanner.probe())
+            self._look_after(rounds)
+
+    def _look_after(self, rounds: int) -> None:
+        """The next hop and the scanner, where no message asks: what is shown of them is never older than the rounds."""
+        for name, relay in (("next_hop_silent", self.relay), ("hold_relay_silent", self.hold_relay)):
+            if relay is None:
+                continue
+            self.scoreboard.set(name, not relay.is_reached)
+            is_due = rounds % _WARM_EVERY == 0 and not (relay.is_reached and relay.offers)
+            if is_due or rounds % _PROBE_EVERY == 0:
+                self.in_background(relay.warm())
+        if self.scanner and rounds % _PROBE_EVERY == 1:
+            self.in_background(self.scanner.probe())
 
     def reload(self) -> None:
         """Certificates that have changed on disk; a refusal is said once, and shown as long as it lasts."""
@@ -85,7 +108,7 @@ class Edge:
         if self.certificates.generation != before[1]:
             log.certificate_loaded(self.certificates.expires_at)
         self.scoreboard.set("certificate_reload_failed", bool(failure))
-        self.scoreboard.set("certificate_expires_at_seconds", self.certificates.expires_at)
+        self.scoreboard.set("certificate_expires_timestamp_seconds", self.certificates.expires_at)
 
     async def drain(self) -> None:
         """No new commands: sessions end as soon as they have no transaction open, or are cut after `drain_s`."""

@@ -12,7 +12,7 @@ import asyncio
 from dataclasses import replace
 
 from gateway.dispatch import Handover
-from gateway.edge import Edge
+from gateway.edge import Edge, timed
 from gateway.leaks import Finder
 from gateway.scan_words import Scanned
 from gateway.spool import Spool
@@ -25,7 +25,8 @@ async def examined(edge: Edge, spool: Spool, handover: Handover) -> Handover:
     found = await _secrets_in(spool)
     scanned: Scanned | None = None
     if edge.scanner:
-        scanned = await edge.scanner.scan(handover.envelope, handover.head, spool, handover.offset)
+        with timed(edge.scoreboard, "scan"):
+            scanned = await edge.scanner.scan(handover.envelope, handover.head, spool, handover.offset)
     if not found and not scanned:
         return handover
     facts = handover.facts.model_copy(update={"secrets": found, "scan": scanned.scan if scanned else None})

@@ -18,7 +18,7 @@ from pathlib import Path
 from gateway import facts as content
 from gateway import log, replies
 from gateway.dispatch import Handover, dispatch
-from gateway.edge import Edge
+from gateway.edge import Edge, timed
 from gateway.envelope import MailCommand
 from gateway.errors import PolicyUnavailable
 from gateway.examination import examined
@@ -26,6 +26,7 @@ from gateway.relay_commands import Envelope, Recipient
 from gateway.replies import FOR_REASON, Reply
 from gateway.spool import Spool
 from policy.contract import Action, MessageFacts
+from service import tracing
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,12 +73,14 @@ async def hand_over(edge: Edge, transaction: Transaction, message: Message) -> R
     """The reply to the end of the message, which is closed afterwards. Raises nothing but errors of ours."""
     submission = new_submission(edge.clock())
     try:
-        handover = _prepared(edge, transaction, message, submission)
-        if isinstance(handover, Reply):
-            log.message_refused(transaction.session, submission, handover, "content")
-            return handover
-        handover = await examined(edge, message.spool, handover)
-        return await _judged(edge, transaction, message.spool, handover)
+        with tracing.span("message"):
+            tracing.note(submission=submission)
+            handover = _prepared(edge, transaction, message, submission)
+            if isinstance(handover, Reply):
+                log.message_refused(transaction.session, submission, handover, "content")
+                return handover
+            handover = await examined(edge, message.spool, handover)
+            return await _judged(edge, transaction, message.spool, handover)
     finally:
         message.close()
 
@@ -138,11 +141,13 @@ def _prepared(edge: Edge, transaction: Transaction, message: Message, submission
 async def _judged(edge: Edge, transaction: Transaction, spool: Spool, handover: Handover) -> Reply:
     session, submission = transaction.session, handover.facts.submission
     try:
-        verdict = await edge.policy.judge(handover.facts)
+        with timed(edge.scoreboard, "decision"):
+            verdict = await edge.policy.judge(handover.facts)
     except PolicyUnavailable as error:
         edge.scoreboard.count("policy_failures_total")
         log.message_refused(session, submission, error.reply, str(error))
         return error.reply
+    tracing.note(action=verdict.action, reason=verdict.reason or "")
     # As long as any other part of a transaction: a gateway that stops waits for it, and so does a session's last reply.
     await asyncio.sleep(verdict.delay_s)
     if verdict.action in (Action.ACCEPT, Action.HOLD):

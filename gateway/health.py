@@ -1,6 +1,6 @@
 """Health check of the gateway: speaks SMTP to its own listener and asks its status port; exit 0 or 1.
 
-    python -m gateway.health             silent where all is well; warnings, such as a refused certificate, on stderr
+    python -m gateway.health             silent where all is well; what is wrong, or wants a look, on stderr
     python -m gateway.health --metrics   what the status port says, for containers without curl
 
 A TCP connection alone would be answered by the kernel of a gateway that hangs. A listener behind a proxy cannot be
@@ -12,6 +12,7 @@ import json
 import os
 import smtplib
 import sys
+import urllib.error
 import urllib.request
 
 _TIMEOUT_S = 5
@@ -24,10 +25,11 @@ def main() -> int:
         if sys.argv[1:] == ["--metrics"]:
             print(_asked("metrics"), end="")
             return 0
-        for warning in json.loads(_asked("health/ready"))["warnings"]:
-            print(f"gateway: {warning}", file=sys.stderr)
+        said = json.loads(_asked("health/ready"))
+        for sentence in (*said["faults"], *said["warnings"]):
+            print(f"gateway: {sentence}", file=sys.stderr)
         listener = _plain_listener()
-        return 0 if listener is None or _speaks(*listener) else 1
+        return 0 if said["ready"] and (listener is None or _speaks(*listener)) else 1
     except (OSError, ValueError, smtplib.SMTPException) as error:
         print(f"gateway does not answer: {type(error).__name__}", file=sys.stderr)
         return 1
@@ -38,7 +40,11 @@ def _asked(path: str) -> str:
     host = _ANY.get(host, host)
     where = f"[{host}]" if ":" in host else host
     port = int(os.environ.get("GATEWAY_STATUS_PORT", "7588"))
-    with urllib.request.urlopen(f"http://{where}:{port}/{path}", timeout=_TIMEOUT_S) as answer:
+    try:
+        answer = urllib.request.urlopen(f"http://{where}:{port}/{path}", timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as not_ready:
+        answer = not_ready
+    with answer:
         text: str = answer.read().decode()
         return text
 

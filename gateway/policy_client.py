@@ -20,6 +20,7 @@ from policy.contract import (
     OUTCOMES_LIMIT,
     ConnectFacts,
     ConnectVerdict,
+    HealthTold,
     LoginAnswer,
     LoginStep,
     MessageFacts,
@@ -29,15 +30,22 @@ from policy.contract import (
     Revocations,
     RevocationsAsked,
 )
+from service import tracing
 
 _ANSWER_LIMIT = 256 * 1024  # an identity with thousands of addresses fits; rubbish without end does not
 _CONNECTIONS = 100  # questions at the same time; more wait for their turn
 _IDLE_LIMIT_S = 15.0
+_MESSAGE = "message"
 # Nobody waits for a report, so it waits for company: at 500 messages in a second, ten of them go in one question.
 _REPORT_DELAY_S = 0.02
 _REPORT_PAUSES_S = (0.0, 0.5, 2.0, 5.0, 10.0)
 
 Answer = TypeVar("Answer", bound=BaseModel)
+
+
+def _trace(question: str) -> bytes:
+    """A message is one trace, here and in policy. What is told later began with another message's task."""
+    return tracing.parent() if question == _MESSAGE else b""
 
 
 class PolicyClient:
@@ -71,11 +79,15 @@ class PolicyClient:
         return await self._ask("login", step, LoginAnswer)
 
     async def judge(self, facts: MessageFacts) -> MessageVerdict:
-        return await self._ask("message", facts, MessageVerdict)
+        return await self._ask(_MESSAGE, facts, MessageVerdict)
 
     async def revocations(self, after: int) -> Revocations:
         """Asked all the time, so a failure is not logged each time."""
         return await self._ask("revocations", RevocationsAsked(after=after), Revocations, is_logged=False)
+
+    async def tell(self, health: HealthTold) -> None:
+        """How the gateway is. PolicyUnavailable also where policy is of a version that does not ask."""
+        await self._post("health", health, is_logged=False)
 
     def report(self, outcome: Outcome) -> None:
         """Tell the outcome soon, trying again for some seconds; lost after that, and the reservation stays counted."""
@@ -136,8 +148,8 @@ class PolicyClient:
         is_answered = False
         try:
             answer = await connection.ask(
-                b"POST %b/v1/%b%bContent-Length: %d\r\n\r\n%b"
-                % (self._path, question.encode(), self._head, len(body), body)
+                b"POST %b/v1/%b%b%bContent-Length: %d\r\n\r\n%b"
+                % (self._path, question.encode(), self._head, _trace(question), len(body), body)
             )
             is_answered = True
         finally:

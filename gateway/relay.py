@@ -43,9 +43,11 @@ class Relay:
         self._free: deque[NextHop] = deque()
         self._slots = asyncio.Semaphore(connections)
         self.offers: frozenset[str] = frozenset()  # of the newest connection; empty where there never was one
+        self.is_reached = True  # as of the newest attempt
 
     async def warm(self) -> None:
-        """Open one connection, to know at the start what may be offered to clients; without one nothing is lost."""
+        """Open one connection: whether the next hop is there, and what may be offered to clients. Raises nothing."""
+        self._part_from_old()
         try:
             async with self._slots:
                 self._put_back(await self._open())
@@ -113,9 +115,20 @@ class Relay:
             pooled.quit()
         return None
 
+    def _part_from_old(self) -> None:
+        """They stand in the order in which they were used."""
+        oldest = asyncio.get_running_loop().time() - _IDLE_LIMIT_S
+        while self._free and self._free[0].used_at < oldest:
+            self._free.popleft().quit()
+
     async def _open(self) -> NextHop:
-        async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            fresh = await NextHop.open(self._host, self._port, self._hostname)
+        try:
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                fresh = await NextHop.open(self._host, self._port, self._hostname)
+        except (RelayFailed, *_TROUBLE):
+            self.is_reached = False
+            raise
+        self.is_reached = True
         self.offers = frozenset(fresh.offers)
         return fresh
 

@@ -11,20 +11,23 @@ from gateway.edge import Edge
 from gateway.errors import PolicyUnavailable
 
 _PERIOD_S = 0.5
+_SILENT_S = 3.0  # for so long a policy that is started anew is not missed
 _BEGINNING = -1  # the first answer only says where the feed is: who logs in later is judged as things are then
 
 
 async def follow(edge: Edge) -> None:
-    """Until cancelled."""
-    newest = _BEGINNING
+    """Until cancelled. As it asks all the time, it is also who knows whether policy is there."""
+    loop = asyncio.get_running_loop()
+    newest, answered_at = _BEGINNING, loop.time()
     while True:
         try:
             answer = await edge.policy.revocations(newest)
         except PolicyUnavailable:
             pass  # whoever logs in or sends is told, and the log with it
         else:
-            newest = answer.newest
+            newest, answered_at = answer.newest, loop.time()
             ended = frozenset(answer.credentials)
             for session in tuple(edge.sessions) if ended else ():
                 session.end_if_revoked(ended)
+        edge.scoreboard.set("policy_silent", loop.time() - answered_at >= _SILENT_S)
         await asyncio.sleep(_PERIOD_S)

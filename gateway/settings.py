@@ -137,6 +137,7 @@ class Settings(BaseSettings):
     max_errors: PositiveInt = 20
     max_login_failures: PositiveInt = 3
     log_format: LogFormat = "text"
+    otlp_url: str = Field(default="", pattern=r"^(https?://[^\s@]+)?$")
 
     @property
     def all_listeners(self) -> tuple[ListenerSettings, ...]:

@@ -86,6 +86,28 @@ class Renewed(NamedTuple):
     original_queue_id: str
 
 
+class Held(NamedTuple):
+    """It is kept in the queue until somebody decides."""
+
+    at: float
+    queue_id: str
+
+
+class Freed(NamedTuple):
+    """It is on hold no more."""
+
+    at: float
+    queue_id: str
+
+
+class Reported(NamedTuple):
+    """A message about it goes back to its sender, or to the postmaster."""
+
+    at: float
+    queue_id: str
+    report_queue_id: str
+
+
 class Refused(NamedTuple):
     """A recipient, or a whole message, was not taken. `queue_id` is empty where there was none yet."""
 
@@ -112,7 +134,21 @@ class LoginFailed(NamedTuple):
     times: int = 1
 
 
-Event: TypeAlias = Received | Named | Queued | Delivered | Removed | Expired | Deleted | Renewed | Refused | LoginFailed
+Event: TypeAlias = (
+    Received
+    | Named
+    | Queued
+    | Delivered
+    | Removed
+    | Expired
+    | Deleted
+    | Renewed
+    | Held
+    | Freed
+    | Reported
+    | Refused
+    | LoginFailed
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from maillog.events import (
     Delivered,
     Event,
     Expired,
+    Freed,
+    Held,
     LoggedDelivery,
     LoggedMessage,
     LoggedRecipient,
@@ -25,6 +27,7 @@ from maillog.events import (
     Refused,
     Removed,
     Renewed,
+    Reported,
     Told,
 )
 
@@ -32,6 +35,7 @@ PATIENCE_S = 600.0
 OPEN_LIMIT = 50_000  # messages that were begun and did not leave the queue; the oldest is forgotten
 _RECIPIENTS_LIMIT = 20_000  # of one message that are kept until it is told
 _LOOPBACK = ("[127.", "[::1]")
+_NOT_JOINED = (Expired, Renewed, Held, Freed, Reported)  # what they say of a message is in no told message
 
 
 class _Open:
@@ -76,7 +80,7 @@ class Joiner:
                 self._open.pop((host, event.queue_id), None)
         elif isinstance(event, LoginFailed):
             yield event
-        elif isinstance(event, Expired | Renewed):
+        elif isinstance(event, _NOT_JOINED):
             pass  # who was deferred is told already, and what is queued anew was handed in before
         elif later := self._note(host, event):
             yield later

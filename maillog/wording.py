@@ -12,6 +12,8 @@ from maillog.events import (
     Delivered,
     Event,
     Expired,
+    Freed,
+    Held,
     LoginFailed,
     LogLine,
     Named,
@@ -20,6 +22,7 @@ from maillog.events import (
     Refused,
     Removed,
     Renewed,
+    Reported,
 )
 
 _NO_QUEUE = "NOQUEUE"
@@ -33,6 +36,7 @@ _CLIENT = re.compile(
 _FROM = re.compile(r"from=<(.*)>, size=(\d{1,15}), nrcpt=(\d{1,9})")
 _EXPIRED = re.compile(r"from=<.*>, status=(?:force-)?expired, ")  # force-: postsuper -e, 3.5 and later
 _RENEWED = re.compile(r"uid=\d{1,10} from=<.*> orig_id=([0-9A-Za-z]{6,25})$")
+_REPORTED = re.compile(r"(?:sender|postmaster) [a-z -]{1,40} notification: ([0-9A-Za-z]{6,25})$")
 _TO = re.compile(
     rf"to=<{_ADDRESS}>, (?:orig_to=<{_ADDRESS}>, )?relay=(.{{0,400}}?), (?:conn_use=\d+, )?delay=[\d.]+, "
     r"(?:delays=[\d./]+, )?(?:dsn=([245]\.\d{1,3}\.\d{1,3}), )?status=([a-zA-Z-]{1,30})(?: \((.*?)\)?)?$"
@@ -53,6 +57,12 @@ _QUEUE_ID_LIMIT = 25
 # Stages of a session at which a refusal is of the whole message. (At RCPT it is of a recipient.)
 _WHOLE = ("DATA", "END-OF-MESSAGE", "BDAT", "header", "body", "mime-error")
 
+_POSTSUPER: Mapping[str, Callable[[float, str], Event]] = {
+    "removed": Deleted,
+    "placed on hold": Held,
+    "released from hold": Freed,
+}
+
 Reader = Callable[[float, str, str, str], Event | None]  # at, listener, queue id, text behind it
 
 
@@ -65,13 +75,13 @@ def _smtpd(at: float, listener: str, queue_id: str, text: str) -> Event | None:
         return Received(at, queue_id, name, address, method, username, listener, original)
     if queue_id == "warning":
         return _login_failed(at, text)
-    return _refused(at, queue_id, text)
+    return _held_or_refused(at, queue_id, text)
 
 
 def _cleanup(at: float, _listener: str, queue_id: str, text: str) -> Event | None:
     if text.startswith(("message-id=", "resent-message-id=")):
         return Named(at, queue_id, text.partition("=")[2].strip("<>"))
-    return _refused(at, queue_id, text)
+    return _held_or_refused(at, queue_id, text)
 
 
 def _qmgr(at: float, _listener: str, queue_id: str, text: str) -> Event | None:
@@ -88,7 +98,13 @@ def _pickup(at: float, _listener: str, queue_id: str, text: str) -> Event | None
 
 
 def _postsuper(at: float, _listener: str, queue_id: str, text: str) -> Event | None:
-    return Deleted(at, queue_id) if text == "removed" else None
+    made = _POSTSUPER.get(text)
+    return made(at, queue_id) if made else None
+
+
+def _bounce(at: float, _listener: str, queue_id: str, text: str) -> Event | None:
+    found = _REPORTED.match(text)
+    return Reported(at, queue_id, found[1]) if found else None
 
 
 def _delivery(at: float, _listener: str, queue_id: str, text: str) -> Event | None:
@@ -107,6 +123,7 @@ _READERS: Mapping[str, Reader] = {
     "oqmgr": _qmgr,
     "pickup": _pickup,
     "postsuper": _postsuper,
+    "bounce": _bounce,
     "smtp": _delivery,
     "lmtp": _delivery,
     "local": _delivery,
@@ -159,6 +176,12 @@ def _login_failed(at: float, text: str) -> Event | None:
         return None
     username = text.partition(", sasl_username=")[2]
     return LoginFailed(at, found[1], found[2], found[3], "" if username == "(unavailable)" else username)
+
+
+def _held_or_refused(at: float, queue_id: str, text: str) -> Event | None:
+    if text.startswith("hold: ") and queue_id != _NO_QUEUE:
+        return Held(at, queue_id)
+    return _refused(at, queue_id, text)
 
 
 def _refused(at: float, queue_id: str, text: str) -> Event | None:

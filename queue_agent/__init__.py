@@ -10,6 +10,8 @@
     store.py       all that survives the agent's end, in one SQLite file; ledger.py for those who must not wait for it
     watch.py       follows the log, as long as the agent runs
     reporting.py   what became of recipients, to policy
+    condition.py   what is wrong with the agent, for whoever asks
+    trail.py       what Postfix's log says of a few messages
     outside.py     what the world says of us: DNS, port 25, the time
     rotation.py    when the log begins anew, and which old ones go
 

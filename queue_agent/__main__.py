@@ -17,12 +17,14 @@ import uvicorn
 from queue_agent import log
 from queue_agent.app import App
 from queue_agent.commands import Commands, Postfix, postfix_of
+from queue_agent.condition import Condition
 from queue_agent.following import Log
 from queue_agent.ledger import Ledger
 from queue_agent.outside import Outside
 from queue_agent.queue import Queue
 from queue_agent.reporting import PolicySays, Reporting
 from queue_agent.settings import Settings
+from queue_agent.trail import Trail
 from queue_agent.watch import Watch
 from service import log as service_log
 from service.settings import SettingError, load, read_secret, stop
@@ -44,7 +46,7 @@ def main() -> None:
 
 
 async def _serve(settings: Settings, token: str, postfix: Postfix, listening: socket.socket) -> None:
-    ledger = _ledger(settings)
+    ledger, condition = _ledger(settings), Condition()
     queue = Queue(commands=Commands(postfix), ledger=ledger)
     watch = Watch(
         log=Log(postfix.log),
@@ -53,11 +55,12 @@ async def _serve(settings: Settings, token: str, postfix: Postfix, listening: so
         clock=time.time,
         log_bytes=settings.log_bytes,
         logs_kept=settings.logs_kept,
+        condition=condition,
     )
     policy = PolicySays(settings.policy_url, token)
-    beside = [asyncio.create_task(one.run()) for one in (watch, Reporting(ledger, policy))]
+    beside = [asyncio.create_task(one.run()) for one in (watch, Reporting(ledger, policy, condition))]
     config = uvicorn.Config(
-        App(queue, Outside(time_server=settings.time_server), token),
+        App(queue, Outside(time_server=settings.time_server), Trail(postfix.log), token, condition),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -5,7 +5,8 @@
     GET  /v1/queue/{id}                         one message, with its head and its first lines
     GET  /v1/statistics
     POST /v1/outside                            what the world says of us; outside.py
-    GET  /health/live, /health/ready            without the token
+    POST /v1/trail                              what Postfix's log says of a few messages; trail.py
+    GET  /health/live, /health/ready, /metrics  without the token
 
 An error of ours is a 500 without a text, and of Postfix's a 503: policy takes both for "not now".
 """
@@ -20,16 +21,19 @@ from urllib.parse import parse_qs
 
 from pydantic import BaseModel, ValidationError
 
-from policy.queue_contract import OutsideQuestions, QueueIds, QueueName
-from queue_agent import log
+from policy.queue_contract import OutsideQuestions, QueueIds, QueueName, TrailAsked
+from queue_agent import log, metrics
 from queue_agent.commands import PostfixFailed
+from queue_agent.condition import Condition
 from queue_agent.outside import Outside
 from queue_agent.queue import Queue
 from queue_agent.spool import QUEUE_ID
+from queue_agent.trail import Trail
+from service.health import LIVE
 
 BODY_LIMIT = 2 * 1024 * 1024  # the contract's number of the longest ids is 1.7 million octets
 _PIECE = 64 * 1024
-_QUEUE, _OUTSIDE = "/v1/queue", "/v1/outside"
+_QUEUE, _OUTSIDE, _TRAIL = "/v1/queue", "/v1/outside", "/v1/trail"
 
 Message: TypeAlias = MutableMapping[str, Any]  # ASGI's own types, which are dicts of anything
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -44,6 +48,7 @@ class Answer:
     status: HTTPStatus
     body: bytes
     more: AsyncGenerator[bytes, None] | None = None
+    kind: str = "application/json"
 
 
 def _error(status: HTTPStatus, what: str) -> Answer:
@@ -57,9 +62,13 @@ def _model(model: BaseModel) -> Answer:
 class App:
     """The ASGI application."""
 
-    def __init__(self, queue: Queue, outside: Outside, token: str) -> None:
+    def __init__(
+        self, queue: Queue, outside: Outside, trail: Trail, token: str, condition: Condition | None = None
+    ) -> None:
         self._queue = queue
         self._outside = outside
+        self._trail = trail
+        self._condition = condition or Condition()
         self._token = f"Bearer {token}".encode()
         self._changes: Mapping[str, Change] = {
             "/v1/hold": queue.hold,
@@ -86,9 +95,11 @@ class App:
         method = scope["method"]
         if method == "GET" and path in ("/health/live", "/health/ready"):
             return await self._health(path)
+        if method == "GET" and path == "/metrics":
+            return Answer(HTTPStatus.OK, await metrics.written(self._queue), kind=metrics.CONTENT_TYPE_LATEST)
         if not self._is_allowed(scope):
             return _error(HTTPStatus.UNAUTHORIZED, "token")
-        if method == "POST" and path in (*self._changes, _OUTSIDE):
+        if method == "POST" and path in (*self._changes, _OUTSIDE, _TRAIL):
             return await self._asked(path, receive)
         if method == "GET" and path == "/v1/statistics":
             return _model(await self._queue.statistics())
@@ -103,10 +114,17 @@ class App:
         return hmac.compare_digest(given, self._token)
 
     async def _health(self, path: str) -> Answer:
-        """Ready means that the queue can be read; a 503 says that it cannot."""
-        if path == "/health/ready":
+        """See condition.py."""
+        if path == "/health/live":
+            return Answer(HTTPStatus.OK, LIVE)
+        try:
             await self._queue.listing()
-        return Answer(HTTPStatus.OK, b'{"status":"%s"}' % path.rpartition("/")[2].encode())
+            is_queue_read = True
+        except PostfixFailed:
+            is_queue_read = False
+        unreported = await self._queue.ledger.unreported()
+        health = self._condition.health(is_queue_read=is_queue_read, unreported=unreported)
+        return Answer(health.status, health.body)
 
     async def _asked(self, path: str, receive: Receive) -> Answer:
         body = await _body(receive)
@@ -115,14 +133,27 @@ class App:
         try:
             if path == _OUTSIDE:
                 return _model(await self._outside.answer(OutsideQuestions.model_validate_json(body)))
+            if path == _TRAIL:
+                return await self._followed(TrailAsked.model_validate_json(body))
             asked = QueueIds.model_validate_json(body).queue_ids
         except ValidationError:
             return _error(HTTPStatus.UNPROCESSABLE_ENTITY, "not a question")
         return await self._change(path, asked)
 
+    async def _followed(self, asked: TrailAsked) -> Answer:
+        known = await self._queue.ledger.all_known(asked.queue_ids)
+        whose = next((one.submission for one in known.values()), "")
+        return _model(await self._trail.follow(asked, whose))
+
     async def _change(self, path: str, asked: Sequence[str]) -> Answer:
-        done = await self._changes[path](tuple(dict.fromkeys(asked)))
-        log.queue_changed(path.rpartition("/")[2], len(asked), len(done))
+        order = path.rpartition("/")[2]
+        try:
+            done = await self._changes[path](tuple(dict.fromkeys(asked)))
+        except PostfixFailed:
+            self._condition.failed_order = order
+            raise
+        self._condition.failed_order = ""
+        log.queue_changed(order, len(asked), len(done))
         return _model(QueueIds(queue_ids=tuple(done)))
 
     async def _message(self, queue_id: str) -> Answer:
@@ -138,9 +169,6 @@ class App:
         return Answer(HTTPStatus.OK, await anext(pieces), pieces)
 
 
-_JSON = (b"content-type", b"application/json")
-
-
 async def _pieces(queue: Queue, wanted: QueueName | None) -> AsyncGenerator[bytes, None]:
     piece, comma = bytearray(b'{"messages":['), b""
     async with aclosing(queue.messages(wanted)) as messages:
@@ -154,7 +182,9 @@ async def _pieces(queue: Queue, wanted: QueueName | None) -> AsyncGenerator[byte
 
 
 async def _send(send: Send, answer: Answer) -> None:
-    headers = [_JSON] if answer.more else [_JSON, (b"content-length", str(len(answer.body)).encode())]
+    headers = [(b"content-type", answer.kind.encode())]
+    if not answer.more:
+        headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body, "more_body": answer.more is not None})
     if answer.more:

@@ -4,6 +4,7 @@ Only postsuper runs as root, which it asks for. The others run as Postfix's own 
 """
 
 import asyncio
+import fcntl
 import signal
 import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Sequence
@@ -61,6 +62,17 @@ class Commands:
 
     def __init__(self, postfix: Postfix) -> None:
         self._postfix = postfix
+
+    def is_running(self) -> bool:
+        """Whether a master holds the lock of this queue, in whatever container it is (master(8), `-t`)."""
+        try:
+            with (self._postfix.queue / "pid" / "master.pid").open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass  # there never was one
+        return False
 
     async def postsuper(self, option: str, queue_ids: Iterable[str], *queues: str) -> list[str]:
         """`option` on these; what it said, line by line. An id that is gone is no failure."""

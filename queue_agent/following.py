@@ -70,6 +70,17 @@ class Log:
             return Piece([], position, is_end=is_last)
         return self._leave(file, chain[at + 1], position)
 
+    def behind(self, position: Position | None) -> int:
+        """Octets that were written and not read yet."""
+        chain = self._chain()
+        places = [place for place, file in enumerate(chain) if position and file.inode == position.inode]
+        unread = chain[places[0] :] if places else chain
+        return sum(file.size for file in unread) - (position.offset if position and places else 0)
+
+    def written_since(self, at: float) -> list[Path]:
+        """Those with lines of then or later, the oldest first."""
+        return [file.path for file in self._chain() if file.changed_at >= at]
+
     def older(self, position: Position) -> list[Path]:
         """Files that were read to their end, the oldest first."""
         chain = self._chain()

@@ -4,13 +4,14 @@ follow(log, now)    the next piece of the log, taken and committed with its posi
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from maillog.syslog import Calendar, read_line
-from policy.queue_contract import Delivery
+from policy.queue_contract import Delivery, DeliveryOutcome
 from queue_agent import log as own_log
 from queue_agent.following import Log
 from queue_agent.store import OUTBOX_LIMIT, Known, Position, Store, Waiting
@@ -26,6 +27,8 @@ class Ledger:
         self._thread = ThreadPoolExecutor(1, "ledger")
         self._store = Store(path)
         self._calendar = Calendar(None, now)
+        self._followed: Log | None = None
+        self.delivered = Counter[DeliveryOutcome]()  # what policy has taken since the start
 
     async def close(self) -> None:
         await self._ask(self._store.close)
@@ -33,7 +36,13 @@ class Ledger:
 
     async def follow(self, log: Log, now: float) -> tuple[bool, bool]:
         """Whether something was read, and whether this is the end of the log now."""
+        self._followed = log
         return await self._ask(lambda: follow(self._store, log, self._calendar, now))
+
+    async def log_behind(self) -> int:
+        """Octets of the log that were not read yet."""
+        log = self._followed
+        return await self._ask(lambda: log.behind(self._store.position())) if log else 0
 
     async def position(self) -> Position | None:
         return await self._ask(self._store.position)
@@ -74,8 +83,9 @@ class Ledger:
     async def reports(self, limit: int) -> tuple[int, list[Delivery]]:
         return await self._ask(lambda: self._store.reports(limit))
 
-    async def taken(self, number: int) -> None:
+    async def taken(self, number: int, deliveries: Iterable[Delivery]) -> None:
         await self._ask(lambda: self._store.taken(number))
+        self.delivered.update(one.outcome for one in deliveries)
 
     async def unreported(self) -> int:
         return await self._ask(self._store.unreported)

@@ -121,6 +121,7 @@ class Queue:
             oldest_at=listing.oldest_at(),
             log_at=await self.ledger.log_at(),
             unreported=await self.ledger.unreported(),
+            is_running=self.commands.is_running(),
         )
 
     async def _named(self, batch: Sequence[Queued]) -> list[Queued]:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from policy.contract import OUTCOMES_LIMIT
 from policy.queue_contract import Deliveries, Delivery
 from queue_agent import log
+from queue_agent.condition import Condition
 from queue_agent.ledger import Ledger
 
 _TIMEOUT_S = 10.0
@@ -47,8 +48,8 @@ class PolicySays:
 class Reporting:
     """Runs until it is cancelled."""
 
-    def __init__(self, ledger: Ledger, policy: PolicySays) -> None:
-        self._ledger, self._policy = ledger, policy
+    def __init__(self, ledger: Ledger, policy: PolicySays, condition: Condition | None = None) -> None:
+        self._ledger, self._policy, self._condition = ledger, policy, condition or Condition()
         self._retry_s = 0.0  # 0 while policy answers
 
     async def run(self) -> None:
@@ -68,16 +69,18 @@ class Reporting:
         if why:
             await self._not_taken(why)
         else:
-            await self._ledger.taken(number)
+            await self._ledger.taken(number, deliveries)
             await self._taken()
 
     async def _not_taken(self, why: str) -> None:
+        self._condition.is_policy_taking = False
         if not self._retry_s:  # told once, and not with each attempt
             log.reports_not_taken(why, await self._ledger.unreported())
         self._retry_s = min(self._retry_s * 2, _LAST_RETRY_S) or _FIRST_RETRY_S
         await asyncio.sleep(self._retry_s)
 
     async def _taken(self) -> None:
+        self._condition.is_policy_taking = True
         if self._retry_s:
             self._retry_s = 0.0
             log.reports_taken_again(await self._ledger.unreported())

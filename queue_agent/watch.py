@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from queue_agent import log as own_log
+from queue_agent.condition import Condition
 from queue_agent.following import Log
 from queue_agent.ledger import Ledger
 from queue_agent.queue import Queue
@@ -26,14 +27,17 @@ class Watch:
     clock: Callable[[], float]
     log_bytes: int
     logs_kept: int
+    condition: Condition = field(default_factory=Condition)
     _swept_at: float = 0.0
 
     async def run(self) -> None:
         while True:
             try:
                 pause_s = await self._step()
+                self.condition.is_log_followed = True
             except Exception as error:  # noqa: BLE001 - a full disk, a command of Postfix's: neither ends the following
                 own_log.log_not_followed(error)
+                self.condition.is_log_followed = False
                 pause_s = _AFTER_FAILURE_S
             if pause_s:
                 await asyncio.sleep(pause_s)

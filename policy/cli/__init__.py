@@ -47,6 +47,12 @@ COMMANDS = (
         "Say what is wrong with this installation, and what to do. Exit code 1 when something is.",
     ),
     Listed("serve", "serve:serve", "Run gateway and policy in front of an existing MTA."),
+    Listed(
+        "status",
+        "status:status",
+        "Show all parts of the installation and what they say of themselves. Exit code 1 when something is wrong.",
+    ),
+    Listed("top", "top:top", "Watch what goes on: rates, open incidents, newest decisions, queue, health."),
     # Who may send, and as whom
     Listed("identity", "identities:identity", "Who may send: people, devices, applications."),
     Listed("address", "addresses:address", "As whom an identity may send."),
@@ -94,6 +100,11 @@ COMMANDS = (
         "explain",
         "explain:explain",
         "Explain what became of a submission: which facts met which rule, and where each budget stood.",
+    ),
+    Listed(
+        "trace",
+        "trace:trace",
+        "Trace one message: who handed it in, what was decided and why, and what became of it for each recipient.",
     ),
     Listed("standing", "standings:standing", "Who is slowed, held, restricted or locked, and why."),
     Listed("alert", "alerts:alert", "What people are told, by which channels, and whether it arrives."),

@@ -15,7 +15,7 @@ from policy.alerting.opened import make_secret
 from policy.cli.output import JSON, plain, print_rows, when
 from policy.location import open_existing
 from policy.settings import Settings
-from policy.store.notice_list import ChannelOutcome, add_test, listed, outcome_of_test, replay
+from policy.store.notice_list import ChannelOutcome, add_test, forget_channel, listed, outcome_of_test, replay
 from service.settings import load
 
 alert = typer.Typer(help="What people are told, by which channels, and whether it arrives.", no_args_is_help=True)
@@ -87,6 +87,22 @@ def alert_replay(
     number = replay(engine, channel, _moment(since), time.time())
     engine.dispose()
     print(f"{number} notices are sent again")
+
+
+@alert.command("forget")
+def alert_forget(
+    channel: Annotated[str, typer.Argument(help="As `alert list` shows it: webhook:NAME or apprise:NAME.")],
+) -> None:
+    """Forget a channel that was taken out of the settings: what waits for it is given up.
+
+    Without this it is tried for a week. Where somebody still sends by it, it is there again a moment later.
+
+    Example: sallyport alert forget webhook:old.example.org
+    """
+    engine = open_existing(load(Settings))
+    number = forget_channel(engine, channel, time.time())
+    engine.dispose()
+    print(f"{channel} is forgotten; {number} notices are given up")
 
 
 @alert.command("secret")

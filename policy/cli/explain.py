@@ -16,7 +16,7 @@ from policy.engine.suspicion import Stood
 from policy.location import open_existing
 from policy.settings import Settings
 from policy.store.errors import StoreError
-from policy.store.evidence import Evidence, evidence_of
+from policy.store.evidence import Evidence, evidence_of, is_taken, rounds
 from policy.store.records import Record, find_submission
 from service.settings import load
 
@@ -76,7 +76,7 @@ def explain(
         print(documents.dumps(plain(found.shown) | {"evidence": shown}))
         return
     console = Console(width=printed_width())
-    for line in _words(found, evidence):
+    for line in words(found, evidence):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     for title, stood in _rounds(found, evidence.stood if evidence else ()):
         console.print(f"\n{title}", markup=False)
@@ -86,11 +86,11 @@ def explain(
 
 
 def _plain_evidence(found: Record, evidence: Evidence) -> dict[str, object]:
-    stood = [one._asdict() | {"is_taken": _is_taken(found, one)} for one in evidence.stood]
+    stood = [one._asdict() | {"is_taken": is_taken(found.action, one)} for one in evidence.stood]
     return plain(evidence) | {"step": evidence.step.name.lower(), "stood": stood}
 
 
-def _words(found: Record, evidence: Evidence | None) -> Iterator[str]:
+def words(found: Record, evidence: Evidence | None) -> Iterator[str]:
     yield f"{found.id}, {when(found.at)}"
     yield f"{found.identity or 'nobody'} (login {found.login or 'unknown'}) from {found.client_address}, {found.origin}"
     yield f"{found.recipients} recipients, {found.message_bytes:,} octets, reverse-path <{found.reverse_path}>"
@@ -128,24 +128,17 @@ def _section(title: str, lines: Sequence[tuple[str, str]]) -> Iterator[str]:
 
 def _rounds(found: Record, stood: Sequence[Stood]) -> Iterator[tuple[str, Sequence[Stood]]]:
     """What was asked for and did not fit, and what was taken in the end: the same window may be in both."""
-    refused = [one for one in stood if not _is_taken(found, one)]
-    taken = [one for one in stood if _is_taken(found, one)]
-    if not taken or not refused:
-        rounds = [("Where the budgets stood", stood)]
-    else:
-        rounds = [("What did not fit, with all of the message", refused), ("What was counted in the end", taken)]
-    yield from ((title, rows) for title, rows in rounds if rows)
-
-
-def _is_taken(found: Record, one: Stood) -> bool:
-    """Of a message that was deferred or refused nothing is; of another one all that its last round asked for."""
-    return found.action in (Action.ACCEPT, Action.HOLD) and not (one.is_over and one.is_enforced)
+    refused, taken = rounds(found.action, stood)
+    if refused and taken:
+        yield "What did not fit, with all of the message", refused
+        yield "What was counted in the end", taken
+    elif stood:
+        yield "Where the budgets stood", refused or taken
 
 
 def _table(stood: Sequence[Stood]) -> Table:
-    """What was over its limit first."""
     table = Table("rule", "in", "before", "with it", "limit", "", box=None, pad_edge=False)
-    for one in sorted(stood, key=lambda one: not one.is_over):
+    for one in stood:
         scale = QUARTERS if one.rule == "messages" else 1
         note = _OVER if one.is_over else ""
         table.add_row(

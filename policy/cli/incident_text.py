@@ -36,6 +36,7 @@ def plain_story(story: Story) -> dict[str, Any]:
         "incident": plain_incident(story.incident),
         "begin": when(story.begin),
         "first": plain(story.first) if story.first else None,
+        "timeline": [{"at": when(one.at), "kind": one.kind, "text": one.text} for one in story.timeline],
     }
 
 

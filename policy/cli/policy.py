@@ -19,7 +19,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from policy.cli.output import JSON, when
-from policy.cli.store import actor
+from policy.cli.store import open_identities
 from policy.engine.rulebook import Rulebook
 from policy.location import location, open_existing
 from policy.rulebook import PolicyFileError, load, parse, replacing
@@ -29,9 +29,9 @@ from policy.rulebook.making import tables_of
 from policy.rulebook.schema import schema
 from policy.rulebook.toml import written
 from policy.settings import Settings
-from policy.store import audit
 from policy.store.errors import StoreError
 from policy.store.models import Identities
+from policy.store.policy_book import NewPolicy, PolicyAct
 from policy.store.rulebooks import KeptRulebook, kept_rulebooks, last_in_force
 from service.settings import SettingError
 from service.settings import load as load_settings
@@ -144,17 +144,17 @@ def apply(
     before = _in_force(settings)
     text = _text_before(settings.policy_file) if undo else _text(file)
     after = _checked(text, str(replacing.kept(settings.policy_file)) if undo else file)
-    with open_existing(settings).begin() as connection:
-        audit.record(
-            connection,
-            actor(),
-            now,
-            "policy-undone" if undo else "policy-applied",
-            "policy",
-            {"digest": before.digest},
-            {"digest": after.digest, "changes": [str(one) for one in changes(before, after)]},
-        )
-        _replace(settings.policy_file, text)
+    _replace(
+        NewPolicy(
+            path=settings.policy_file,
+            text=text,
+            before=before.digest,
+            after=after.digest,
+            changes=[str(one) for one in changes(before, after)],
+        ),
+        now,
+        PolicyAct.UNDONE if undo else PolicyAct.APPLIED,
+    )
     _show_changes(changes(before, after), json)
     if not json:
         print(f"policy {after.digest} is in force within two seconds where policy runs; it was {before.digest}")
@@ -249,13 +249,12 @@ def _text_before(path: Path) -> str:
     return _text(str(replacing.kept(path)))
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(new: NewPolicy, now: float, act: PolicyAct) -> None:
     try:
-        replacing.replace(path, text)
+        open_identities().apply_policy(new, now, act)
     except OSError as error:
-        raise StoreError(
-            f"{path} cannot be written ({error.strerror}); where it comes from outside of a container, change it there"
-        ) from None
+        reason = f"{new.path} cannot be written ({error.strerror})"
+        raise StoreError(f"{reason}; where it comes from outside of a container, change it there") from None
 
 
 def _wait_for(engine: Engine, digest: str, until: float) -> KeptRulebook:

@@ -11,16 +11,26 @@ from enum import StrEnum
 from sqlalchemy import Engine, select
 
 from policy.store.operation_models import HealthReports
+from policy.store.reader import Reader
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
 
-OLD_S = 60.0  # reports come every ten seconds
+PERIOD_S = 10.0  # between two reports
+OLD_S = 60.0
+SILENT_S = 180.0  # without one it is not heard of
 KEPT_S = 86400.0
+_MOST = 50  # instances of a part: a gateway that was broken into can say any name
 
 _PUT = prepared(
-    "INSERT INTO health_report (service, instance, at, content) VALUES (:service, :instance, :at, :content)"
+    "INSERT INTO health_report (service, instance, at, content)"  # noqa: S608 - a number
+    " SELECT CAST(:service AS VARCHAR), CAST(:instance AS VARCHAR), CAST(:at AS DOUBLE PRECISION),"
+    " CAST(:content AS VARCHAR)"
+    " WHERE (SELECT count(*) FROM health_report WHERE service = :service AND instance <> :instance)"
+    f" < {_MOST}"
     " ON CONFLICT (service, instance) DO UPDATE SET at = excluded.at, content = excluded.content"
 )
+_LEAVE = prepared("DELETE FROM health_report WHERE service = :service AND instance = :instance")
+_OF = prepared("SELECT service, instance, at, content FROM health_report WHERE service = :service ORDER BY instance")
 _FORGET = prepared("DELETE FROM health_report WHERE at < :edge")
 
 
@@ -60,6 +70,10 @@ class HealthNotes:
         row = {"service": report.service.value, "instance": report.instance, "at": report.at}
         self.statements.execute(_PUT, {**row, "content": json.dumps(content)})
 
+    def leave(self, service: Service, instance: str) -> None:
+        """It ends in order: nobody has to miss it."""
+        self.statements.execute(_LEAVE, {"service": service.value, "instance": instance})
+
     def forget(self, now: float) -> None:
         """Those of instances that are gone."""
         self.statements.execute(_FORGET, {"edge": now - KEPT_S})
@@ -72,6 +86,11 @@ def health_reports(engine: Engine) -> list[HealthReport]:
         found = connection.execute(select(row.service, row.instance, row.at, row.content)).all()
     reports = [_report(*one) for one in found if one.service in order]
     return sorted(reports, key=lambda one: (order.index(one.service), one.instance))
+
+
+async def reports_of(reader: Reader, service: Service) -> list[HealthReport]:
+    """The newest of each of its instances, for who asks beside the questions."""
+    return [_report(*row) for row in await reader.rows(_OF, {"service": service.value})]
 
 
 def _report(service: str, instance: str, at: float, content: str) -> HealthReport:

@@ -1,0 +1,118 @@
+"""How the gateway is, over all of its workers: what /health/ready says, and what policy is told every ten seconds.
+
+    scoreboard.py   where the workers write what they see
+    condition.py    (you are here) what of it is a fault, what a warning; policy is told
+    status.py       says it to whoever asks
+
+Of all workers the first one tells policy; where that one hangs nobody does, and policy misses it.
+"""
+
+import asyncio
+import contextlib
+import re
+import socket
+
+from gateway.edge import Edge
+from gateway.errors import PolicyUnavailable
+from policy.contract import HealthTold, PartTold
+from service import VERSION
+from service.health import Health
+
+_PERIOD_S = 10.0
+_DAY_S = 86_400
+_NEAR_END_S = 2 * _DAY_S  # of a certificate; policy's alerts begin weeks before
+_NO_HOST_NAME = re.compile(r"[^A-Za-z0-9._-]")
+
+_POLICY_AWAY = "policy does not answer: nobody can log in or send"
+_NEXT_HOP_AWAY = "the next hop does not answer: no message can be handed over"
+_HOLD_RELAY_AWAY = "the listener for held mail does not answer: what should be held is deferred"
+_SCANNER_AWAY = "the scanner does not answer, or says what cannot be read; the log has scan-failed"
+
+
+def health(edge: Edge) -> Health:
+    """With what is seen of the scanner."""
+    own, scanner = _own(edge), _scanner(edge)
+    return Health(own.faults, own.warnings + (scanner.faults if scanner else ()))
+
+
+def told(edge: Edge) -> HealthTold:
+    own = _own(edge)
+    return HealthTold(
+        instance=_instance(),
+        version=VERSION,
+        faults=own.faults,
+        warnings=tuple(one[:400] for one in own.warnings),
+        figures=_figures(edge),
+        scanner=_scanner(edge),
+    )
+
+
+async def tell(edge: Edge) -> None:
+    """Policy, until cancelled; what it does not take is old in ten seconds."""
+    while edge.scoreboard.worker == 1:
+        with contextlib.suppress(PolicyUnavailable):
+            await edge.policy.tell(told(edge))
+        await asyncio.sleep(_PERIOD_S)
+
+
+async def take_leave(edge: Edge) -> None:
+    """The last thing that policy hears."""
+    if edge.scoreboard.worker == 1:
+        with contextlib.suppress(PolicyUnavailable):
+            await edge.policy.tell(HealthTold(instance=_instance(), version=VERSION, is_leaving=True))
+
+
+def _own(edge: Edge) -> Health:
+    gauges = {name: value for name, _, value in edge.scoreboard.gauges()}
+    faults = [
+        sentence
+        for name, sentence in (("policy_silent", _POLICY_AWAY), ("next_hop_silent", _NEXT_HOP_AWAY))
+        if gauges[name]
+    ]
+    warnings = [edge.certificates.failure] if edge.certificates.failure else []
+    left_s = edge.certificates.expires_at - edge.clock()
+    if left_s <= 0:
+        warnings.append("the certificate has expired: mail programs refuse to connect")
+    elif left_s < _NEAR_END_S:
+        warnings.append(f"the certificate expires within {max(1, round(left_s / 3600))} hours")
+    if gauges["hold_relay_silent"]:
+        warnings.append(_HOLD_RELAY_AWAY)
+    if (lag_s := gauges["loop_lag_seconds"]) > edge.settings.shed_lag_s:
+        warnings.append(f"a worker is {lag_s:.1f} s late, and turns new connections away")
+    if (sessions := edge.caps.open()) >= edge.caps.in_all:
+        warnings.append(f"all {sessions} places for connections are taken (GATEWAY_MAX_SESSIONS)")
+    return Health(tuple(faults), tuple(warnings))
+
+
+def _scanner(edge: Edge) -> PartTold | None:
+    if not edge.scanner:
+        return None
+    is_silent = any(name == "scanner_silent" and value for name, _, value in edge.scoreboard.gauges())
+    counted = {labels["outcome"]: total for name, labels, _, total in edge.scoreboard.totals() if name == "scans_total"}
+    (took,) = [one for one in edge.scoreboard.durations() if one.name == "scan_duration_seconds"]
+    scans = sum(counted.values())
+    figures: dict[str, float] = {"scans": scans, **{name: counted[name] for name in ("spam", "malware", "silent")}}
+    if scans:
+        figures["scan_ms"] = round(took.sum_s / scans * 1000, 1)
+    return PartTold(faults=(_SCANNER_AWAY,) if is_silent else (), figures=figures)
+
+
+def _figures(edge: Edge) -> dict[str, float]:
+    counted = {
+        f"{name.removesuffix('_total')}_{labels['outcome']}": total
+        for name, labels, _, total in edge.scoreboard.totals()
+        if name in {"messages_total", "logins_total"}
+    }
+    lag_s = next(value for name, _, value in edge.scoreboard.gauges() if name == "loop_lag_seconds")
+    wanted = ("messages_relayed", "messages_refused", "messages_deferred", "logins_granted", "logins_refused")
+    return {
+        "sessions": edge.caps.open(),
+        "sessions_most": edge.caps.in_all,
+        "loop_lag_ms": round(lag_s * 1000, 1),
+        "certificate_days": round((edge.certificates.expires_at - edge.clock()) / _DAY_S, 1),
+        **{name: counted[name] for name in wanted},
+    }
+
+
+def _instance() -> str:
+    return _NO_HOST_NAME.sub("-", socket.gethostname())[:64] or "gateway"

@@ -1,0 +1,55 @@
+"""`sallyport status`: all parts of the installation, and what they say of themselves."""
+
+import sys
+import time
+from collections.abc import Collection
+
+import typer
+
+from policy.cli.output import JSON, print_rows, when
+from policy.location import open_existing
+from policy.part_status import PartStatus, part_statuses
+from policy.settings import Settings
+from policy.store.health_reports import Service, health_reports
+from policy.visible import visible
+from service.settings import load
+
+
+def status(as_json: JSON = False) -> None:
+    """Show all parts of the installation and what they say of themselves. Exit code 1 when something is wrong.
+
+    Example: sallyport status
+    """
+    settings, now = load(Settings), time.time()
+    found = part_statuses(health_reports(open_existing(settings)), expected_parts(settings), now)
+    print_rows(
+        found,
+        ("part", "instance", "state", "heard", "version", "says"),
+        lambda one: (
+            one.part.value, one.instance, one.state.value, heard(one, now), one.version,
+            visible("; ".join(one.sentences)),
+        ),
+        as_json,
+    )  # fmt: skip
+    wrong = sum(one.is_wrong for one in found)
+    if wrong:
+        print(f"sallyport: {wrong} of {len(found)} parts do not work as they should", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def expected_parts(settings: Settings) -> Collection[Service]:
+    """Those without which nothing goes on, and those that the settings name."""
+    expected = [Service.GATEWAY, Service.POLICY]
+    if settings.queue_url:
+        expected += [Service.POSTFIX, Service.QUEUE_AGENT]
+    if settings.doveadm_url:
+        expected.append(Service.DOVECOT)
+    return expected
+
+
+def heard(one: PartStatus, now: float) -> str:
+    """How long ago, in words; a moment where that is long."""
+    if one.heard_at is None:
+        return "never"
+    age_s = max(0, round(now - one.heard_at))
+    return f"{age_s} s ago" if age_s < 3600 else when(one.heard_at)  # noqa: PLR2004 - an hour

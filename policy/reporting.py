@@ -1,0 +1,122 @@
+"""What policy writes of itself and of whom it can ask, every ten seconds: the rows of store/health_reports.py.
+
+    condition.py    whether policy itself can work
+    neighbours.py   the others, asked
+    reporting.py    (you are here) beside the questions; and what the gateway tells
+
+The gateway tells for itself and for the scanner, which policy does not reach; the console writes its own row. A part
+that ends in order takes its row with it. What nobody renews grows old, and `sallyport status` says so.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from policy import log
+from policy.condition import Condition
+from policy.contract import HealthTold, PartTold
+from policy.neighbours import Neighbours
+from policy.store.health_reports import PERIOD_S, HealthNotes, HealthReport, Service
+from policy.store.writer import Writer
+from policy.visible import visible
+from service import VERSION
+
+_GOODBYE_S = 2.0
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What reports are made with. `ticks` are seconds that never go backwards; `instance` is this process's name."""
+
+    instance: str
+    condition: Condition
+    neighbours: Neighbours
+    notes: HealthNotes
+    writer: Writer
+    clock: Callable[[], float]
+    ticks: Callable[[], float]
+
+
+class Reporting:
+    """Beside the questions."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+        self._lag_s = 0.0
+        self._is_failing = False
+        self._working: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._working = asyncio.get_running_loop().create_task(self._work())
+
+    async def close(self) -> None:
+        """Nobody has to miss it; where the store is away, somebody does."""
+        if self._working:
+            self._working.cancel()
+            await asyncio.wait({self._working})
+        means = self._means
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_GOODBYE_S):
+                await means.writer.make(lambda: means.notes.leave(Service.POLICY, means.instance))
+        await means.neighbours.close()
+
+    async def report(self) -> None:
+        """All of it, once."""
+        means = self._means
+        reports = [*await means.neighbours.look(means.clock()), await self._own()]
+        now = means.clock()
+
+        def write() -> None:
+            for report in reports:
+                means.notes.put(report)
+            means.notes.forget(now)
+
+        await means.writer.make(write, is_urgent=False)
+
+    async def _own(self) -> HealthReport:
+        means = self._means
+        begun = means.ticks()
+        health = await means.condition.look()
+        figures = {
+            "loop_lag_ms": round(self._lag_s * 1000, 1),
+            "store_ms": round((means.ticks() - begun) * 1000, 1),
+        }
+        now, built_at = means.clock(), means.condition.atlas.built_at()
+        if built_at is not None:
+            figures["geo_days"] = round((now - built_at) / _DAY_S)
+        return HealthReport(Service.POLICY, means.instance, now, VERSION, health.faults, health.warnings, figures)
+
+    async def _work(self) -> None:
+        while True:
+            try:
+                await self.report()
+                self._is_failing = False
+            except Exception as error:  # noqa: BLE001 - the store is away: said once, and the next round comes
+                if not self._is_failing:
+                    log.health_not_written(error)
+                self._is_failing = True
+            due = self._means.ticks() + PERIOD_S
+            await asyncio.sleep(PERIOD_S)
+            self._lag_s = max(0.0, self._means.ticks() - due)
+
+
+def note_gateway(notes: HealthNotes, told: HealthTold, now: float) -> None:
+    """In a writer's transaction: what a gateway said of itself and of the scanner that it asks."""
+    parts: dict[Service, PartTold | None] = {
+        Service.GATEWAY: None if told.is_leaving else told,
+        Service.SCANNER: told.scanner,
+    }
+    for service, part in parts.items():
+        if part is None:
+            notes.leave(service, told.instance)
+        else:
+            version = told.version if service is Service.GATEWAY else ""
+            notes.put(_report(service, told.instance, now, version, part))
+
+
+def _report(service: Service, instance: str, now: float, version: str, part: PartTold) -> HealthReport:
+    """Its sentences are read on terminals and in mails: whatever it is that told them, they do nothing there."""
+    faults, warnings = (tuple(visible(one) for one in said) for said in (part.faults, part.warnings))
+    return HealthReport(service, instance, now, visible(version), faults, warnings, dict(part.figures))
