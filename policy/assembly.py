@@ -15,9 +15,13 @@ from policy.brain import Beside, Brain
 from policy.bridges.opened import Bridges
 from policy.budgets.stored import StoredBudgets
 from policy.complaints.desk import ComplaintDesk
+from policy.condition import Condition
 from policy.connects import Connects
+from policy.containment.looks import LookDesk
 from policy.containment.queue_client import QueueOrders
 from policy.containment.worker import Containment
+from policy.counting import Counting
+from policy.cutting import Cutting
 from policy.engine.guessing import Walls
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Network
@@ -38,13 +42,17 @@ from policy.settings import DAY_S
 from policy.store.complaints import ComplaintNotes
 from policy.store.directory import Directory
 from policy.store.exemptions import Exempt
+from policy.store.health_reports import HealthNotes
+from policy.store.looks import LookNotes
 from policy.store.notices import NoticeBook
 from policy.store.reader import Reader
 from policy.store.revocations import Feed
+from policy.store.tallies import TallyNotes
 from policy.store.transactions import Transactions
 from policy.store.traps import TrapRecords, Traps
 from policy.store.visited import Visited
 from policy.store.writer import Writer
+from policy.tally import Tally
 from policy.telling import Teller
 
 
@@ -69,35 +77,28 @@ class Parts:
     counts: RemoteCounts | None = None  # where budgets are elsewhere
     walls_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     submissions_kept_s: float = 30 * DAY_S
+    client_addresses_kept_s: float = 30 * DAY_S
     patience_s: float = 0.1  # of the writer
     alerting: Callable[[Writer, Heard], Sequence[Beside]] = lambda _writer, _heard: ()
+    policy_file_fault: Callable[[], str] = lambda: ""
+    reporting: Callable[[Writer, HealthNotes, Condition], Sequence[Beside]] = lambda _writer, _notes, _condition: ()
 
 
 def assemble(parts: Parts) -> Brain:
     """All of policy but its HTTP."""
     reader, transactions = parts.reader, parts.transactions
     writer, directory, feed = Writer(transactions, parts.patience_s), Directory(reader, parts.key), Feed(reader)
-    notices, heard, walls = NoticeBook(transactions), Heard(), Walls(parts.walls_key)
-    connects = _connects(parts, walls)
+    notices, heard, walls, tally = NoticeBook(transactions), Heard(), Walls(parts.walls_key), Tally()
+    connects = _connects(parts, walls, tally)
     shared: _Shared = {
         "recall": Recall.of(reader, directory),
         "notes": Notes.on(transactions, parts.submissions_kept_s),
         "rulebook": parts.rulebook,
         "ledger": _ledger(parts, writer),
-        "teller": Teller(notices),
+        "teller": Teller(notices, tally),
     }
     entrances = Entrances(connects=connects, writer=writer, **shared)
-    logins = Logins(
-        prover=Prover(directory=directory, bridges=parts.bridges, foreign=ForeignSecrets()),
-        walls=walls,
-        traps=Traps(reader),
-        trap_records=TrapRecords(transactions),
-        uses=shared["notes"].uses,
-        entrances=entrances,
-        writer=writer,
-        unwalled=parts.unwalled,
-        notices=notices,
-    )
+    logins = _logins(parts, shared, directory, entrances, writer)
     marks = Marks(parts.key)
     judging = _judge(parts, shared, connects, marks, writer)
     fronts = Fronts(
@@ -109,23 +110,32 @@ def assemble(parts: Parts) -> Brain:
         connects=connects,
         entrances=entrances,
         judge=judging,
+        tally=tally,
         clock=parts.clock,
     )
     pickup = parts.pickup(feed)
     containment = (*_containment(parts, shared, writer), *_complaints(parts, shared, marks, writer))
     alerting = parts.alerting(writer, heard)
+    beside = (*([pickup] if pickup else []), *containment, *alerting, *parts.beside, *fronts.servers(parts.fronts))
+    health_notes, condition = HealthNotes(transactions), _condition(parts, directory, logins)
+    reporting = parts.reporting(writer, health_notes, condition)
+    counting = Counting(tally=tally, notes=TallyNotes(transactions), writer=writer, clock=parts.clock)
     return Brain(
         directory=directory,
         connects=connects,
         logins=logins,
         judging=judging,
-        feedback=Feedback(marks=marks, **shared),
+        feedback=Feedback(marks=marks, tally=tally, **shared),
         heard=heard,
         feed=feed,
-        beside=(*([pickup] if pickup else []), *containment, *alerting, *parts.beside, *fronts.servers(parts.fronts)),
+        tally=tally,
+        condition=condition,
+        health_notes=health_notes,
+        beside=(*beside, *reporting, _cutting(parts, writer), counting),
         desk=fronts.desk(),
         ledger=shared["ledger"],
         writer=writer,
+        reader=reader,
         clock=parts.clock,
     )
 
@@ -140,11 +150,35 @@ class _Shared(TypedDict):
     teller: Teller
 
 
+def _logins(parts: Parts, shared: _Shared, directory: Directory, entrances: Entrances, writer: Writer) -> Logins:
+    """Behind the walls that connections meet, too."""
+    return Logins(
+        prover=Prover(directory=directory, bridges=parts.bridges, foreign=ForeignSecrets()),
+        walls=entrances.connects.walls,
+        traps=Traps(parts.reader),
+        trap_records=TrapRecords(parts.transactions),
+        uses=shared["notes"].uses,
+        entrances=entrances,
+        writer=writer,
+        unwalled=parts.unwalled,
+        notices=shared["teller"].notices,
+        tally=shared["teller"].tally,
+    )
+
+
 def _containment(parts: Parts, shared: _Shared, writer: Writer) -> Sequence[Beside]:
-    """Nobody at the queue: what is to be done there waits."""
+    """Nobody at the queue: what is to be done there waits, and whoever wants to look at held mail is told so."""
+    looks = LookDesk(
+        reader=parts.reader,
+        notes=LookNotes(parts.transactions, parts.key),
+        writer=writer,
+        queue=parts.queue,
+        clock=parts.clock,
+    )
     if not parts.queue:
-        return ()
+        return (looks,)
     return (
+        looks,
         Containment(
             recall=shared["recall"],
             notes=shared["notes"],
@@ -165,7 +199,37 @@ def _complaints(parts: Parts, shared: _Shared, marks: Marks, writer: Writer) -> 
     )
 
 
-def _connects(parts: Parts, walls: Walls) -> Connects:
+def _cutting(parts: Parts, writer: Writer) -> Cutting:
+    return Cutting(
+        reader=parts.reader,
+        statements=parts.transactions,
+        writer=writer,
+        kept_s=parts.client_addresses_kept_s,
+        clock=parts.clock,
+    )
+
+
+def _condition(parts: Parts, directory: Directory, logins: Logins) -> Condition:
+    """The store answers where an identity can be asked for, and the walls of before are remembered."""
+    counts = parts.counts
+
+    async def ask_store() -> None:
+        await directory.mailbox("administrator")
+        await logins.remember(parts.clock())
+
+    async def ask_budgets() -> None:
+        if counts:
+            await counts.peek((), parts.clock())
+
+    return Condition(
+        ask_store=ask_store,
+        ask_budgets=ask_budgets if counts else None,
+        policy_file_fault=parts.policy_file_fault,
+        atlas=parts.atlas,
+    )
+
+
+def _connects(parts: Parts, walls: Walls, tally: Tally) -> Connects:
     return Connects(
         atlas=parts.atlas,
         rulebook=parts.rulebook,
@@ -173,6 +237,7 @@ def _connects(parts: Parts, walls: Walls) -> Connects:
         unwalled=parts.unwalled,
         exempt=Exempt(parts.reader),
         visited=Visited(parts.reader),
+        tally=tally,
     )
 
 

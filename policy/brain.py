@@ -22,11 +22,13 @@ from typing import Protocol
 from policy import log, sasl
 from policy.alerting.heard import Heard
 from policy.authpolicy.desk import Desk
+from policy.condition import Condition
 from policy.connects import Connects
 from policy.contract import (
     Action,
     ConnectFacts,
     ConnectVerdict,
+    HealthTold,
     LoginAnswer,
     LoginOutcome,
     LoginStep,
@@ -43,10 +45,17 @@ from policy.ledger import Ledger
 from policy.logins import Logins
 from policy.proofs import Visit
 from policy.queue_contract import Deliveries
+from policy.reporting import note_gateway
 from policy.store.directory import Directory
 from policy.store.handles import Scope
+from policy.store.health_reports import HealthNotes
+from policy.store.levels import Levels, levels
+from policy.store.reader import Reader
 from policy.store.revocations import Feed
 from policy.store.writer import Writer
+from policy.tally import Login, LoginReason, Stage, Tally, What
+from service import tracing
+from service.health import Health
 
 
 class Beside(Protocol):
@@ -68,9 +77,13 @@ class Brain:
     heard: Heard
     feed: Feed
     desk: Desk
+    tally: Tally
+    condition: Condition
+    health_notes: HealthNotes
     beside: Sequence[Beside]  # what goes on beside the questions
     ledger: Ledger
     writer: Writer
+    reader: Reader
     clock: Callable[[], float]
 
     async def connect(self, facts: ConnectFacts) -> ConnectVerdict:
@@ -83,9 +96,11 @@ class Brain:
         if isinstance(said, sasl.Challenge):
             return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=said.octets)
         if isinstance(said, sasl.Malformed):
+            self.tally.note(What(Stage.LOGIN, Login.MALFORMED), self.clock())
             return LoginAnswer(outcome=LoginOutcome.MALFORMED)
         if isinstance(said, sasl.Refused):
-            if said.why != sasl.TOKEN_REFUSED:  # which is in the log already
+            if said.why != sasl.TOKEN_REFUSED:  # which is counted, and in the log, already
+                self.tally.note(What(Stage.LOGIN, Login.REFUSED, LoginReason.EXCHANGE), self.clock())
                 log.login_refused(step.session, step.client_address, step.mechanism, said.why)
             return LoginAnswer(outcome=LoginOutcome.REFUSED)
         return await self.logins.decide(said, self._visit_of(step))
@@ -118,6 +133,9 @@ class Brain:
             delay_s=decision.delay_s,
         )
         log.message_judged(facts, verdict, identity, decision.rule, decision.observed)
+        tracing.note(
+            submission=facts.submission, action=verdict.action, reason=verdict.reason or "", rule=decision.rule
+        )
         return verdict
 
     async def start(self) -> None:
@@ -125,10 +143,21 @@ class Brain:
         for one in self.beside:
             one.start()
 
-    async def ready(self) -> None:
-        """Raises where the store does not answer."""
-        await self.directory.mailbox("administrator")
-        await self.logins.remember(self.clock())
+    async def health(self) -> Health:
+        """Whether it can do its work, at this moment."""
+        return await self.condition.look()
+
+    async def hear(self, told: HealthTold) -> None:
+        """How a gateway is; written down soon, for nobody waits for it."""
+        now = self.clock()
+        self.writer.make_later(lambda: note_gateway(self.health_notes, told, now))
+
+    async def levels(self) -> Levels | None:
+        """How much there is now; None where the store does not answer."""
+        try:
+            return await levels(self.reader, self.clock())
+        except Exception:  # noqa: BLE001 - whatever it is: who asks wants to know just that
+            return None
 
     async def close(self) -> None:
         """Finish what waits, then ask nothing more."""

@@ -7,7 +7,7 @@
 The same gate is asked again at the login and for each message (passage_of), with the identity's own exemptions alone.
 """
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -20,6 +20,7 @@ from policy.engine.sources import NOWHERE, Network, Origin, is_within
 from policy.geo.atlas import Atlas
 from policy.store.exemptions import Exempt
 from policy.store.visited import Visited
+from policy.tally import Stage, Tally, What
 
 _KEPT_S = 10.0  # how long the gateway may keep a verdict: so late a new policy, wall or exemption is heard
 
@@ -36,13 +37,13 @@ class Connects:
     unwalled: tuple[Network, ...]
     exempt: Exempt
     visited: Visited
-    counts: Counter[ConnectOutcome] = field(default_factory=Counter)
+    tally: Tally
     _mentioned: OrderedDict[tuple[str, str], float] = field(default_factory=OrderedDict)
 
     async def decide(self, facts: ConnectFacts, now: float) -> ConnectVerdict:
         """The verdict on a connection."""
         outcome = await self._outcome(facts, now)
-        self.counts[outcome] += 1
+        self.tally.note(What(Stage.CONNECT, outcome), now)
         return ConnectVerdict(outcome=outcome, seconds=_KEPT_S)
 
     async def passage_of(self, identity: int, name: str, gate: str, client_address: str, now: float) -> Passage:

@@ -115,6 +115,7 @@ class Entrances:
         write = partial(self._write, comer, place, client_address, now)
         entry: Entry = await self.ledger.settle(partial(enter, newcomer, rulebook, now), token_hex(8), now, write)
         self.teller.tell(comer.identity, place, entry.signals, comer.standing, entry.standing)
+        self.teller.count_observed(entry.observed, now)
         return entry
 
     def _write(self, comer: Comer, place: Place, client_address: str, now: float, entry: Entry) -> None:

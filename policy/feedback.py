@@ -25,6 +25,7 @@ from policy.store.days import Done
 from policy.store.records import unpacked
 from policy.store.standings import Cause
 from policy.store.statements import prepared
+from policy.tally import Stage, Tally, What
 from policy.telling import Teller
 
 _SUBMISSION = prepared(
@@ -54,6 +55,7 @@ class Feedback:
     rulebook: Callable[[], Rulebook]
     ledger: Ledger
     teller: Teller
+    tally: Tally
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def take(self, deliveries: Deliveries, now: float) -> None:
@@ -93,6 +95,8 @@ class Feedback:
             told = Told(submission, tuple(places), reported, to_warn, tuple(sorted(listed_at)))
             write = partial(self._write, found.id, name, place, told, now)
             weighed = await self.ledger.settle(partial(weigh, report, self.rulebook(), now), token_hex(8), now, write)
+            for outcome in places.values():
+                self.tally.note(What(Stage.DELIVERY, outcome), now, 1)
             self.teller.tell(name, place, weighed.signals, found.standing, weighed.standing)
             self.teller.tell_not_raised(name, place, weighed.not_raised)
 

@@ -31,8 +31,11 @@ from policy.store.records import Failed
 from policy.store.standings import Cause
 from policy.store.transactions import at_once
 from policy.store.writer import Writer
+from policy.tally import Stage as Counted
+from policy.tally import What
 from policy.telling import Teller
 
+_LATE_S = 10.0  # a report that comes so long after its question may have missed a look at the queue
 _UNKNOWN = ""  # whose refusals are counted where there never was such a credential
 
 Judged = tuple[Case, Decision]
@@ -87,10 +90,16 @@ class Judge:
     async def _settled(self, read: Read, reservation: str, now: float) -> Judged:
         asking = await self._asking(read, now)
         case, decision = await self.ledger.settle(asking, reservation, now, partial(self._write, now))
+        self._count(len(case.facts.recipients), decision, now)
         if case.profile and decision.signals:
             profile = case.profile
             self.teller.tell(profile.identity, profile.place, decision.signals, profile.standing, decision.standing)
         return case, decision
+
+    def _count(self, recipients: int, decision: Decision, now: float) -> None:
+        what = What(Counted.MESSAGE, decision.action, decision.reason or "")
+        self.teller.tally.note(what, now, recipients - len(decision.held))  # where it is held whole, `held` is empty
+        self.teller.count_observed(decision.observed, now, recipients)
 
     async def _asking(self, read: Read, now: float) -> Asking[Judged]:
         """Read and decide within the transaction, or read before it."""
@@ -140,6 +149,8 @@ class Judge:
                 continue
             if reached:
                 self.notes.recipients.learn(reached.identity, reached.marks, now)
+                if now - reached.at > _LATE_S:
+                    self.notes.measures.look_again(reached.identity, reached.at, now)
                 held = outcome.held_queue_id or outcome.queue_id
                 if reached.is_held and held:
                     self.notes.held.note(submission, held, self.profiles.rulebook().containment.sending_delay_s, now)

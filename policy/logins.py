@@ -21,17 +21,20 @@ from policy.alerting.kinds import Kind
 from policy.bridges.answers import Later, Wrong
 from policy.contract import LoginAnswer, LoginOutcome, canonical_login
 from policy.engine.gates import Entrance, refusal_at_gates
-from policy.engine.guessing import DAY_S, HOUR_S, Attempt, Trap, Walls
+from policy.engine.guessing import DAY_S, HOUR_S, Attempt, Trap, Wall, Walls
 from policy.engine.sources import NOWHERE, Network, is_within
-from policy.entrances import Comer, Entrances
+from policy.entrances import LOCKED, Comer, Entrances
 from policy.foreign import Full
 from policy.proofs import MADE_HERE, Case, GoOn, Prover, Visit
 from policy.store.directory import Found
+from policy.store.handles import Scope
 from policy.store.notices import NoticeBook
 from policy.store.traps import Closed, TrapHit, TrapRecords, Traps
 from policy.store.uses import NETWORK_GRAIN_S, USE_GRAIN_S, Uses
 from policy.store.writer import Writer
+from policy.tally import Login, LoginReason, Stage, Tally, What
 
+_WALLS = {Wall.NETWORK: LoginReason.WALLED_NETWORK, Wall.LOGIN: LoginReason.WALLED_LOGIN}
 _MENTIONED = 1000  # old devices that are kept in mind, so that each is in the log once an hour
 
 
@@ -56,6 +59,7 @@ class Logins:
     writer: Writer
     unwalled: tuple[Network, ...]  # the administrator vouches for these
     notices: NoticeBook  # taken within `writer`, too
+    tally: Tally
     _mentioned: OrderedDict[tuple[str, str, str], float] = field(default_factory=OrderedDict)
     _memory: _Memory = field(default_factory=_Memory)
 
@@ -66,20 +70,22 @@ class Logins:
         case = await self.prover.case(claim, visit)
         attempt = self._attempt(case, visit)
         if wall := self.walls.wall_for(attempt, visit.now):
-            return _deferred(visit, wall.value, LoginOutcome.LATER)
+            return self._deferred(visit, wall.value, _WALLS[wall])
         proof = await case.prove()
         if isinstance(proof, GoOn):
             return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=proof.challenge)
         if isinstance(proof, Full):
-            return _deferred(visit, "too many secrets to verify", LoginOutcome.LATER)
+            return self._deferred(visit, "too many secrets to verify", LoginReason.BUSY)
         if isinstance(proof, Later):
-            return _deferred(visit, proof.why, LoginOutcome.UNAVAILABLE)
+            return self._deferred(visit, proof.why, LoginReason.UNAVAILABLE, LoginOutcome.UNAVAILABLE)
         found = None if isinstance(proof, Wrong) else await self._as_it_is_now(case, visit)
         if isinstance(proof, Wrong) or not found:
-            return await self._refused(case, attempt, visit, proof.why if isinstance(proof, Wrong) else "")
+            reason = LoginReason.SECRET if case.is_counted else LoginReason.PROOF
+            return await self._refused(case, attempt, visit, reason, proof.why if isinstance(proof, Wrong) else "")
         entrance = Entrance(scope=visit.scope, client_address=visit.client_address, now=visit.now)
-        if why := refusal_at_gates(found, entrance):
-            return await self._refused(case, attempt, visit, why, proven=found)
+        if refusal := refusal_at_gates(found, entrance):
+            reason = LoginReason(refusal.gate)
+            return await self._refused(case, attempt, visit, reason, refusal.why, proven=found)
         if proof.verifier is not None:
             return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=proof.verifier)
         return await self._granted(case, found, attempt, visit)
@@ -119,7 +125,8 @@ class Logins:
         """Owners do not wait. From a network without history a yes takes as long as a no, or the wait would tell."""
         entered = await self.entrances.enter(_comer(found), visit.gate, visit.client_address, visit.looks, visit.now)
         if entered.why:
-            return await self._refused(case, attempt, visit, entered.why, proven=found)
+            reason = LoginReason.LOCKED if entered.why == LOCKED else LoginReason.GATE
+            return await self._refused(case, attempt, visit, reason, entered.why, proven=found)
         delay_s = 0.0 if attempt.has_history or attempt.network is None else self.walls.delay_s(attempt, visit.now)
         last_used_at = found.last_used_at
         if last_used_at is None or visit.now - last_used_at >= USE_GRAIN_S:
@@ -128,14 +135,16 @@ class Logins:
         if is_due and visit.network != NOWHERE:
             self.writer.make_later(partial(self.uses.note_network, found.identity_id, visit.network, visit.now))
         log.login_granted(visit.session, visit.client_address, visit.mechanism, found.login, found.identity)
+        self.tally.note(What(_stage_of(visit), Login.GRANTED), visit.now)
         limits = self.entrances.rulebook().limits_of(found.profile, found.identity)
         grants = await self.prover.directory.grants(found, limits, is_strange=not entered.place.is_settled)
         return LoginAnswer(outcome=LoginOutcome.GRANTED, grants=grants, delay_s=delay_s)
 
     async def _refused(
-        self, case: Case, attempt: Attempt, visit: Visit, why: str, proven: Found | None = None
+        self, case: Case, attempt: Attempt, visit: Visit, reason: LoginReason, why: str, proven: Found | None = None
     ) -> LoginAnswer:
         """`proven` is the credential where it was proven, and is good for nothing here."""
+        self.tally.note(What(_stage_of(visit), Login.REFUSED, reason), visit.now)
         whose = proven.identity if proven else ""
         log.login_refused(visit.session, visit.client_address, visit.mechanism, why, whose)
         delay_s = 0.0
@@ -154,6 +163,13 @@ class Logins:
         if case.failure:
             return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=case.failure)
         return LoginAnswer(outcome=LoginOutcome.REFUSED, delay_s=delay_s)
+
+    def _deferred(
+        self, visit: Visit, why: str, reason: LoginReason, outcome: LoginOutcome = LoginOutcome.LATER
+    ) -> LoginAnswer:
+        self.tally.note(What(_stage_of(visit), Login.LATER, reason), visit.now)
+        log.login_deferred(visit.session, visit.client_address, visit.mechanism, why)
+        return LoginAnswer(outcome=outcome)
 
     # Traps
 
@@ -220,9 +236,8 @@ def _is_in_force(found: Found, now: float) -> bool:
     return found.revoked_at is None and (found.expires_at is None or found.expires_at > now)
 
 
-def _deferred(visit: Visit, why: str, outcome: LoginOutcome) -> LoginAnswer:
-    log.login_deferred(visit.session, visit.client_address, visit.mechanism, why)
-    return LoginAnswer(outcome=outcome)
+def _stage_of(visit: Visit) -> Stage:
+    return Stage.LOGIN if visit.scope == Scope.SUBMIT else Stage.PICKUP
 
 
 def _told(hit: TrapHit) -> list[str]:

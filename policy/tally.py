@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from policy.contract import Action, ConnectOutcome
+from policy.engine.ladder import SignalKind
+from policy.queue_contract import DeliveryOutcome
+
 GRAIN_S = 300
 
 
@@ -25,12 +29,53 @@ class Stage(StrEnum):
     OBSERVED = "observed"  # outcome: a rule that only observes, and would have met
 
 
+class Login(StrEnum):
+    """The outcomes of a login."""
+
+    GRANTED = "granted"
+    REFUSED = "refused"
+    LATER = "later"  # nothing was looked at, or it cannot be told now
+    MALFORMED = "malformed"
+
+
+class LoginReason(StrEnum):
+    """Why a login was not granted. The client hears one word for all that is refused."""
+
+    SECRET = "secret"  # noqa: S105 - no such login, or the wrong secret: a guess
+    PROOF = "proof"  # a certificate or a token that is nobody's, or none
+    EXCHANGE = "exchange"  # the SASL exchange asks for what is not to be had
+    REVOKED = "revoked"
+    CONTAINED = "contained"  # suspended by an incident
+    SUSPENDED = "suspended"  # the identity
+    EXPIRED = "expired"
+    SCOPE = "scope"  # not what the credential is for
+    NETWORK = "network"  # not from where the credential is good
+    GATE = "gate"  # of countries and networks
+    LOCKED = "locked"  # by the ladder
+    LISTED = "listed"  # on a list of the Dovecot of another server
+    WALLED_NETWORK = "walled-network"
+    WALLED_LOGIN = "walled-login"
+    BUSY = "busy"  # too many secrets to verify
+    UNAVAILABLE = "unavailable"  # somebody else has to say, and does not answer
+
+
 class What(NamedTuple):
     """One figure."""
 
     stage: Stage
     outcome: str
     reason: str = ""
+
+
+# All words that there are, but for OBSERVED, which has those of policy.rulebook.model.RULES.
+OUTCOMES: Mapping[Stage, tuple[str, ...]] = {
+    Stage.CONNECT: tuple(ConnectOutcome),
+    Stage.LOGIN: tuple(Login),
+    Stage.PICKUP: tuple(Login),
+    Stage.MESSAGE: tuple(Action),
+    Stage.DELIVERY: tuple(DeliveryOutcome),
+    Stage.SIGNAL: tuple(SignalKind),
+}
 
 
 class Count(NamedTuple):

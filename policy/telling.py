@@ -1,6 +1,6 @@
-"""Who hears of a signal: the administrator and the owner by a notice, and the log when it is on disk."""
+"""Who hears of a signal: the administrator and the owner by a notice; the log, and who counts, when it is on disk."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from policy import log
@@ -9,6 +9,7 @@ from policy.engine.ladder import Signal, Standing, Step
 from policy.engine.profile import Place
 from policy.store.incident_notes import Opened
 from policy.store.notices import NoticeBook, thread_of
+from policy.tally import Stage, Tally, What
 
 _MEANS = {
     Step.SLOW: "Answers about mail to new recipients wait five seconds there, for a day.",
@@ -23,6 +24,7 @@ class Teller:
     """`notices` are taken in the transaction that writes the signals down."""
 
     notices: NoticeBook
+    tally: Tally
 
     def note(
         self, opened: Opened | None, identity: str, place: Place, signals: Sequence[Signal], standing: Standing
@@ -55,14 +57,21 @@ class Teller:
     def tell(self, identity: str, place: Place, signals: Sequence[Signal], before: Standing, after: Standing) -> None:
         """The log, afterwards."""
         for one in signals:
+            self.tally.note(What(Stage.SIGNAL, one.kind, after.step.name.lower()), one.at)
             log.signal_raised(identity, one.kind, place.origin.network, place.origin.area, one.evidence)
         if signals and after.step > before.step:
             log.step_reached(identity, after.step.name.lower(), after.home.name.lower())
 
     def tell_not_raised(self, identity: str, place: Place, signals: Sequence[Signal]) -> None:
         """What would have been, had its rule not only observed."""
+        self.count_observed([one.kind for one in signals], max((one.at for one in signals), default=0.0))
         for one in signals:
             log.signal_not_raised(identity, one.kind, place.origin.network, place.origin.area, one.evidence)
+
+    def count_observed(self, rules: Iterable[str], now: float, recipients: int = 0) -> None:
+        """What these would have stopped, did they not only observe."""
+        for rule in rules:
+            self.tally.note(What(Stage.OBSERVED, rule), now, recipients)
 
 
 def _kind_of(opened: Opened | None) -> Kind:

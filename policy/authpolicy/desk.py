@@ -30,8 +30,16 @@ from policy.store.habits import Looks
 from policy.store.holders import Holder, Holders
 from policy.store.listed import ListBook, Listing, Lists, Side
 from policy.store.writer import Writer
+from policy.tally import Login, LoginReason, Stage, Tally, What
 
 Said = Mapping[str, object]
+
+_COUNTED: Mapping[No, What] = {
+    No.LOCKED: What(Stage.PICKUP, Login.REFUSED, LoginReason.LOCKED),
+    No.LISTED: What(Stage.PICKUP, Login.REFUSED, LoginReason.LISTED),
+    No.GATE: What(Stage.PICKUP, Login.REFUSED, LoginReason.GATE),
+    No.WALL: What(Stage.PICKUP, Login.LATER, LoginReason.WALLED_NETWORK),
+}
 OK: Said = {"status": "ok"}
 
 
@@ -61,6 +69,7 @@ class Desk:
     gatekeeper: Gatekeeper
     arrivals: Arrivals
     writer: Writer
+    tally: Tally
     clock: Callable[[], float]
 
     async def allow(self, said: Said) -> Said:
@@ -70,17 +79,21 @@ class Desk:
         if verdict.status < 0:
             identity, why = holder.identity if holder else "", verdict.attributes.get("why", "listed")
             log.auth_policy_refused(identity, one.client_address, one.protocol, why)
+            self.tally.note(_COUNTED[No(why)], now)
         return verdict.as_json()
 
     async def report(self, said: Said) -> Said:
         one, now = asked(said), self.clock()
         holder = await self.holders.of(one.login, network_of(one.client_address))
         if one.is_guess:
+            self.tally.note(What(Stage.PICKUP, Login.REFUSED, LoginReason.SECRET), now)
             network = network_of(one.client_address)
             until = self.walls.note_wrong(self._attempt(one, holder), one.pwhash.encode(), now)
             if until:
                 log.network_walled(network, until - now, "guessing at another server")
-        elif one.is_success and holder and one.client_address:
+        elif one.is_success:
+            self.tally.note(What(Stage.PICKUP, Login.GRANTED), now)
+        if one.is_success and holder and one.client_address:
             await self.arrivals.arrive(holder, one.client_address, Looks("", "", ""), now)
         return OK
 

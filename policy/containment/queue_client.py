@@ -1,5 +1,6 @@
 """The queue agent, asked over HTTP: policy/queue_contract.py has the questions."""
 
+import asyncio
 import re
 from collections.abc import Collection, Iterator
 from http import HTTPStatus
@@ -20,9 +21,13 @@ from policy.queue_contract import (
     QueuedMessage,
     QueueIds,
     Statistics,
+    TrailAsked,
+    TrailFound,
 )
+from service.health import Health, read
 
 _IS_QUEUE_ID = re.compile(QUEUE_ID, re.ASCII)
+_HEALTH_TIMEOUT_S = 5.0
 _TIMEOUT_S = 60.0  # tens of thousands of messages are moved within seconds
 
 Answer = TypeVar("Answer", bound=Frozen)
@@ -46,6 +51,9 @@ class QueueOrders(Protocol):
 
     async def queue(self, *, only_held: bool = False) -> Queue:
         """What is queued at this moment."""
+
+    async def message(self, queue_id: str) -> QueuedMessage | None:
+        """One of them, opened; None where it is not in the queue any more."""
 
     async def close(self) -> None:
         """Ask nothing more."""
@@ -94,12 +102,24 @@ class QueueClient:
         except _NotThere:
             return None
 
-    async def statistics(self) -> Statistics:
-        return await self._ask("GET", "/v1/statistics", Statistics)
+    async def health(self) -> Health:
+        """What it says of itself; within seconds, or not at all."""
+        status, content = await self._asked("GET", "/health/ready", None, _HEALTH_TIMEOUT_S)
+        try:
+            return read(content)
+        except ValueError:
+            raise QueueUnavailable(f"the queue agent's health cannot be read (status {status})") from None
+
+    async def statistics(self, *, timeout_s: float = _TIMEOUT_S) -> Statistics:
+        return await self._ask("GET", "/v1/statistics", Statistics, timeout_s=timeout_s)
 
     async def outside(self, questions: OutsideQuestions) -> OutsideAnswers:
         """What the world says of us; policy/publishing asks."""
         return await self._ask("POST", "/v1/outside", OutsideAnswers, questions)
+
+    async def trail(self, asked: TrailAsked) -> TrailFound:
+        """What Postfix's log says of these messages."""
+        return await self._ask("POST", "/v1/trail", TrailFound, asked)
 
     async def _move(self, what: str, queue_ids: Collection[str]) -> frozenset[str]:
         """An id of another front's queue may look otherwise: nobody knows it here, and the others are not its fault."""
@@ -109,22 +129,36 @@ class QueueClient:
             moved |= frozenset(answer.queue_ids)
         return moved
 
-    async def _ask(self, method: str, path: str, kind: type[Answer], body: Frozen | None = None) -> Answer:
-        self._http = self._http or aiohttp.ClientSession(
-            headers=self._headers, timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)
-        )
-        content = body.model_dump_json() if body else None
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        kind: type[Answer],
+        body: Frozen | None = None,
+        *,
+        timeout_s: float = _TIMEOUT_S,
+    ) -> Answer:
+        status, content = await self._asked(method, path, body, timeout_s)
+        if status == HTTPStatus.NOT_FOUND:
+            raise _NotThere(f"{path}: not found")
+        if status != HTTPStatus.OK:
+            raise QueueUnavailable(f"the queue agent answers {method} with {status}")
         try:
-            async with self._http.request(method, self._url + path, data=content) as answer:
-                if answer.status == HTTPStatus.NOT_FOUND:
-                    raise _NotThere(f"{path}: not found")
-                if answer.status != HTTPStatus.OK:
-                    raise QueueUnavailable(f"the queue agent answers {method} with {answer.status}")
-                return kind.model_validate_json(await answer.read())
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise QueueUnavailable(f"the queue agent does not answer ({type(error).__name__})") from None
+            # A queue of 20,000 messages is a tenth of a second of work, for which no login waits.
+            return await asyncio.to_thread(kind.model_validate_json, content)
         except ValidationError:
             raise QueueUnavailable("the queue agent's answer cannot be read") from None
+
+    async def _asked(self, method: str, path: str, body: Frozen | None, timeout_s: float) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        self._http = self._http or aiohttp.ClientSession(headers=self._headers)
+        asked = body.model_dump_json() if body else None
+        patience = aiohttp.ClientTimeout(total=timeout_s)
+        try:
+            async with self._http.request(method, self._url + path, data=asked, timeout=patience) as answer:
+                return answer.status, await answer.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise QueueUnavailable(f"the queue agent does not answer ({type(error).__name__})") from None
 
 
 class _NotThere(QueueUnavailable):

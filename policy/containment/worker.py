@@ -6,7 +6,7 @@ nothing twice, and a row says what is wanted until it is done.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -27,6 +27,8 @@ _LOOK_AROUND_S = 300.0
 _TRUSTED_AFTER_S = 120.0  # what was said to be on hold a moment ago may not be listed yet
 _AT_ONCE = 500  # rows of one transaction: the event loop waits for it
 
+_FROM = {Kind.RELEASE: HeldState.RELEASING, Kind.PURGE: HeldState.PURGING}  # where what they move is until then
+
 One = TypeVar("One")
 
 
@@ -42,6 +44,7 @@ class Containment:
     clock: Callable[[], float]
     period_s: float = PERIOD_S
     _looked_around_at: float = 0.0
+    _said_at: float = 0.0  # why something is not done yet
     _is_failing: bool = False
     _working: asyncio.Task[None] | None = field(default=None)
 
@@ -123,17 +126,17 @@ class Containment:
 
     async def _let_go(self, held: HeldQuestions) -> None:
         """What was only to wait a while, unless its sender has become suspicious meanwhile."""
-        for one in await held.due(self.clock()):
-            standing = await self.recall.standings.standing(one.identity)
-            if one.is_barred or standing.at(self.clock()).step >= Step.HOLD:
-                await self.writer.make(partial(self.notes.held.keep, one.queue_id))
-            else:
-                await self._note_moves([one.queue_id], HeldState.HELD, HeldState.RELEASING)
+        due, now = await held.due(self.clock()), self.clock()
+        standings = {one.identity: await self.recall.standings.standing(one.identity) for one in due}
+        kept = [one for one in due if one.is_barred or standings[one.identity].at(now).step >= Step.HOLD]
+        await self._in_portions(kept, lambda one: self.notes.held.keep(one.queue_id))
+        await self._note_moves([one.queue_id for one in due if one not in kept], HeldState.HELD, HeldState.RELEASING)
 
     async def _expire(self, held: HeldQuestions) -> None:
         """What nobody has decided about in the time that the policy gives."""
-        for one in await held.older_than(self.clock() - self.rulebook().containment.held_s):
-            await self._note_moves([one.queue_id], HeldState.HELD, HeldState.EXPIRING)
+        old = await held.older_than(self.clock() - self.rulebook().containment.held_s)
+        await self._note_moves([one.queue_id for one in old], HeldState.HELD, HeldState.EXPIRING)
+        for one in old:
             log.held_message_expired(one.queue_id, one.identity)
 
     async def _move(self, held: HeldQuestions) -> None:
@@ -143,19 +146,38 @@ class Containment:
             HeldState.EXPIRING: self.queue.delete,
         }
         for state, queue_ids in (await held.moving()).items():
-            done = await orders[state](queue_ids)
+            try:
+                done = await orders[state](queue_ids)
+            except QueueUnavailable as error:
+                due = await due_measures(self.recall.reader, self.clock())
+                await self._say_why({one.id: str(error) for one in due if one.kind in _FROM})
+                raise
             moved = [one for one in queue_ids if one in done]
             await self._note_moves(moved, state, MOVING[state])
             log.held_messages_moved(MOVING[state], len(moved))
 
     async def _finish(self, held: HeldQuestions) -> None:
         """Measures of which nothing is left."""
+        waiting = dict[int, str]()
         for measure in await due_measures(self.recall.reader, self.clock()):
-            before = {Kind.RELEASE: HeldState.RELEASING, Kind.PURGE: HeldState.PURGING}.get(measure.kind)
-            if before and not await held.left(measure.incident, before):
-                done = await held.left(measure.incident, MOVING[before])
-                outcome = f"{done} messages {MOVING[before].value}"
-                await self.writer.make(partial(self.notes.measures.note_done, measure.id, outcome, self.clock()))
+            if not (before := _FROM.get(measure.kind)):
+                continue
+            if left := await held.left(measure.incident, before):
+                waiting[measure.id] = f"{left} messages are still on hold"
+                continue
+            done = await held.left(measure.incident, MOVING[before])
+            outcome = f"{done} messages {MOVING[before].value}"
+            await self.writer.make(partial(self.notes.measures.note_done, measure.id, outcome, self.clock()))
+        await self._say_why(waiting)
+
+    async def _say_why(self, waiting: Mapping[int, str]) -> None:
+        """Of measures that are under way; as often as something is tried again elsewhere, and not in each round."""
+        now = self.clock()
+        if not waiting or now - self._said_at < RETRY_AFTER_S:
+            return
+        self._said_at = now
+        note = self.notes.measures.note_waiting
+        await self.writer.make(lambda: [note(measure, why) for measure, why in waiting.items()])
 
     async def _look_around(self, held: HeldQuestions) -> None:
         """What is on hold and was never reported, and what should be and is not: somebody else was at the queue."""

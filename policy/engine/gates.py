@@ -5,9 +5,9 @@ refused hears those of a wrong secret.
 """
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from policy.engine.sources import is_within
 
@@ -68,19 +68,26 @@ def comes_from_its_networks(credential: Credential, entrance: Entrance) -> str |
     return None if is_within(entrance.client_address, networks) else "not from its networks"
 
 
-GATES: tuple[Gate, ...] = (
-    is_not_revoked,
-    is_not_contained,
-    is_not_suspended,
-    is_not_expired,
-    has_scope,
-    comes_from_its_networks,
-)
+GATES: Mapping[str, Gate] = {  # each by what it is counted as, in the order in which they are asked
+    "revoked": is_not_revoked,
+    "contained": is_not_contained,
+    "suspended": is_not_suspended,
+    "expired": is_not_expired,
+    "scope": has_scope,
+    "network": comes_from_its_networks,
+}
 
 
-def refusal_at_gates(credential: Credential, entrance: Entrance) -> str | None:
+class Refusal(NamedTuple):
+    """Which gate it was, and why."""
+
+    gate: str
+    why: str
+
+
+def refusal_at_gates(credential: Credential, entrance: Entrance) -> Refusal | None:
     """Why the holder is not let in; the first gate decides."""
-    for gate in GATES:
+    for name, gate in GATES.items():
         if why := gate(credential, entrance):
-            return why
+            return Refusal(name, why)
     return None

@@ -56,9 +56,12 @@ class Sources:
 
 @lru_cache(maxsize=4096)
 def network_of(address: str) -> str:
-    """`192.0.2.0/24` or `2001:db8:1::/48`. Whoever has no address is NOWHERE, with all who have none."""
+    """`192.0.2.0/24` or `2001:db8:1::/48`. Whoever has no address is NOWHERE, with all who have none.
+
+    An address that was cut to its network (policy/store/kept_addresses.py) is in that one.
+    """
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(address.partition("/")[0])
     except ValueError:
         return NOWHERE
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:

@@ -16,6 +16,7 @@ from policy.people.roles import Role
 from policy.store.audit import Actor, record
 from policy.store.digests import Use, new_token, token_digest
 from policy.store.models import Addresses, ConsoleSessions, Identities, Networks, Passwords
+from policy.store.rows import Profile
 
 IDLE_S = 30 * 60.0
 LONGEST_S = 12 * 3600.0
@@ -78,6 +79,17 @@ class Sessions:
             if connection.scalar(is_as_it_was) is None:
                 return None
             cookie = open_session(connection, self._key, person, visitor, now)
+        return NewSession(cookie, self.opened(cookie, now))
+
+    def open_vouched(self, person: int, visitor: Visitor, proven_at: float, now: float) -> NewSession | None:
+        """For somebody whom an issuer vouches for since `proven_at`; None where it is no person, or suspended."""
+        may_sign_in = select(Identities.id).where(
+            Identities.id == person, Identities.suspended_at.is_(None), Identities.profile == Profile.PERSON
+        )
+        with self._engine.begin() as connection:
+            if connection.scalar(may_sign_in) is None:
+                return None
+            cookie = open_session(connection, self._key, person, visitor, now, proven_at=proven_at)
         return NewSession(cookie, self.opened(cookie, now))
 
     def opened(self, cookie: str, now: float) -> Session:
@@ -157,8 +169,19 @@ class Sessions:
         )
 
 
-def open_session(connection: Connection, key: bytes, identity_id: int, visitor: Visitor, now: float) -> str:
-    """The cookie of a new session, in the transaction that it belongs to. What has ended goes with this."""
+def open_session(
+    connection: Connection,
+    key: bytes,
+    identity_id: int,
+    visitor: Visitor,
+    now: float,
+    *,
+    proven_at: float | None = None,
+) -> str:
+    """The cookie of a new session, in the transaction that it belongs to. What has ended goes with this.
+
+    Where there is no `proven_at` a second factor was shown just now.
+    """
     connection.execute(
         delete(ConsoleSessions).where((ConsoleSessions.expires_at <= now) | (ConsoleSessions.seen_at <= now - IDLE_S))
     )
@@ -172,6 +195,7 @@ def open_session(connection: Connection, key: bytes, identity_id: int, visitor: 
             created_at=now,
             seen_at=now,
             expires_at=now + LONGEST_S,
+            proven_at=proven_at,
         )
     )
     _note_network(connection, identity_id, network_of(visitor.client_address), now)

@@ -5,5 +5,9 @@ class StoreError(Exception):
     """A change that cannot be made; str(self) is a sentence for the administrator."""
 
 
+class Decided(StoreError):
+    """Somebody else, perhaps in another browser, has decided meanwhile."""
+
+
 class Unknown(StoreError):
     """There is nothing of that name."""

@@ -4,8 +4,10 @@ records.py writes it. A record of an older version, or one that somebody has cut
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from policy.contract import Action
 from policy.engine.ladder import Step
 from policy.engine.suspicion import Stood
 
@@ -42,6 +44,20 @@ class Evidence:
 
     def fact(self, name: str) -> str:
         return next((one.value for one in self.facts if one.name == name), "")
+
+
+def is_taken(action: str, one: Stood) -> bool:
+    """Of a message that was deferred or refused nothing is; of another one all that its last round asked for."""
+    return action in (Action.ACCEPT, Action.HOLD) and not (one.is_over and one.is_enforced)
+
+
+def rounds(action: str, stood: Sequence[Stood]) -> tuple[list[Stood], list[Stood]]:
+    """What was asked for and did not fit, and what was taken in the end: the same window may be in both.
+
+    What was over its limit comes first.
+    """
+    ordered = sorted(stood, key=lambda one: not one.is_over)
+    return [one for one in ordered if not is_taken(action, one)], [one for one in ordered if is_taken(action, one)]
 
 
 def evidence_of(text: str) -> Evidence | None:

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, func, select, tuple_, update
 
 from policy.alerting.kinds import Kind
 from policy.contract import Reason
 from policy.engine.ladder import Step
 from policy.store.changes import Changes
-from policy.store.errors import StoreError, Unknown
+from policy.store.errors import Decided, Unknown
 from policy.store.incident_models import HeldMessages
 from policy.store.incident_notes import IncidentNotes
 from policy.store.notices import NoticeBook, thread_of
 from policy.store.reader import Reader
-from policy.store.statements import Prepared, prepared
+from policy.store.statements import OnConnection, Prepared, prepared
 from policy.store.transactions import Statements
 
 RETRO_HOLD = "retro-hold"  # the reason of what was on its way already
@@ -182,9 +182,9 @@ class HeldNotes:
         """What only waits for a while is decided with all else that is held."""
         self._statements.execute(_ADOPT, {"identity": identity, "incident": incident})
 
-    def keep(self, queue_id: str) -> None:
+    def keep(self, queue_id: str) -> bool:
         """It is not released by itself any more; it belongs to what its sender has become suspicious for."""
-        self._statements.execute(_KEEP, {"queue_id": queue_id})
+        return self._statements.execute(_KEEP, {"queue_id": queue_id}).rowcount > 0
 
     def _add(
         self,
@@ -249,14 +249,20 @@ class HeldBook(Changes):
         *,
         identity: str | None = None,
         incident: int | None = None,
+        reason: str | None = None,
         state: HeldState | None = HeldState.HELD,
+        after: str | None = None,
         limit: int = LISTED,
     ) -> list[StoredHeld]:
-        """The oldest first; `state` None is all that was ever held."""
+        """The oldest first; `state` None is all that was ever held. The page after the message `after`."""
         row = HeldMessages
         wanted = _columns().order_by(row.at, row.id).limit(limit)
-        for column, value in ((row.identity, identity), (row.incident_id, incident), (row.state, state)):
+        filters = ((row.identity, identity), (row.incident_id, incident), (row.reason, reason), (row.state, state))
+        for column, value in filters:
             wanted = wanted if value is None else wanted.where(column == value)
+        if after is not None:
+            place = select(row.at, row.id).where(row.queue_id == after).subquery()
+            wanted = wanted.join(place, tuple_(row.at, row.id) > tuple_(place.c.at, place.c.id))
         with self._reading.connect() as connection:
             return [StoredHeld(*one) for one in connection.execute(wanted)]
 
@@ -264,6 +270,19 @@ class HeldBook(Changes):
         """StoreError where it never was on hold."""
         with self._reading.connect() as connection:
             return known_held(connection, queue_id)
+
+    def move_held_of(self, incident: int, after: HeldState, now: float) -> int:
+        """All that an incident has on hold at this moment: RELEASING or PURGING. The incident stays as it is."""
+        actions = {HeldState.RELEASING: "held-messages-released", HeldState.PURGING: "held-messages-purged"}
+        with self._engine.begin() as connection:
+            row = HeldMessages
+            these = (row.incident_id == incident, row.state == HeldState.HELD)
+            whose = connection.scalars(select(row.identity).where(*these).limit(1)).first()
+            if whose is None:
+                raise Decided(f"nothing of incident {incident} is on hold any more")
+            moved = HeldNotes(OnConnection(connection)).move_all(incident, after, now)
+            self._record(connection, now, actions[after], whose, {}, {"incident": incident, "messages": moved})
+            return moved
 
     def note_look(self, queue_id: str, now: float) -> StoredHeld:
         """Somebody opens it: that is in the audit log before he sees anything."""
@@ -286,7 +305,7 @@ class HeldBook(Changes):
             done = {after.value, MOVING[after].value}
             for one in before:
                 if one.state != HeldState.HELD and one.state not in done:
-                    raise StoreError(f"{one.queue_id} is not on hold: it is {one.state}")
+                    raise Decided(f"{one.queue_id} is not on hold: it is {one.state}")
             moved = [one.queue_id for one in before if one.state == HeldState.HELD]
             for queue_id in moved:
                 connection.execute(

@@ -9,6 +9,8 @@
     ladder_book.py  where identities stand on the ladder
     incidents.py    what happened to them: contained, released, purged; held.py: their mail that is on hold
     owner_answers.py  what owners say to an incident; owner_held.py: what they do with their held mail
+    looks.py        looks at what is on hold
+    policy_book.py  the policy file, put in its place
     logins.py       no login can be found from what is public
     changes.py      what those have in common
     listing.py      rows of the database as values
@@ -23,7 +25,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, update
 
 from policy.contract import canonical_address
 from policy.people.roles import Role
@@ -41,11 +43,13 @@ from policy.store.incident_story import StoryBook
 from policy.store.ladder_book import LadderBook
 from policy.store.listing import PAGE, read_identities
 from policy.store.logins import of_name, of_owner, refuse_if_login
-from policy.store.models import Addresses, ConsoleSessions, Credentials, Identities
+from policy.store.looks import LookBook
+from policy.store.models import Addresses, ConsoleSessions, Credentials, Identities, Invites
 from policy.store.networks import NetworkBook
 from policy.store.notice_addresses import checked_notice_address, tell_of_change
 from policy.store.owner_answers import AnswerBook
 from policy.store.owner_held import OwnHeldBook
+from policy.store.policy_book import PolicyBook
 from policy.store.rows import Credential, Identity, NewCredential, Profile
 from policy.store.schema import METADATA
 
@@ -64,8 +68,10 @@ class IdentityStore(
     LadderBook,
     AnswerBook,
     OwnHeldBook,
+    LookBook,
     StoryBook,
     ComplaintBook,
+    PolicyBook,
 ):
     """All of it, for one actor."""
 
@@ -133,13 +139,18 @@ class IdentityStore(
         return self.identity(name)
 
     def set_role(self, name: str, role: Role, now: float) -> Identity:
-        """What it may do in the console from its next page on."""
+        """What it may do in the console from its next page on.
+
+        An invitation that is open is worth nothing then: whoever made it may know the link, and got no such role.
+        """
         with self._engine.begin() as connection:
             number = identity_id(connection, name)
             before = connection.scalar(select(Identities.role).where(Identities.id == number))
             if before == role:
                 raise StoreError(f"{name!r} has the role {role} already")
             connection.execute(update(Identities).where(Identities.id == number).values(role=role))
+            is_open = Invites.used_at.is_(None) & Invites.revoked_at.is_(None)
+            connection.execute(update(Invites).where(Invites.identity_id == number, is_open).values(revoked_at=now))
             self._record(connection, now, "role-changed", name, {"role": before}, {"role": role})
         return self.identity(name)
 
@@ -176,15 +187,7 @@ class IdentityStore(
         """By name; the page after the name `after`. `search` begins a name or an address, or is in an owner's name."""
         wanted = [Identities.name > after]
         if search:
-            start = canonical_address(search)
-            matching = select(Addresses.identity_id).where(begins(Addresses.address, start))
-            wanted.append(
-                or_(
-                    begins(Identities.name, start),
-                    Identities.id.in_(matching),
-                    Identities.owner.icontains(search, autoescape=True),
-                )
-            )
+            wanted.append(found_by(search))
         with self._reading.connect() as connection:
             return read_identities(connection, *wanted, limit=limit)
 
@@ -203,6 +206,17 @@ class IdentityStore(
                 connection.execute(delete(ConsoleSessions).where(ConsoleSessions.identity_id == number))
             action = "identity-resumed" if suspended_at is None else "identity-suspended"
             self._record(connection, now, action, name, {"suspended_at": before}, {"suspended_at": suspended_at})
+
+
+def found_by(search: str) -> ColumnElement[bool]:
+    """Begins a name or an address, or is in an owner's name."""
+    start = canonical_address(search)
+    having = select(Addresses.identity_id).where(begins(Addresses.address, start))
+    return or_(
+        begins(Identities.name, start),
+        Identities.id.in_(having),
+        Identities.owner.icontains(search, autoescape=True),
+    )
 
 
 def read_key(path: Path) -> bytes:

@@ -12,21 +12,25 @@ It costs what is shown and not what there is: a hundred thousand messages are ad
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from policy.engine.ladder import Step
 from policy.store.incident_advice import Advice, what_next
-from policy.store.incident_models import ReachedRecipients
 from policy.store.incident_timeline import Entry, timeline
 from policy.store.incident_traffic import (
+    IS_HOME,
     STRANGE,
     UNKNOWN,
     FirstUse,
+    Pace,
     SeenLogin,
     SeenNetwork,
     Span,
     Traffic,
     first_bad_use,
+    in_both,
+    pace_in,
+    rows_of,
     span_of,
     traffic_in,
 )
@@ -35,6 +39,18 @@ from policy.store.models import Credentials, Identities, Networks, Standings
 
 SHOWN_NETWORKS = 200
 SHOWN_RECIPIENTS = 1000
+
+# What the owner wrote from home is hers, unless something speaks against the very login there, too. Where the record of
+# the message is gone nobody knows, and warning somebody in vain does less harm.
+_TO_WARN = in_both(f"""
+SELECT recipient, min(reached.at) AS first, min(reached.submission), count(*) OVER () FROM reached
+LEFT JOIN submission ON submission.id = reached.submission
+WHERE reached.identity = :identity AND reached.at >= :begin AND (submission.id IS NULL OR NOT {IS_HOME}
+ OR submission.login IN (SELECT credential.login FROM signal JOIN credential ON credential.id = signal.credential_id
+ JOIN identity ON identity.id = signal.identity_id
+ WHERE identity.name = :identity AND signal.at_home AND signal.at >= :begin AND signal.at <= :end))
+GROUP BY recipient ORDER BY first, recipient LIMIT :most
+""")  # noqa: S608 - a constant
 
 AreaOf = Callable[[str], tuple[str, str]]  # of a network: its area and country
 
@@ -80,6 +96,13 @@ class StoryBook(IncidentBook):
         with self._reading.connect() as connection:
             told = _told(connection, incident, now, area_of)
         return replace(told, advice=what_next(told))
+
+    def pace(self, story: Story) -> Pace:
+        """How fast it went, to the last message."""
+        end = max((one.last_used_at for one in story.logins), default=story.begin)
+        with self._reading.connect() as connection:
+            span = Span(story.incident.identity, story.begin, end)
+            return pace_in(connection, span, story.incident.number)
 
 
 def _told(connection: Connection, incident: StoredIncident, now: float, area_of: AreaOf | None) -> Story:
@@ -159,12 +182,6 @@ def _working(connection: Connection, identity: str) -> Iterator[str]:
 
 def _to_warn(connection: Connection, span: Span) -> tuple[tuple[ToWarn, ...], int]:
     """Each once, with the first message that he got; and how many there are."""
-    row = ReachedRecipients
-    wanted = (
-        select(row.recipient, func.min(row.at).label("first"), func.min(row.submission))
-        .where(row.identity == span.identity, row.at >= span.begin)
-        .group_by(row.recipient)
-        .order_by("first", row.recipient)
-    )
-    number = connection.scalar(select(func.count()).select_from(wanted.order_by(None).subquery())) or 0
-    return tuple(ToWarn(*one) for one in connection.execute(wanted.limit(SHOWN_RECIPIENTS))), number
+    found = rows_of(connection, _TO_WARN, {**span._asdict(), "most": SHOWN_RECIPIENTS})
+    warned = tuple(ToWarn(recipient, at, submission) for recipient, at, submission, _ in found)
+    return warned, found[0][3] if found else 0

@@ -4,8 +4,9 @@ Nothing here is without bound: of each table a few hundred rows are read, and wh
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
@@ -22,6 +23,37 @@ READ = 500  # of one table
 SHOWN = 200  # of all together: the first half, and the last
 
 
+class Said(StrEnum):
+    """Every sentence. `%(name)s` is a value; what is evidence is as it was written down."""
+
+    OPENED = "incident %(number)s opened by %(actor)s"
+    OWNER_YES = "the owner answered: yes, it was me"
+    OWNER_NO = "the owner answered: no, it was not me"
+    FIRST_USE = "first message from %(network)s, strange to the identity"
+    DONE = "%(measure)s: %(outcome)s"
+    NOT_DONE = "%(measure)s: not done yet"
+    NOT_DONE_WHY = "%(measure)s: not done yet, tries: %(tries)s (%(outcome)s)"
+    FIRST_HELD = "first message held (%(reason)s), from %(address)s, %(submission)s"
+    FIRST_REFUSED = "first message refused (%(reason)s), from %(address)s, %(submission)s"
+    RELEASED = "the last of %(messages)s held messages to %(recipients)s recipients was released"
+    PURGED = "the last of %(messages)s held messages to %(recipients)s recipients was deleted"
+    EXPIRED = "the last of %(messages)s held messages to %(recipients)s recipients was deleted because of its age"
+    GONE = (
+        "the last of %(messages)s held messages to %(recipients)s recipients was gone from the queue:"
+        " somebody released or deleted it there"
+    )
+    SIGNAL = "%(kind)s: %(evidence)s"
+    SIGNAL_FROM = "%(kind)s: %(evidence)s, from %(source)s"
+    TRAP = "%(kind)s tried from %(address)s over %(protocol)s, %(hits)s times in that hour"
+    ACT = "%(actor)s: %(act)s"
+    TOLD = "%(channel)s was told: %(subject)s"
+    NOT_TOLD = "%(channel)s could not be told%(why)s: %(subject)s"
+    NOT_TOLD_YET = "%(channel)s is not told yet%(why)s: %(subject)s"
+    SESSION = "sessions of 1 credential ended"
+    SESSIONS = "sessions of %(credentials)s credentials ended"
+    COMPLAINT = "%(kind)s, reported by %(reporter)s, %(submission)s"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that happened, as a sentence. Parts of it may be a stranger's words."""
@@ -29,14 +61,16 @@ class Entry:
     at: float
     kind: str  # incident, use, message, signal, trap, measure, sessions, held, told, act, complaint, answer
     text: str
+    said: str = ""  # the sentence without its values, for whoever says it in another language
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 _IS_REFUSED = Submissions.action.in_(("defer", "reject"))
 _ENDED = {
-    HeldState.RELEASED.value: "was released",
-    HeldState.PURGED.value: "was deleted",
-    HeldState.EXPIRED.value: "was deleted because of its age",
-    HeldState.GONE.value: "was gone from the queue: somebody released or deleted it there",
+    HeldState.RELEASED.value: Said.RELEASED,
+    HeldState.PURGED.value: Said.PURGED,
+    HeldState.EXPIRED.value: Said.EXPIRED,
+    HeldState.GONE.value: Said.GONE,
 }
 Question = Select[*tuple[Any, ...]]
 Part = tuple[list[Entry], int]  # and how many there are in all
@@ -118,11 +152,14 @@ def _read(connection: Connection, wanted: Question, say: Callable[..., Entry]) -
     return [say(*row) for row in rows[:READ]], number
 
 
+def _entry(at: float, kind: str, said: Said, /, **values: object) -> Entry:
+    return Entry(at, kind, said % values, said, values)
+
+
 def _head(incident: StoredIncident) -> Iterator[Entry]:
-    yield Entry(incident.opened_at, "incident", f"incident {incident.number} opened by {incident.opened_by}")
+    yield _entry(incident.opened_at, "incident", Said.OPENED, number=incident.number, actor=incident.opened_by)
     if incident.answered_at is not None:
-        said = "yes, it was me" if incident.answer == "yes" else "no, it was not me"
-        yield Entry(incident.answered_at, "answer", f"the owner answered: {said}")
+        yield _entry(incident.answered_at, "answer", Said.OWNER_YES if incident.answer == "yes" else Said.OWNER_NO)
 
 
 def _uses(networks: Iterable[SeenNetwork]) -> Iterator[Entry]:
@@ -130,23 +167,24 @@ def _uses(networks: Iterable[SeenNetwork]) -> Iterator[Entry]:
     for one in networks:
         if one.whose == STRANGE:
             where = f", {one.area}" if one.area else ""
-            yield Entry(one.first_used_at, "use", f"first message from {one.network}{where}, strange to the identity")
+            yield _entry(one.first_used_at, "use", Said.FIRST_USE, network=f"{one.network}{where}")
 
 
 def _measure(measure: StoredMeasure) -> Iterator[Entry]:
+    what = {"measure": measure.kind, "outcome": measure.outcome, "tries": measure.tries}
     if measure.kind == Kind.END_SESSIONS:  # the feed of revocations says it
         return
     if measure.done_at is not None:
-        yield Entry(measure.done_at, "measure", f"{measure.kind}: {measure.outcome or 'done'}")
+        yield _entry(measure.done_at, "measure", Said.DONE, **what | {"outcome": measure.outcome or "done"})
     else:
-        why = f" ({measure.outcome})" if measure.outcome else ""
-        yield Entry(measure.due_at, "measure", f"{measure.kind}: not done yet{why}")
+        yield _entry(measure.due_at, "measure", Said.NOT_DONE_WHY if measure.outcome else Said.NOT_DONE, **what)
 
 
 def _first_messages(connection: Connection, span: Span) -> Iterator[Entry]:
     """The first that was held, and the first that was refused."""
     row = Submissions
-    for what, condition in (("held", (row.action == "hold") | (row.held > 0)), ("refused", _IS_REFUSED)):
+    is_held = (row.action == "hold") | (row.held > 0)
+    for said, condition in ((Said.FIRST_HELD, is_held), (Said.FIRST_REFUSED, _IS_REFUSED)):
         wanted = (
             select(row.at, row.id, row.client_address, row.reason)
             .where(row.identity == span.identity, row.at >= span.begin, row.at <= span.end, condition)
@@ -154,7 +192,7 @@ def _first_messages(connection: Connection, span: Span) -> Iterator[Entry]:
             .limit(1)
         )
         for at, submission, address, reason in connection.execute(wanted):
-            yield Entry(at, "message", f"first message {what} ({reason}), from {address}, {submission}")
+            yield _entry(at, "message", said, reason=reason, address=address, submission=submission)
 
 
 def _moved(connection: Connection, incident: int) -> Iterator[Entry]:
@@ -166,39 +204,42 @@ def _moved(connection: Connection, incident: int) -> Iterator[Entry]:
         .group_by(row.state)
     )
     for state, messages, recipients, at in connection.execute(wanted):
-        yield Entry(at, "held", f"the last of {messages:,} held messages to {recipients:,} recipients {_ENDED[state]}")
+        yield _entry(at, "held", _ENDED[state], messages=f"{messages:,}", recipients=f"{recipients:,}")
 
 
 def _signal(at: float, kind: str, evidence: str, address: str, submission: str) -> Entry:
-    where = f", from {address}" if address else ""
-    what = f", {submission}" if submission else ""
-    return Entry(at, "signal", f"{kind}: {evidence}{where}{what}")
+    if not address:
+        what = f", {submission}" if submission else ""
+        return _entry(at, "signal", Said.SIGNAL, kind=kind, evidence=f"{evidence}{what}")
+    source = f"{address}, {submission}" if submission else address
+    return _entry(at, "signal", Said.SIGNAL_FROM, kind=kind, evidence=evidence, source=source)
 
 
 def _trap(at: float, kind: str, address: str, protocol: str, label: str, hits: int) -> Entry:
-    which = f" ({label})" if label else ""
-    return Entry(at, "trap", f"{kind}{which} tried from {address} over {protocol}, {hits} times in that hour")
+    which = f"{kind} ({label})" if label else kind
+    return _entry(at, "trap", Said.TRAP, kind=which, address=address, protocol=protocol, hits=hits)
 
 
 def _act(at: float, actor: str, action: str, subject: str, after: str) -> Entry:
     note = json.loads(after).get("note")
-    return Entry(at, "act", f"{actor}: {action} {subject}" + (f' ("{note}")' if note else ""))
+    act = f'{action} {subject} ("{note}")' if note else f"{action} {subject}"
+    return _entry(at, "act", Said.ACT, actor=actor, act=act)
 
 
 def _told(
     at: float, channel: str, subject: str, sent_at: float | None, given_up_at: float | None, problem: str
 ) -> Entry:
-    why = f" ({problem})" if problem else ""
+    what = {"channel": channel, "subject": subject, "why": f" ({problem})" if problem else ""}
     if sent_at is not None:
-        return Entry(sent_at, "told", f"{channel} was told: {subject}")
+        return _entry(sent_at, "told", Said.TOLD, **what)
     if given_up_at is not None:
-        return Entry(given_up_at, "told", f"{channel} could not be told{why}: {subject}")
-    return Entry(at, "told", f"{channel} is not told yet{why}: {subject}")
+        return _entry(given_up_at, "told", Said.NOT_TOLD, **what)
+    return _entry(at, "told", Said.NOT_TOLD_YET, **what)
 
 
 def _sessions(at: float, credentials: int) -> Entry:
-    return Entry(at, "sessions", f"sessions of {credentials} credential{'' if credentials == 1 else 's'} ended")
+    return _entry(at, "sessions", Said.SESSION if credentials == 1 else Said.SESSIONS, credentials=credentials)
 
 
 def _complaint(at: float, reporter: str, kind: str, submission: str) -> Entry:
-    return Entry(at, "complaint", f"{kind}, reported by {reporter}, {submission}")
+    return _entry(at, "complaint", Said.COMPLAINT, kind=kind, reporter=reporter, submission=submission)

@@ -1,51 +1,101 @@
 """What an identity handed in during an incident, added up by network and by login. incident_story.py has the rest.
 
-The database adds up, so that an incident of a hundred thousand messages is a few hundred rows here. Whose a network was
-is what was written down with each message: it may be the owner's by now, or a thief's no more.
+The database adds up, in one pass over the messages, so that an incident of a hundred thousand is a few thousand rows
+here. Whose a network was is what was written down with each message: it may be the owner's by now, or a thief's no
+more.
 """
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select
 
-from policy.engine.sources import network_of
+from policy.engine.sources import NOWHERE, network_of
+from policy.store.models import Credentials, Identities, Signals
+from policy.store.statements import OnConnection, Prepared, prepared
+from policy.store.transactions import Statements
 
 HOME, SETTLED, STRANGE, UNKNOWN = "home", "settled", "strange", "unknown"
 _GRAVEST = (STRANGE, UNKNOWN, SETTLED, HOME)
 BACK_S = 86400.0  # how long before the incident a strange network belongs to it
-COUNTED_NETWORKS = 5000  # the others are added up as one: nobody reads on, and memory is bounded
+COUNTED_NETWORKS = 1000  # the others are added up as one: nobody reads on, and memory is bounded
+_NAMES_SHOWN = 5  # of clients in a network: a thief may call himself anew each time
 
-# As records.py writes the place into the evidence. No text within it looks so: its quotes are escaped.
-_WHOSE = f"""CASE WHEN evidence LIKE '%"settled",true]%' THEN '{HOME}'
- WHEN evidence LIKE '%"settled",false]%' THEN '{SETTLED}'
- WHEN evidence LIKE '%"probation",false]%' THEN '{STRANGE}' ELSE '{UNKNOWN}' END"""
-_IS_STRANGE = """evidence LIKE '%"probation",false]%'"""
-_GOES = "action = 'accept' AND outcome <> 'failed'"
-_TRAFFIC = text(f"""
-SELECT client_address, origin, login, {_WHOSE} AS whose, min(at), max(at),
- sum(CASE WHEN {_GOES} AND recipients > submission.held + coalesce(caught, 0) THEN 1 ELSE 0 END),
- sum(CASE WHEN {_GOES} AND recipients > submission.held + coalesce(caught, 0)
-  THEN recipients - submission.held - coalesce(caught, 0) ELSE 0 END),
- sum(CASE WHEN outcome <> 'failed' AND (action = 'hold' OR submission.held > 0 OR caught > 0) THEN 1 ELSE 0 END),
- sum(CASE WHEN outcome = 'failed' THEN 0 WHEN action = 'hold' THEN recipients
-  ELSE submission.held + coalesce(caught, 0) END),
- sum(CASE WHEN action IN ('defer', 'reject') THEN 1 ELSE 0 END)
-FROM submission LEFT JOIN (
+
+def in_both(words: str) -> Prepared:
+    """SQL of ours in the words of both databases: PLACE_TAIL(), instr() and whole() are written as each has them."""
+    sqlite = words.replace("PLACE_TAIL()", "substr(evidence, -160)").replace("whole(", "(")
+    postgresql = words.replace("PLACE_TAIL()", "right(evidence, 160)").replace("instr(", "strpos(")
+    return Prepared(prepared(sqlite).sqlite, prepared(postgresql.replace("whole(", "floor(")).postgresql)
+
+
+def rows_of(connection: Connection, question: Prepared, values: Mapping[str, object]) -> Sequence[tuple[Any, ...]]:
+    statements: Statements = OnConnection(connection)
+    return statements.execute(question, values).fetchall()
+
+
+# As records.py writes the place: at the end of the evidence. No text within it looks so: its quotes are escaped.
+IS_HOME = """instr(PLACE_TAIL(), '"settled",true]') > 0"""
+_IS_STRANGE = """instr(PLACE_TAIL(), '"probation",false]') > 0"""
+_WHOSE = f"""CASE WHEN instr(place, '"probation",false]') > 0 THEN '{STRANGE}'
+ WHEN instr(place, '"settled",true]') > 0 THEN '{HOME}'
+ WHEN instr(place, '"settled",false]') > 0 THEN '{SETTLED}' ELSE '{UNKNOWN}' END"""
+_BEGINS = '"place":["'
+_NETWORK = f"""CASE WHEN instr(place, '{_BEGINS}') = 0 THEN client_address ELSE substr(place,
+ instr(place, '{_BEGINS}') + {len(_BEGINS)}, instr(substr(place, instr(place, '{_BEGINS}') + {len(_BEGINS)}), '"') - 1)
+ END"""  # the address where none was written down
+# Of what was held back later: those who had it by then have it.
+_CAUGHT = "CASE WHEN caught IS NULL OR room <= 0 THEN 0 WHEN caught > room THEN room ELSE caught END"
+_GOES = f"action = 'accept' AND outcome <> 'failed' AND recipients > held + {_CAUGHT}"
+_SUMS = ", ".join(f"sum({one}) AS {one}" for one in ("sent", "reached", "stays", "stay", "refused"))
+# All of the span, a row for each message; what was held back and is still held, or was deleted. PLACE and WHERE_FROM
+# are filled in below.
+_MESSAGES = f"""
+WITH retro AS (
  SELECT submission AS caught_of, max(recipients) AS caught FROM held
  WHERE incident_id = :incident AND reason = 'retro-hold' AND state NOT IN ('releasing', 'released', 'gone')
- GROUP BY submission) AS retro ON caught_of = submission.id
-WHERE identity = :identity AND at >= :begin AND at <= :end
-GROUP BY client_address, origin, login, whose ORDER BY min(at)
-""")  # noqa: S608 - constants of this module
-_FIRST_STRANGE = text(
+ GROUP BY submission),
+ got AS (SELECT submission AS got_of, count(*) AS got FROM reached WHERE identity = :identity GROUP BY submission),
+ each AS MATERIALIZED (
+ SELECT at, client_address, client_name, origin, login, PLACE action, outcome, recipients,
+ submission.held AS held, caught, recipients - submission.held - coalesce(got, 0) AS room
+ FROM submission LEFT JOIN retro ON caught_of = id LEFT JOIN got ON got_of = id
+ WHERE identity = :identity AND at >= :begin AND at <= :end),
+ counted AS (
+ SELECT at, client_address, client_name, origin, login, WHERE_FROM CASE WHEN {_GOES} THEN 1 ELSE 0 END AS sent,
+ CASE WHEN {_GOES} THEN recipients - held - ({_CAUGHT}) ELSE 0 END AS reached,
+ CASE WHEN outcome <> 'failed' AND (action = 'hold' OR held > 0 OR {_CAUGHT} > 0) THEN 1 ELSE 0 END AS stays,
+ CASE WHEN outcome = 'failed' THEN 0 WHEN action = 'hold' THEN recipients ELSE held + {_CAUGHT} END AS stay,
+ CASE WHEN action IN ('defer', 'reject') THEN 1 ELSE 0 END AS refused FROM each)"""  # noqa: S608 - constants of this module
+_PLACED = _MESSAGES.replace("PLACE ", "PLACE_TAIL() AS place, ").replace(
+    "WHERE_FROM ", f"{_NETWORK} AS network, {_WHOSE} AS whose, "
+)
+_TRAFFIC = in_both(f"""{_PLACED}, per AS MATERIALIZED (
+ SELECT network, origin, login, whose, min(at) AS first, max(at) AS last,
+ min(client_address) AS address, min(client_name) AS name, max(client_name) AS other_name, {_SUMS}
+ FROM counted GROUP BY network, origin, login, whose)
+SELECT count(*), '', '', login, whose, min(first), max(last), '', '', '', {_SUMS} FROM per GROUP BY login, whose
+UNION ALL SELECT * FROM (
+ SELECT 0, network, origin, login, whose, first, last, address, name, other_name, sent, reached, stays, stay, refused
+ FROM per ORDER BY first LIMIT :most) AS places
+""")  # noqa: S608 - the same
+_UNPLACED = _MESSAGES.replace("PLACE ", "").replace("WHERE_FROM ", "")  # it takes half the time
+_PACE = in_both(f"""{_UNPLACED}
+SELECT CAST(whole((at - :begin) / :width) AS INTEGER) AS bar, {_SUMS} FROM counted GROUP BY bar ORDER BY bar
+""")  # noqa: S608 - the same
+_FIRST_STRANGE = in_both(
     f"SELECT min(at) FROM submission WHERE identity = :identity AND at >= :edge AND at < :since AND {_IS_STRANGE}"  # noqa: S608 - a constant of this module
 )
-_FIRST_BAD = text(
+_FIRST_BAD = in_both(
     "SELECT at, id, client_address, client_name, origin, login, action, reason FROM submission"  # noqa: S608 - the same
     " WHERE identity = :identity AND at >= :begin AND at <= :end"
     f" AND ({_IS_STRANGE} OR action <> 'accept' OR held > 0) ORDER BY at, id LIMIT 1"
 )
+_BARS = 60  # at most, on a page
+_SIGNALS_READ = 5000
+_MINUTE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +129,22 @@ class SeenNetwork:
     first_used_at: float
     last_used_at: float
     traffic: Traffic = Traffic()
+    client_address: str = ""  # one of those that came from there
+    logins: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()  # of the clients (EHLO), a few: a stranger's words
+
+    @property
+    def is_home(self) -> bool:
+        return self.whose == HOME
 
     def joined(self, more: Self) -> Self:
         """What was strange once is shown as that, though it has become the owner's."""
         return replace(
             self,
             whose=min(self.whose, more.whose, key=_GRAVEST.index),
+            client_address=self.client_address or more.client_address,
+            logins=tuple(sorted({*self.logins, *more.logins})),
+            names=tuple(sorted({*self.names, *more.names}))[:_NAMES_SHOWN],
             first_used_at=min(self.first_used_at, more.first_used_at),
             last_used_at=max(self.last_used_at, more.last_used_at),
             traffic=self.traffic + more.traffic,
@@ -143,16 +203,37 @@ class Seen:
     others: int
 
 
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """All networks of an incident, those that are not the owner's home first; and what went in all."""
+
+    networks: tuple[SeenNetwork, ...]
+    traffic: Traffic
+
+    @property
+    def strange(self) -> int:
+        return sum(not one.is_home for one in self.networks)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Messages over time: each of `bars` is `width_s` long, the first begins at `begin`."""
+
+    begin: float
+    width_s: float
+    bars: tuple[Traffic, ...]
+
+
 def span_of(connection: Connection, identity: str, since: float, end: float) -> Span:
     """From the first message out of a strange network on: it was let through before anything was suspicious."""
     values = {"identity": identity, "edge": since - BACK_S, "since": since}
-    earlier = connection.scalar(_FIRST_STRANGE, values)
+    ((earlier,),) = rows_of(connection, _FIRST_STRANGE, values)
     return Span(identity, since if earlier is None else earlier, end)
 
 
 def first_bad_use(connection: Connection, span: Span) -> FirstUse | None:
     """None where all was good."""
-    for at, submission, address, name, area, login, action, reason in connection.execute(_FIRST_BAD, span._asdict()):
+    for at, submission, address, name, area, login, action, reason in rows_of(connection, _FIRST_BAD, span._asdict()):
         return FirstUse(at, submission, address, name, area, login, f"{action} ({reason})" if reason else action)
     return None
 
@@ -161,24 +242,77 @@ def traffic_in(connection: Connection, span: Span, incident: int) -> Seen:
     """What the database has added up; those that began first before the others."""
     networks, logins = dict[str, SeenNetwork](), dict[str, SeenLogin]()
     strange, own, others = Traffic(), Traffic(), 0
-    for address, area, login, whose, first, last, *numbers in connection.execute(
-        _TRAFFIC, {**span._asdict(), "incident": incident}
-    ):
-        traffic = Traffic(*(int(number or 0) for number in numbers))
-        strange, own = (strange + traffic, own) if whose == STRANGE else (strange, own + traffic)
-        by_login = SeenLogin(login, whose == STRANGE, first, last, traffic)
-        logins[login] = logins[login].joined(by_login) if login in logins else by_login
-        network = network_of(address)
-        by_network = SeenNetwork(network, whose, area, country_of(area), first, last, traffic)
-        if network in networks:
-            networks[network] = networks[network].joined(by_network)
-        elif len(networks) < COUNTED_NETWORKS:
-            networks[network] = by_network
+    values = {**span._asdict(), "incident": incident, "most": COUNTED_NETWORKS}
+    for groups, *row in rows_of(connection, _TRAFFIC, values):
+        if groups:  # a sum over all networks
+            login, whose, first, last = row[2:6]
+            numbers = row[9:]
+            traffic = Traffic(*map(int, numbers))
+            strange, own = (strange + traffic, own) if whose == STRANGE else (strange, own + traffic)
+            by_login = SeenLogin(login, whose == STRANGE, first, last, traffic)
+            logins[login] = logins[login].joined(by_login) if login in logins else by_login
+            others += groups
         else:
-            others += 1
+            by_network = _network(row)
+            known = networks.get(by_network.network)
+            networks[by_network.network] = known.joined(by_network) if known else by_network
+            others -= 1
     return Seen(
         networks=tuple(networks.values()), logins=tuple(logins.values()), strange=strange, own=own, others=others
     )
+
+
+def _network(row: Sequence[Any]) -> SeenNetwork:
+    network, area, login, whose, first, last, address, name, other_name, *numbers = row
+    return SeenNetwork(
+        network=network if "/" in network else network_of(network),
+        whose=whose,
+        area=area,
+        country=country_of(area),
+        first_used_at=first,
+        last_used_at=last,
+        traffic=Traffic(*map(int, numbers)),
+        client_address=address,
+        logins=(login,),
+        names=tuple(sorted({name, other_name} - {""})),
+    )
+
+
+def sources_of(connection: Connection, incident: int, span: Span) -> Sources:
+    """For its owner: with networks from which nobody came further than a login, as signals tell of them."""
+    counted = traffic_in(connection, span, incident)
+    found = {one.network: one for one in counted.networks}
+    for at, address, login, at_home in _signals(connection, span):
+        whose, logins = HOME if at_home else UNKNOWN, (login,) if login else ()
+        seen = SeenNetwork(network_of(address), whose, "", "", at, at, client_address=address, logins=logins)
+        known = found.get(seen.network, seen)
+        found[seen.network] = replace(known, logins=tuple(sorted({*known.logins, *logins})))
+    networks = sorted(found.values(), key=lambda one: (one.is_home, one.first_used_at))
+    return Sources(tuple(networks), counted.strange + counted.own)
+
+
+def pace_in(connection: Connection, span: Span, incident: int) -> Pace:
+    """How many messages in how short a time; `span` ends with the last of them, or not long after it."""
+    lasts_s = max(0.0, span.end - span.begin)
+    width = _MINUTE_S * math.ceil((lasts_s // _MINUTE_S + 1) / _BARS)
+    values = {**span._asdict(), "incident": incident, "width": width}
+    bars = [Traffic()] * (int(lasts_s // width) + 1)
+    for at, *numbers in rows_of(connection, _PACE, values):
+        bars[at] += Traffic(*map(int, numbers))
+    return Pace(span.begin, width, tuple(bars))
+
+
+def _signals(connection: Connection, span: Span) -> list[tuple[float, str, str | None, bool]]:
+    wanted = (
+        select(Signals.at, Signals.client_address, Credentials.login, Signals.at_home)
+        .join(Identities, Identities.id == Signals.identity_id)
+        .outerjoin(Credentials, Credentials.id == Signals.credential_id)
+        .where(Identities.name == span.identity, Signals.at >= span.begin, Signals.at <= span.end)
+        .order_by(Signals.at)
+        .limit(_SIGNALS_READ)
+    )
+    rows = connection.execute(wanted)
+    return [(*row,) for row in rows if network_of(row.client_address) != NOWHERE]
 
 
 def country_of(area: str) -> str:

@@ -10,14 +10,14 @@ is told, and the row in the audit log. Asked again, each changes nothing more.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select, update
 
 from policy.alerting.kinds import Kind as Notice
 from policy.engine.ladder import LOCK_SPAN_S, Step
 from policy.store.changes import Changes, end_sessions, identity_id
-from policy.store.errors import StoreError, Unknown
+from policy.store.errors import Decided, StoreError, Unknown
 from policy.store.handed_in import was_home
 from policy.store.held import HeldNotes, HeldState, count_held
 from policy.store.incident_models import HeldMessages, Incidents, Measures
@@ -72,14 +72,30 @@ class StoredIncident:
         return all(one.done_at is not None for one in self.measures) and not moving & self.held.keys()
 
 
+class Place(NamedTuple):
+    """Of an incident in the list of all."""
+
+    is_closed: bool
+    number: int
+
+
 class IncidentBook(Changes):
     """The part of the identity store that has the incidents."""
 
     def incidents(
-        self, *, state: State | None = None, identity: str | None = None, limit: int = LISTED
+        self,
+        *,
+        state: State | None = None,
+        identity: str | None = None,
+        after: Place | None = None,
+        limit: int = LISTED,
     ) -> list[StoredIncident]:
-        """Open ones first, then the newest."""
-        wanted = select(Incidents).order_by((Incidents.state != State.OPEN), Incidents.id.desc()).limit(limit)
+        """Open ones first, then the newest; the page after the one at `after`."""
+        is_closed = Incidents.state != State.OPEN
+        wanted = select(Incidents).order_by(is_closed, Incidents.id.desc()).limit(limit)
+        if after is not None:
+            further = is_closed & (Incidents.id < after.number)
+            wanted = wanted.where(further if after.is_closed else is_closed | (Incidents.id < after.number))
         wanted = wanted if state is None else wanted.where(Incidents.state == state)
         wanted = wanted if identity is None else wanted.where(Incidents.identity == identity)
         with self._reading.connect() as connection:
@@ -112,18 +128,21 @@ class IncidentBook(Changes):
             )
             return self._contain(connection, name, _by_number(connection.execute(working).all()), note, now)
 
-    def release_incident(self, number: int, note: str, now: float) -> StoredIncident:
-        """It was nothing, or it is over. What was purged stays so."""
+    def release_incident(self, number: int, note: str, now: float, *, seen: State | None = None) -> StoredIncident:
+        """It was nothing, or it is over. What was purged stays so.
+
+        `seen` is the state that whoever decides had before him; Decided where it is another one by now.
+        """
         with self._engine.begin() as connection:
-            before = known_incident(connection, number)
+            before = _as_seen(known_incident(connection, number), seen)
             if before.state != State.RELEASED:
                 self._release(connection, before, _checked(note), now)
             return known_incident(connection, number)
 
-    def purge_incident(self, number: int, note: str, now: float) -> StoredIncident:
+    def purge_incident(self, number: int, note: str, now: float, *, seen: State | None = None) -> StoredIncident:
         """It was theft: what is held goes nowhere, and the credentials that were used stay suspended."""
         with self._engine.begin() as connection:
-            before = known_incident(connection, number)
+            before = _as_seen(known_incident(connection, number), seen)
             if before.state == State.RELEASED:
                 raise StoreError(f"incident {number} was released: what was held is on its way")
             if before.state == State.OPEN:
@@ -282,14 +301,21 @@ def _incident(connection: Connection, row: Row[*tuple[Any, ...]]) -> StoredIncid
 
 def _measures(connection: Connection, number: int) -> list[StoredMeasure]:
     row = Measures
-    wanted = select(row.kind, row.created_at, row.due_at, row.done_at, row.outcome).where(row.incident_id == number)
-    return [StoredMeasure(*one) for one in connection.execute(wanted.order_by(row.id))]
+    wanted = select(row.kind, row.created_at, row.due_at, row.done_at, row.outcome, row.tries)
+    wanted = wanted.where(row.incident_id == number).order_by(row.id)
+    return [StoredMeasure(*one) for one in connection.execute(wanted)]
 
 
 def known_incident(connection: Connection, number: int) -> StoredIncident:
     for row in connection.execute(select(*_COLUMNS).where(Incidents.id == number)):
         return _incident(connection, row)
     raise Unknown(f"there is no incident {number}; `sallyport incidents` shows all")
+
+
+def _as_seen(incident: StoredIncident, seen: State | None) -> StoredIncident:
+    if seen is not None and incident.state != seen:
+        raise Decided(f"incident {incident.number} is not {seen} any more: it is {incident.state}")
+    return incident
 
 
 def _checked(note: str) -> str:

@@ -43,8 +43,18 @@ _DONE = prepared("UPDATE measure SET done_at = :now, outcome = :outcome, tries =
 _AGAIN = prepared(
     "UPDATE measure SET due_at = :due, outcome = :outcome, tries = tries + 1 WHERE id = :measure AND done_at IS NULL"
 )
+# Not later: what a person wants released or deleted is on its way, and that it is due says so.
+_WAITS = prepared("UPDATE measure SET outcome = :outcome, tries = tries + 1 WHERE id = :measure AND done_at IS NULL")
 _LAST_DUE = prepared(
     "SELECT max(due_at) FROM measure WHERE incident_id = :incident AND kind = :kind AND done_at IS NULL"
+)
+# Of the newest incident of the identity for which it was looked, unless that was released; the last look is repeated.
+_LOOK_AGAIN = prepared(
+    "INSERT INTO measure (incident_id, kind, arguments, created_at, due_at, tries, done_at, outcome)"
+    " SELECT incident_id, kind, arguments, created_at, CAST(:now AS DOUBLE PRECISION), 0, NULL, '' FROM measure"
+    " WHERE id = (SELECT max(measure.id) FROM measure JOIN incident ON incident.id = measure.incident_id"
+    " JOIN identity ON identity.name = incident.identity WHERE identity.id = :identity AND kind = 'retro-hold'"
+    " AND incident.state IN ('open', 'purged')) AND done_at IS NOT NULL AND created_at >= :since"
 )
 _CALL_OFF = prepared(
     "UPDATE measure SET done_at = :now, outcome = :outcome"
@@ -71,7 +81,8 @@ class StoredMeasure:
     created_at: float
     due_at: float
     done_at: float | None
-    outcome: str
+    outcome: str  # what was done, or why not yet
+    tries: int = 0
 
 
 class MeasureNotes:
@@ -93,6 +104,13 @@ class MeasureNotes:
         for after_s in RETRO_HOLD_AGAIN_S:
             self.add(incident, Kind.RETRO_HOLD, now, due_at=now + after_s, logins=sorted(logins))
 
+    def look_again(self, identity: int, since: float, now: float) -> None:
+        """A queue id came late, of what was handed in about `since`: nobody looked for it, or it was looked in vain.
+
+        Where a look is still to come, that one finds it.
+        """
+        self._statements.execute(_LOOK_AGAIN, {"identity": identity, "since": since, "now": now})
+
     def note_done(self, measure: int, outcome: str, now: float) -> None:
         values = {"measure": measure, "outcome": outcome[:_OUTCOME_LIMIT], "now": now}
         self._statements.execute(_DONE, values)
@@ -100,6 +118,10 @@ class MeasureNotes:
     def note_again(self, measure: int, why: str, due_at: float) -> None:
         """It could not be done; it is tried again then."""
         self._statements.execute(_AGAIN, {"measure": measure, "outcome": why[:_OUTCOME_LIMIT], "due": due_at})
+
+    def note_waiting(self, measure: int, why: str) -> None:
+        """It is under way, and could not be ended until now."""
+        self._statements.execute(_WAITS, {"measure": measure, "outcome": why[:_OUTCOME_LIMIT]})
 
     def call_off(self, incident: int, kind: Kind, why: str, now: float) -> None:
         """Those of a kind that are not done need not be done any more."""

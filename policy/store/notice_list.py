@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, insert, or_, select, update
+from sqlalchemy import Engine, delete, insert, or_, select, update
 
 from policy.alerting.kinds import Kind
 from policy.store.changes import begins
@@ -97,6 +97,17 @@ def add_test(engine: Engine, thread: str, channel: str | None, now: float) -> No
                 "claimed_until": 0.0,
             }
             connection.execute(insert(Notices).values(**values))
+
+
+def forget_channel(engine: Engine, channel: str, now: float) -> int:
+    """Nobody sends by it any more: how many notices are given up with it. StoreError where there is no such channel."""
+    row = Notices
+    waiting = (row.channel == channel, row.sent_at.is_(None), row.given_up_at.is_(None))
+    with engine.begin() as connection:
+        if not connection.execute(delete(Presences).where(Presences.name == f"channel:{channel}")).rowcount:
+            raise StoreError(f"there is no channel {channel!r} to forget; `sallyport alert list` names those there are")
+        gone = update(row).where(*waiting).values(given_up_at=now, problem="its channel was taken out")
+        return connection.execute(gone).rowcount
 
 
 def outcome_of_test(engine: Engine, thread: str) -> list[ChannelOutcome]:

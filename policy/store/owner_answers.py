@@ -15,11 +15,11 @@ from sqlalchemy import Connection, select, update
 
 from policy.alerting import kinds as alerting
 from policy.store.changes import end_sessions, identity_id
-from policy.store.errors import StoreError, Unknown
+from policy.store.errors import Decided, StoreError, Unknown
 from policy.store.held import HeldNotes
 from policy.store.incident_models import Incidents
 from policy.store.incident_notes import State
-from policy.store.incident_sources import Sources, sources_of
+from policy.store.incident_traffic import Sources, sources_of, span_of
 from policy.store.incidents import IncidentBook, StoredIncident, known_incident, misused_credentials
 from policy.store.measures import Kind, MeasureNotes
 from policy.store.models import Credentials
@@ -29,10 +29,6 @@ from policy.store.statements import OnConnection
 
 YES, NO = "yes", "no"
 _NOTES = {YES: "the owner says that it was him", NO: "the owner says that it was not him"}
-
-
-class Decided(StoreError):
-    """Somebody, perhaps the owner in another browser, has answered before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,7 @@ class AnswerBook(IncidentBook):
         """What there is to know before an answer, and after it."""
         with self._reading.connect() as connection:
             incident = _own(connection, number, identity)
-            sources = sources_of(connection, incident, now)
+            sources = _sources(connection, incident, now)
             return Question(incident, sources, _labels(connection, sources, incident))
 
     def answer_incident(
@@ -108,7 +104,7 @@ class AnswerBook(IncidentBook):
             return known_incident(connection, number)
 
     def _trust(self, connection: Connection, before: StoredIncident, trusted: Sequence[str], now: float) -> None:
-        seen = {one.seen.network for one in sources_of(connection, before, now).networks}
+        seen = {one.network for one in _sources(connection, before, now).networks}
         if strange := sorted(set(trusted) - seen):
             raise StoreError(f"{', '.join(strange)} was not seen in incident {before.number}")
         whose = identity_id(connection, before.identity)
@@ -152,6 +148,12 @@ def _own(connection: Connection, number: int, identity: str) -> StoredIncident:
     if found.identity != identity:
         raise Unknown(f"there is no incident {number} of {identity!r}")
     return found
+
+
+def _sources(connection: Connection, incident: StoredIncident, now: float) -> Sources:
+    """Until now, or until the incident was closed."""
+    span = span_of(connection, incident.identity, incident.since, incident.closed_at or now)
+    return sources_of(connection, incident.number, span)
 
 
 def _labels(connection: Connection, sources: Sources, incident: StoredIncident) -> dict[str, str]:

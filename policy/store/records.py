@@ -5,13 +5,13 @@ without a recipient's address. They go with age, a few with each one that comes.
 leaves behind is charges.py's to say: somebody with a stolen credential could otherwise fill the disk with refusals.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from struct import Struct
 from typing import Any, NamedTuple
 
+from pydantic_core import to_json
 from sqlalchemy import Engine, Select, bindparam, literal, select, tuple_, update
 
 from policy.contract import Action, MessageFacts, Outcome
@@ -21,11 +21,10 @@ from policy.store.models import Submissions
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
 
-_FORGOTTEN_EVERY, _DELETED_AT_ONCE = 8, 24  # more than come in
+_FORGOTTEN_EVERY, DELETED_AT_ONCE = 8, 24  # more than come in
 _PAGE = 1000
 _NAME_LIMIT = 255  # what a client may choose is cut to the longest that is a name
 _MARK = Struct(">q")
-_JSON = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 _INSERT = prepared(  # an id that comes twice stays what it was
     "INSERT INTO submission (id, at, session, identity, login, listener, client_address, client_name, reverse_path, "
@@ -34,13 +33,13 @@ _INSERT = prepared(  # an id that comes twice stays what it was
     ":client_address, :client_name, :reverse_path, :recipients, :message_bytes, :action, :reason, '', '', :held, "
     ":rule, :rulebook, :origin, :evidence, :new_recipients, :known_recipients, :marks) ON CONFLICT DO NOTHING"
 )
-_FORGET = prepared(
+FORGET = prepared(
     "DELETE FROM submission WHERE id IN (SELECT id FROM submission WHERE at < :edge ORDER BY at LIMIT :most)"
 )
 _END = prepared(
     "UPDATE submission SET outcome = :what, queue_id = :whose, held_queue_id = :whose_held WHERE id = :ended RETURNING"
     " (SELECT identity.id FROM identity WHERE identity.name = submission.identity), marks,"
-    " new_recipients + known_recipients, held"
+    " new_recipients + known_recipients, held, at"
 )
 _FAILED = prepared(
     "SELECT identity.id, identity.name, submission.at, submission.recipients, submission.held, submission.marks,"
@@ -97,6 +96,7 @@ class Reached(NamedTuple):
     identity: int
     marks: tuple[int, ...]
     is_held: bool  # it, or a part of it
+    at: float  # when it was judged
 
 
 class Owner(NamedTuple):
@@ -131,7 +131,7 @@ class Records:
         """`profile` is None where there never was such a credential; `rulebook` the digest of the policy in force."""
         self._added += 1
         if self._added % _FORGOTTEN_EVERY == 0:
-            self._statements.execute(_FORGET, {"edge": now - self._kept_s, "most": _DELETED_AT_ONCE})
+            self._statements.execute(FORGET, {"edge": now - self._kept_s, "most": DELETED_AT_ONCE})
         new, known, held = _sorted_marks(profile, decision)
         self._statements.execute(
             _INSERT,
@@ -168,8 +168,8 @@ class Records:
             "whose": outcome.queue_id,
             "whose_held": outcome.held_queue_id,
         }
-        for identity, marks, number, held in self._statements.execute(_END, ended).fetchall():
-            return Reached(identity, unpacked(marks)[:number], held > 0) if identity else None
+        for identity, marks, number, held, at in self._statements.execute(_END, ended).fetchall():
+            return Reached(identity, unpacked(marks)[:number], held > 0, at) if identity else None
         return None
 
     def failed(self, submission: str) -> Failed | None:
@@ -198,7 +198,7 @@ def unpacked(marks: bytes | None) -> tuple[int, ...]:
 def evidence_of(decision: Decision, profile: Profile | None) -> str:
     """JSON: what `sallyport explain` prints."""
     place = profile.place if profile else None
-    return _JSON(
+    return to_json(
         {
             "rule": decision.rule,
             "facts": decision.facts,
@@ -215,7 +215,7 @@ def evidence_of(decision: Decision, profile: Profile | None) -> str:
             if place
             else None,
         }
-    )
+    ).decode()
 
 
 def _sorted_marks(profile: Profile | None, decision: Decision) -> tuple[list[int], list[int], list[int]]:

@@ -33,6 +33,11 @@ class Writer:
         self._timer: asyncio.TimerHandle | None = None
         self._working: asyncio.Task[None] | None = None
 
+    @property
+    def waiting(self) -> int:
+        """Changes that no commit has taken up yet."""
+        return len(self._waiting)
+
     async def make(self, change: Change[Value], *, is_urgent: bool = True) -> Value:
         """What `change` returns, once it is on disk; what it raises, and then nothing of it was done."""
         return await self._queue(change, is_urgent)
