@@ -6,6 +6,7 @@ Exit code 2 with one sentence for a wrong setting; nothing is half started.
 import asyncio
 import gc
 import logging
+import socket
 import sys
 import time
 from collections.abc import Sequence
@@ -17,30 +18,36 @@ from policy import log
 from policy.alerting.opened import LookedAt, alerting
 from policy.app import App, Tokens
 from policy.assembly import Parts, assemble
-from policy.brain import Brain
+from policy.brain import Beside, Brain
 from policy.bridges.opened import open_bridges
 from policy.budgets.location import remote_budgets
 from policy.complaints.mailbox import ComplaintMailbox
+from policy.condition import Condition
 from policy.containment.queue_client import QueueClient
 from policy.delegation.listening import bind_all
 from policy.dkim.domains import key_book, make_missing, our_domains
 from policy.dkim.seen import KeyWatch
 from policy.fronts import Wanted
+from policy.gateway_line import Line
 from policy.geo.opened import Watch, open_atlas
 from policy.listening import listen
 from policy.location import location, named_location
+from policy.neighbours import Mailboxes, Neighbours
 from policy.opening import ITSELF, digest_key, open_store
 from policy.pickup import Pickup
+from policy.reporting import Means, Reporting
 from policy.rulebook.in_force import InForce
 from policy.settings import DAY_S, Settings
 from policy.store.complaints import ComplaintNotes
 from policy.store.database import open_database
+from policy.store.health_reports import HealthNotes
 from policy.store.reader import open_reader
 from policy.store.revocations import Feed
 from policy.store.rulebooks import RulebookRecords, last_in_force
 from policy.store.transactions import open_transactions
 from policy.store.writer import Writer
 from service import log as service_log
+from service import tracing
 from service.settings import SettingError, load, read_secret, stop
 
 _KEEP_ALIVE_S = (
@@ -69,11 +76,13 @@ def _run(settings: Settings) -> None:
         queue=read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token),
         auth_policy=read_secret("POLICY_AUTH_POLICY_TOKEN_FILE", settings.auth_policy_token),
     )
+    tracing.check("POLICY_OTLP_URL", settings.otlp_url)
     app = App(_brain(settings, tokens), tokens)
     listening = listen("POLICY_PORT", settings.bind, settings.port)
     log.started(settings.bind, settings.port)
     config = uvicorn.Config(
         app,
+        http=Line,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -85,6 +94,7 @@ def _run(settings: Settings) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
+    tracing.start("policy", settings.otlp_url)
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -126,10 +136,34 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
             beside=(Watch(atlas), in_force, _keys(settings, tokens.queue)),
             fronts=_fronts(settings),
             submissions_kept_s=settings.submissions_kept_days * DAY_S,
+            client_addresses_kept_s=settings.client_addresses_kept_days * DAY_S,
             counts=remote_budgets(settings),
+            policy_file_fault=lambda: in_force.fault,
+            reporting=partial(_reporting, settings, tokens),
         )
     )
     return brain
+
+
+def _reporting(
+    settings: Settings, tokens: Tokens, writer: Writer, notes: HealthNotes, condition: Condition
+) -> Sequence[Beside]:
+    """What the parts of the installation say of themselves."""
+    neighbours = Neighbours(
+        queue=QueueClient(settings.queue_url, tokens.queue) if settings.queue_url else None,
+        mailboxes=Mailboxes(settings.doveadm_url, tokens.dovecot) if settings.doveadm_url else None,
+        away=condition.away,
+    )
+    means = Means(
+        instance=socket.gethostname(),
+        condition=condition,
+        neighbours=neighbours,
+        notes=notes,
+        writer=writer,
+        clock=time.time,
+        ticks=time.monotonic,
+    )
+    return (Reporting(means),)
 
 
 def _complaints(settings: Settings, token: str, notes: ComplaintNotes, writer: Writer) -> Sequence[ComplaintMailbox]:

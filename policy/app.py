@@ -1,18 +1,20 @@
 """HTTP in, answer out; what is asked and answered is brain.py.
 
-    gateway   POST /v1/connect, login, message, outcomes     policy/contract.py has the bodies
+    gateway   POST /v1/connect, login, message, outcomes, revocations, health      policy/contract.py has the bodies
     queue     POST /v1/deliveries                            policy/queue_contract.py: the agent beside Postfix
     dovecot   POST /v1/dovecot/login, /v1/dovecot/mailbox    forms in, the mailbox's name out
     others    POST /, /command/...                           policy/authpolicy/: the Dovecot of another server
     anybody   GET  /health/live, /health/ready, /metrics
 
 Each of the four has its own token and may ask only its own questions. The gateway's three come for every message, so
-they are answered before FastAPI is reached, which would cost more than the answer. An error of ours is a 500 without a
-text; both askers take that for "not now" and never for "no".
+they are answered before FastAPI is reached, which would cost more than the answer; in the form in which the gateway
+writes them, before uvicorn parses them, too (gateway_line.py). An error of ours is a 500 without a text; both askers
+take that for "not now" and never for "no".
 """
 
+import asyncio
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -26,11 +28,21 @@ from starlette.types import Receive, Scope, Send
 from policy import log
 from policy.authpolicy.routes import add_auth_policy_routes
 from policy.brain import Brain
-from policy.contract import ConnectFacts, LoginOutcome, LoginStep, MessageFacts, Outcomes, RevocationsAsked
-from policy.metrics import CONTENT_TYPE_LATEST, Totals, written
+from policy.contract import (
+    ConnectFacts,
+    HealthTold,
+    LoginOutcome,
+    LoginStep,
+    MessageFacts,
+    Outcomes,
+    RevocationsAsked,
+)
+from policy.metrics import CONTENT_TYPE_LATEST, Sources, written
 from policy.queue_contract import Deliveries
+from service import tracing
+from service.health import LIVE
 
-_BODY_LIMIT = 4 * 1024 * 1024  # a thousand recipients of the longest kind are a quarter of it
+BODY_LIMIT = 4 * 1024 * 1024  # a thousand recipients of the longest kind are a quarter of it
 _JSON = (b"content-type", b"application/json")
 _INTERNAL_ERROR = b'{"error":"internal"}'
 
@@ -49,6 +61,7 @@ class Tokens:
 class Question:
     """Who may ask it, what its body must be, and who answers."""
 
+    path: str
     bearer: bytes
     kind: type[BaseModel]
     answer: Callable[[Any], Awaitable[BaseModel | None]]
@@ -60,46 +73,56 @@ class App:
     def __init__(self, brain: Brain, tokens: Tokens) -> None:
         self._others = _make_others(brain, tokens)
         gateway, queue = (f"Bearer {token}".encode() for token in (tokens.gateway, tokens.queue))
-        self._questions: Mapping[str, Question] = {
-            "/v1/connect": Question(gateway, ConnectFacts, brain.connect),
-            "/v1/login": Question(gateway, LoginStep, brain.login),
-            "/v1/message": Question(gateway, MessageFacts, brain.judge),
-            "/v1/outcomes": Question(gateway, Outcomes, brain.end),
-            "/v1/deliveries": Question(queue, Deliveries, brain.deliver),
-            "/v1/revocations": Question(gateway, RevocationsAsked, brain.revocations),
-        }
+        questions = (
+            Question("/v1/connect", gateway, ConnectFacts, brain.connect),
+            Question("/v1/login", gateway, LoginStep, brain.login),
+            Question("/v1/message", gateway, MessageFacts, brain.judge),
+            Question("/v1/outcomes", gateway, Outcomes, brain.end),
+            Question("/v1/deliveries", queue, Deliveries, brain.deliver),
+            Question("/v1/revocations", gateway, RevocationsAsked, brain.revocations),
+            Question("/v1/health", gateway, HealthTold, brain.hear),
+        )
+        self._questions: Mapping[str, Question] = {one.path: one for one in questions}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         question = self._questions.get(scope["path"]) if scope["type"] == "http" else None
         if not question or scope["method"] != "POST":
             await self._others(scope, receive, send)
             return
-        try:
-            status, body = await self._answered(question, scope, receive)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the asker hears "not now"
-            log.question_failed(scope["path"], error)
-            status, body = HTTPStatus.INTERNAL_SERVER_ERROR, _INTERNAL_ERROR
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        if not self.question(question.path, given):
+            status, body = HTTPStatus.UNAUTHORIZED, b'{"error":"token"}'
+        elif (asked := await _body(receive)) is None:
+            status, body = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b'{"error":"length"}'
+        else:
+            status, body = await self.answer(question, asked, scope["headers"])
         length = (b"content-length", str(len(body)).encode())
         await send({"type": "http.response.start", "status": status, "headers": [_JSON, length] if body else []})
         await send({"type": "http.response.body", "body": body})
 
-    async def _answered(self, question: Question, scope: Scope, receive: Receive) -> tuple[int, bytes]:
-        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        if not hmac.compare_digest(given, question.bearer):
-            return HTTPStatus.UNAUTHORIZED, b'{"error":"token"}'
-        body = await _body(receive)
-        if body is None:
-            return HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b'{"error":"length"}'
+    def question(self, path: str, bearer: bytes) -> Question | None:
+        """What is asked under this path, for whoever shows the token for it."""
+        question = self._questions.get(path)
+        return question if question and hmac.compare_digest(bearer, question.bearer) else None
+
+    async def answer(
+        self, question: Question, body: bytes, fields: Iterable[tuple[bytes, bytes]] = ()
+    ) -> tuple[HTTPStatus, bytes]:
+        """Status and body; `fields` of the question's head may say which trace it belongs to. Raises nothing."""
         try:
             asked = question.kind.model_validate_json(body)
         except ValidationError as error:
             # Where it is wrong, and not what was there: it may be a SASL response.
-            log.question_refused(scope["path"], error.error_count(), str(error.errors(include_input=False)[0]["loc"]))
+            log.question_refused(question.path, error.error_count(), str(error.errors(include_input=False)[0]["loc"]))
             return HTTPStatus.UNPROCESSABLE_ENTITY, b'{"error":"not a question"}'
-        answer = await question.answer(asked)
-        if answer is None:
-            return HTTPStatus.NO_CONTENT, b""
-        return HTTPStatus.OK, answer.model_dump_json().encode()
+        try:
+            with tracing.part_of(fields, "judgement"):
+                answer = await question.answer(asked)
+            octets = answer.model_dump_json().encode() if answer else b""
+        except Exception as error:  # noqa: BLE001 - whatever it is, the asker hears "not now"
+            log.question_failed(question.path, error)
+            return HTTPStatus.INTERNAL_SERVER_ERROR, _INTERNAL_ERROR
+        return HTTPStatus.OK if octets else HTTPStatus.NO_CONTENT, octets
 
 
 async def _body(receive: Receive) -> bytes | None:
@@ -110,7 +133,7 @@ async def _body(receive: Receive) -> bytes | None:
         pieces.append(message.get("body", b""))
         length += len(pieces[-1])
         more = message.get("more_body", False)
-        if length > _BODY_LIMIT:
+        if length > BODY_LIMIT:
             return None
     return b"".join(pieces)
 
@@ -121,6 +144,7 @@ def _make_others(brain: Brain, tokens: Tokens) -> FastAPI:
         await brain.start()
         yield
         await brain.close()
+        await asyncio.to_thread(tracing.stop)  # here: uvicorn ends with the signal that ended it
 
     app = FastAPI(title="Sallyport policy", openapi_url=None, lifespan=whole_life)
     _add_dovecot_routes(app, brain, tokens.dovecot)
@@ -164,23 +188,23 @@ def _add_dovecot_routes(app: FastAPI, brain: Brain, token: str) -> None:
 
 
 def _add_health_routes(app: FastAPI, brain: Brain) -> None:
-    @app.get("/health/live", response_class=PlainTextResponse)
-    async def live() -> str:
-        return "live"
+    @app.get("/health/live")
+    async def live() -> Response:
+        return Response(LIVE, media_type="application/json")
 
-    @app.get("/health/ready", response_class=PlainTextResponse)
-    async def ready() -> str:
-        """Ready means that the store answers; a 500 says that it does not."""
-        await brain.ready()
-        return "ready"
+    @app.get("/health/ready")
+    async def ready() -> Response:
+        """See service/health.py; condition.py says what is wrong."""
+        health = await brain.health()
+        return Response(health.body, health.status, media_type="application/json")
 
 
 def _add_metrics_route(app: FastAPI, brain: Brain) -> None:
-    totals = Totals(brain.connects)
+    sources = Sources(tally=brain.tally, atlas=brain.connects.atlas, writer=brain.writer, ledger=brain.ledger)
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(written(totals), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return Response(written(sources, await brain.levels()), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _holder_of(token: str) -> Callable[[str], None]:

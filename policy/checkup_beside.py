@@ -4,7 +4,7 @@ policy has no way out, so that the world is asked by the queue agent. Where that
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +23,7 @@ from policy.publishing.reached import clock, dane, host_name, validation, way_ou
 from policy.queue_contract import QueueName, Statistics
 from policy.settings import DAY_S, HOUR_S, Settings
 from policy.store.errors import StoreError
+from policy.store.health_reports import SILENT_S, HealthReport, Service, health_reports
 from policy.store.incident_models import Notices
 from policy.store.models import Submissions
 from service.settings import SettingError
@@ -77,6 +78,7 @@ def notices(settings: Settings, now: float) -> Iterator[Finding]:
         with engine.connect() as connection:
             yield _undelivered(connection, now)
             yield from _unscanned(connection, now)
+        yield from scanner([one for one in health_reports(engine) if one.service is Service.SCANNER], now)
         engine.dispose()
     except (SettingError, SQLAlchemyError):
         return  # told by the database
@@ -121,6 +123,23 @@ def queue(found: Statistics, now: float) -> Iterator[Finding]:
         yield Finding(what, State.WARNING, says, "look at the log of the queue agent")
 
 
+def scanner(reports: Sequence[HealthReport], now: float) -> Iterator[Finding]:
+    """policy cannot reach it: what the gateways that ask it told last."""
+    what = "scanner"
+    if not reports:
+        yield Finding(what, State.UNKNOWN, "no gateway has told of one", "start the gateway; GATEWAY_SCAN_URL names it")
+    for one in reports:
+        age_s, scans = now - one.at, one.figures.get("scans", 0)
+        if age_s >= SILENT_S:
+            says = f"the gateway {one.instance} has told nothing of it for {age_s / 60:.0f} minutes"
+            yield Finding(what, State.UNKNOWN, says, "start the gateway, or wait until its report is forgotten")
+        elif one.faults:
+            yield Finding(what, State.WRONG, "; ".join(one.faults), "start rspamd; look at its log")
+        else:
+            took = f", in {one.figures['scan_ms']:g} ms on average" if "scan_ms" in one.figures else ""
+            yield Finding(what, State.FINE, f"it answers the gateway {one.instance}: {scans:g} messages{took}")
+
+
 def _asked_queue(settings: Settings, now: float) -> Iterator[Finding]:
     try:
         yield from queue(asked(settings, lambda agent: agent.statistics()), now)
@@ -142,7 +161,7 @@ def _undelivered(connection: Connection, now: float) -> Finding:
 
 
 def _unscanned(connection: Connection, now: float) -> Iterator[Finding]:
-    """policy cannot reach the scanner, but sees in what it was asked that nobody scanned."""
+    """What was asked shows that nobody scanned, also where the scanner is there again."""
     silent = (Submissions.reason == Reason.SCANNER_SILENT, Submissions.at > now - HOUR_S)
     count = connection.scalar(select(func.count()).where(*silent)) or 0
     if count:

@@ -11,6 +11,10 @@ and, twice a second, whose sessions have to end:
 
     revocations  POST /v1/revocations  RevocationsAsked -> Revocations
 
+and, every ten seconds, says how it is itself; a policy that does not know this question answers 404:
+
+    health    POST /v1/health     HealthTold   -> 204
+
 What policy and the next hop's queue say to each other is queue_contract.py.
 
 A verdict carries a reason from a closed list and never a text: the gateway's table (gateway/replies.py) has the words.
@@ -270,6 +274,30 @@ class Revocations(Frozen):
     credentials: tuple[int, ...] = ()
 
 
+Sentence = Annotated[str, Field(max_length=400)]
+Sentences = Annotated[tuple[Sentence, ...], Field(max_length=20)]
+
+
+class PartTold(Frozen):
+    """How a part of the installation is. `faults` keep it from its work, `warnings` want somebody to look."""
+
+    faults: Sentences = ()
+    warnings: Sentences = ()
+    figures: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Annotated[float, Field(allow_inf_nan=False)]],
+        Field(max_length=40),
+    ] = Field(default_factory=dict)
+
+
+class HealthTold(PartTold):
+    """The gateway, all of its workers together, and of the scanner what it sees of it: None where it asks none."""
+
+    instance: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    version: Annotated[str, Field(max_length=40)]
+    scanner: PartTold | None = None
+    is_leaving: bool = False  # it ends in order: nobody has to miss it
+
+
 def canonical_address(address: str) -> str:
     """The one form in which addresses are stored and compared; total: what is no address has a form, too.
 
@@ -277,6 +305,8 @@ def canonical_address(address: str) -> str:
     belong to two identities; what may be two mailboxes has two. RFC 5321 section 2.4 leaves the local part's case to
     the receiving domain; here it does not matter. What is relayed keeps its spelling.
     """
+    if address.isascii() and not address.endswith(".") and "xn--" not in (lower := address.lower()):
+        return lower  # as nearly all are
     local, at, domain = address.rpartition("@")
     if not at:
         return _canonical_local(address)

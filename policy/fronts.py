@@ -24,6 +24,7 @@ from policy.store.reader import Reader
 from policy.store.transactions import Transactions
 from policy.store.uses import Uses
 from policy.store.writer import Writer
+from policy.tally import Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class Fronts:
     connects: Connects
     entrances: Entrances
     judge: Judge
+    tally: Tally
     clock: Callable[[], float]
 
     def desk(self) -> Desk:
@@ -59,6 +61,7 @@ class Fronts:
             gatekeeper=self.connects,
             arrivals=self._arrivals(),
             writer=self.writer,
+            tally=self.tally,
             clock=self.clock,
         )
 

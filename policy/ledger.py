@@ -21,6 +21,10 @@ Write = Callable[[Decision], None]  # runs in a writer's transaction
 class RemoteCounts(RemoteBudgets, Protocol):
     """All of the budgets, far away."""
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the last question got no answer."""
+
     async def peek(self, charges: Sequence[Charge], now: float) -> Taken: ...
     async def commit_all(self, reservations: Sequence[str], now: float) -> list[bool]: ...
     async def release(self, reservation: str, now: float) -> bool: ...
@@ -29,6 +33,10 @@ class RemoteCounts(RemoteBudgets, Protocol):
 
 class Ledger(Protocol):
     """See the head of this module."""
+
+    @property
+    def is_away(self) -> bool:
+        """Whether budgets that are elsewhere gave no answer to the last question."""
 
     async def settle(self, asking: Asking[Decision], reservation: str, now: float, write: Write[Decision]) -> Decision:
         """The decision, when it and what it takes are on disk."""
@@ -47,6 +55,8 @@ class Ledger(Protocol):
 
 class StoredLedger:
     """`budgets` work within `writer`."""
+
+    is_away = False
 
     def __init__(self, budgets: Budgets, writer: Writer) -> None:
         self._budgets, self._writer = budgets, writer
@@ -84,6 +94,10 @@ class RemoteLedger:
 
     def __init__(self, budgets: RemoteCounts, writer: Writer) -> None:
         self._budgets, self._writer = budgets, writer
+
+    @property
+    def is_away(self) -> bool:
+        return self._budgets.is_away
 
     async def settle(self, asking: Asking[Decision], reservation: str, now: float, write: Write[Decision]) -> Decision:
         decision = await run_there(asking(), self._budgets, reservation, now)

@@ -14,6 +14,7 @@ and policy tells it what to do with queued mail, by queue id alone. Asked again,
     GET  /v1/queue/{id}     QueuedMessage               with its header section and first lines; 404 where it is gone
     GET  /v1/statistics     Statistics
     POST /v1/outside        OutsideQuestions -> OutsideAnswers      what the world knows of us, see below
+    POST /v1/trail          TrailAsked -> TrailFound                what Postfix's log says of a few messages
     GET  /health/live, /health/ready
 
 Both sides show the same bearer token. It is nobody else's.
@@ -110,6 +111,58 @@ class Statistics(Frozen):
     oldest_at: float | None  # of what is not on hold
     log_at: float | None  # of the last line of the log that was read
     unreported: int  # deliveries that policy does not have yet
+    is_running: bool = True  # Postfix's master has its lock
+
+
+TRAIL_LIMIT = 5000  # rows
+
+
+class TrailAsked(Frozen):
+    """Of a submission, of queue ids, or both; what the log says that belongs to them (queued anew, split) is found."""
+
+    submission: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{0,64}$")] = ""
+    queue_ids: Annotated[tuple[Annotated[str, Field(pattern=QUEUE_ID)], ...], Field(max_length=20)] = ()
+    since: float = 0.0  # files that end before are not looked at
+
+
+class Step(StrEnum):
+    """What happened to a message at Postfix."""
+
+    RECEIVED = "received"  # from the gateway
+    HELD = "held"
+    FREED = "freed"  # not on hold any more
+    QUEUED = "queued"
+    TRIED = "tried"  # a recipient: status, dsn, relay and what the other server said
+    RENEWED = "renewed"  # queued anew, under this id
+    EXPIRED = "expired"
+    REPORTED = "reported"  # a message about it went back
+    REFUSED = "refused"
+    DELETED = "deleted"
+    LEFT = "left"
+
+
+class TrailRow(Frozen):
+    """One line of the log; of the same said again, `last_at` is when the last time."""
+
+    at: float
+    last_at: float
+    times: int = 1
+    queue_id: str
+    step: Step
+    recipient: str = ""  # as it was in the envelope
+    status: str = ""  # Postfix's: sent, deferred, bounced
+    dsn: str = ""  # RFC 3463
+    relay: str = ""
+    text: str = ""  # what the other server said, cut; or the other queue id
+
+
+class TrailFound(Frozen):
+    """In the order of the log. `submission` is what the log says; `is_whole` False: time or room was too small."""
+
+    submission: str = ""
+    rows: Annotated[tuple[TrailRow, ...], Field(max_length=TRAIL_LIMIT)] = ()
+    is_whole: bool = True
+    log_from: float | None = None  # of the oldest line that is still there; None: there is no log
 
 
 # What `sallyport doctor` asks of the world. policy has no way out: the agent asks these few questions for it.

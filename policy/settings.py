@@ -11,6 +11,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 
 from policy.bridges.settings import BridgeSettings, CommaList
 from policy.engine.sources import Network
+from policy.single_sign_on.settings import SignOnSettings
 from service.settings import LogFormat
 
 Port = Annotated[int, Field(gt=0, le=65535)]
@@ -25,7 +26,7 @@ _IN_THE_POLICY_FILE = (
 )
 
 
-class Settings(BridgeSettings):
+class Settings(SignOnSettings, BridgeSettings):
     """Each is documented in docs/settings.md; a test holds the two together."""
 
     model_config = SettingsConfigDict(env_prefix="POLICY_", frozen=True, extra="forbid")
@@ -43,6 +44,8 @@ class Settings(BridgeSettings):
     port: Port = 7587
     console_bind: str = "127.0.0.1"
     console_port: Port = 8443
+    console_status_bind: str = "127.0.0.1"
+    console_status_port: Port | None = None  # unset: nobody is told
     console_url: str = Field(default="", pattern=r"^(https://[^/\s?#@]+/?)?$")
     hibp_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
     hostname: str = Field(default="mail.sallyport.test", pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
@@ -68,6 +71,7 @@ class Settings(BridgeSettings):
     geo_country_db: str = ""  # policy/geo/opened.py reads the two
     geo_asn_db: str = ""
     submissions_kept_days: PositiveInt = 30
+    client_addresses_kept_days: PositiveInt = 30
     unwalled_networks: Annotated[tuple[Network, ...], NoDecode] = ()
     alert_relay: str = Field(default="", pattern=r"^(([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})?$")
     alert_to: str = Field(default="", pattern=r"^([!-;=?A-~]+@[A-Za-z0-9.-]+)?$")
@@ -75,6 +79,7 @@ class Settings(BridgeSettings):
     alert_webhook_secret_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
     alert_apprise_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
     log_format: LogFormat = "text"
+    otlp_url: str = Field(default="", pattern=r"^(https?://[^\s@]+)?$")
 
     @field_validator("unwalled_networks", mode="before")
     @classmethod

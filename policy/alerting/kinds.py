@@ -87,8 +87,8 @@ ABOUT: Mapping[Kind, About] = {
     ),
     Kind.GATEWAY_DEGRADED: About(
         Severity.URGENT,
-        "No gateway has asked policy anything for some minutes: nobody can send.",
-        "look at the gateway's log, and at the network between the two",
+        "No gateway has asked policy anything for some minutes, or one says that it cannot work: nobody can send.",
+        "sallyport status; then the gateway's log, and the network between the two",
     ),
     Kind.SCANNER_DEGRADED: About(
         Severity.URGENT,

@@ -16,10 +16,12 @@ from policy.alerting.kinds import Kind
 FINE = "fine"
 MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86400.0
 GATEWAY_SILENT_S = 5 * MINUTE_S
+DEGRADED_S = 2 * MINUTE_S  # a restart of the next hop is over by then
 SCANS_NEEDED = 10
 UNSCANNED, SCANNED_AGAIN = 0.2, 0.02
 CERTIFICATE_DAYS = (1, 3, 7, 21)
 GEO_OLD_S, GEO_VERY_OLD_S = 180 * DAY_S, 365 * DAY_S
+SILENT_S = 3 * MINUTE_S  # without a report: policy.store.health_reports.SILENT_S
 QUEUE_LONG, QUEUE_SHORT = 200, 100
 QUEUE_OLD_S, QUEUE_OLD_LEAST = 4 * HOUR_S, 20
 
@@ -40,13 +42,35 @@ def is_news(measured: Measured, told: str) -> bool:
     return measured.level != told and (bool(told) or measured.level != FINE)
 
 
-def gateway(silent_s: float) -> Measured:
-    """For how long no gateway has asked anything."""
-    if silent_s < GATEWAY_SILENT_S:
-        return Measured(kind=Kind.GATEWAY_DEGRADED, level=FINE, subject="The gateway is there again")
-    subject = "No gateway has asked policy anything for some minutes"
-    lines = (f"The last question was {silent_s / MINUTE_S:.0f} minutes ago.",)
-    return Measured(kind=Kind.GATEWAY_DEGRADED, level="silent", subject=subject, lines=lines)
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The newest report of a gateway on itself, for how long it has been there, and for how long it has said this."""
+
+    instance: str
+    age_s: float
+    faults: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    lasting_s: float = 0.0
+
+
+def gateway(silent_s: float, said: Sequence[Said] = ()) -> Measured:
+    """For how long no gateway has asked anything; and what those that ask say of themselves."""
+    kind = Kind.GATEWAY_DEGRADED
+    if silent_s >= GATEWAY_SILENT_S:
+        subject = "No gateway has asked policy anything for some minutes"
+        lines = (f"The last question was {silent_s / MINUTE_S:.0f} minutes ago.",)
+        return Measured(kind=kind, level="silent", subject=subject, lines=lines)
+    heard = [one for one in said if one.age_s < SILENT_S]
+    lasting = [one for one in heard if one.lasting_s >= DEGRADED_S]
+    if faulty := [f"{one.instance}: {fault}" for one in lasting for fault in one.faults]:
+        return Measured(kind=kind, level="faults", subject="The gateway cannot do its work", lines=tuple(faulty))
+    if said and not heard:
+        subject = "The gateway asks, and does not report how it is"
+        lines = (f"The last report came {min(one.age_s for one in said) / MINUTE_S:.0f} minutes ago.",)
+        return Measured(kind=kind, level="unreported", subject=subject, lines=lines)
+    if warned := [f"{one.instance}: {warning}" for one in lasting for warning in one.warnings]:
+        return Measured(kind=kind, level="warnings", subject="The gateway wants somebody to look", lines=tuple(warned))
+    return Measured(kind=kind, level=FINE, subject="The gateway is well again")
 
 
 def scanner(scans: int, unscanned: int, told: str) -> Measured | None:

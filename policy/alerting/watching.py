@@ -1,7 +1,7 @@
 """Once a minute: measures what watch.py judges, and writes a notice where that is news."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from policy.alerting.watch import DAY_S, Measured
 from policy.containment.queue_client import QueueClient, QueueUnavailable
 from policy.geo.atlas import Atlas
 from policy.queue_contract import QueueName, Statistics
+from policy.store.health_reports import HealthReport, Service, reports_of
 from policy.store.notice_desk import NoticeDesk, present_at
 from policy.store.notices import NoticeBook
 from policy.store.reader import Reader
@@ -48,6 +49,7 @@ class Watching:
     def __init__(self, watched: Watched) -> None:
         self._watched = watched
         self._began_at = watched.clock()
+        self._said_since = dict[str, float]()  # of each gateway that says something of itself
         self._working: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -62,6 +64,7 @@ class Watching:
         """All of it, once."""
         one, now = self._watched, self._watched.clock()
         silent_s = await self._gateway_silent_s(now)
+        said = self._said(await reports_of(one.reader, Service.GATEWAY), now)
         scans, statistics = one.heard.take_scans(), await self._statistics()
         left_s = await asyncio.to_thread(_left_s, one.certificate, now)
         expiring = await one.reader.rows(_EXPIRING, {"edge": now - one.held_s() + EXPIRING_S})
@@ -71,7 +74,7 @@ class Watching:
                 one.desk.note_present(["gateway"], one.heard.gateway_at)
             levels = one.notices.last_level
             found = [
-                watch.gateway(silent_s),
+                watch.gateway(silent_s, said),
                 watch.scanner(*scans, levels(Kind.SCANNER_DEGRADED)),
                 watch.certificate(str(one.certificate), left_s),
                 watch.geo_database([(edition.kind, edition.built_at) for edition in one.atlas.editions], now),
@@ -112,6 +115,15 @@ class Watching:
         heard = [self._watched.heard.gateway_at, await present_at(self._watched.reader, "gateway")]
         times = [at for at in heard if at is not None]
         return now - max(*times, self._began_at) if times else 0.0
+
+    def _said(self, reports: Sequence[HealthReport], now: float) -> list[watch.Said]:
+        """Since when each has said faults or warnings without a pause is remembered from look to look."""
+        since = {one.instance: self._said_since.get(one.instance, now) for one in reports if one.faults or one.warnings}
+        self._said_since = since
+        return [
+            watch.Said(one.instance, now - one.at, one.faults, one.warnings, now - since.get(one.instance, now))
+            for one in reports
+        ]
 
     async def _statistics(self) -> Statistics | None:
         if not self._watched.queue:

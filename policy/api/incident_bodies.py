@@ -35,6 +35,7 @@ class Measure(Shown):
     due_at: Moment
     done_at: Moment | None
     outcome: str
+    tries: int
 
 
 class Incident(Shown):

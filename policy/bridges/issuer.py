@@ -1,4 +1,5 @@
-"""An issuer's public keys: fetched over HTTPS (OpenID Connect Discovery 1.0), kept, and fetched anew when they change.
+"""An issuer's public keys and what it says of itself: fetched over HTTPS (OpenID Connect Discovery 1.0), kept, and
+fetched anew when the keys change.
 
 who waits for the network         the first login after the start, one whose token names a key that is not known,
                                   and one after an hour in which nobody has looked
@@ -10,7 +11,8 @@ the issuer is down                the keys that are known serve for `kept_s`; th
 
 import asyncio
 import json
-from pathlib import Path
+import ssl
+from collections.abc import Mapping
 
 import aiohttp
 from jwt import PyJWK
@@ -19,7 +21,7 @@ from policy import log
 from policy.bridges import issuer_keys
 from policy.bridges.answers import Later
 from policy.bridges.issuer_keys import KeySet
-from policy.bridges.settings import authorities, is_safe
+from policy.bridges.settings import is_safe
 from policy.bridges.tokens import Token
 
 _PAUSE_S = 15.0  # between two fetches
@@ -31,13 +33,14 @@ _NOT_YET = float("-inf")
 
 
 class Issuer:
-    """`url` as it stands in the tokens. `ca` holds its authorities where the machine's own do not know it."""
+    """`url` as it stands in the tokens; `tls` trusts its authorities."""
 
-    def __init__(self, url: str, ca: Path | None, kept_s: float) -> None:
+    def __init__(self, url: str, tls: ssl.SSLContext, kept_s: float) -> None:
         self._url = url
         self._kept_s = kept_s
-        self._tls = authorities("POLICY_OIDC_CA", ca)
+        self._tls = tls
         self._keys: KeySet | None = None
+        self._about: Mapping[str, object] = {}
         self._renewed_at = self._tried_at = _NOT_YET
         self._fetching: asyncio.Task[None] | None = None
 
@@ -55,6 +58,14 @@ class Issuer:
         if self._keys and self._is_known(token, now):
             return self._keys.matching(token)
         return Later("the issuer's keys are not to be had at the moment")
+
+    async def about(self, now: float) -> Mapping[str, object] | Later:
+        """What it says of itself: where people sign in, where codes are taken."""
+        if now - self._renewed_at > _RENEWED_FIRST_AFTER_S and (fetching := self._fetch_soon(now)):
+            await asyncio.shield(fetching)
+        if self._about and now - self._renewed_at <= self._kept_s:
+            return self._about
+        return Later("the issuer does not answer at the moment")
 
     async def close(self) -> None:
         if self._fetching:
@@ -77,40 +88,54 @@ class Issuer:
     async def _fetch(self, now: float) -> None:
         try:
             async with asyncio.timeout(_FETCH_TIMEOUT_S):
-                keys = await self._fetched()
+                about, keys = await self._fetched()
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, RecursionError) as error:
             # Ours are sentences, and name no more than the issuer's own addresses.
-            log.issuer_failed(str(error) if isinstance(error, _IssuerFault) else type(error).__name__)
+            log.issuer_failed(str(error) if isinstance(error, IssuerFault) else type(error).__name__)
             return
-        self._keys, self._renewed_at = keys, now
+        self._about, self._keys, self._renewed_at = about, keys, now
         log.issuer_keys_fetched(len(keys.keys))
 
-    async def _fetched(self) -> KeySet:
-        connector = aiohttp.TCPConnector(ssl=self._tls)
-        plain = {"Accept": "application/json", "Accept-Encoding": "identity"}
-        async with aiohttp.ClientSession(connector=connector, headers=plain, auto_decompress=False) as http:
-            about = json.loads(await self._document(http, f"{self._url.rstrip('/')}/.well-known/openid-configuration"))
+    async def _fetched(self) -> tuple[Mapping[str, object], KeySet]:
+        async with client(self._tls) as http:
+            about = json.loads(await _document(http, f"{self._url.rstrip('/')}/.well-known/openid-configuration"))
             if not isinstance(about, dict) or about.get("issuer") != self._url:
-                raise _IssuerFault("the discovery document is of another issuer")
-            where = about.get("jwks_uri")
-            if not isinstance(where, str) or not is_safe(where):
-                raise _IssuerFault("the discovery document has no https jwks_uri")
-            keys = issuer_keys.read(await self._document(http, where))
+                raise IssuerFault("the discovery document is of another issuer")
+            keys = issuer_keys.read(await _document(http, safe_url(about, "jwks_uri")))
         if keys is None:
-            raise _IssuerFault("there is no key at jwks_uri that could be used")
-        return keys
-
-    async def _document(self, http: aiohttp.ClientSession, url: str) -> bytes:
-        async with http.get(url, allow_redirects=False) as answer:
-            if answer.status != 200:  # noqa: PLR2004 - HTTP
-                raise _IssuerFault(f"{url} answers {answer.status}")
-            body = bytearray()
-            async for piece in answer.content.iter_any():
-                body += piece
-                if len(body) > _DOCUMENT_LIMIT:
-                    raise _IssuerFault(f"{url} is too long")
-            return bytes(body)
+            raise IssuerFault("there is no key at jwks_uri that could be used")
+        return about, keys
 
 
-class _IssuerFault(ValueError):
+class IssuerFault(ValueError):
     """What the issuer says is of no use."""
+
+
+def client(tls: ssl.SSLContext) -> aiohttp.ClientSession:
+    """For its documents, which come as they are: what is compressed can be of any length."""
+    plain = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls), headers=plain, auto_decompress=False)
+
+
+def safe_url(about: Mapping[str, object], name: str) -> str:
+    """One of the addresses in its discovery document."""
+    where = about.get(name)
+    if not isinstance(where, str) or not is_safe(where):
+        raise IssuerFault(f"the discovery document has no https {name}")
+    return where
+
+
+async def body_of(answer: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if len(body) > _DOCUMENT_LIMIT:
+            raise IssuerFault(f"{answer.url} is too long")
+    return bytes(body)
+
+
+async def _document(http: aiohttp.ClientSession, url: str) -> bytes:
+    async with http.get(url, allow_redirects=False) as answer:
+        if answer.status != 200:  # noqa: PLR2004 - HTTP
+            raise IssuerFault(f"{url} answers {answer.status}")
+        return await body_of(answer)

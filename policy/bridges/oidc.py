@@ -6,7 +6,7 @@ What can be told without a key is told first: a token that is expired, or made f
 from policy.bridges import issuer_keys, tokens
 from policy.bridges.answers import Answer, Later, Right, Wrong
 from policy.bridges.issuer import Issuer
-from policy.bridges.settings import BridgeSettings
+from policy.bridges.settings import BridgeSettings, authorities
 from policy.bridges.tokens import Expected
 from service.settings import SettingError
 
@@ -25,7 +25,7 @@ class Oidc:
                 "POLICY_OIDC_AUDIENCE", "is not set", "give the name by which the issuer's tokens call this service"
             )
         return cls(
-            Issuer(settings.oidc_issuer, settings.oidc_ca, settings.oidc_keys_kept_s),
+            Issuer(settings.oidc_issuer, authorities("POLICY_OIDC_CA", settings.oidc_ca), settings.oidc_keys_kept_s),
             Expected(
                 issuer=settings.oidc_issuer,
                 audience=settings.oidc_audience,
@@ -47,7 +47,7 @@ class Oidc:
             return key
         if key is None or not issuer_keys.is_signed_by(token, key):
             return Wrong("token: not signed by the issuer")
-        subject = tokens.subject(token, self._expected)
+        subject = tokens.subject(token, self._expected.claim)
         return Right(subject) if subject else Wrong("token: does not say who it is")
 
     async def close(self) -> None:

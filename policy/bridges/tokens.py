@@ -17,7 +17,7 @@ import jwt
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")  # none, and whatever takes a secret, can be no issuer's signature
 
 _TOKEN_LIMIT = 9216  # what a SASL response of 12288 octets can carry
-_LEEWAY_S = 30.0  # between our clock and the issuer's
+LEEWAY_S = 30.0  # between our clock and the issuer's
 _SUBJECT_LIMIT = 255  # OpenID Connect Core section 2
 _TYPES = ("jwt", "at+jwt")
 _OF_ID_TOKENS = ("nonce", "at_hash", "c_hash")
@@ -73,7 +73,7 @@ def fault(token: Token, expected: Expected, now: float) -> str:
     claims = token.claims
     if claims.get("iss") != expected.issuer:
         return "another issuer"
-    if not set(_words(claims.get("aud"), splits=False)) & set(expected.audience):
+    if not set(words(claims.get("aud"), splits=False)) & set(expected.audience):
         return "another audience"
     if not _is_access_token(token):
         return "no access token"
@@ -81,18 +81,18 @@ def fault(token: Token, expected: Expected, now: float) -> str:
         return "bound to a key of its client"
     if expected.clients and not any(claims.get(name) in expected.clients for name in _CLIENTS):
         return "another client"
-    if expected.scope and expected.scope not in _words(claims.get("scope")) + _words(claims.get("scp")):
+    if expected.scope and expected.scope not in words(claims.get("scope")) + words(claims.get("scp")):
         return "without the scope"
-    return _fault_of_time(claims, now)
+    return fault_of_time(claims, now)
 
 
-def subject(token: Token, expected: Expected) -> str:
+def subject(token: Token, claim: str) -> str:
     """Who it is; empty where it does not say."""
-    value = token.claims.get(expected.claim)
+    value = token.claims.get(claim)
     if not isinstance(value, str) or len(value) > _SUBJECT_LIMIT or not value.isprintable():
         return ""
     # People may write an address into their profile that is not theirs.
-    if expected.claim == "email" and token.claims.get("email_verified") is not True:
+    if claim == "email" and token.claims.get("email_verified") is not True:
         return ""
     return value
 
@@ -106,16 +106,17 @@ def _is_access_token(token: Token) -> bool:
     return "typ" not in token.claims and not any(name in token.claims for name in _OF_ID_TOKENS)
 
 
-def _fault_of_time(claims: dict[str, object], now: float) -> str:
-    expires, begins, issued = (_time(claims, name) for name in ("exp", "nbf", "iat"))
-    if expires is None or not now < expires + _LEEWAY_S:
+def fault_of_time(claims: dict[str, object], now: float) -> str:
+    """Empty where it is in its time, by `exp`, which is required, `nbf` and `iat`."""
+    expires, begins, issued = (time_in(claims, name) for name in ("exp", "nbf", "iat"))
+    if expires is None or not now < expires + LEEWAY_S:
         return "expired"
-    if not all(begin is None or begin <= now + _LEEWAY_S for begin in (begins, issued)):
+    if not all(begin is None or begin <= now + LEEWAY_S for begin in (begins, issued)):
         return "not valid yet"
     return ""
 
 
-def _time(claims: dict[str, object], name: str) -> float | None:
+def time_in(claims: dict[str, object], name: str) -> float | None:
     """None where it is not there; not a number, with which nothing compares, where it is no time."""
     value = claims.get(name)
     if value is None:
@@ -125,7 +126,7 @@ def _time(claims: dict[str, object], name: str) -> float | None:
     return value
 
 
-def _words(value: object, *, splits: bool = True) -> list[str]:
+def words(value: object, *, splits: bool = True) -> list[str]:
     """One string, of blank-separated words where it `splits`, or a list of strings."""
     if isinstance(value, str):
         return value.split() if splits else [value]

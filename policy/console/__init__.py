@@ -8,7 +8,9 @@
     routes.py      a page's path, and what becomes of its errors
     enrolment.py   /invite/TOKEN        from the link to the first session
     sign_in.py     /sign-in, /sign-out
+    sign_on.py     /sign-in/issuer      single sign-on, where there is an issuer
     devices.py     /devices             add, rename, revoke
+    sending.py     /sending             is my account all right, what have I sent
     account.py     /account             sessions, recovery codes, password
     factors.py     /account/factors     a new second factor, also for an invitation
     clients.py     autoconfig and autodiscover, for mail clients and without a sign-in

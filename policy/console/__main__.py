@@ -5,17 +5,18 @@ Exit code 2 with one sentence for a wrong setting; nothing is half started.
 
 import asyncio
 import logging
-import socket
 import sys
 import time
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import uvicorn
 
 from policy import log
 from policy.api.app import open_api
 from policy.console.app import hosts_of, make_app
+from policy.console.metrics import Metrics
 from policy.console.parts import open_parts
-from policy.console.serving import KEEP_ALIVE_S, MOST_CONNECTIONS, BoundedProtocol, Certificate
+from policy.console.serving import KEEP_ALIVE_S, MOST_CONNECTIONS, BoundedProtocol, Certificate, Server
 from policy.listening import listen
 from policy.settings import Settings
 from service import log as service_log
@@ -38,9 +39,12 @@ def _run(settings: Settings) -> None:
     logging.getLogger("uvicorn.error").disabled = True
     certificate = _certificate(settings)
     listening = listen("POLICY_CONSOLE_PORT", settings.console_bind, settings.console_port)
-    app = make_app(open_parts(settings, time.time, time.monotonic), hosts_of(settings), open_api(settings, time.time))
+    metrics = Metrics(settings.tls_cert, time.monotonic)
+    told = _told(settings, metrics)
+    parts = open_parts(settings, time.time, time.monotonic)
+    app = make_app(parts, hosts_of(settings), open_api(settings, time.time))
     config = uvicorn.Config(
-        app,
+        metrics.around(app),
         http=BoundedProtocol,
         ws="none",
         log_config=None,
@@ -53,12 +57,20 @@ def _run(settings: Settings) -> None:
         ssl_context_factory=lambda _config, _default: certificate.context,
     )
     log.console_started(settings.console_bind, settings.console_port)
-    asyncio.run(_serve(uvicorn.Server(config), listening, certificate))
+
+    async def serve() -> None:
+        async with certificate.watched(), told:
+            await Server(config, parts.live.end).serve(sockets=[listening])
+
+    asyncio.run(serve())
 
 
-async def _serve(server: uvicorn.Server, listening: socket.socket, certificate: Certificate) -> None:
-    async with certificate.watched():
-        await server.serve(sockets=[listening])
+def _told(settings: Settings, metrics: Metrics) -> AbstractAsyncContextManager[None]:
+    """Who may ask for the metrics: whoever reaches a port of its own, where there is one."""
+    port = settings.console_status_port
+    if port is None:
+        return nullcontext()
+    return metrics.served(listen("POLICY_CONSOLE_STATUS_PORT", settings.console_status_bind, port))
 
 
 def _certificate(settings: Settings) -> Certificate:

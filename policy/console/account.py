@@ -20,13 +20,19 @@ from policy.store.errors import StoreError
 
 
 def routes(parts: Parts) -> list[Route]:
-    return [
+    always = [
         own_route(parts, "GET", ACCOUNT, show),
         own_route(parts, "POST", "/account/sessions/end", end_session),
         own_route(parts, "POST", "/account/sessions/end-all", end_all_sessions),
+        own_route(parts, "POST", "/account/notice-address", change_notice_address),
+    ]
+    return [*always, *_of_passwords(parts)] if parts.by_password else always
+
+
+def _of_passwords(parts: Parts) -> list[Route]:
+    return [
         own_route(parts, "POST", "/account/recovery-codes", new_codes),
         own_route(parts, "POST", "/account/password", change_password),
-        own_route(parts, "POST", "/account/notice-address", change_notice_address),
     ]
 
 

@@ -1,6 +1,7 @@
 """What answers which path.
 
-    pages        enrolment.py, sign_in.py, devices.py, account.py, factors.py, incidents.py, held.py, confirm.py
+    pages        enrolment.py, sign_in.py, sign_on.py, devices.py, account.py, factors.py, incidents.py, held.py,
+                 sending.py, confirm.py
     clients.py   autoconfig and autodiscover
     health.py    /health/live, /health/ready
     static/      style and script
@@ -33,11 +34,16 @@ from policy.console import (
     health,
     held,
     incidents,
+    sending,
     sign_in,
+    sign_on,
 )
 from policy.console.guard import API, Guard, Hosts
 from policy.console.language import HERE
 from policy.console.parts import Parts
+from policy.console.staff import decisions, identities, identity, identity_changes, incident_acts, overview, rulebook
+from policy.console.staff import held as staff_held
+from policy.console.staff import incidents as staff_incidents
 from policy.console.visit import Visit
 from policy.dkim.domains import our_domains
 from policy.settings import Settings
@@ -48,8 +54,12 @@ def make_app(parts: Parts, hosts: Hosts, api: ASGIApp | None = None) -> Guard:
 
     @asynccontextmanager
     async def whole_life(_: Starlette) -> AsyncIterator[None]:
-        yield
+        async with health.reported(parts):
+            yield
+        await parts.policy_desk.what_ifs.close()
         await parts.desk.close()
+        if parts.sign_on:
+            await parts.sign_on.close()
 
     async def refused(request: Request, error: Exception) -> Response:
         """A path or a method that is none, or a form that cannot be read."""
@@ -61,7 +71,29 @@ def make_app(parts: Parts, hosts: Hosts, api: ASGIApp | None = None) -> Guard:
         text = text or visit.language.say("This request cannot be answered.")
         return visit.page("message.html", {"error": text}, status)
 
-    pages = (enrolment, sign_in, devices, account, factors, incidents, held, confirm, clients, health)
+    pages = (
+        enrolment,
+        sign_in,
+        sign_on,
+        devices,
+        account,
+        factors,
+        incidents,
+        held,
+        sending,
+        confirm,
+        overview,
+        clients,
+        health,
+        rulebook,
+        identities,
+        identity,
+        identity_changes,
+        decisions,
+        staff_incidents,
+        incident_acts,
+        staff_held,
+    )
     routes = [
         *[one for module in pages for one in module.routes(parts)],
         Mount("/static", StaticFiles(directory=HERE / "static")),

@@ -3,28 +3,27 @@
 fresh(page)   a page's own route asks for it where the last one is more than a quarter of an hour ago
 """
 
-import re
 from urllib.parse import quote
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from policy.console.parts import Parts
-from policy.console.routes import HOME, own_route
+from policy.console.routes import back_checked, own_route
 from policy.console.visit import Cookie, Visit
 from policy.people.confirming import is_fresh
 from policy.people.desk import FactorKind, Session
 from policy.people.errors import Refused
 
 _CONFIRM = "/confirm"
-_BACK = re.compile(
-    r"(/[a-z0-9][a-z0-9._-]{0,80}){1,5}(\?[a-z0-9=&%._+-]{0,200})?", re.IGNORECASE
-)  # pages of ours alone
 
 
 def routes(parts: Parts) -> list[Route]:
+    asking = own_route(parts, "GET", _CONFIRM, ask)
+    if not parts.by_password:
+        return [asking]
     return [
-        own_route(parts, "GET", _CONFIRM, ask),
+        asking,
         own_route(parts, "POST", f"{_CONFIRM}/code", take_code),
         own_route(parts, "POST", f"{_CONFIRM}/passkey", take_passkey),
     ]
@@ -65,11 +64,7 @@ async def take_passkey(visit: Visit, session: Session) -> Response:
 
 def _done(visit: Visit, cookie: str, back: str) -> Response:
     visit.keep(Cookie.SESSION, cookie)
-    return visit.redirect(_checked(back))
-
-
-def _checked(back: str) -> str:
-    return back if _BACK.fullmatch(back) else HOME
+    return visit.redirect(back_checked(back))
 
 
 async def _page(visit: Visit, session: Session, back: str, error: Refused | None = None) -> Response:
@@ -77,5 +72,5 @@ async def _page(visit: Visit, session: Session, back: str, error: Refused | None
     kinds = await visit.call(confirming.kinds, session)
     if FactorKind.PASSKEY in kinds:
         options = await visit.call(confirming.passkey_options, session, visit.now)
-    shown = {"session": session, "options": options, "has_codes": FactorKind.TOTP in kinds, "back": _checked(back)}
+    shown = {"session": session, "options": options, "has_codes": FactorKind.TOTP in kinds, "back": back_checked(back)}
     return visit.again("confirm.html", error, shown) if error else visit.page("confirm.html", shown)

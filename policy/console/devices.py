@@ -15,9 +15,9 @@ from markupsafe import Markup
 from starlette.responses import Response
 from starlette.routing import Route
 
-from policy.console.incidents import open_incidents
 from policy.console.parts import Parts
 from policy.console.routes import HOME, own_route
+from policy.console.sending import account_state
 from policy.console.visit import Visit
 from policy.enrolment import Device
 from policy.enrolment.guides import guides
@@ -155,8 +155,8 @@ async def _taken(visit: Visit, session: Session, label: str, but: str = "") -> s
 
 
 async def _list(visit: Visit, session: Session, error: str = "") -> Response:
-    shown = {"session": session, "devices": await _devices(visit, session), "error": error}
-    shown["questions"] = await open_incidents(visit, session)
+    shown: dict[str, object] = {"session": session, "devices": await _devices(visit, session), "error": error}
+    shown |= await account_state(visit, session)
     return visit.page("devices.html", shown, HTTPStatus.BAD_REQUEST if error else HTTPStatus.OK)
 
 

@@ -22,6 +22,9 @@ _TICKET_S = 3600
 
 
 def routes(parts: Parts) -> list[Route]:
+    """None where an issuer signs everybody in: whoever it vouches for needs no link."""
+    if not parts.by_password:
+        return []
     return [
         route(parts, "GET", "/invite/{token}", open_link),
         route(parts, "POST", "/invite/{token}", choose_password),

@@ -19,6 +19,8 @@ from policy.people.errors import Refused, SignInRefused, Text
 
 
 def routes(parts: Parts) -> list[Route]:
+    if not parts.by_password:
+        return []
     return [
         own_route(parts, "GET", "/account/factors/new", ask),
         own_route(parts, "POST", "/account/factors/code", add_code),

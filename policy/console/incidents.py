@@ -18,11 +18,11 @@ from policy.console.routes import own_route
 from policy.console.visit import Visit, number_in
 from policy.people.confirming import is_fresh
 from policy.people.desk import Session
-from policy.store.errors import StoreError, Unknown
+from policy.store.errors import Decided, StoreError, Unknown
 from policy.store.incident_notes import State
-from policy.store.incident_sources import Source
+from policy.store.incident_traffic import SeenNetwork
 from policy.store.incidents import StoredIncident
-from policy.store.owner_answers import Decided, Question
+from policy.store.owner_answers import Question
 
 INCIDENTS = "/incidents"
 _SHOWN = 20  # networks on the page; a form has room for them
@@ -34,7 +34,7 @@ _TRUST = "trust-"  # the fields of networks that are vouched for
 class Place:
     """A source network as a person reads it."""
 
-    source: Source
+    source: SeenNetwork
     country: str  # in words
     devices: tuple[str, ...]  # their labels
     is_hosting: bool

@@ -49,6 +49,7 @@ class Language:
         )
         environment.policies["ext.i18n.trimmed"] = True
         environment.filters["moment"] = moment_tag
+        environment.filters["number"] = number
         # The extension adds this method when it is loaded, which no type checker can see.
         install = environment.install_gettext_callables  # type: ignore[attr-defined]
         install(self.say, self._count, newstyle=True)
@@ -82,6 +83,11 @@ def preferred(accept: str, known: dict[str, Language]) -> Language:
     wishes = [(_weight(part), -place, _code(part)) for place, part in enumerate(accept.split(","))]
     wishes = [wish for wish in wishes if wish[0] > 0 and wish[2] in known]
     return known[max(wishes)[2]] if wishes else known[DEFAULT]
+
+
+def number(value: float) -> str:
+    """A whole one, in groups of three with a narrow space (ISO 80000-1), which every language can read."""
+    return f"{round(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def moment(at: float) -> str:

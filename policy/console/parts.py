@@ -10,6 +10,9 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from policy.console.language import Language, load_languages
+from policy.console.live import Live
+from policy.console.staff.painting import Painter
+from policy.console.staff.policy_desk import PolicyDesk, open_policy_desk
 from policy.engine.rulebook import Rulebook
 from policy.enrolment import Servers
 from policy.geo.atlas import Atlas
@@ -20,8 +23,10 @@ from policy.people.desk import Desk, Session, Visitor, open_desk
 from policy.publishing.mta_sts import policy_text
 from policy.rulebook import PolicyFileError, parse, shipped
 from policy.settings import Settings
+from policy.single_sign_on.provider import Provider, open_provider
 from policy.store.audit import Actor
 from policy.store.identities import IdentityStore
+from policy.store.people import People
 from policy.store.rulebooks import kept_rulebooks
 
 _FORMS = b"CONSOLE FORMS"  # what the digest key is used for here; see policy/store/handles.py for its other uses
@@ -34,39 +39,67 @@ class Parts:
     desk: Desk
     engine: Engine  # for what is only read; what is changed goes through `stores`
     stores: Callable[[Actor], IdentityStore]
+    people: Callable[[Actor], People]
     servers: Servers
     languages: dict[str, Language]
     form_key: bytes = field(repr=False)
     title: str  # of the installation: its host name
+    origin: str  # of the console: what links begin with
+    has_budgets: bool  # in the database; elsewhere the console has no way to them
     mta_sts: str  # the policy file (RFC 8461); empty: none
     certificate: Path
     certificate_key: Path
     clock: Callable[[], float]
     atlas: Callable[[], Atlas]  # opened when it is asked for: it takes half a second, and nobody may ever ask
     rulebook: Callable[[], Rulebook]  # the policy in force
+    painter: Painter  # of the overview
+    live: Live
+    policy_desk: PolicyDesk
+    sign_on: Provider | None  # the issuer at which people sign in; None: there is none
+
+    @property
+    def by_password(self) -> bool:
+        """Whether people have passwords and second factors of ours; not, where an issuer alone signs them in."""
+        return self.sign_on is None or not self.sign_on.is_only
 
     def store_of(self, session: Session, visitor: Visitor) -> IdentityStore:
-        return self.stores(Actor(name=f"console:{session.identity}", source=visitor.client_address))
+        return self.stores(_actor(session, visitor))
+
+    def people_of(self, session: Session, visitor: Visitor) -> People:
+        return self.people(_actor(session, visitor))
 
 
 def open_parts(settings: Settings, clock: Callable[[], float], stopwatch: Callable[[], float]) -> Parts:
     """On the database that the settings name."""
     engine, key = open_existing(settings), digest_key(settings)
+    languages = load_languages()
+    painter = Painter(engine, languages, clock)
     return Parts(
         desk=open_desk(settings, engine, stopwatch),
         engine=engine,
         stores=lambda actor: IdentityStore(engine, key, actor),
+        people=lambda actor: People(engine, key, actor),
         servers=Servers.of(settings),
-        languages=load_languages(),
+        languages=languages,
         form_key=hmac.digest(key, _FORMS, "sha256"),
         title=settings.hostname,
+        origin=settings.console_origin,
+        has_budgets=not settings.budgets_url,
         mta_sts=policy_text(settings.mta_sts, settings.mx_hosts),
         certificate=settings.tls_cert,
         certificate_key=settings.tls_key,
         clock=clock,
         atlas=cache(partial(atlas_at, settings.geo_country_db, settings.geo_asn_db)),
         rulebook=partial(_rulebook_in_force, engine),
+        painter=painter,
+        live=Live(painter.paint),
+        policy_desk=open_policy_desk(settings),
+        sign_on=open_provider(settings, settings.console_origin),
     )
+
+
+def _actor(session: Session, visitor: Visitor) -> Actor:
+    return Actor(name=f"console:{session.identity}", source=visitor.client_address)
 
 
 def _rulebook_in_force(engine: Engine) -> Rulebook:

@@ -1,6 +1,7 @@
 """A page's path, and what becomes of its errors. The log has the route and never the path, which may hold a token."""
 
 import functools
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
@@ -23,6 +24,7 @@ SIGN_IN = "/sign-in"
 HOME = "/devices"
 STAFF = "/staff"  # pages about others; the first of them is the overview
 ACCOUNT = "/account"
+_BACK = re.compile(r"(/[a-z0-9][a-z0-9._-]{0,80}){1,5}(\?[a-z0-9=&%._+-]{0,200})?", re.IGNORECASE)
 RECOVERED = f"{ACCOUNT}?by=recovery-code"  # the account, after a sign-in that used a recovery code up
 
 
@@ -61,6 +63,11 @@ def staff_route(parts: Parts, method: str, path: str, right: Right, page: OwnPag
         return await page(visit, session)
 
     return own_route(parts, method, path, guarded)
+
+
+def back_checked(back: str) -> str:
+    """A page of ours, whatever an address says."""
+    return back if _BACK.fullmatch(back) else HOME
 
 
 def home_of(session: Session) -> str:

@@ -18,14 +18,20 @@ _FACTOR = "/sign-in/factor"
 
 
 def routes(parts: Parts) -> list[Route]:
-    return [
+    always = [
         route(parts, "GET", "/", go_home),
         route(parts, "GET", SIGN_IN, ask_for_password),
+        own_route(parts, "POST", "/sign-out", sign_out),
+    ]
+    return [*always, *_by_password(parts)] if parts.by_password else always
+
+
+def _by_password(parts: Parts) -> list[Route]:
+    return [
         route(parts, "POST", SIGN_IN, take_password),
         route(parts, "GET", _FACTOR, ask_for_factor),
         route(parts, "POST", "/sign-in/code", take_code),
         route(parts, "POST", "/sign-in/passkey", take_passkey),
-        own_route(parts, "POST", "/sign-out", sign_out),
     ]
 
 

@@ -48,6 +48,7 @@ class Cookie(StrEnum):
     BROWSER = "__Host-sallyport-browser"
     SESSION = "__Host-sallyport-session"
     SIGN_IN = "__Host-sallyport-sign-in"  # the password was right, the second factor is still to come
+    ERRAND = "__Host-sallyport-errand"  # on the way to the issuer that signs people in
     ENROLMENT = "__Host-sallyport-enrolment"  # the password was chosen in this browser
 
 
@@ -87,13 +88,17 @@ class Visit:
 
     async def form(self) -> Mapping[str, str]:
         """The fields of a form of ours, without the token; FormRefused for any other."""
-        if self.request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM_TYPE:
-            raise FormRefused
-        given = await self.request.form(max_files=0, max_fields=_MOST_FIELDS)
-        fields = {name: value for name, value in given.items() if isinstance(value, str)}
+        fields = await self.fields()
         if not hmac.compare_digest(fields.pop(TOKEN_FIELD, "").encode(), self.form_token().encode()):
             raise FormRefused
         return fields
+
+    async def fields(self) -> dict[str, str]:
+        """Those of any form: whose it is, is for the caller to prove."""
+        if self.request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM_TYPE:
+            raise FormRefused
+        given = await self.request.form(max_files=0, max_fields=_MOST_FIELDS)
+        return {name: value for name, value in given.items() if isinstance(value, str)}
 
     async def session(self) -> Session | None:
         """Who is signed in; None for a stranger, and then a cookie that has ended is dropped."""
@@ -122,6 +127,7 @@ class Visit:
         shown = {"error": "", "notice": "", "session": None, **(values or {})}
         shown |= {"language": self.language.code, "form_token": self.form_token(), "title_of": self.parts.title}
         shown |= {"path": self.request.url.path, "may": may, "Right": Right, "now": self.now}
+        shown |= {"sign_on": self.parts.sign_on, "by_password": self.parts.by_password}
         return HTMLResponse(self.language.templates.get_template(template).render(shown), status)
 
     def again(self, template: str, error: Refused, values: Values | None = None) -> Response:

@@ -5,6 +5,7 @@
     invitations.py     from the link of an invitation to the first session
     account.py         what a person changes about the own sign-in
     confirming.py      a second factor once more, before what is hard to undo
+    vouching.py        who it is for whom an issuer vouches (single sign-on)
     passwords.py       which new password is refused, and why
     breached.py        the offline list of breached and common passwords
     hibp.py            the same question to a server on the network, where the administrator wants that

@@ -21,6 +21,7 @@ from policy.people.invitations import Invitations
 from policy.people.passkeys import RelyingParty, user_handle
 from policy.people.second_factors import FactorKind, TotpOffer
 from policy.people.sign_in import Fence, SignedIn, SignIn, Ticket
+from policy.people.vouching import Vouching
 from policy.settings import Settings
 from policy.store.console_sessions import Session, Sessions, Visitor
 from policy.store.factors import Factor, Factors
@@ -51,6 +52,7 @@ class Desk:
     invitations: Invitations
     account: Account
     confirming: Confirming
+    vouching: Vouching
     hashing: Hashing
 
     async def close(self) -> None:
@@ -83,5 +85,6 @@ def make_desk(
         Invitations(people, sessions, site, choosing, hashing, user),
         Account(people, factors, site, choosing, hashing, fence, user),
         Confirming(people, factors, sessions, site),
+        Vouching(people, sessions),
         hashing,
     )

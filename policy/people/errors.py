@@ -27,6 +27,10 @@ class Text(StrEnum):
     LAST_FACTOR = "This is the only second factor. Add another one before you remove it."
     NO_SUCH_FACTOR = "There is no such second factor any more."
     TOO_MANY_FACTORS = "There are {most} second factors already. Remove one that is not used any more."
+    ISSUER_REFUSED = "The sign-in there did not come to its end. Please begin again."
+    ISSUER_UNKNOWN = "You have signed in there, but there is no account for you here. Ask your administrator for one."
+    ISSUER_OTHER = "Somebody else has signed in there. Sign in there as the person that you are here."
+    ISSUER_DOWN = "The service that signs people in does not answer at the moment. Please try again in a minute."
     BAD_LABEL = "A label has 1 to {most} printable characters, for example 'phone'."
 
 
@@ -81,3 +85,10 @@ class Busy(Wait):
 
     def __init__(self) -> None:
         super().__init__(5, Text.BUSY)
+
+
+class IssuerDown(Busy):
+    """Nobody can sign in there now. HTTP 503 with Retry-After."""
+
+    def __init__(self) -> None:
+        Wait.__init__(self, 60, Text.ISSUER_DOWN)

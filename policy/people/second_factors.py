@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import quote, urlencode
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
+
+from policy.store import sealing
 
 STEP_S = 30
 CODE_DIGITS = 6
 RECOVERY_CODES = 10
 
 _SEED_OCTETS = 20  # RFC 4226 section 4, R6: as long as the output of SHA-1
-_NONCE_OCTETS = 12
+_SEED_USE = b"TOTP SEED"  # of the digest key
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"  # as in the secrets of devices
 _CODE_LENGTH, _GROUP = 10, 5  # 10 * log2(31) = 49 bits
 
@@ -74,17 +74,12 @@ def step_of(seed: bytes, code: str, after: int, now: float) -> int | None:
 
 def seal(seed: bytes, key: bytes, identity_id: int) -> bytes:
     """For the database. The seal names its owner: a row that is copied to another person does not open there."""
-    nonce = secrets.token_bytes(_NONCE_OCTETS)
-    return nonce + AESGCM(_sealing_key(key)).encrypt(nonce, seed, _owner(identity_id))
+    return sealing.seal(seed, key, _SEED_USE, identity_id)
 
 
 def unseal(sealed: bytes, key: bytes, identity_id: int) -> bytes | None:
     """None where the key is another one, or the row another person's."""
-    nonce, rest = sealed[:_NONCE_OCTETS], sealed[_NONCE_OCTETS:]
-    try:
-        return AESGCM(_sealing_key(key)).decrypt(nonce, rest, _owner(identity_id))
-    except InvalidTag:
-        return None
+    return sealing.unseal(sealed, key, _SEED_USE, identity_id)
 
 
 def new_recovery_codes() -> tuple[str, ...]:
@@ -105,10 +100,6 @@ def looks_like_recovery_code(code: str) -> bool:
 def _recovery_code() -> str:
     letters = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH))
     return f"{letters[:_GROUP]}-{letters[_GROUP:]}"
-
-
-def _sealing_key(key: bytes) -> bytes:
-    return hmac.digest(key, b"TOTP SEED", hashlib.sha256)
 
 
 def _owner(identity_id: int) -> bytes:

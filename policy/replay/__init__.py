@@ -9,6 +9,7 @@
     tally.py        what is counted on the way
     report.py       the outcome as a value
     page.py         the same as one HTML page
+    what_if.py      two policies side by side over recorded decisions; apart.py does it in a process of its own
 
 A log teaches the recipients and the networks by itself. While it does, nothing is judged and nothing reported: on the
 first day everybody is new to everybody.

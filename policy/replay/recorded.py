@@ -113,7 +113,7 @@ def recorded_of(one: Record) -> Recorded:
         client_address=one.client_address,
         origin=one.origin,
         recipients=one.recipients,
-        marks=one.marks,
+        marks=one.marks or b"",
         message_bytes=one.message_bytes,
         reverse_path_domain=one.reverse_path.rpartition("@")[2],
         action=Action(one.action),

@@ -90,12 +90,12 @@ class Replay:
         self._raised: deque[tuple[float, str]] = deque()  # steps that will be taken back
         self._is_raised: set[str] = set()
 
-    def take(self, one: Happening) -> None:
-        """One after the other."""
+    def take(self, one: Happening) -> Judged | None:
+        """One after the other; what was decided, where it was a message that is judged."""
         if isinstance(one, BecameOf):
             if one.submission in self._submitters:
                 self._await(one)
-            return
+            return None
         self.seen.first_at = one.at if self.seen.first_at is None else self.seen.first_at
         if self.judged_from is None:
             self.judged_from = one.at + self._plan.learn_s
@@ -109,7 +109,8 @@ class Replay:
         else:
             self._hear(one.at)
             self._take_back(one.at)
-            self._judge(one)
+            return self._judge(one)
+        return None
 
     def _arrive(self, one: Arrived) -> None:
         """Whoever writes to somebody is known to him."""
@@ -132,7 +133,7 @@ class Replay:
         self.seen.learnt += 1
         self.seen.known_recipients += len(identity.known) - known
 
-    def _judge(self, one: HandedIn) -> None:
+    def _judge(self, one: HandedIn) -> Judged:
         identity = self._identity(one)
         self.seen.judged += 1
         self.tally.identity(identity.name, identity.kind)
@@ -144,6 +145,7 @@ class Replay:
         self.tally.add(one, judged)
         self.peaks.add(judged.profile, one.message_bytes, one.at)
         self._watch(identity, one.at)
+        return judged
 
     def _log_in(self, identity: Identity, one: HandedIn) -> None:
         """A log does not say which messages were of one session."""

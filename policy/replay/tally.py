@@ -126,7 +126,7 @@ class Tally:
                 tally.fates[fate] += 1
                 tally.recipients += stopped
             if tally.first is None:
-                tally.first = _case(given, judged, fate or Fate.ACCEPTED, rule)
+                tally.first = case_of(given, judged, fate or Fate.ACCEPTED, rule)
 
 
 def fate_of(judged: Judged) -> Fate:
@@ -145,7 +145,8 @@ def _stopped(judged: Judged, fate: Fate | None) -> int:
     return len(judged.decision.held) or len(judged.profile.recipients)
 
 
-def _case(given: HandedIn, judged: Judged, fate: Fate, rule: str) -> Case:
+def case_of(given: HandedIn, judged: Judged, fate: Fate, rule: str) -> Case:
+    """One message, and what the rule had against it."""
     decision, profile = judged.decision, judged.profile
     over = [in_words(one) for one in decision.stood if one.rule == rule and one.is_over]
     earlier = [one.evidence for one in (*profile.signals, *decision.signals) if one.evidence]

@@ -26,7 +26,16 @@ class Change:
     after: object
 
     def __str__(self) -> str:
-        return f"{self.key}: {_spelled(self.before)} -> {_spelled(self.after)}"
+        return f"{self.key}: {self.spelled_before} -> {self.spelled_after}"
+
+    @property
+    def spelled_before(self) -> str:
+        """As TOML has it."""
+        return _spelled(self.before)
+
+    @property
+    def spelled_after(self) -> str:
+        return _spelled(self.after)
 
 
 def changes(before: Rulebook, after: Rulebook) -> list[Change]:

@@ -41,6 +41,7 @@ class InForce:
         self._poll_s = poll_s
         self._read_state = self._seen_state = _state_of(path)
         self._rulebook = _first(path, last)
+        self._fault_line = _fault_line(path)
         self._followers: list[Follow] = []
         self._kept = ""  # digest
         self._is_told = False  # that it cannot be written down
@@ -50,6 +51,11 @@ class InForce:
     def rulebook(self) -> Rulebook:
         """As of now. Whoever decides takes it once, and not in the middle again."""
         return self._rulebook
+
+    @property
+    def fault(self) -> str:
+        """Why the file as it is now is not in force, without a word of it; empty where it is."""
+        return f"line {self._fault_line}; `sallyport policy check` says what is wrong" if self._fault_line else ""
 
     def follow(self, follower: Follow) -> None:
         """Call `follower` with the policy in force, now and whenever another one comes."""
@@ -98,8 +104,10 @@ class InForce:
         try:
             self._rulebook = rulebook_at(self._path)
         except PolicyFileError as error:
+            self._fault_line = error.faults[0].line
             log.rulebook_refused(str(self._path), error.faults[0].line, str(error.faults[0]), self._rulebook.digest)
             return
+        self._fault_line = 0
         log.rulebook_loaded(self._rulebook.digest)
         for follower in self._followers:
             follower(self._rulebook)
@@ -114,6 +122,14 @@ def rulebook_at(path: Path) -> Rulebook:
     except OSError:  # the next line says which
         pass
     return load(path)
+
+
+def _fault_line(path: Path) -> int:
+    try:
+        rulebook_at(path)
+    except PolicyFileError as error:
+        return error.faults[0].line
+    return 0
 
 
 def _first(path: Path, last: Callable[[], str | None]) -> Rulebook:

@@ -1,7 +1,9 @@
 // Moments come in UTC; here they are put into the reader's own zone and form. What came stays as the tooltip.
 "use strict";
 (() => {
-  const language = document.documentElement.lang;
+  // British moments for a British reader of the English page.
+  const page = document.documentElement.lang;
+  const language = navigator.languages.find((one) => one.split("-")[0] === page) ?? page;
   const form = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
   const put = (within) => {
     for (const one of within.querySelectorAll("time[datetime]:not([title])")) {

@@ -1,0 +1,86 @@
+"""Budgets as bars: where each stands against its limit, in the numbers in which people think."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from policy.console.language import Language
+from policy.engine.charges import QUARTERS
+from policy.engine.suspicion import Stood
+
+_STRANGE = "strange-"
+_CREDENTIAL = "credential:"
+_BYTES = ("bytes", "held-bytes")
+_KIB = 1024.0
+_DAY_S, _HOUR_S, _MINUTE_S = 86400.0, 3600.0, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One window of one budget. `share` of the limit is at most 1; `device` is empty where it is of all devices."""
+
+    rule: str
+    device: str
+    is_strange: bool  # what is counted apart: from strange networks, or held or refused elsewhere than at home
+    span: str
+    before: str
+    after: str
+    limit: str
+    share: float
+    is_over: bool
+    is_enforced: bool
+
+
+def bars(stood: Iterable[Stood], language: Language, devices: Mapping[int, str] | None = None) -> list[Bar]:
+    """In their order. `devices` are the labels of credentials, by their rows."""
+    return [_bar(one, language, devices or {}) for one in stood]
+
+
+def _bar(one: Stood, language: Language, devices: Mapping[int, str]) -> Bar:
+    # A limit of nothing is met by anything.
+    share = min(one.after / one.limit, 1.0) if one.limit else float(one.after > 0)
+    before, after, limit = (_amount(one.rule, number) for number in (one.before, one.after, one.limit))
+    return Bar(
+        rule=one.rule,
+        device=_device(one.key, devices),
+        is_strange=one.key.startswith(_STRANGE),
+        span=span_in_words(one.seconds, language),
+        before=before,
+        after=after,
+        limit=limit,
+        share=math.ceil(share * 1000) / 1000,  # what is used is never nothing
+        is_over=one.is_over,
+        is_enforced=one.is_enforced,
+    )
+
+
+def _device(key: str, devices: Mapping[int, str]) -> str:
+    _, found, number = key.partition(_CREDENTIAL)
+    return devices.get(int(number), number) if found and number.isdigit() else ""
+
+
+def _amount(rule: str, number: int) -> str:
+    if rule in _BYTES:
+        return octets(number)
+    return f"{number / QUARTERS:.10g}" if rule == "messages" else str(number)
+
+
+def octets(number: float) -> str:
+    """In the largest unit of which there is one."""
+    for unit in ("B", "KiB", "MiB"):
+        if number < _KIB:
+            return f"{number:.3g} {unit}" if number < 100 else f"{number:.0f} {unit}"  # noqa: PLR2004 - three digits
+        number /= _KIB
+    return f"{number:.1f} GiB"
+
+
+def span_in_words(seconds: float, language: Language) -> str:
+    """`in a day`, `in 2 hours`."""
+    say = language.say
+    if seconds >= _DAY_S:
+        return say("in a day") if seconds == _DAY_S else say("in %(number)s days", number=f"{seconds / _DAY_S:g}")
+    if seconds >= _HOUR_S:
+        return say("in an hour") if seconds == _HOUR_S else say("in %(number)s hours", number=f"{seconds / _HOUR_S:g}")
+    if seconds >= _MINUTE_S:
+        return say("in %(number)s minutes", number=f"{seconds / _MINUTE_S:g}")
+    return say("in %(number)s seconds", number=f"{seconds:g}")

@@ -1,0 +1,49 @@
+"""Signing in where an issuer vouches for somebody (policy/single_sign_on): who that is here, and a session.
+
+The issuer's word opens what the person has here, and nothing more: role, standing and suspension are ours. How fresh
+the proof is follows from when the person signed in there: who did so in the morning has shown nothing in the evening.
+"""
+
+from collections.abc import Callable
+
+from policy import log
+from policy.people.errors import SignInRefused, Text, TicketExpired
+from policy.people.sign_in import SignedIn, actor_of
+from policy.store.audit import Actor
+from policy.store.console_sessions import Session, Sessions, Visitor
+from policy.store.people import People, Person
+
+_HOW = "issuer"
+
+
+class Vouching:
+    """One for a process. `people` makes the store for an actor."""
+
+    def __init__(self, people: Callable[[Actor], People], sessions: Sessions) -> None:
+        self._people = people
+        self._sessions = sessions
+
+    def sign_in(self, name: str, authenticated_at: float, visitor: Visitor, now: float) -> SignedIn:
+        """`name` is a name or an address. Nobody here, no person and somebody suspended read the same."""
+        person = self._person(name, Actor("console", visitor.client_address))
+        opened = self._sessions.open_vouched(person.id, visitor, authenticated_at, now) if person else None
+        if person is None or opened is None:
+            log.sign_in_refused(visitor.client_address, "nobody here, or suspended, whom the issuer vouches for")
+            raise SignInRefused(Text.ISSUER_UNKNOWN)
+        log.signed_in(person.name, visitor.client_address, _HOW)
+        return SignedIn(opened.cookie, opened.session)
+
+    def confirm(self, session: Session, name: str, visitor: Visitor, now: float) -> str:
+        """The new cookie of a session, if it is this person's."""
+        person = self._person(name, actor_of(session, visitor))
+        if person is None or person.name != session.identity:
+            log.second_factor_refused(session.identity, visitor.client_address)
+            raise SignInRefused(Text.ISSUER_OTHER)
+        cookie = self._sessions.prove(session, now)
+        if cookie is None:
+            raise TicketExpired
+        log.second_factor_confirmed(session.identity, visitor.client_address, _HOW)
+        return cookie
+
+    def _person(self, name: str, actor: Actor) -> Person | None:
+        return self._people(actor).find(name)
