@@ -56,6 +56,8 @@ is_console_url() {
   is_integer_within "$port" 1 65535
 }
 
+is_mail_address() { [[ $1 =~ ^[^@,[:space:]]+@[A-Za-z0-9.-]+$ ]]; }
+
 is_readable_file() { [[ $1 =~ ^/[^[:space:]:]+$ && -f $1 && -r $1 ]]; }
 
 is_readable_folder() { [[ $1 =~ ^/[^[:space:]:]*$ && -d $1 && -r $1 && -x $1 ]]; }
@@ -79,6 +81,7 @@ problem_of() { # KEY VALUE -> says what is wrong with the value; says nothing wh
     *_GEO_DIR) [ -z "$2" ] || is_readable_folder "$2" || say "is not a folder that can be read, without blanks and given from / on" ;;
     *_MX) [ -z "$2" ] || is_domain_list "$2" || say "is not a list of host names in lower case, separated by commas alone" ;;
     *_MTA_STS) [[ $2 == "" || $2 == testing || $2 == enforce ]] || say "is neither testing nor enforce" ;;
+    *_ALERT_TO) [ -z "$2" ] || is_mail_address "$2" || say "is not one address such as eve@example.org" ;;
     *_LOG_FORMAT) [[ $2 == text || $2 == json ]] || say "is neither text nor json" ;;
   esac
 }

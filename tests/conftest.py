@@ -42,13 +42,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 
 class _Files(LoadFileScheduling):
-    """Side by side: a file stays together, for what it shares, and all that use the container engine are like one.
+    """Side by side: a file stays together, for what it shares; all that use the container engine are like one, and so
+    are all with a browser, which share one site.
 
     Everything else is apart already: folders, servers and ports are each process's own (harness.free_port).
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.startswith("tests/browser/"):
+            return "browser"
         return "containers" if _is_in_containers(self.config.rootpath / file) else file
 
 

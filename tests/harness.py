@@ -210,7 +210,7 @@ class Sallyport:
     def start_gateway(self) -> None:
         self.gateway.start()
         until(
-            lambda: answers(self.submission_port) and answers(self.submissions_port) and self.status("health/ready"),
+            lambda: answers(self.submission_port) and answers(self.submissions_port) and self.status("health/live"),
             f"gateway answers\n{self.gateway.text()}",
         )
 
@@ -265,7 +265,7 @@ class Sallyport:
         """What is counted on the recipients budget of an identity, in any window."""
         with self.store() as connection:
             total = connection.execute(
-                text("SELECT sum(cost) FROM charge WHERE key = :key"), {"key": f"recipients:{name}"}
+                text("SELECT sum(cost) FROM charge WHERE key = :key"), {"key": f"{name}:recipients"}
             )
             return int(total.scalar() or 0)
 

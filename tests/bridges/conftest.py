@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "unit" / "gateway")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "unit" / "gateway"), str(HERE.parent / "unit" / "console")]
 
 from directory_server import Directory
 from issuer_server import Issuer

@@ -1,10 +1,15 @@
 """An OIDC issuer for tests, over TLS on loopback: discovery, keys that change while it runs, and a token endpoint.
 
+It also signs people in with a browser (authorization code flow): whoever asks is `visitor`, without a page.
+
 Its signatures are made by another library than the one that policy verifies them with, so that each finds the other's
 faults. It can be as bad as a real one: down, slow, a page in HTML, too long, a redirection.
 """
 
+import base64
+import hashlib
 import json
+import secrets
 import socket
 import ssl
 import threading
@@ -14,7 +19,7 @@ from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 from certificates import make
 from joserfc import jwt
@@ -22,6 +27,8 @@ from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 
 AUDIENCE = "https://mail.example.org"
 DISCOVERY, KEYS, TOKEN = "/.well-known/openid-configuration", "/keys", "/token"
+AUTHORIZE = "/authorize"
+CLIENT, CLIENT_SECRET = "console & more", "s3cret: with % and +"
 _DAY_S = 86400.0
 Key = RSAKey | ECKey | OKPKey
 
@@ -42,7 +49,7 @@ def new_key(algorithm: str, kid: str) -> Key:
 class Issuer:
     """`behaviour` is what it does to the paths of its documents; `asked` counts requests by path."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "localhost") -> None:
         now = time.time()
         made = make("localhost", begins=now - _DAY_S, expires=now + _DAY_S)
         cert, key = made.write(folder, "issuer")
@@ -55,7 +62,11 @@ class Issuer:
         context.load_cert_chain(cert, key)
         self._server = _Server(self, context)
         self.port: int = self._server.server_address[1]
-        self.url = f"https://localhost:{self.port}"
+        self.url = f"https://{host}:{self.port}"
+        self.visitor: dict[str, object] = {}  # claims of who signs in next
+        self.signed_in_at: float | None = None  # at the issuer, where that was before
+        self.codes: dict[str, dict[str, str]] = {}  # what was asked for when a code was given
+        self.clock = time.time
         self.documents: dict[str, Any] = {}
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
@@ -101,10 +112,46 @@ class Issuer:
 
     def document(self, path: str) -> bytes:
         documents = {
-            DISCOVERY: {"issuer": self.url, "jwks_uri": self.url + KEYS, "token_endpoint": self.url + TOKEN},
+            DISCOVERY: {
+                "issuer": self.url,
+                "jwks_uri": self.url + KEYS,
+                "token_endpoint": self.url + TOKEN,
+                "authorization_endpoint": self.url + AUTHORIZE,
+            },
             KEYS: KeySet(self.keys).as_dict(private=False),
         }
         return json.dumps((documents | self.documents)[path]).encode()
+
+    # People who sign in with a browser
+
+    def authorized(self, query: str) -> str:
+        """Where the browser goes back to, with a code (RFC 6749 section 4.1.2)."""
+        asked = {name: values[0] for name, values in parse_qs(query).items()}
+        assert (asked["response_type"], asked["client_id"]) == ("code", CLIENT)
+        assert "openid" in asked["scope"].split()
+        code = secrets.token_urlsafe(16)
+        self.codes[code] = asked
+        given = {"code": code, "state": asked["state"], "iss": self.url}
+        return f"{asked['redirect_uri']}?{urlencode(given)}"
+
+    def id_token(self, asked: dict[str, str], **claims: object) -> str:
+        now = self.clock()
+        afresh = "max_age" in asked or self.signed_in_at is None
+        said = {"aud": CLIENT, "client_id": None, "scope": None, "nonce": asked["nonce"]}
+        said |= {"auth_time": int(now if afresh else self.signed_in_at or 0)}
+        return self.token(now, {"typ": "JWT"}, **(said | self.visitor | claims))
+
+    def redeemed(self, form: dict[str, str], authorization: str) -> tuple[int, dict[str, object]]:
+        """RFC 6749 section 4.1.3, RFC 7636 section 4.6: each code serves once, and only who has asked for it."""
+        pair = base64.b64encode(f"{quote(CLIENT, safe='')}:{quote(CLIENT_SECRET, safe='')}".encode()).decode()
+        if authorization != f"Basic {pair}":
+            return 401, {"error": "invalid_client"}
+        asked = self.codes.pop(form["code"], None)
+        digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        if not asked or asked["redirect_uri"] != form["redirect_uri"] or asked["code_challenge"] != challenge:
+            return 400, {"error": "invalid_grant"}
+        return 200, {"access_token": "opaque", "token_type": "Bearer", "id_token": self.id_token(asked)}
 
 
 class _Server(ThreadingHTTPServer):
@@ -129,6 +176,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         issuer = self.server.issuer
         issuer.asked[self.path] += 1
+        if self.path.startswith(AUTHORIZE + "?"):
+            self._answer(302, b"", location=issuer.authorized(urlsplit(self.path).query))
+            return
         behaviour = issuer.behaviour.get(self.path, "")
         if behaviour == "slow":
             issuer.released.wait(20)
@@ -150,6 +200,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """RFC 6749 section 4.4: a client asks for a token with what it knows; here everybody is believed."""
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        behaviour = self.server.issuer.behaviour.get(self.path, "")
+        if behaviour:
+            self._answer(503 if behaviour == "down" else 200, behaviour.encode())
+            return
+        if form.get("grant_type") == ["authorization_code"]:
+            given = {name: values[0] for name, values in form.items()}
+            status, said = self.server.issuer.redeemed(given, self.headers.get("Authorization", ""))
+            self._answer(status, json.dumps(said).encode())
+            return
         if self.path != TOKEN or form.get("grant_type") != ["client_credentials"]:
             self._answer(400, b'{"error": "unsupported_grant_type"}')
             return

@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import signal
 import ssl
 import subprocess
 import sys
@@ -115,3 +116,18 @@ def test_a_wrong_setting_is_a_sentence(console: Running, name: str, value: str, 
     assert done.returncode == 2
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_its_row_of_health_is_there_while_it_runs(console: Running) -> None:
+    """And goes with it, where it ends in order: nobody has to miss it."""
+
+    def rows() -> int:
+        with console.sallyport.store() as store:
+            return int(
+                store.exec_driver_sql("SELECT count(*) FROM health_report WHERE service = 'console'").scalar() or 0
+            )
+
+    until(lambda: rows() == 1, "the console has written its row")
+    console.process.send(signal.SIGTERM)
+    console.process.ended()
+    assert rows() == 0

@@ -162,7 +162,7 @@ def test_postgresql_killed_while_messages_are_judged(
         for wanted in (20, 60):
             gateway.has_accepted(wanted)
             server.stop()
-            until(lambda: gateway.status("/health/ready") == 500, "policy is not ready")
+            until(lambda: gateway.status("/health/ready") == 503, "policy is not ready")
             before = gateway.accepted
             assert gateway.judged() == ""
             assert gateway.accepted == before
@@ -185,7 +185,7 @@ def test_policy_starts_before_postgresql(tmp_path: Path, server: postgresql.Clus
             one.start_policy()
             gateway = Gateway(one)
             until(lambda: gateway.status("/health/live") == 200, "policy runs")
-            assert gateway.status("/health/ready") == 500
+            assert gateway.status("/health/ready") == 503
             server.start()
             assert "administrator" in waiting.result(60)
         until(lambda: gateway.status("/health/ready") == 200, "policy is ready")

@@ -101,7 +101,7 @@ def test_policy_hears_of_the_client_and_not_of_its_proxy(scripted: Scripted) -> 
     }
     policy.answers = {"connect": '{"outcome": "accepted", "seconds": 60}'}
     sallyport.gateway.start()
-    until(lambda: sallyport.status("health/ready"), f"gateway answers\n{sallyport.gateway.text()}")
+    until(lambda: sallyport.status("health/live"), f"gateway answers\n{sallyport.gateway.text()}")
     for _ in range(3):
         with Wire(port) as client:
             client.say(b"PROXY TCP6 2001:db8::7 ::1 50000 587\r\n")

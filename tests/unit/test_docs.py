@@ -12,7 +12,7 @@ import queue_agent.settings
 import sink.settings
 from gateway import replies
 from gateway.replies import FOR_REASON, Reply
-from gateway.scoreboard import COUNTERS, GAUGES
+from gateway.scoreboard import COUNTERS, DURATIONS, GAUGES
 from policy.contract import Reason
 
 ROOT = Path(__file__).parent.parent.parent
@@ -110,7 +110,7 @@ def test_the_replies_page_names_what_there_is() -> None:
     """A remedy that names a setting or a metric that is none is no remedy."""
     settings = {f"{kind.model_config['env_prefix']}{name}".upper() for kind in KINDS for name in kind.model_fields}
     assert set(re.findall(r"`((?:GATEWAY|POLICY)_[A-Z0-9_]+)`", REPLIES_PAGE)) <= settings
-    metrics = {f"sallyport_gateway_{name}" for name, *_ in (*COUNTERS, *GAUGES)}
+    metrics = {f"sallyport_gateway_{name}" for name, *_ in (*COUNTERS, *GAUGES, *DURATIONS)}
     assert set(re.findall(r"`(sallyport_gateway_\w+)`", REPLIES_PAGE)) <= metrics
 
 

@@ -22,15 +22,19 @@ SECRETS = re.compile(
 )
 # Named like a secret, and none.
 PUBLIC = {
+    ("gateway.settings", "Settings", "otlp_url"),  # refused where it holds a password
     ("gateway.settings", "Settings", "policy_url"),
     ("gateway.settings", "Settings", "scan_url"),
     ("gateway.settings", "Settings", "tls_key"),  # paths
     ("gateway.tls", "_Pair", "digest"),  # of the certificate
     ("policy.alerting.mails", "ToOwner", "console_url"),
+    ("policy.budgets.stored", "_Key", "key"),  # the name of a budget
     ("policy.bridges.issuer_keys", "KeySet", "keys"),  # the issuer's public ones
     ("policy.bridges.settings", "BridgeSettings", "ldap_url"),
     ("policy.complaints.mailbox", "ComplaintMailbox", "url"),
     ("policy.console.parts", "Parts", "certificate_key"),  # a path
+    ("policy.console.staff.rulebook_words", "Row", "key"),  # of a line in the policy file
+    ("policy.console.staff.what_if", "Run", "digest"),  # of the policy
     ("policy.enrolment.words", "Words", "secret"),  # what a secret is called in a language
     ("policy.engine.budget", "Distinct", "key"),  # the name of a budget
     ("policy.engine.budget", "Sum", "key"),
@@ -45,6 +49,8 @@ PUBLIC = {
     ("policy.settings", "Settings", "doveadm_url"),
     ("policy.settings", "Settings", "hibp_url"),
     ("policy.settings", "Settings", "ldap_url"),
+    ("policy.single_sign_on.provider", "Registration", "redirect_uri"),
+    ("policy.settings", "Settings", "otlp_url"),  # refused where it holds a password
     ("policy.settings", "Settings", "queue_url"),
     ("policy.settings", "Settings", "tls_key"),  # a path
     ("policy.store.archive", "Manifest", "keys"),  # names and digests of files

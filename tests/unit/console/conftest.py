@@ -12,4 +12,5 @@ async def console(tmp_path: Path) -> AsyncIterator[Console]:
     """With nobody in it."""
     made = Console(tmp_path)
     yield made
+    await made.parts.policy_desk.what_ifs.close()
     await made.parts.desk.close()

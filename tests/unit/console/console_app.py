@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from browser import HOME, ORIGIN, PASSWORD, Browser
 from pocket import six_digits
@@ -29,6 +30,7 @@ class Console:
 
     folder: Path
     now: float = T
+    changed: dict[str, Any] = field(default_factory=dict)  # settings
     settings: Settings = field(init=False)
     parts: Parts = field(init=False)
     app: Guard = field(init=False)
@@ -45,6 +47,7 @@ class Console:
             console_url=ORIGIN,
             tls_cert=self.folder / "cert.pem",
             tls_key=self.folder / "key.pem",
+            **self.changed,
         )
         self.settings.digest_key_file.write_text(key.hex())
         (self.folder / COST_FILE).write_text(json.dumps({"memory_kib": 64, "passes": 1}))

@@ -13,6 +13,7 @@ from starlette.types import Scope, Send
 
 from policy.console.app import hosts_of, make_app
 from policy.console.guard import Guard, Hosts, host_name, is_our_form
+from policy.console.health import STORE_AWAY
 from policy.enrolment import autoconfig, autodiscover
 
 CLIENTS = ("/mail/", "/.well-known/", "/autodiscover/", "/Autodiscover/", "/AutoDiscover/")
@@ -248,11 +249,13 @@ async def test_autoconfig_and_autodiscover_are_served(console: Console) -> None:
 async def test_health(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ready only as long as the store answers."""
     async with console.browser() as browser:
-        assert (await browser.get("/health/live")).text == "live"
-        assert (await browser.get("/health/ready")).text == "ready"
+        assert (await browser.get("/health/live")).json() == {"live": True}
+        assert (await browser.get("/health/ready")).json() == {"ready": True, "faults": [], "warnings": []}
         (console.folder / "sallyport.db").rename(console.folder / "elsewhere.db")
         console.parts.desk.sign_in._sessions._engine.dispose()
-        assert (await browser.get("/health/ready")).status_code == 503
+        answer = await browser.get("/health/ready")
+        assert answer.status_code == 503
+        assert answer.json() == {"ready": False, "faults": [STORE_AWAY], "warnings": []}
 
 
 async def test_the_api_has_its_place(console: Console) -> None:

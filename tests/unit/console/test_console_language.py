@@ -8,6 +8,7 @@ import pytest
 
 from policy.console.language import HERE, Language, load_languages, moment, preferred
 from policy.people.errors import Text
+from policy.store.incident_timeline import Said
 
 KNOWN = load_languages()
 
@@ -34,7 +35,7 @@ def test_preferred(accept: str, expected: str) -> None:
 
 def texts() -> set[str]:
     """Every text of templates and code, and every sentence for people."""
-    found = {str(text) for text in Text}
+    found = {str(text) for text in Text} | {str(text) for text in Said}
     extract = Language("en", {}).templates.extract_translations  # type: ignore[attr-defined]  # of the extension
     for template in sorted((HERE / "templates").rglob("*.html")):
         for _, _, message in extract(template.read_text(encoding="utf-8")):

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from policy.certificate import new_key, self_signed
 from policy.console import serving
-from policy.console.serving import BoundedProtocol, Certificate
+from policy.console.serving import BoundedProtocol, Certificate, Server
 
 T = 1_700_000_000.0
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
@@ -143,4 +143,28 @@ async def test_a_head_without_end_is_refused() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(HEAD + b"X: " + b"a" * 100_000)
         assert (await reader.read(100)).startswith(b"HTTP/1.1 400")
+        writer.close()
+
+
+async def test_streams_end_when_the_server_is_to_end() -> None:
+    """It would wait for them without end."""
+    ending = asyncio.Event()
+
+    async def stream(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"once", "more_body": True})
+        await ending.wait()
+        await send({"type": "http.response.body", "body": b""})
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        config = uvicorn.Config(stream, http=BoundedProtocol, log_config=None, lifespan="off")
+        server = Server(config, ending.set)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        reader, writer = await asyncio.open_connection(*listening.getsockname())
+        writer.write(HEAD + b"\r\n")
+        async with asyncio.timeout(20):
+            await reader.readuntil(b"once")
+            server.should_exit = True
+            await reader.read()
+            await serving
         writer.close()

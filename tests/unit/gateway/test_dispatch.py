@@ -131,7 +131,7 @@ async def test_each_recipient_goes_its_way(
     assert world.hold_relay.got == ([(held, HEAD, 3)] if held else [])
     assert world.reports == [Outcome(reservation="r", outcome=RELAYED, queue_id=own_id, held_queue_id=held_id)]
     assert world.counted("messages_held_total") == bool(held)
-    assert world.counted("message_octets_total") == 28
+    assert world.counted("message_bytes_total") == 28
 
 
 FAILURES = [

@@ -21,6 +21,7 @@ from hops import (
 )
 
 from gateway import log, replies
+from gateway import relay as relay_module
 from gateway.errors import RelayFailed
 from gateway.relay import Relay
 from gateway.relay_commands import Recipient
@@ -191,6 +192,32 @@ async def test_a_next_hop_that_is_not_there_yet(monkeypatch: pytest.MonkeyPatch)
     assert "1" in said[0]
     assert said[1] == "greeted with 554 5.7.1 not you"
     assert relay.offers == frozenset()
+    assert (relay.is_reached, refused.is_reached) == (False, False)
+
+
+async def test_a_next_hop_that_goes_and_comes_back() -> None:
+    """As of the newest attempt, whether a message made it or a probe."""
+    hop = Hop()
+    async with relay_to(hop) as relay:
+        assert relay.is_reached
+        hop.greeting = "421 4.3.2 going"
+        with pytest.raises(RelayFailed):
+            await relayed(relay)
+        assert not relay.is_reached
+        hop.greeting = "220 hop"
+        await relay.warm()
+        assert relay.is_reached
+
+
+async def test_probes_leave_no_connections_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no message comes that would take an old one and part from it."""
+    hop = Hop()
+    async with relay_to(hop) as relay:
+        monkeypatch.setattr(relay_module, "_IDLE_LIMIT_S", -1.0)
+        for _ in range(5):
+            await relay.warm()
+        assert hop.connections == 5
+        assert len(relay._free) == 1
 
 
 # What the client hears

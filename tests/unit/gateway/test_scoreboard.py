@@ -1,14 +1,12 @@
-"""What the gateway counts, and that docs/metrics.md names all of it."""
+"""What the gateway counts, over its workers, and how Prometheus is told."""
 
 import os
-import re
-from pathlib import Path
 
 import pytest
 
-from gateway.scoreboard import COUNTERS, GAUGES, Scoreboard
-
-METRICS = (Path(__file__).parent.parent.parent.parent / "docs" / "metrics.md").read_text()
+from gateway.caps import Caps
+from gateway.metrics import Totals, written
+from gateway.scoreboard import BOUNDS_S, Scoreboard
 
 
 def totals(board: Scoreboard) -> dict[tuple[str, str], int]:
@@ -23,15 +21,15 @@ def test_workers_count_into_one_total() -> None:
     if not child:
         board.worker = 2
         board.count("connections_total", "accepted", by=2)
-        board.count("message_octets_total", by=2**40)
-        board.set("loop_lag_milliseconds", 7.9)
+        board.count("message_bytes_total", by=2**40)
+        board.set("loop_lag_seconds", 0.0079)
         os._exit(0)
     os.waitpid(child, 0)
     found = totals(board)
     assert found["connections_total", "accepted"] == 3
-    assert found["message_octets_total", ""] == 2**40
+    assert found["message_bytes_total", ""] == 2**40
     assert found["connections_total", "capped"] == 0
-    assert next(value for name, _, value in board.gauges() if name == "loop_lag_milliseconds") == 7
+    assert next(value for name, _, value in board.gauges() if name == "loop_lag_seconds") == 0.0079
 
 
 def test_what_is_not_in_the_table_is_not_counted() -> None:
@@ -40,9 +38,29 @@ def test_what_is_not_in_the_table_is_not_counted() -> None:
         Scoreboard(1).count("connections_total", "acepted")
 
 
-def test_every_metric_is_documented_and_no_other() -> None:
-    """Names and outcomes, in both directions."""
-    rows = re.findall(r"^\| `sallyport_gateway_(\w+)` \|([^|]*)\|", METRICS, re.MULTILINE)
-    told = {(name, outcome) for name, cell in rows for outcome in re.findall(r"`([a-z-]+)`", cell) or [""]}
-    known = {(name, labels.get("outcome", "")) for name, labels, _ in COUNTERS} | {(name, "") for name, _ in GAUGES}
-    assert told == known | {("sessions_open", "")}
+def test_durations_are_sorted_and_summed() -> None:
+    """Each into the first bucket that has room for it, over all workers; one beyond all bounds is not lost."""
+    board = Scoreboard(2)
+    for worker, seconds in ((1, 0.005), (1, 0.0051), (2, 0.0), (2, 80.0)):
+        board.worker = worker
+        board.time("relay_duration_seconds", seconds)
+    relay, scan = (
+        next(one for one in board.durations() if one.name == f"{name}_duration_seconds") for name in ("relay", "scan")
+    )
+    assert (relay.counts[:3], relay.counts[-1], sum(relay.counts)) == ((2, 1, 0), 1, 4)
+    assert relay.sum_s == pytest.approx(80.0101)
+    assert len(relay.counts) == len(BOUNDS_S) + 1
+    assert (sum(scan.counts), scan.sum_s) == (0, 0)
+
+
+def test_prometheus_gets_buckets_that_grow() -> None:
+    """A bucket of Prometheus' has all that is below its bound, and the last one has everything."""
+    board = Scoreboard(1)
+    for seconds in (0.004, 0.02, 0.02, 100.0):
+        board.time("decision_duration_seconds", seconds)
+    text = written(Totals(board, Caps(1, 1, 1))).decode()
+    name = "sallyport_gateway_decision_duration_seconds"
+    for bound, number in (("0.005", 1), ("0.01", 1), ("0.025", 3), ("75", 3), ("+Inf", 4)):
+        assert f'{name}_bucket{{le="{bound}"}} {number}.0\n' in text
+    assert f"{name}_count 4.0\n" in text
+    assert f"{name}_sum 100.044\n" in text

@@ -134,6 +134,7 @@ def fronts_on(brain: Brain, statements: Transactions) -> Fronts:
         connects=brain.connects,
         entrances=brain.logins.entrances,
         judge=brain.judging,
+        tally=brain.tally,
         clock=brain.clock,
     )
 

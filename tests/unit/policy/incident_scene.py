@@ -89,8 +89,8 @@ class Scene:
         values: dict[str, Any] = {"network": network, "first_used_at": at, "last_used_at": at, "days": 1}
         self.connection.execute(insert(Networks).values(identity_id=self.number, **values))
 
-    def signal(self, at: float, kind: str, evidence: str) -> None:
-        values: dict[str, Any] = {"kind": kind, "evidence": evidence, "at_home": False, "credential_id": 1}
+    def signal(self, at: float, kind: str, evidence: str, *, at_home: bool = False) -> None:
+        values: dict[str, Any] = {"kind": kind, "evidence": evidence, "at_home": at_home, "credential_id": 1}
         self.connection.execute(
             insert(Signals).values(identity_id=self.number, at=at, submission="", client_address="10.0.1.9", **values)
         )

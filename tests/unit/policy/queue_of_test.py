@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from policy.queue_contract import Queue, Queued, QueueName
+from policy.queue_contract import Queue, Queued, QueuedMessage, QueueName
 
 Answer = TypeVar("Answer")
 
@@ -26,6 +26,7 @@ class QueueOfTest:
     calls: int = 0
     breaks_at: int = -1  # the call that breaks off,
     breaks_after: bool = False  # when it has been done, or before
+    content: tuple[str, str] = ("Subject: hello\n", "hello\n")  # of each message: head and first lines
 
     def add(self, queue_id: str, where: QueueName = QueueName.DEFERRED, submission: str = "") -> None:
         self.where[queue_id] = where
@@ -73,15 +74,7 @@ class QueueOfTest:
         def done() -> Queue:
             return Queue(
                 messages=tuple(
-                    Queued(
-                        queue_id=one,
-                        queue=where,
-                        submission=self.submissions[one],
-                        at=self.at,
-                        message_bytes=1000,
-                        reverse_path="",
-                        recipients=(),
-                    )
+                    self._queued(one, where)
                     for one, where in self.where.items()
                     if where is QueueName.HOLD or not only_held
                 )
@@ -89,8 +82,28 @@ class QueueOfTest:
 
         return self._call(done)
 
+    async def message(self, queue_id: str) -> QueuedMessage | None:
+        def done() -> QueuedMessage | None:
+            if queue_id not in self.where:
+                return None
+            head, start = self.content
+            return QueuedMessage(queued=self._queued(queue_id, self.where[queue_id]), head=head, start=start)
+
+        return self._call(done)
+
     async def close(self) -> None:
         """There is nothing to close."""
+
+    def _queued(self, queue_id: str, where: QueueName) -> Queued:
+        return Queued(
+            queue_id=queue_id,
+            queue=where,
+            submission=self.submissions[queue_id],
+            at=self.at,
+            message_bytes=1000,
+            reverse_path="",
+            recipients=(),
+        )
 
     def _call(self, done: Callable[[], Answer]) -> Answer:
         self.calls += 1

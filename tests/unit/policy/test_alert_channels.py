@@ -19,7 +19,7 @@ from sqlalchemy import Engine, insert, select
 from standardwebhooks.webhooks import Webhook as Verifier
 from structlog.testing import capture_logs
 
-from policy.alerting import apprises, mails
+from policy.alerting import apprises, mails, webhooks
 from policy.alerting.kinds import Kind
 from policy.alerting.mails import Mailing, ToAdministrator, ToOwner, mailing_of
 from policy.alerting.opened import make_secret, program_carriers
@@ -209,9 +209,12 @@ class Listener:
     url: str = ""
     answers: list[web.StreamResponse] = field(default_factory=list)
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    gate: asyncio.Event | None = None  # nothing is answered before it is set
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.got.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
+        if self.gate:
+            await self.gate.wait()
         return self.answers.pop(0) if self.answers else web.Response(status=204)
 
 
@@ -328,6 +331,31 @@ async def test_a_webhook_that_is_not_taken(
 
     engine = open_database(sqlite_database)
     assert len((await hooked(sqlite_database, engine, work)).got) == 1
+    engine.dispose()
+
+
+async def test_a_webhook_that_says_nothing_is_not_waited_for(
+    sqlite_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor whoever connects there: it is tried again."""
+    from policy.store.database import open_database  # noqa: PLC0415
+
+    silent = asyncio.Event()
+    monkeypatch.setattr(webhooks, "_TIMEOUT_S", 0.1)
+
+    async def work(one: Post, there: Listener) -> None:
+        there.gate = silent
+        await told(one, Kind.INCIDENT_OPENED, "ada: held")
+        with capture_logs() as lines:
+            await one.at(NOON)
+        silent.set()
+        (line,) = [line for line in lines if line["event"] == "alert-not-sent"]
+        assert line["is_given_up"] is False
+        await one.at(NOON + 400)
+
+    engine = open_database(sqlite_database)
+    (_, (headers, _)) = (await hooked(sqlite_database, engine, work)).got
+    assert headers["webhook-id"]
     engine.dispose()
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, insert, select
 from policy.alerting import watch
 from policy.alerting.heard import Heard
 from policy.alerting.nearly_spent import NearlySpent
-from policy.alerting.watch import DAY_S, FINE, HOUR_S, Measured
+from policy.alerting.watch import DAY_S, FINE, HOUR_S, Measured, Said
 from policy.alerting.watching import Watched, Watching
 from policy.certificate import new_key, self_signed
 from policy.containment.queue_client import QueueClient, QueueUnavailable
@@ -21,6 +21,7 @@ from policy.engine.suspicion import Stood
 from policy.geo.atlas import Atlas
 from policy.queue_contract import QueueName, Statistics
 from policy.store.database import Location
+from policy.store.health_reports import HealthNotes, HealthReport, Service
 from policy.store.incident_models import HeldMessages, Notices
 from policy.store.notice_desk import NoticeDesk
 from policy.store.notices import NoticeBook
@@ -30,6 +31,14 @@ LEVELS = [
     # what it shows, measured, level
     ("a gateway that asks", watch.gateway(299), FINE),
     ("one that does not", watch.gateway(300), "silent"),
+    ("one that says nothing of itself", watch.gateway(0, [Said("g", 9)]), FINE),
+    ("one that cannot work", watch.gateway(0, [Said("g", 9, ("f",), ("w",), 120)]), "faults"),
+    ("for a moment", watch.gateway(0, [Said("g", 9, ("f",), ("w",), 119)]), FINE),
+    ("one of two", watch.gateway(0, [Said("g", 9), Said("h", 9, ("f",), (), 120)]), "faults"),
+    ("one that wants somebody to look", watch.gateway(0, [Said("g", 9, (), ("w",), 120)]), "warnings"),
+    ("one that asks and does not report", watch.gateway(0, [Said("g", 180)]), "unreported"),
+    ("beside one that does", watch.gateway(0, [Said("g", 180, ("f",), (), 900), Said("h", 9)]), FINE),
+    ("of a version that cannot", watch.gateway(0, []), FINE),
     ("too few messages to say anything", watch.scanner(9, 9, ""), None),
     ("one in ten is not scanned", watch.scanner(100, 10, ""), FINE),
     ("one in five is not", watch.scanner(100, 20, ""), "silent"),
@@ -158,7 +167,33 @@ async def test_a_gateway_that_falls_silent(database: Location, engine: Engine, t
         heard.note_gateway(one.now)
         await one.at(one.now)
         await first.look()
-    assert subjects(engine)[1:] == ["The gateway is there again"]
+    assert subjects(engine)[1:] == ["The gateway is well again"]
+
+
+async def test_a_gateway_that_says_what_is_wrong_with_it(database: Location, engine: Engine, tmp_path: Path) -> None:
+    """When it has said so for two minutes, whichever words it uses; a restart of the next hop is no news."""
+    heard = Heard()
+    async with post(database, {"administrator": Carried()}) as one:
+        looks, notes = watching(one, tmp_path, Queue(), heard), HealthNotes(one.transactions)
+
+        async def look(*faults: str) -> None:
+            one.now += 60
+            heard.note_gateway(one.now)
+            notes.put(HealthReport(Service.GATEWAY, "gw", one.now, faults=faults))
+            await looks.look()
+
+        for faults in (("next hop",), ("next hop",), (), ("next hop",), ("policy",), ("next hop",)):
+            assert subjects(engine) == []
+            await look(*faults)
+        assert subjects(engine) == ["The gateway cannot do its work"]
+        await look("next hop")
+        await one.at(one.now)
+        await look()
+        assert subjects(engine)[1:] == ["The gateway is well again"]
+        await one.at(one.now + 3600)
+        heard.note_gateway(one.now)
+        await looks.look()
+    assert subjects(engine)[2:] == ["The gateway asks, and does not report how it is"]
 
 
 async def test_a_scanner_that_does_not_answer(database: Location, engine: Engine, tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 import inspect
 import json
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, insert, select, text
@@ -11,11 +13,14 @@ from stolen import Thief
 
 from policy.complaints.report import Complaint
 from policy.engine.ladder import Step
+from policy.people.roles import Role
 from policy.store import audit
 from policy.store.audit import Act, Actor, Wanted, changed, newest, record
+from policy.store.held import HeldState
 from policy.store.identities import IdentityStore, Profile
 from policy.store.measures import Kind, MeasureNotes
 from policy.store.models import Identities, Signals, Standings
+from policy.store.policy_book import NewPolicy
 from policy.store.rows import Terms
 from policy.store.schema import METADATA
 from policy.store.statements import OnConnection
@@ -35,13 +40,23 @@ def credential(store: IdentityStore) -> str:
     return store.credentials("ada", limit=1)[0].login
 
 
+def apply_a_policy(store: IdentityStore) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path, changes = Path(folder, "policy.toml"), ["[modes] trap"]
+        store.apply_policy(NewPolicy(path=path, text="", before="a" * 16, after="b" * 16, changes=changes), T)
+
+
 # Every public method that changes something: what it is called with, on a store that `stored` has filled, its action,
 # what it is about, and what is told of before and after.
 CHANGES: dict[str, tuple[Change, str, str | None, dict[str, object], dict[str, object]]] = {
     "add_identity": (lambda s: s.add_identity("carol", ("C@example.org",), T, owner="Carol"), "identity-added", "carol",
-                     {}, {"profile": "person", "owner": "Carol", "addresses": ["c@example.org"]}),
+                     {}, {"profile": "person", "owner": "Carol", "role": "owner", "addresses": ["c@example.org"]}),
     "change_identity": (lambda s: s.change_identity("ada", T, owner="Ada King"), "identity-changed", "ada",
                         {"owner": "Ada"}, {"owner": "Ada King"}),
+    "set_role": (lambda s: s.set_role("ada", Role.HELP_DESK, T), "role-changed", "ada",
+                 {"role": "owner"}, {"role": "help-desk"}),
+    "apply_policy": (apply_a_policy, "policy-applied", "policy",
+                     {"digest": "a" * 16}, {"digest": "b" * 16, "changes": ["[modes] trap"]}),
     "suspend": (lambda s: s.suspend("ada", T + 1), "identity-suspended", "ada",
                 {"suspended_at": None}, {"suspended_at": AT_1}),
     "resume": (lambda s: s.resume("bob", T), "identity-resumed", "bob", {"suspended_at": AT}, {"suspended_at": None}),
@@ -112,11 +127,17 @@ CHANGES: dict[str, tuple[Change, str, str | None, dict[str, object], dict[str, o
     "purge_own": (lambda s: s.purge_own(HELD, "ada", T), "held-messages-purged", "ada", {}, {"queue_ids": [HELD]}),
     "note_complaint": (lambda s: s.note_complaint(COMPLAINT, T), "complaint-read", "ada",
                        {}, {"submission": COMPLAINT.submission, "reporter": "example.com", "kind": "abuse"}),
+    "move_held_of": (lambda s: s.move_held_of(1, HeldState.RELEASING, T), "held-messages-released", "ada",
+                     {}, {"incident": 1, "messages": 1}),
     "note_look": (lambda s: s.note_look(HELD, T), "held-message-read", "ada", {}, {"queue_id": HELD}),
+    "ask_look": (lambda s: s.ask_look(HELD, T, with_text=True), "held-message-read", "ada",
+                 {}, {"queue_id": HELD, "incident": 1, "text": True}),
+    "ask_own_look": (lambda s: s.ask_own_look(HELD, "ada", T), "held-message-read", "ada",
+                     {}, {"queue_id": HELD, "incident": 1, "text": False}),
 }  # fmt: skip
 READS = {"identity", "identities", "owner_of", "credential", "credentials", "logins", "decoys", "networks",
-         "exemptions", "standing", "standings", "story", "incidents", "incident", "question", "held", "held_message",
-         "own_held", "complaints"}  # fmt: skip
+         "exemptions", "standing", "standings", "story", "pace", "incidents", "incident", "question", "held",
+         "held_message", "own_held", "look", "own_look", "complaints"}  # fmt: skip
 
 
 @pytest.fixture
@@ -210,6 +231,8 @@ def test_a_question_leaves_none(stored: IdentityStore, engine: Engine, method: s
     arguments = {"identity": ["ada"], "owner_of": ["ada@example.org"], "credential": [credential(stored)],
                  "logins": ["", 5], "networks": ["ada"], "standing": ["ada"], "standings": [T], "story": [1, T],
                  "incident": [1], "question": [1, "ada", T], "held_message": [HELD], "own_held": ["ada"]}  # fmt: skip
+    asked = stored.ask_own_look(HELD, "ada", T)
+    arguments |= {"look": [asked, T], "own_look": [asked, "ada", T], "pace": [stored.story(1, T)]}
     before = everything(engine)
     getattr(stored, method)(*arguments.get(method, []))
     assert everything(engine) == before

@@ -35,6 +35,7 @@ from policy.store.reader import open_reader
 from policy.store.transactions import Transactions
 from policy.store.uses import Uses
 from policy.store.writer import Writer
+from policy.tally import Tally
 
 T = 1_000_000.0
 TOKEN = "token-of-the-api"
@@ -93,6 +94,7 @@ async def desk(
         gatekeeper=world,
         arrivals=world,
         writer=writer,
+        tally=Tally(),
         clock=lambda: float(clock.now),
     )
     await writer.close()

@@ -141,6 +141,7 @@ def test_no_answer_within_a_second_is_none() -> None:
         server.pause()
         with pytest.raises(BudgetsAway):
             budgets.reserve("hangs", ONE, T)
+        assert budgets.budgets.is_away
         with pytest.raises(BudgetsAway):
             budgets.release("first-0", T)
         server.go_on()
@@ -150,6 +151,7 @@ def test_no_answer_within_a_second_is_none() -> None:
         server.start()
         answers(budgets, 1, "finds that the connection is dead")
         (counted, _) = budgets.peek(ONE.charges, T).before
+        assert not budgets.budgets.is_away
         assert counted[0] in (1, 2, 3)  # what got no answer may be counted
         assert answers(budgets, LIMIT + 1, "again") == LIMIT - counted[0]
 

@@ -20,6 +20,8 @@ from policy.opening import open_store
 from policy.settings import Settings
 from policy.setup import init
 from policy.store.database import Location
+from policy.store.health_reports import HealthNotes, HealthReport, Service
+from policy.store.statements import OnConnection
 
 NOW = 1_800_000_000.0
 DAY_S = 86400.0
@@ -74,6 +76,7 @@ def test_nothing_is_wrong(settings: Settings, tmp_path: Path) -> None:
         "DKIM keys",
         "disk",
         "notices",
+        "scanner",
         "outside",
     ]
     assert found["addresses"] == [("fine", "Test of 2027-01-05, 10 days old; for tests")]
@@ -255,6 +258,27 @@ def _questions(settings: Settings) -> list[Any]:
     return [*database(looked), *places(looked)]
 
 
+SCANNERS = [
+    ("it answers", NOW - 5, (), "fine", "it answers the gateway gw: 12 messages, in 30.5 ms on average"),
+    ("it does not", NOW - 5, ("the scanner does not answer",), "wrong", "the scanner does not answer"),
+    ("nobody has told since", NOW - 600, (), "unknown", "the gateway gw has told nothing of it for 10 minutes"),
+]
+
+
+@pytest.mark.parametrize(
+    ("at", "faults", "state", "says"), [case[1:] for case in SCANNERS], ids=[case[0] for case in SCANNERS]
+)
+def test_the_scanner_as_gateways_tell(
+    settings: Settings, at: float, faults: tuple[str, ...], state: str, says: str
+) -> None:
+    """policy cannot ask it; without a gateway nobody knows."""
+    assert findings(settings)["scanner"] == [("unknown", "no gateway has told of one")]
+    report = HealthReport(Service.SCANNER, "gw", at, faults=faults, figures={"scans": 12, "scan_ms": 30.5})
+    with open_existing(settings).begin() as connection:
+        HealthNotes(OnConnection(connection)).put(report)
+    assert findings(settings)["scanner"] == [(state, says)]
+
+
 def test_command(tmp_path: Path) -> None:
     """Exit code 1 with a table and a sentence; JSON is one document whatever else is logged."""
     sallyport = prepared(InProcess, tmp_path)
@@ -265,5 +289,5 @@ def test_command(tmp_path: Path) -> None:
     assert wrong.returncode == 1
     assert wrong.stdout.startswith("[{")
     assert wrong.stdout.endswith("}]\n")
-    assert wrong.stderr == "sallyport: 2 of 16 findings say that something is wrong\n"
+    assert wrong.stderr == "sallyport: 2 of 17 findings say that something is wrong\n"
     assert "chmod 600" in sallyport("doctor").stdout

@@ -24,6 +24,7 @@ from policy.store.exemptions import Exempt
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.reader import Reader, open_reader
 from policy.store.visited import Visited
+from policy.tally import Stage, Tally, What
 
 T = 1_000_000.0
 DAY_S = 86400.0
@@ -71,6 +72,7 @@ def connects(reader: Reader, atlas: Atlas, book: Rulebook = BOOK, *unwalled: str
         unwalled=tuple(ip_network(one) for one in unwalled),
         exempt=Exempt(reader),
         visited=Visited(reader),
+        tally=Tally(),
     )
 
 
@@ -101,7 +103,7 @@ async def test_gates(reader: Reader, atlas: Atlas, address: str, gate: str, said
     with capture_logs() as lines:
         assert await outcome(asked, address, gate) == said
     assert [line["event"] for line in lines] == (["connect-refused"] if said == "refused" else [])
-    assert asked.counts == {said: 1}
+    assert asked.tally.totals == {What(Stage.CONNECT, said): 1}
 
 
 async def test_a_flood_is_mentioned_once_in_ten_minutes(reader: Reader, atlas: Atlas) -> None:

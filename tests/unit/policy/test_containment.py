@@ -449,6 +449,25 @@ async def test_what_is_found_after_the_end_goes_the_same_way(
     assert scene.held() == []
 
 
+@pytest.mark.parametrize("end", ["open", "purge", "release"])
+async def test_what_the_gateway_could_not_report_for_long_is_looked_for_again(scene: Scene, end: str) -> None:
+    """Every look was over when the queue id came."""
+    verdict = await scene.brain.judge(facts("late", ("friend@example.net",), HOME))
+    number = scene.store.contain_identity("ada", "", scene.now).number
+    scene.now += MINUTE
+    await scene.rounds()
+    if end != "open":
+        {"purge": scene.store.purge_incident, "release": scene.store.release_incident}[end](number, "", scene.now)
+        await scene.rounds()
+    assert scene.store.incident(number).is_settled
+    scene.queue.add("4Q000099", QueueName.DEFERRED, "late")
+    await scene._report(verdict, "4Q000099", "")
+    await scene.rounds()
+    assert scene.held() == (["4Q000099"] if end == "open" else [])
+    assert ("4Q000099" in scene.queue.deleted) is (end == "purge")
+    assert scene.store.incident(number).is_settled
+
+
 async def test_an_incident_says_why_something_is_not_done_yet(scene: Scene) -> None:
     """The queue agent is away for a moment."""
     await scene.hand_in("friend@example.net")
@@ -468,6 +487,39 @@ async def test_an_incident_says_why_something_is_not_done_yet(scene: Scene) -> N
     await scene.rounds()
     assert scene.store.incident(number).is_settled
     assert scene.held() == ["4Q000001"]
+
+
+@pytest.mark.parametrize("end", ["release", "purge"])
+async def test_so_do_releases_and_purges(scene: Scene, end: str) -> None:
+    """Tried every half second, and written down every five; it stays due, so that nobody can call it off any more."""
+    await scene.hand_in("friend@example.net")
+    number = scene.store.contain_identity("ada", "", scene.now).number
+    await scene.rounds()
+    error = QueueUnavailable("the queue agent does not answer (ClientConnectorError)")
+    order = {"release": "release", "purge": "delete"}[end]
+    as_before = getattr(scene.queue, order)
+
+    async def not_now(queue_ids: Collection[str]) -> frozenset[str]:
+        raise error
+
+    setattr(scene.queue, order, not_now)
+    {"release": scene.store.release_incident, "purge": scene.store.purge_incident}[end](number, "", scene.now)
+    due = scene.now
+    for _ in range(4):
+        with pytest.raises(QueueUnavailable):
+            await scene.worker.round()
+        scene.now += 0.5
+    (waiting,) = [one for one in scene.store.incident(number).measures if one.kind == end]
+    assert (waiting.done_at, waiting.outcome, waiting.tries, waiting.due_at) == (None, str(error), 1, due)
+    said = [one.text for one in scene.store.story(number, scene.now).timeline if one.kind == "measure"]
+    assert f"{end}: not done yet, tries: 1 ({error})" in said
+    scene.now += RETRY_AFTER_S
+    with pytest.raises(QueueUnavailable):
+        await scene.worker.round()
+    assert max(one.tries for one in scene.store.incident(number).measures if one.kind == end) == 2
+    setattr(scene.queue, order, as_before)
+    await scene.rounds()
+    assert scene.store.incident(number).is_settled
 
 
 async def test_a_release_ends_though_somebody_has_deleted_the_message_at_the_queue_itself(scene: Scene) -> None:

@@ -19,6 +19,7 @@ from harness import free_port, until
 from policy.queue_contract import QueueName, Statistics
 from queue_agent.app import App
 from queue_agent.outside import Outside
+from queue_agent.trail import Trail
 
 TOKEN = "token-of-the-queue-agent"
 HOST, DOMAIN, ADDRESS = "mail.example.org", "example.org", "127.0.0.1"
@@ -105,7 +106,8 @@ def told(tmp_path: Path, world: AnsweringDns, smtp_port: int) -> Iterator[Told]:
     resolver.nameservers, resolver.port = ["127.0.0.1"], world.port
     outside = Outside(time_server="", resolver=resolver, may_talk_to=lambda _: True, smtp_port=smtp_port)
     port = free_port()
-    app = App(FewQueued(), outside, TOKEN)  # type: ignore[arg-type]  # of the queue one question is asked
+    # Of the queue one question is asked.
+    app = App(FewQueued(), outside, Trail(Path("/nowhere")), TOKEN)  # type: ignore[arg-type]
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()

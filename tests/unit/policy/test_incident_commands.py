@@ -171,7 +171,7 @@ def test_one_incident(sallyport: InProcess, tmp_path: Path) -> None:
     assert story["begin"] == story["first"]["at"] == "2025-06-15T16:00:00Z"
     assert story["networks"][0]["first_used_at"] == "2025-06-15T16:00:00Z"
     assert story["networks"][-1]["country"]  # of a network that only logged in: from a database of addresses
-    assert story["strange"]["reached"] == 12
+    assert story["strange"]["reached"] == 13
     assert [one["recipient"] for one in story["to_warn"]] == [f"victim{one}@example.net" for one in range(4)]
     assert "sallyport release 1" in [command for one in story["advice"] for command in one["commands"]]
     assert all(one["at"].endswith("Z") for one in story["timeline"])

@@ -80,7 +80,7 @@ def test_purge(client: Client) -> None:
 def test_the_story(client: Client) -> None:
     story = client.get("/incidents/1").json()
     assert story["incident"] == client.get("/incidents").json()[0]
-    assert (story["begin"], story["strange"]["reached"]) == ("2025-06-15T16:00:00Z", 12)
+    assert (story["begin"], story["strange"]["reached"]) == ("2025-06-15T16:00:00Z", 13)
     assert story["first"]["client_name"] == "botnet.example"
     assert story["networks"][0]["traffic"]["held"] == 2
     assert story["timeline"][0]["at"] == "2025-06-15T16:00:00Z"

@@ -27,7 +27,7 @@ from policy.engine.rulebook import Rulebook
 from policy.queue_contract import Deliveries, Delivery, DeliveryOutcome
 from policy.rulebook import parse, shipped
 from policy.store.identities import IdentityStore, NewCredential
-from policy.store.incident_models import ReachedRecipients
+from policy.store.incident_models import Notices, ReachedRecipients
 from policy.store.models import Areas, Days, Signals, Standings
 from policy.store.records import find_submission
 
@@ -350,6 +350,24 @@ async def test_a_deferral_is_not_the_last_word(world: World, engine: Engine) -> 
     await world.deliver("m1", DeliveryOutcome.OTHER, *people(0, 4), status="deferred")
     await world.deliver("m1", DeliveryOutcome.UNKNOWN_RECIPIENT, *people(0, 4), status="bounced")
     assert signals(engine) == ["unknown-recipients"]
+
+
+async def test_a_blocklist_that_has_us_is_told_once(world: World, engine: Engine) -> None:
+    """To the administrator, with who said so and whose message it was; nothing is raised against its sender at home."""
+    await world.hand_in(*people(0, 2))
+    report = {"submission": "m1", "outcome": DeliveryOutcome.BLOCKLISTED, "relay": "mx.example.com"}
+    told = [Delivery.model_validate(report | {"recipient": one}) for one in people(0, 2)]
+    for _ in range(2):
+        await world.brain.deliver(Deliveries(deliveries=tuple(told)))
+    with engine.connect() as connection:
+        row = Notices
+        found = connection.execute(
+            select(row.channel, row.subject, row.content, row.count).where(row.kind == "blocklisted")
+        )
+        ((channel, subject, content, count),) = found.all()
+    assert (channel, subject, count) == ("administrator", "On a blocklist, says mx.example.com", 1)
+    assert json.loads(content)["lines"] == ["Refused by: mx.example.com.", "Whose message: ada's (m1)."]
+    assert (step_of(engine), signals(engine)) == (Step.FREE, [])
 
 
 def to_warn(engine: Engine) -> list[tuple[str, str]]:

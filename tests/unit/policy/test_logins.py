@@ -221,7 +221,7 @@ async def test_who_is_refused_cannot_be_told_from_the_work(
     store.add_identity("bob", (), T)
     suspended = store.add_credential("bob", "laptop", T)
     store.suspend("bob", T)
-    await brain.ready()  # what is looked up once, before the first answer
+    await brain.health()  # what is looked up once, before the first answer
     seen = []
     for number, (login, secret) in enumerate(
         (

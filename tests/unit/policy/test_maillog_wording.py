@@ -10,6 +10,8 @@ from maillog.events import (
     Delivered,
     Event,
     Expired,
+    Freed,
+    Held,
     LoggedMessage,
     LoginFailed,
     LogLine,
@@ -19,6 +21,7 @@ from maillog.events import (
     Refused,
     Removed,
     Renewed,
+    Reported,
     Told,
 )
 from maillog.files import Log, Reading
@@ -83,7 +86,35 @@ CASES: list[tuple[str, str, str, Event | None]] = [
         Expired(1.0, "A1B2C3"),
     ),
     ("deleted", "postsuper", "A1B2C3: removed", Deleted(1.0, "A1B2C3")),
-    ("on hold", "postsuper", "A1B2C3: placed on hold", None),
+    ("on hold", "postsuper", "A1B2C3: placed on hold", Held(1.0, "A1B2C3")),
+    ("on hold no more", "postsuper", "A1B2C3: released from hold", Freed(1.0, "A1B2C3")),
+    ("what else postsuper says", "postsuper", "A1B2C3: requeued", None),
+    (
+        "held when it came",
+        "smtpd",
+        "A1B2C3: hold: DATA from h[192.0.2.1]: <h>: Client host triggers HOLD action; from=<a@b>",
+        Held(1.0, "A1B2C3"),
+    ),
+    (
+        "held by its header",
+        "cleanup",
+        "A1B2C3: hold: header Subject: x from h[192.0.2.1]; from=<a@b>",
+        Held(1.0, "A1B2C3"),
+    ),
+    ("held, and nobody knows what", "smtpd", "NOQUEUE: hold: RCPT from h[192.0.2.1]: <h>: x; from=<a@b>", None),
+    (
+        "it goes back",
+        "bounce",
+        "A1B2C3: sender non-delivery notification: 4jbChb4cw3",
+        Reported(1.0, "A1B2C3", "4jbChb4cw3"),
+    ),
+    (
+        "the postmaster hears",
+        "bounce",
+        "A1B2C3: postmaster non-delivery notification: B2C3D4",
+        Reported(1.0, "A1B2C3", "B2C3D4"),
+    ),
+    ("no id", "bounce", "A1B2C3: sender non-delivery notification: ../../x", None),
     (
         "queued anew",
         "pickup",

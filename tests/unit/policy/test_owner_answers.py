@@ -1,5 +1,8 @@
 """An owner's answer: yes gives everything back, no ends the thief's credential, and each is given once."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 from sqlalchemy import Engine, select, update
 from stolen import ABROAD, Thief
@@ -47,7 +50,7 @@ def test_the_question_has_what_the_owner_needs(store: IdentityStore, theft: Thie
     question = store.question(1, "ada", T + HOUR)
     assert question.is_open
     assert question.purge_at is None
-    seen = {one.seen.network: one for one in question.sources.networks}
+    seen = {one.network: one for one in question.sources.networks}
     assert set(seen) == {"203.0.113.0/24", "198.51.100.0/24"}
     assert seen["203.0.113.0/24"].client_address == ABROAD
     assert (question.sources.traffic.sent, question.sources.traffic.reached, question.sources.traffic.held) == (1, 4, 2)
@@ -132,6 +135,27 @@ def test_an_answer_is_given_once(store: IdentityStore, engine: Engine, theft: Th
         store.answer_incident(1, "ada", second, T + 2 * HOUR, trusted=["203.0.113.0/24"] if second else [])
     assert store.incident(1) == before
     assert len(newest(engine, Wanted())) == acts
+
+
+@pytest.mark.parametrize("words", [(True, False), (False, False)], ids=["yes and no", "no twice"])
+def test_two_answers_at_the_same_moment_are_one(store: IdentityStore, theft: Thief, words: tuple[bool, bool]) -> None:
+    """The owner in two browsers."""
+    together = Barrier(2)
+
+    def answer(is_owner: bool) -> bool:
+        together.wait(10)
+        try:
+            store.answer_incident(1, "ada", is_owner, T + HOUR)
+        except Decided:
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as pool:
+        taken = list(pool.map(answer, words))
+    assert sorted(taken) == [False, True]
+    said = words[taken.index(True)]
+    assert store.incident(1).answer == ("yes" if said else "no")
+    assert (store.credential(theft.login).revoked_at is None) is said
 
 
 def test_an_administrator_was_first(store: IdentityStore, theft: Thief) -> None:
@@ -244,4 +268,4 @@ def test_a_login_that_was_refused_is_a_network_of_the_question(
     """Signals without a message: from there nothing was handed in."""
     Thief(engine, "ada", ada.login, T).raise_signal(Step.RESTRICT, SignalKind.LINKED, "198.51.100.77")
     (source,) = store.question(1, "ada", T + 1).sources.networks
-    assert (source.seen.network, source.logins, source.is_home) == ("198.51.100.0/24", {ada.login}, False)
+    assert (source.network, source.logins, source.is_home) == ("198.51.100.0/24", (ada.login,), False)

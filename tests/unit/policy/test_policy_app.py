@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from policy.app import App, Tokens
 from policy.brain import Brain
+from policy.condition import STORE_AWAY
 from policy.contract import OUTCOMES_LIMIT, Grants, LoginAnswer, MessageVerdict, Owned
 from policy.engine.budget import Sum, Window
 from policy.ledger import StoredLedger
@@ -111,6 +112,7 @@ ROUTES = [
     ("message", "/v1/message", {"json": message()}, GATEWAY),
     ("outcomes", "/v1/outcomes", {"json": report("r", "relayed")}, GATEWAY),
     ("revocations", "/v1/revocations", {"json": {"after": -1}}, GATEWAY),
+    ("health", "/v1/health", {"json": {"instance": "gateway", "version": "1"}}, GATEWAY),
     ("deliveries", "/v1/deliveries", {"json": DELIVERIES}, QUEUE),
     ("Dovecot's login", "/v1/dovecot/login", {"data": {"login": "x", "secret": "y"}}, DOVECOT),
     ("mailbox", "/v1/dovecot/mailbox", {"data": {"name": "ada"}}, DOVECOT),
@@ -154,11 +156,11 @@ async def test_there_are_no_pages_about_the_service(asker: httpx.AsyncClient, pa
     assert (await asker.get(path)).status_code == 404
 
 
-@pytest.mark.parametrize(("path", "text"), [("/health/live", "live"), ("/health/ready", "ready")])
-async def test_health(asker: httpx.AsyncClient, path: str, text: str) -> None:
-    """Anybody may ask whether the service is there."""
-    answer = await asker.get(path)
-    assert (answer.status_code, answer.text) == (200, text)
+async def test_health(asker: httpx.AsyncClient) -> None:
+    """Anybody may ask whether the service is there, and whether it can work."""
+    live, ready = await asker.get("/health/live"), await asker.get("/health/ready")
+    assert (live.status_code, live.json()) == (200, {"live": True})
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "faults": [], "warnings": []})
 
 
 LOGINS = [
@@ -456,7 +458,9 @@ async def test_not_ready_without_a_store(asker: httpx.AsyncClient, engine: Engin
     """The process lives, but it cannot answer."""
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE address RENAME TO gone")
-    assert (await asker.get("/health/ready")).status_code == 500
+    answer = await asker.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json() == {"ready": False, "faults": [STORE_AWAY], "warnings": []}
     assert (await asker.get("/health/live")).status_code == 200
 
 

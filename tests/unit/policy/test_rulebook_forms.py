@@ -17,6 +17,7 @@ from policy.rulebook import parse, shipped
 from policy.rulebook.changes import changes
 from policy.rulebook.making import digest_of, tables_of
 from policy.rulebook.model import RULES
+from policy.rulebook.own import own_part
 from policy.rulebook.toml import written
 from policy.rulebook.words import LAST_ASN, MOST, MOST_BYTES, MOST_DIFFERENT
 
@@ -137,6 +138,13 @@ def test_what_is_written_is_read_again(made: Rulebook) -> None:
     assert dataclasses.replace(again, exemptions=made.exemptions) == made
     assert again.digest == made.digest
     assert changes(made, again) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(RULEBOOKS)
+def test_what_is_a_sites_own_makes_the_whole_of_it(made: Rulebook) -> None:
+    """The way back to an earlier policy: short, and the same to the last digit."""
+    assert parse(own_part(made), "own").digest == made.digest
 
 
 @settings(max_examples=20, deadline=None)

@@ -16,6 +16,7 @@ from queue_agent.ledger import Ledger
 from queue_agent.outside import Outside
 from queue_agent.queue import Queue, queued_of
 from queue_agent.spool import arrived_at, listing_of
+from queue_agent.trail import Trail
 
 TOKEN = "token-of-the-queue-agent"
 IDS = ["4jbCvX3bs2zJB60", "4jbCvX3f0czJB61", "4jbCvX3jPxzJB5r"]
@@ -29,11 +30,15 @@ class PlayedPostfix:
     calls: list[str] = field(default_factory=list)
     fails: str = ""
     fails_after: int = 0  # lines of a listing
+    runs: bool = True
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
         if name == self.fails:
             raise PostfixFailed(f"{name} says /secret/path")
+
+    def is_running(self) -> bool:
+        return self.runs
 
     async def postsuper(self, option: str, queue_ids: Iterable[str], *queues: str) -> list[str]:
         self._call(f"postsuper {option}")
@@ -86,7 +91,8 @@ async def asker(postfix: PlayedPostfix, tmp_path: Path) -> AsyncIterator[httpx.A
     """Policy, with its token."""
     ledger = Ledger(tmp_path / "queue.db", 0.0)
     queue = Queue(commands=postfix, ledger=ledger)  # type: ignore[arg-type]  # stands in for the commands
-    network = httpx.ASGITransport(App(queue, Outside(time_server=""), TOKEN), raise_app_exceptions=True)
+    app = App(queue, Outside(time_server=""), Trail(tmp_path / "postfix.log"), TOKEN)
+    network = httpx.ASGITransport(app, raise_app_exceptions=True)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=network, base_url="http://queue.test", headers=headers) as client:
         yield client
@@ -102,8 +108,8 @@ async def changed(asker: httpx.AsyncClient, what: str, *queue_ids: str) -> list[
 
 QUESTIONS = [
     ("POST", "/v1/hold"), ("POST", "/v1/release"), ("POST", "/v1/requeue"), ("POST", "/v1/delete"),
-    ("POST", "/v1/outside"), ("GET", "/v1/queue"), ("GET", f"/v1/queue/{IDS[0]}"), ("GET", "/v1/statistics"),
-    ("GET", "/v1/nothing"), ("GET", "/"),
+    ("POST", "/v1/outside"), ("POST", "/v1/trail"), ("GET", "/v1/queue"), ("GET", f"/v1/queue/{IDS[0]}"),
+    ("GET", "/v1/statistics"), ("GET", "/v1/nothing"), ("GET", "/"),
 ]  # fmt: skip
 HEADERS = [
     "",
@@ -133,9 +139,25 @@ async def test_without_the_token_nothing_is_answered(
 async def test_health(asker: httpx.AsyncClient, postfix: PlayedPostfix, path: str) -> None:
     """Anybody may ask. Ready is who can read the queue."""
     del asker.headers["Authorization"]
-    assert (await asker.get(path)).status_code == 200
+    answer = await asker.get(path)
+    assert answer.status_code == 200
+    assert answer.json() == ({"live": True} if path.endswith("live") else {"ready": True, "faults": [], "warnings": []})
     postfix.fails = "find"
     assert (await asker.get(path)).status_code == (503 if path.endswith("ready") else 200)
+
+
+async def test_an_order_that_failed_is_told_until_one_is_carried_out(
+    asker: httpx.AsyncClient, postfix: PlayedPostfix
+) -> None:
+    """Without a word of what Postfix said."""
+    postfix.fails = "postsuper -h"
+    assert (await asker.post("/v1/hold", json={"queue_ids": IDS})).status_code == 503
+    answer = await asker.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json()["faults"] == ["the last order (hold) could not be carried out; the log has postfix-failed"]
+    postfix.fails = ""
+    assert await changed(asker, "hold", *IDS) == IDS
+    assert (await asker.get("/health/ready")).status_code == 200
 
 
 BAD = [
@@ -249,7 +271,8 @@ async def test_no_such_message(asker: httpx.AsyncClient, postfix: PlayedPostfix,
 async def test_statistics(asker: httpx.AsyncClient) -> None:
     told = (await asker.get("/v1/statistics")).json()
     counts = {"hold": 1, "deferred": 1, "active": 1, "incoming": 0, "maildrop": 0}
-    assert told == {"messages": counts, "octets": 3000, "oldest_at": 1795736984.0, "log_at": None, "unreported": 0}
+    numbers = {"octets": 3000, "oldest_at": 1795736984.0, "log_at": None, "unreported": 0}
+    assert told == {"messages": counts, **numbers, "is_running": True}
 
 
 async def test_a_failure_is_not_told_to_the_asker(asker: httpx.AsyncClient, postfix: PlayedPostfix) -> None:

@@ -1,7 +1,7 @@
 """What runs beside the questions: reports that are sent until they are taken, and messages that never came."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from sqlite3 import OperationalError
 
@@ -80,10 +80,10 @@ async def test_a_full_disk_does_not_end_the_reporting(ledger: Ledger, monkeypatc
     ledger._store.report(delivery("a@b.example"))
     taken, failures = ledger.taken, [OperationalError("database or disk is full")]
 
-    async def taken_later(number: int) -> None:
+    async def taken_later(number: int, deliveries: Iterable[Delivery]) -> None:
         if failures:
             raise failures.pop()
-        await taken(number)
+        await taken(number, deliveries)
 
     monkeypatch.setattr(ledger, "taken", taken_later)
     policy = PlayedPolicy()
@@ -96,6 +96,7 @@ async def test_a_full_disk_does_not_end_the_reporting(ledger: Ledger, monkeypatc
         await asyncio.wait({running})
     assert policy.told == [["a@b.example"]] * 2
     assert [one["event"] for one in events] == ["reports-failed"]
+    assert dict(ledger.delivered) == {DeliveryOutcome.DELIVERED: 1}
 
 
 async def test_pauses_grow_while_policy_is_away(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ GOOD = {
     "a policy file": "SALLYPORT_POLICY_FILE=/etc/hostname\n",
     "no databases of addresses of one's own": "SALLYPORT_GEO_DIR=\n",
     "a folder of them": "SALLYPORT_GEO_DIR=/usr/share\n",
+    "who is told": "SALLYPORT_ALERT_TO=eve+alerts@example.org\n",
     "JSON lines": "SALLYPORT_LOG_FORMAT=json\n",
     "who takes mail": "SALLYPORT_MX=mx1.example.org,mx2.example.org\nSALLYPORT_MTA_STS=testing\n",
 }
@@ -79,6 +80,8 @@ BAD = {
     "a name to bind to": ("SALLYPORT_BIND=localhost\n", "SALLYPORT_BIND is"),
     "an octet of 256": ("SALLYPORT_BIND=127.0.0.256\n", "SALLYPORT_BIND is"),
     "three octets": ("SALLYPORT_BIND=127.0.1\n", "SALLYPORT_BIND is"),
+    "nobody who is told": ("SALLYPORT_ALERT_TO=eve\n", "SALLYPORT_ALERT_TO is"),
+    "two who are told": ("SALLYPORT_ALERT_TO=a@example.org,b@example.org\n", "SALLYPORT_ALERT_TO is"),
     "a name for a network": ("SALLYPORT_UNWALLED_NETWORKS=office\n", "SALLYPORT_UNWALLED_NETWORKS is"),
     "a blank between networks": (
         "SALLYPORT_UNWALLED_NETWORKS=192.0.2.0/24, 198.51.100.0/24\n",

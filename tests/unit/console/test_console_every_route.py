@@ -1,0 +1,326 @@
+"""Every route of the console, whoever adds it: strangers, other owners, other roles, forms that are none of ours.
+
+Which routes there are is asked of the application; for whom each is stands in every_route.py.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from browser import HOME, Browser
+from console_app import Console
+from every_route import EVERY, EVERYBODY, MACHINES, OWN, STAFF, STREAMS, Fields, Things
+from sqlalchemy import MetaData, Table, select
+from starlette.routing import Route
+from stolen import Thief
+
+from policy.console.guard import Guard
+from policy.engine.ladder import Step
+from policy.people.roles import Right, Role, may
+from policy.store.audit import Actor
+from policy.store.console_sessions import Sessions, Visitor
+from policy.store.models import ConsoleSessions, Identities, SecondFactors
+
+PAGES = [*EVERYBODY, *OWN, *STAFF]
+POSTS = [one for one in PAGES if one.startswith("POST ")]
+HIS = ("Bob Bobsson", "bob@example.org", "bobs laptop", "bobs mail program")  # what nobody but bob and staff may read
+SITE = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
+ISSUER = {"console_oidc_issuer": "https://login.example.org", "console_oidc_client_id": "console"}
+
+HEADERS: dict[str, Callable[[str], bool]] = {
+    "content-security-policy": lambda value: (
+        {"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'", "script-src 'self'"}
+        <= set(value.split("; "))
+        and "unsafe" not in value
+    ),
+    "strict-transport-security": lambda value: int(value.removeprefix("max-age=")) >= 31536000,
+    "x-content-type-options": lambda value: value == "nosniff",
+    "x-frame-options": lambda value: value == "DENY",
+    "cross-origin-opener-policy": lambda value: value == "same-origin",
+    "cross-origin-resource-policy": lambda value: value == "same-origin",
+    "referrer-policy": lambda value: value == "no-referrer",
+    "permissions-policy": lambda value: "camera=()" in value,
+}
+
+
+@dataclass
+class World:
+    """Ada and bob, owners; bob's device was stolen. `desk` is a help desk, `chief` an administrator."""
+
+    console: Console
+    ada: Browser
+    bob: Browser
+    desk: Browser
+    chief: Browser
+    stranger: Browser
+    his: Things
+    tables: list[Table] = field(init=False)
+
+    def __post_init__(self) -> None:
+        metadata = MetaData()
+        metadata.reflect(self.console.engine)
+        self.tables = metadata.sorted_tables
+
+    async def ask(self, browser: Browser, one: str, fields: Fields | None = None, **headers: str) -> httpx.Response:
+        """A route with what is bob's in its path and its fields."""
+        method, path = self.his.put_into(one).split()
+        given = {name: self.his.put_into(value) for name, value in (fields or {}).items()}
+        data = given if method == "POST" else None
+        answer = await browser.client.request(method, path, data=data, headers=SITE | headers)
+        headers_are_good(answer, is_kept=False)
+        return answer
+
+    def rows(self, of: str = "", *, without: tuple[str, ...] = ("console_session",)) -> dict[str, list[str]]:
+        """All rows of all tables, or those that are one identity's."""
+        found = dict[str, list[str]]()
+        with self.console.engine.connect() as connection:
+            number = connection.scalar(select(Identities.id).where(Identities.name == of))
+            for table in self.tables:
+                wanted = select(table)
+                if of and "identity_id" in table.c:
+                    wanted = wanted.where(table.c.identity_id == number)
+                elif of and "identity" in table.c:
+                    wanted = wanted.where(table.c.identity == of)
+                elif of and table.name == "identity":
+                    wanted = wanted.where(table.c.name == of)
+                elif of or table.name in without:
+                    continue
+                found[table.name] = sorted(str(tuple(row)) for row in connection.execute(wanted))
+        return found
+
+
+def headers_are_good(answer: httpx.Response, *, is_kept: bool) -> None:
+    where = f"{answer.request.method} {answer.request.url}: {answer.status_code}"
+    for name, is_good in HEADERS.items():
+        assert is_good(answer.headers.get(name, "")), f"{where}: {name}"
+    assert answer.headers["cache-control"] == ("no-cache" if is_kept else "no-store"), where
+    assert "server" not in answer.headers, where
+    for cookie in answer.headers.get_list("set-cookie"):
+        assert cookie.startswith("__Host-"), where
+        for part in ("Secure", "HttpOnly", "Path=/", "SameSite=strict"):
+            assert part in cookie.split("; "), (where, part)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    console = Console(tmp_path, changed=ISSUER)
+    async with AsyncExitStack() as open_browsers:
+        made = [await console.enrolled(name, owner) for name, owner in (("ada", "Ada"), ("bob", "Bob Bobsson"))]
+        made += [staff(console, "desk", Role.HELP_DESK), staff(console, "chief", Role.ADMINISTRATOR)]
+        made.append(console.browser("203.0.113.77"))
+        browsers = [await open_browsers.enter_async_context(one) for one in made]
+        yield World(console, *browsers, his=await stolen_from(console, browsers[1]))
+    await console.parts.desk.close()
+
+
+def staff(console: Console, name: str, role: Role) -> Browser:
+    """A browser of somebody's with a role who has shown a second factor just now."""
+    console.store.add_identity(name, (f"{name}@example.org",), console.now, role=role)
+    person, browser = console.people.find(name), console.browser()
+    assert person
+    sessions = Sessions(console.engine, bytes(range(32)))
+    opened = sessions.open_vouched(person.id, Visitor(HOME, "tests"), console.now, console.now)
+    assert opened
+    browser.client.cookies.set("__Host-sallyport-session", opened.cookie, domain="mail.example.org")
+    return browser
+
+
+async def stolen_from(console: Console, bob: Browser) -> Things:
+    login, _ = await console.add_device(bob, "bob", "bobs laptop")
+    await console.add_device(bob, "bob", "bobs other laptop")
+    thief = Thief(console.engine, "bob", login, console.now, client_name="bobs mail program")
+    message = thief.hand_in("hold")
+    thief.raise_signal(Step.LOCK)
+    bobs = console.parts.stores(Actor("console:bob", HOME))
+    look = bobs.ask_look(message, console.now, with_text=True)
+    with console.engine.connect() as connection:
+        number = connection.scalars(select(Identities.id).where(Identities.name == "bob")).one()
+        session = connection.scalars(select(ConsoleSessions.id).where(ConsoleSessions.identity_id == number)).one()
+        its = select(SecondFactors.id).where(SecondFactors.identity_id == number, SecondFactors.kind == "totp")
+        factor = connection.scalars(its).one()
+    submission = f"bob-{console.now:.0f}-1"
+    return Things("bob", login, "1", message, submission, str(session), str(factor), str(look))
+
+
+async def with_token(world: World, browser: Browser, fields: Fields) -> Fields:
+    """As a form of a page of ours, which this browser has just loaded."""
+    await browser.get("/devices")
+    if not browser.token:
+        await browser.get("/sign-in")
+    return {"token": browser.token, **fields}
+
+
+def routes_of(app: Guard) -> set[str]:
+    inner = app._app
+    routes = [one for one in inner.routes if isinstance(one, Route)]  # type: ignore[attr-defined]  # Starlette's
+    return {f"{method} {one.path}" for one in routes for method in (one.methods or ()) if method != "HEAD"}
+
+
+def shape(one: str) -> str:
+    """Whatever a part of the path is called."""
+    return re.sub(r"\{[a-z_]+\}", "{}", one)
+
+
+def test_every_route_is_for_somebody(console: Console, tmp_path: Path) -> None:
+    """Whoever adds a page says in every_route.py for whom it is, or everything below looks past it."""
+    (tmp_path / "other").mkdir()
+    app = Console(tmp_path / "other", changed=ISSUER).app
+    assert {shape(one) for one in routes_of(app)} == {shape(one) for one in EVERY}
+    assert len(EVERY) == len({shape(one) for one in EVERY})
+
+
+async def test_a_stranger_is_asked_to_sign_in(world: World) -> None:
+    """On every page that is somebody's, and nothing is done first."""
+    before = world.rows()
+    for one, fields in {**OWN, **{one: fields for one, (_, fields) in STAFF.items()}}.items():
+        answer = await world.ask(world.stranger, one, await with_token(world, world.stranger, fields))
+        assert (answer.status_code, answer.headers.get("location")) == (303, "/sign-in"), one
+    assert world.rows() == before
+
+
+async def test_a_form_needs_its_token(world: World) -> None:
+    """None, another person's, and one from before the sign-in; nor does a page of somebody else's send any form."""
+    before = world.rows()
+    foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+    for one in POSTS:
+        fields = {**EVERYBODY, **OWN, **{name: given for name, (_, given) in STAFF.items()}}[one]
+        for token in ({}, {"token": ""}, {"token": world.bob.token}, {"token": "0" * 64}, {"token": "\u00e9"}):
+            assert (await world.ask(world.chief, one, {**fields, **token})).status_code == 403, one
+        good = await with_token(world, world.chief, fields)
+        assert (await world.ask(world.chief, one, good, **foreign)).status_code == 403, one
+    assert world.rows() == before
+
+
+async def test_each_path_has_its_methods(world: World) -> None:
+    """What changes something is no link, and there is no method that nobody has thought of."""
+    by_path: dict[str, set[str]] = {}
+    for one in EVERY:
+        by_path.setdefault(one.split()[1], set()).add(one.split()[0])
+    before = world.rows()
+    for path, methods in by_path.items():
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - methods:
+            is_literal = any(shape(f"{method} {path}") == shape(other) for other in EVERY)
+            if f"{method} {path}" not in STREAMS and not is_literal and not is_below_a_name(method, path):
+                answer = await world.ask(world.chief, f"{method} {path}")
+                assert answer.status_code == 405, f"{method} {path}"
+    assert world.rows() == before
+
+
+def is_below_a_name(method: str, path: str) -> bool:
+    """Whether the path is one of another route, too, which has that method: /staff/identities/invite is a name's."""
+    return any(
+        other.split()[0] == method and re.fullmatch(re.sub(r"\{[a-z_]+\}", "[^/]+", other.split()[1]), path)
+        for other in EVERY
+    )
+
+
+async def test_what_is_bobs_is_not_adas(world: World) -> None:
+    """With each of his ids, in each path and form of her own pages: she reads nothing of his, and nothing changes."""
+    before = world.rows("bob")
+    assert all(before[name] for name in ("credential", "incident", "held", "second_factor"))
+    for one, fields in OWN.items():
+        if one == "POST /sign-out":
+            continue
+        answer = await world.ask(world.ada, one, await with_token(world, world.ada, fields))
+        assert answer.status_code < 500 or "issuer" in one, one
+        for mark in HIS:
+            assert mark not in answer.text, (one, mark)
+        assert world.rows("bob") == before, one
+    assert (await world.bob.get("/devices")).status_code == 200
+
+
+async def test_the_same_ids_are_bobs(world: World) -> None:
+    """Or the test above would show nothing: with them he does read and change what is his."""
+    assert "bobs laptop" in (await world.bob.get("/devices")).text
+    assert (await world.ask(world.bob, "GET /incidents/{incident}")).status_code == 200
+    for one in ("POST /devices/rename", "POST /held/delete", "POST /devices/revoke", "POST /incidents/answer"):
+        before = world.rows("bob")
+        answer = await world.ask(world.bob, one, await with_token(world, world.bob, OWN[one]))
+        assert answer.status_code < 400, (one, answer.status_code)
+        assert world.rows("bob") != before, one
+
+
+# One's own draft of the policy, which nobody else sees; it is saved only after it was checked (test_staff_policy.py).
+DRAFTED = {f"POST /staff/policy/{one}" for one in ("check", "save", "discard", "what-if", "what-if/cancel")}
+ROLES = [("ada", Role.OWNER), ("desk", Role.HELP_DESK)]
+
+
+@pytest.mark.parametrize(("name", "role"), ROLES, ids=[role for _, role in ROLES])
+async def test_pages_that_take_another_role(world: World, name: str, role: Role) -> None:
+    """403, and nothing is changed; nor does the page say whether there is such a thing."""
+    browser: Browser = getattr(world, name)
+    before, refused = world.rows(), 0
+    for one, (right, fields) in STAFF.items():
+        if may(role, right):
+            continue
+        answer = await world.ask(browser, one, await with_token(world, browser, fields))
+        assert answer.status_code == 403, one
+        assert "another role" in answer.text, one
+        assert not any(mark in answer.text for mark in HIS), one
+        refused += 1
+    assert refused
+    assert world.rows() == before
+
+
+async def test_staff_read_what_they_may(world: World) -> None:
+    """Each page of theirs that can be asked for without a form, with every header."""
+    for browser, role in ((world.desk, Role.HELP_DESK), (world.chief, Role.ADMINISTRATOR)):
+        for one, (right, _) in STAFF.items():
+            if one.startswith("GET ") and may(role, right) and one not in STREAMS:
+                answer = await world.ask(browser, one)
+                assert answer.status_code in {200, 303, 404}, one
+                assert answer.status_code != 404 or "{digest}" in one or "{look}" in one, one
+
+
+async def test_what_takes_a_fresh_factor_takes_it(world: World) -> None:
+    """In a browser that was left open, no page about others changes anything."""
+    world.console.now += 20 * 60
+    await world.chief.get("/staff")
+    before = world.rows()
+    for one, (_, fields) in STAFF.items():
+        if one.startswith("POST ") and one not in DRAFTED:
+            answer = await world.ask(world.chief, one, await with_token(world, world.chief, fields))
+            assert (answer.status_code, answer.headers.get("location", "")[:9]) == (303, "/confirm?"), one
+    assert world.rows() == before
+
+
+async def test_the_headers_of_everything_else(world: World) -> None:
+    """Machines' paths, errors of every kind, and what is sent as it is."""
+    for one in MACHINES:
+        await world.ask(world.stranger, one)
+    for path in (
+        "/nothing",
+        "/static/nothing",
+        "/static/",
+        "/static/%2e%2e/app.py",
+        "/api/v1/identities",
+        "/%00",
+    ):
+        answer = await world.stranger.client.get(path)
+        assert answer.status_code == 404, path
+        headers_are_good(answer, is_kept=path.startswith("/static"))
+    for path in ("/static/console.css", "/static/passkey.js", "/static/icon.svg"):
+        answer = await world.stranger.client.get(path)
+        assert answer.status_code == 200
+        headers_are_good(answer, is_kept=True)
+    foreign = await world.stranger.client.get("/", headers={"Host": "evil.example"})
+    long = await world.stranger.client.post("/sign-in", content=b"x" * 70_000, headers=SITE)
+    assert (foreign.status_code, long.status_code) == (421, 413)
+    for answer in (foreign, long):
+        headers_are_good(answer, is_kept=False)
+
+
+def test_no_right_is_left_out() -> None:
+    """Each is tried on somebody who does not have it."""
+    assert {right for right, _ in STAFF.values()} >= {
+        Right.SEE,
+        Right.CARE,
+        Right.CONTAIN,
+        Right.DECIDE,
+        Right.READ,
+        Right.RULE,
+    }

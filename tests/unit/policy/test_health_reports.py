@@ -1,0 +1,239 @@
+"""What the parts say of themselves: written by policy, told by the gateway, bounded, and forgotten."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import cast
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from policy.app import App, Tokens
+from policy.brain import Brain
+from policy.condition import BUDGETS_AWAY, STORE_AWAY, Condition
+from policy.containment.queue_client import QueueClient, QueueUnavailable
+from policy.geo.atlas import Atlas
+from policy.neighbours import Mailboxes, Neighbours, sessions_of
+from policy.queue_contract import QueueName, Statistics
+from policy.reporting import Means, Reporting
+from policy.store.database import Location
+from policy.store.health_reports import KEPT_S, HealthNotes, HealthReport, Service, health_reports, reports_of
+from policy.store.reader import open_reader
+from policy.store.transactions import Transactions
+from policy.store.writer import Writer
+from service.health import Health
+
+NOW = 1_764_000_000.0
+
+
+async def _fine() -> None:
+    """Whoever is asked answers."""
+
+
+async def _silent() -> None:
+    raise ConnectionRefusedError("secret://host")
+
+
+@dataclass
+class Agent:
+    """Beside the queue; away where `says` is None."""
+
+    says: Health | None
+    runs: bool = True
+
+    async def health(self) -> Health:
+        if self.says is None:
+            raise QueueUnavailable("the queue agent does not answer (TimeoutError)")
+        return self.says
+
+    async def statistics(self, *, timeout_s: float = 60.0) -> Statistics:
+        assert timeout_s < 10
+        messages = {QueueName.DEFERRED: 7, QueueName.HOLD: 2}
+        return Statistics(
+            messages=messages, octets=900, oldest_at=NOW - 60, log_at=None, unreported=3, is_running=self.runs
+        )
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass
+class Dovecot:
+    """With so many sessions; None is away."""
+
+    open: int | None
+
+    async def sessions(self) -> int | None:
+        return self.open
+
+
+def neighbours(agent: Agent | None, dovecot: Dovecot | None) -> Neighbours:
+    return Neighbours(cast("QueueClient | None", agent), cast("Mailboxes | None", dovecot))
+
+
+async def test_neighbours_who_answer() -> None:
+    """The agent for itself and for Postfix; Dovecot."""
+    one = neighbours(Agent(Health(warnings=("behind",))), Dovecot(5))
+    postfix, agent, dovecot = await one.look(NOW)
+    assert (postfix.service, postfix.faults) == (Service.POSTFIX, ())
+    assert postfix.figures == {"deferred": 7, "hold": 2, "octets": 900, "oldest_s": 60}
+    assert (agent.service, agent.warnings, agent.figures) == (Service.QUEUE_AGENT, ("behind",), {"unreported": 3})
+    assert (dovecot.service, dovecot.figures) == (Service.DOVECOT, {"sessions": 5})
+    assert one.away == set()
+
+
+async def test_neighbours_who_do_not() -> None:
+    """Of Postfix nobody knows; the others are told of, and in policy's own health."""
+    one = neighbours(Agent(None), Dovecot(None))
+    found = await one.look(NOW)
+    assert [(report.service, bool(report.faults)) for report in found] == [
+        (Service.QUEUE_AGENT, True),
+        (Service.DOVECOT, True),
+    ]
+    condition = Condition(
+        ask_store=_fine, ask_budgets=None, policy_file_fault=lambda: "", atlas=Atlas(None, None), away=one.away
+    )
+    assert [sentence.partition(":")[0] for sentence in (await condition.look()).warnings] == [
+        "the queue agent does not answer",
+        "Dovecot does not answer",
+    ]
+    one = neighbours(Agent(Health(), runs=False), None)
+    assert (await one.look(NOW))[0].faults == ("Postfix does not run: nothing is taken and nothing leaves",)
+
+
+async def test_what_keeps_policy_from_its_work() -> None:
+    """Without a word of the error."""
+    condition = Condition(
+        ask_store=_silent, ask_budgets=_silent, policy_file_fault=lambda: "line 3", atlas=Atlas(None, None)
+    )
+    health = await condition.look()
+    assert health.faults == (STORE_AWAY, BUDGETS_AWAY)
+    assert health.warnings == ("the policy file is refused, and what was in force before goes on: line 3",)
+    assert b"secret" not in health.body
+
+
+WHO = [
+    (b'[["doveadmResponse",[],"who"]]', 0),
+    (b'[["doveadmResponse",[{"username":"ada","connections":"2"},{"username":"b","connections":"1"}],"who"]]', 3),
+]
+
+
+@pytest.mark.parametrize(("answer", "number"), WHO)
+def test_sessions_of_dovecot(answer: bytes, number: int) -> None:
+    assert sessions_of(answer) == number
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"[]", b'[["error",{"type":"x"},"who"]]', b'[["doveadmResponse",[{}],"who"]]', b'{"a": 1}']
+)
+def test_what_is_no_answer_of_doveadm(answer: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - its words are nobody's business
+        sessions_of(answer)
+
+
+def test_a_report_is_kept_until_the_next_one(engine: Engine, statements: Transactions) -> None:
+    """Of each instance; in the order in which a message meets them; old ones are forgotten, or leave."""
+    notes = HealthNotes(statements)
+    report = HealthReport(Service.POLICY, "a", NOW, "1", ("f",), ("w",), {"n": 1.5})
+    notes.put(HealthReport(Service.CONSOLE, "c", NOW - KEPT_S - 1))
+    notes.put(HealthReport(Service.POLICY, "a", NOW - 10))
+    notes.put(report)
+    notes.put(HealthReport(Service.GATEWAY, "g", NOW))
+    assert [one.service.value for one in health_reports(engine)] == ["gateway", "policy", "console"]
+    assert health_reports(engine)[1] == report
+    notes.forget(NOW)
+    notes.leave(Service.GATEWAY, "g")
+    notes.leave(Service.GATEWAY, "nobody")
+    assert health_reports(engine) == [report]
+
+
+def test_names_without_end_fill_nothing(engine: Engine, statements: Transactions) -> None:
+    """A gateway that was broken into may call itself anything; those who were there are still heard."""
+    notes = HealthNotes(statements)
+    for number in range(80):
+        notes.put(HealthReport(Service.GATEWAY, f"g{number}", NOW))
+    assert len(health_reports(engine)) == 50
+    notes.put(HealthReport(Service.GATEWAY, "g0", NOW + 10))
+    notes.put(HealthReport(Service.POLICY, "p", NOW))
+    assert len(health_reports(engine)) == 51
+    assert health_reports(engine)[0].at == NOW + 10
+
+
+async def test_policy_reports(database: Location, engine: Engine, statements: Transactions) -> None:
+    """Itself and its neighbours, in one transaction; its own row goes with it."""
+    writer, reader = Writer(statements, patience_s=0), open_reader(database)
+    condition = Condition(ask_store=_fine, ask_budgets=None, policy_file_fault=lambda: "", atlas=Atlas(None, None))
+    reporting = Reporting(
+        Means(
+            instance="p1",
+            condition=condition,
+            neighbours=neighbours(Agent(Health()), Dovecot(1)),
+            notes=HealthNotes(statements),
+            writer=writer,
+            clock=lambda: NOW,
+            ticks=lambda: 0.0,
+        )
+    )
+    await reporting.report()
+    assert [one.service.value for one in health_reports(engine)] == ["policy", "postfix", "queue-agent", "dovecot"]
+    assert [one.instance for one in await reports_of(reader, Service.POLICY)] == ["p1"]
+    await reporting.close()
+    assert [one.service.value for one in health_reports(engine)] == ["postfix", "queue-agent", "dovecot"]
+    await reader.close()
+
+
+@pytest.fixture
+def app(brain: Brain) -> App:
+    return App(brain, Tokens(gateway="g", dovecot="d", queue="q"))
+
+
+TOLD = {
+    "instance": "gw",
+    "version": "1.0\x1b[31m",
+    "faults": ["next hop\x1b[2J away"],
+    "figures": {"sessions": 4},
+    "scanner": {"figures": {"scans": 9}},
+}
+
+
+async def test_a_gateway_tells_how_it_is(app: App, brain: Brain, engine: Engine) -> None:
+    """For itself and for its scanner; what it says does nothing to a terminal; both rows go when it leaves."""
+    headers = {"Authorization": "Bearer g"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://p", headers=headers) as gateway:
+        assert (await gateway.post("/v1/health", json=TOLD)).status_code == 204
+        await _written(brain)
+        told, scanner = health_reports(engine)
+        assert (told.service, told.instance, told.version) == (Service.GATEWAY, "gw", "1.0\\u001b[31m")
+        assert (told.faults, told.figures) == (("next hop\\u001b[2J away",), {"sessions": 4})
+        assert (scanner.service, scanner.instance, scanner.figures) == (Service.SCANNER, "gw", {"scans": 9})
+        leaving = {"instance": "gw", "version": "1", "is_leaving": True}
+        assert (await gateway.post("/v1/health", json=leaving)).status_code == 204
+        await _written(brain)
+    assert health_reports(engine) == []
+
+
+BAD = [
+    ("a name with more than a name has", {"instance": "a b"}),
+    ("no name", {"instance": ""}),
+    ("sentences without end", {"faults": ["x"] * 21}),
+    ("a sentence without end", {"warnings": ["x" * 401]}),
+    ("figures without end", {"figures": {f"a{number}": 1 for number in range(41)}}),
+    ("a figure with any name", {"figures": {"<script>": 1}}),
+    ("a figure that is none", {"figures": {"a": "NaN"}}),
+    ("what nobody knows", {"is_admin": True}),
+]
+
+
+@pytest.mark.parametrize("changed", [case[1] for case in BAD], ids=[case[0] for case in BAD])
+async def test_what_a_gateway_says_has_bounds(app: App, engine: Engine, changed: dict[str, object]) -> None:
+    headers = {"Authorization": "Bearer g"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://p", headers=headers) as gateway:
+        answer = await gateway.post("/v1/health", content=json.dumps(TOLD | changed))
+    assert answer.status_code == 422
+    assert health_reports(engine) == []
+
+
+async def _written(brain: Brain) -> None:
+    """What nobody waits for is on disk as soon as what somebody waits for behind it is."""
+    await asyncio.wait_for(brain.writer.make(lambda: None), 5)

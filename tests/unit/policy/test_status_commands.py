@@ -1,0 +1,231 @@
+"""`sallyport status` and `sallyport top`: what is shown of parts that are well, that are not, and that are gone."""
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from command_line import PROGRAM, CommandLine, InProcess, clean_environment, prepared
+from harness import ROOT
+from incident_scene import T, bad_day
+
+from policy.cli.frame import Line, View, frame
+from policy.part_status import PartState, PartStatus, part_statuses
+from policy.store.database import open_database
+from policy.store.health_reports import HealthNotes, HealthReport, Service
+from policy.store.incidents import Counted, StoredIncident
+from policy.store.records import Submission
+from policy.store.statements import OnConnection
+from policy.store.tallies import Figure
+from policy.tally import Stage, What
+
+NOW = 1_764_000_000.0
+STATES = [
+    # what it shows, how long ago, faults, warnings, state, the first sentence
+    ("it is well", 5, (), (), PartState.UP, ""),
+    ("somebody should look", 5, (), ("w",), PartState.WARNING, "w"),
+    ("it cannot work", 5, ("f",), ("w",), PartState.DEGRADED, "f"),
+    ("it is late", 179, (), (), PartState.UP, ""),
+    ("it is gone", 180, ("f",), (), PartState.SILENT, "nothing was heard of it for 3 minutes"),
+]
+
+
+@pytest.mark.parametrize(
+    ("age_s", "faults", "warnings", "state", "says"), [case[1:] for case in STATES], ids=[case[0] for case in STATES]
+)
+def test_states(age_s: float, faults: tuple[str, ...], warnings: tuple[str, ...], state: PartState, says: str) -> None:
+    report = HealthReport(Service.POLICY, "p", NOW - age_s, "1", faults, warnings)
+    (found,) = part_statuses([report], (), NOW)
+    assert (found.state, (*found.sentences, "")[0]) == (state, says)
+
+
+def test_what_should_be_there_and_never_was() -> None:
+    """Unless one of it is; in the order in which a message meets them."""
+    heard = [HealthReport(Service.POLICY, one, NOW) for one in ("b", "a")]
+    found = part_statuses(heard, (Service.POSTFIX, Service.POLICY, Service.GATEWAY), NOW)
+    assert [(one.part.value, one.instance, one.state.value) for one in found] == [
+        ("gateway", "", "silent"),
+        ("policy", "a", "up"),
+        ("policy", "b", "up"),
+        ("postfix", "", "silent"),
+    ]
+
+
+def written(sallyport: CommandLine, *reports: HealthReport) -> None:
+    engine = open_database(sallyport.folder / "state" / "sallyport.db")
+    with engine.begin() as connection:
+        for report in reports:
+            HealthNotes(OnConnection(connection)).put(report)
+    engine.dispose()
+
+
+def test_the_table(tmp_path: Path) -> None:
+    """Exit code 0 when all is well, 1 when something is not; what a stranger wrote does nothing."""
+    sallyport = prepared(InProcess, tmp_path)
+    done = sallyport("status")
+    assert done.returncode == 1
+    assert done.stderr == "sallyport: 2 of 2 parts do not work as they should\n"
+    now = time.time()
+    well = [HealthReport(one, one.value, now, "9.9") for one in (Service.GATEWAY, Service.POLICY)]
+    written(sallyport, *well)
+    done = sallyport("status")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split()[:3] for line in done.stdout.splitlines()[1:]] == [
+        ["gateway", "gateway", "up"],
+        ["policy", "policy", "up"],
+    ]
+    warned = HealthReport(Service.CONSOLE, "c", now, warnings=("\x1b[31mlook",), figures={"loop_lag_ms": 1})
+    written(sallyport, warned)
+    assert sallyport("status").returncode == 0
+    assert "\\u001b[31mlook" in sallyport("status").stdout
+    (console,) = [one for one in sallyport.json("status") if one["part"] == "console"]
+    assert (console["state"], console["figures"]) == ("warning", {"loop_lag_ms": 1})
+    written(sallyport, HealthReport(Service.GATEWAY, "gateway", now, faults=("policy does not answer",)))
+    done = sallyport("status", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)[0]["sentences"] == ["policy does not answer"]
+
+
+def test_parts_that_the_settings_name_are_expected(tmp_path: Path) -> None:
+    """Without them nobody is missed."""
+    sallyport = prepared(InProcess, tmp_path)
+    settings = {"POLICY_QUEUE_URL": "http://queue:1", "POLICY_DOVEADM_URL": "http://dovecot:1"}
+    found = json.loads(sallyport("status", "--json", **settings).stdout)
+    assert [one["part"] for one in found] == ["gateway", "policy", "postfix", "queue-agent", "dovecot"]
+
+
+def a_view(parts: int = 6, incidents: int = 1, decisions: int = 30) -> View:
+    """Of a day on which something happens."""
+    services = list(Service)
+    figures = {"sessions": 12.0, "deferred": 3.0, "active": 1.0, "hold": 25_000.0, "oldest_s": 7200.0, "scans": 9.0}
+    sums = [
+        Figure(0, What(Stage.MESSAGE, "accept"), 1_234_567, 0),
+        Figure(0, What(Stage.MESSAGE, "hold", "held"), 12, 0),
+        Figure(0, What(Stage.LOGIN, "refused", "secret"), 45_678, 0),
+        Figure(0, What(Stage.LOGIN, "later", "walled-network"), 7, 0),
+        Figure(0, What(Stage.OBSERVED, "some-rule"), 7, 0),
+    ]
+    return View(
+        now=NOW,
+        name="mail.example.org",
+        sums=(sums, sums, sums),
+        parts=[
+            PartStatus(
+                services[number % len(services)],
+                f"instance-{number}",
+                PartState.DEGRADED if number == 1 else PartState.UP,
+                NOW,
+                sentences=("a very long sentence that says what is wrong " * 3,) if number == 1 else (),
+                figures=figures,
+            )
+            for number in range(parts)
+        ],
+        incidents=[an_incident(number) for number in range(incidents)],
+        decisions=[a_decision(number) for number in range(decisions)],
+    )
+
+
+def an_incident(number: int) -> StoredIncident:
+    return StoredIncident(
+        number=number, identity="ada", state="open", step="hold", opened_by="sallyport", opened_at=NOW, since=NOW,
+        changed_at=NOW, closed_at=None, answer="", answered_at=None, note="", suspended=(),
+        held={"held": Counted(7, 70)}, measures=(),
+    )  # fmt: skip
+
+
+def a_decision(number: int) -> Submission:
+    return Submission(
+        id=f"{number:016x}", at=NOW - number, session="s", identity="\x1b[31mada", login="l", listener="submission",
+        client_address="2001:db8:1234:5678:9abc:def0:1234:5678", client_name="c", reverse_path="", recipients=3,
+        message_bytes=1, action="hold" if number % 2 else "accept", reason="held" if number % 2 else "", outcome="",
+        queue_id="", held_queue_id="", held=0, rule="", rulebook="", origin="", new_recipients=0, known_recipients=0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 60), (100, 12), (45, 40), (40, 10), (10, 3)], ids=str)
+@pytest.mark.parametrize(("parts", "incidents", "decisions"), [(6, 1, 30), (0, 0, 0), (30, 9, 100)])
+def test_a_picture_fits(width: int, height: int, parts: int, incidents: int, decisions: int) -> None:
+    """Whatever happens, into whatever window there is; in the smallest one that is of use."""
+    lines = frame(a_view(parts, incidents, decisions), width, height)
+    assert len(lines) <= max(height, 10)
+    assert max(len(one.text) for one in lines) <= max(width, 40)
+    assert all(one.text.isprintable() for one in lines)
+
+
+def test_a_picture_of_the_usual_size() -> None:
+    """What somebody looks for first is there: figures, what is wrong, incidents, the newest decisions."""
+    lines = frame(a_view(), 80, 24)
+    text = "\n".join(one.text for one in lines)
+    assert len(lines) == 24
+    for expected in (
+        "mail.example.org  2025-11-24T16:00:00Z  (q ends)",
+        "messages accepted   1.23M  1.23M  1.23M",
+        "12 sessions",
+        "postfix     1 act, 3 def, 25k hold, 2 h",
+        "logins refused in the hour: secret 45.7k, walled-network 7",
+        "incident 0  ada  hold  since 2025-11-24T16:00:00Z  7 on hold",
+        "hold (held)",
+    ):
+        assert expected in text
+    assert styles(lines, "a very long sentence") == ["bold red"]
+
+
+def styles(lines: Sequence[Line], text: str) -> list[str]:
+    return [one.style for one in lines if text in one.text]
+
+
+def test_one_picture_for_a_pipe(tmp_path: Path) -> None:
+    """With and without being asked for one."""
+    sallyport = prepared(InProcess, tmp_path)
+    sallyport("identity", "add", "ada", "--address", "ada@example.org")
+    login = sallyport.json("credential", "add", "ada", "--label", "laptop")["login"]
+    bad_day(open_database(tmp_path / "state" / "sallyport.db"), login)
+    for arguments in (("top",), ("top", "--once")):
+        done = sallyport(*arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(done.stdout.splitlines()) <= 24
+        assert "incident 1  ada" in done.stdout
+        assert "it was never heard of" in done.stdout
+    assert T < NOW
+
+
+def test_on_a_terminal_until_q(tmp_path: Path) -> None:
+    """The picture on the other screen, in the size of the terminal; the terminal is as before when it ends."""
+    sallyport = prepared(InProcess, tmp_path)
+    ours, theirs = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, "top"],
+        env=clean_environment() | sallyport.environment | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=ROOT,
+    )
+    os.close(theirs)
+    try:
+        shown = seen(ours, b"no open incident")
+        assert b"\x1b[?1049h" in shown  # the other screen
+        os.write(ours, b"q")
+        rest = seen(ours, b"\x1b[?1049l")
+        assert rest
+        assert running.wait(20) == 0
+    finally:
+        running.kill()
+        running.wait()
+        os.close(ours)
+
+
+def seen(terminal: int, wanted: bytes) -> bytes:
+    """What was written to the terminal, as far as this."""
+    found = b""
+    while wanted not in found:
+        ready, _, _ = select.select([terminal], [], [], 20)
+        assert ready, found
+        found += os.read(terminal, 65536)
+    return found
