@@ -17,7 +17,7 @@ async def test_yes_every_held_message_arrives_once_and_the_network_is_home(scene
     (incident,) = scene.store.incidents(state=State.OPEN)
     held = scene.held()
     assert held
-    networks = [one.seen.network for one in scene.store.question(incident.number, "ada", scene.now).sources.networks]
+    networks = [one.network for one in scene.store.question(incident.number, "ada", scene.now).sources.networks]
     scene.store.answer_incident(incident.number, "ada", True, scene.now, trusted=networks)
     await scene.rounds()
     scene.queue.run()
