@@ -26,6 +26,7 @@ from policy.store.errors import StoreError
 from policy.store.health_reports import SILENT_S, HealthReport, Service, health_reports
 from policy.store.incident_models import Notices
 from policy.store.models import Submissions
+from policy.store.notices import FORGOTTEN
 from service.settings import SettingError
 
 _DISK_WARNING, _DISK_WRONG = 0.10, 0.03  # of the disk, free
@@ -56,7 +57,7 @@ def keys(settings: Settings) -> Iterator[Finding]:
     if mapped != list(map_lines(pairs)):
         yield Finding(what, State.WRONG, f"{folder}/keys.map is not what it should be", "run `sallyport init`")
     elif not missing and not opened:
-        yield Finding(what, State.FINE, f"{len(mapped)} domains are signed for")
+        yield Finding(what, State.FINE, f"signed for: {len(mapped)} domain{'s' if len(mapped) != 1 else ''}")
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
@@ -150,7 +151,8 @@ def _asked_queue(settings: Settings, now: float) -> Iterator[Finding]:
 def _undelivered(connection: Connection, now: float) -> Finding:
     waiting = (Notices.sent_at.is_(None), Notices.given_up_at.is_(None), Notices.at < now - _NOTICE_S)
     late = connection.scalar(select(func.count()).where(*waiting)) or 0
-    lost = connection.scalar(select(func.count()).where(Notices.given_up_at > now - 7 * DAY_S)) or 0
+    gone = (Notices.given_up_at > now - 7 * DAY_S, Notices.problem != FORGOTTEN)
+    lost = connection.scalar(select(func.count()).where(*gone)) or 0
     if lost or late:
         why = connection.scalar(
             select(Notices.problem).where(Notices.problem != "").order_by(Notices.id.desc()).limit(1)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from policy import log
-from policy.store.kept_addresses import ROWS, Mark, Place, due, make
+from policy.store.kept_addresses import CHANGED, ROWS, Mark, Place, due, make
 from policy.store.reader import Reader
 from policy.store.transactions import Statements
 from policy.store.writer import Writer
@@ -56,8 +56,10 @@ class Cutting:
             cuts, last = await due(self.reader, place, mark, edge)
             if last is None:
                 break
-            if cuts:
-                await self.writer.make(partial(make, self.statements, cuts), is_urgent=False)
+            for begin in range(0, len(cuts), CHANGED):
+                some = cuts[begin : begin + CHANGED]
+                await self.writer.make(partial(make, self.statements, some), is_urgent=False)
+                await self._pause(self.pause_s)
             self._marks[place] = last
             number += len(cuts)
             await self._pause(self.pause_s)

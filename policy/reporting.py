@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from policy import log
-from policy.condition import Condition
+from policy.condition import STORE_AWAY, Condition
 from policy.contract import HealthTold, PartTold
 from policy.neighbours import Neighbours
 from policy.store.health_reports import PERIOD_S, HealthNotes, HealthReport, Service
@@ -65,15 +65,20 @@ class Reporting:
     async def report(self) -> None:
         """All of it, once."""
         means = self._means
-        reports = [*await means.neighbours.look(means.clock()), await self._own()]
+        neighbours, own = await means.neighbours.look(means.clock()), await self._own()
         now = means.clock()
 
         def write() -> None:
-            for report in reports:
+            for report in (*neighbours, own):
                 means.notes.put(report)
             means.notes.forget(now)
 
-        await means.writer.make(write, is_urgent=False)
+        try:
+            await means.writer.make(write, is_urgent=False)
+        except Exception:
+            means.condition.takes_changes = STORE_AWAY in own.faults  # then that is what is wrong
+            raise
+        means.condition.takes_changes = True
 
     async def _own(self) -> HealthReport:
         means = self._means

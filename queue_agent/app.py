@@ -150,9 +150,9 @@ class App:
         try:
             done = await self._changes[path](tuple(dict.fromkeys(asked)))
         except PostfixFailed:
-            self._condition.failed_order = order
+            self._condition.order_failed(order)
             raise
-        self._condition.failed_order = ""
+        self._condition.order_done()
         log.queue_changed(order, len(asked), len(done))
         return _model(QueueIds(queue_ids=tuple(done)))
 

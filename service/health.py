@@ -49,7 +49,7 @@ def read(octets: bytes) -> Health:
     try:
         said = json.loads(octets)
         return Health(_sentences(said["faults"]), _sentences(said["warnings"]))
-    except (TypeError, KeyError):
+    except (TypeError, KeyError, RecursionError):
         raise ValueError("not a health answer") from None
 
 

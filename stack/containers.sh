@@ -81,7 +81,14 @@ containers_described() { # the checkout that it was started from is known as lon
 }
 
 containers_down() { compose down --remove-orphans; }
-containers_destroy() { compose down --volumes --remove-orphans; }
+containers_destroy() { # what an overlay has added, too: it belongs to the project, though compose.yaml does not name it
+  local project kind
+  project=$(containers_project)
+  compose down --volumes --remove-orphans
+  for kind in volume network; do
+    docker "$kind" ls --quiet --filter "label=com.docker.compose.project=$project" | xargs --no-run-if-empty docker "$kind" rm >/dev/null
+  done
+}
 
 takes_standard_input() { # ARGS... of the command line: "-" is where a file is read from, or written to
   case " $* " in *" - "*) ;; *) return 1 ;; esac

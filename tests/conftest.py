@@ -34,7 +34,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Side by side (`make test`) what takes longest begins first, or one process would end with it alone."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: not _is_in_containers(item.path))
+        items.sort(key=lambda item: (not _is_in_containers(item.path), "tests/browser" not in str(item.path)))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
@@ -43,16 +43,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileSche
 
 class _Files(LoadFileScheduling):
     """Side by side: a file stays together, for what it shares; all that use the container engine are like one, and so
-    are all with a browser, which share one site.
+    are all with a browser, which share one site. The two go one after the other: to a browser that is loading a page,
+    each network that an engine makes or removes is an error (ERR_NETWORK_CHANGED).
 
     Everything else is apart already: folders, servers and ports are each process's own (harness.free_port).
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if file.startswith("tests/browser/"):
-            return "browser"
-        return "containers" if _is_in_containers(self.config.rootpath / file) else file
+        is_with_browser = file.startswith("tests/browser/")
+        return "containers" if is_with_browser or _is_in_containers(self.config.rootpath / file) else file
 
 
 @functools.cache

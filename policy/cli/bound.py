@@ -98,5 +98,5 @@ def _print_table(rows: list[_Row]) -> None:
             row.rule,
             str(row.found),
         )
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, emoji=False)
     console.print(table, markup=False, highlight=False)

@@ -18,6 +18,7 @@ from policy.settings import Settings
 from policy.store.errors import StoreError
 from policy.store.evidence import Evidence, evidence_of, is_taken, rounds
 from policy.store.records import Record, find_submission
+from policy.visible import visible
 from service.settings import load
 
 _OVER = "OVER"
@@ -75,9 +76,9 @@ def explain(
         shown = _plain_evidence(found, evidence) if evidence else None
         print(documents.dumps(plain(found.shown) | {"evidence": shown}))
         return
-    console = Console(width=printed_width())
+    console = Console(width=printed_width(), emoji=False)
     for line in words(found, evidence):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
     for title, stood in _rounds(found, evidence.stood if evidence else ()):
         console.print(f"\n{title}", markup=False)
         console.print(_table(stood), markup=False, highlight=False)

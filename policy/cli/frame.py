@@ -164,7 +164,8 @@ def _decisions(view: View, room: int) -> Iterator[Line]:
     yield Line(f"{'newest':<9}{'identity':<16}{'from':<18}{'to':>4}  verdict", "dim")
     for one in view.decisions[: room - 1]:
         verdict = f"{one.action} ({one.reason})" if one.reason else one.action
-        at, whose, address = when(one.at)[11:19], _cut(visible(one.identity) or "?", 15), _cut(one.client_address, 17)
+        at, whose = when(one.at)[11:19], _cut(visible(one.identity) or "?", 15)
+        address = _cut(visible(one.client_address), 17)
         text = f"{at:<9}{whose:<16}{address:<18}{one.recipients:>4}  {verdict}"
         yield Line(text, "" if one.action == "accept" else "yellow")
 

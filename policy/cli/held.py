@@ -87,7 +87,7 @@ def held_show(
         print(documents.dumps(plain(one) | _plain_message(message)))
         return
     for line in _shown(one, message):
-        print(visible(line))
+        print(visible(line.expandtabs()))
 
 
 @held.command("release")

@@ -48,7 +48,7 @@ def summary(incident: StoredIncident) -> str:
 
 def print_story(story: Story) -> None:
     """For people: the head, numbers, tables, and what to do next at the end, where a terminal stays."""
-    console = Console(width=printed_width())
+    console = Console(width=printed_width(), emoji=False)
     _say(console, _head(story))
     _say(console, _numbers(story))
     _table(console, "Networks", _networks(story), story.networks_left_out)

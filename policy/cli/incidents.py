@@ -132,7 +132,11 @@ def incident(
     number: Number,
     html: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Write it as a page, too; it can be printed.", show_default=False),
+        typer.Option(
+            metavar="FILE",
+            help="Write it as a page, too; it can be printed. `-`: print that alone.",
+            show_default=False,
+        ),
     ] = None,
     json: JSON = False,
 ) -> None:
@@ -144,6 +148,9 @@ def incident(
     if html:
         from policy.containment.page import render  # noqa: PLC0415 - the template engine, for this option alone
 
+        if html == Path("-"):
+            print(render(story))
+            return
         try:
             html.write_text(render(story), encoding="utf-8")
         except OSError as error:

@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from policy.visible import visible
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
@@ -50,17 +52,25 @@ def print_rows(
     as_json: bool,
     most: int | None = None,
 ) -> None:
-    """A JSON array as long as it takes, or a table of at most `most` rows and a note that there are more."""
+    """A JSON array as long as it takes, or a table of at most `most` rows and a note that there are more.
+
+    What a stranger chose does nothing in either.
+    """
     if as_json:
         _print_array(rows)
         return
     remaining = iter(rows)
     table = Table(*columns, box=None, pad_edge=False)
     for row in islice(remaining, most):
-        table.add_row(*line(row))
-    Console(width=printed_width()).print(table, markup=False, highlight=False)
+        table.add_row(*map(_harmless, line(row)))
+    Console(width=printed_width(), emoji=False).print(table, markup=False, highlight=False)
     if most is not None and next(remaining, None) is not None:
         print(f"note: these are the first {most}; --limit or --json shows more", file=sys.stderr)
+
+
+def _harmless(cell: str) -> str:
+    """Its lines stay: a cell may have several."""
+    return "\n".join(map(visible, cell.split("\n")))
 
 
 def print_values(row: "DataclassInstance", as_json: bool, text: str | None = None, **more: object) -> None:

@@ -24,7 +24,7 @@ def plain_report(report: Report) -> dict[str, Any]:
 
 def print_report(report: Report) -> None:
     """What an administrator wants to know first comes first."""
-    console = Console(width=printed_width())
+    console = Console(width=printed_width(), emoji=False)
     for line in _head(report):
         console.print(line, markup=False, highlight=False)
     if report.rules:

@@ -106,7 +106,7 @@ def _print_table(rows: list[report.Row]) -> None:
     table = Table(*report.COLUMNS, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*report.cells(row))
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, emoji=False)
     console.print(table, markup=False, highlight=False)
     for row in rows:
         print(f"{row.scenario:<4} {row.title}")

@@ -26,7 +26,7 @@ def status(as_json: JSON = False) -> None:
         found,
         ("part", "instance", "state", "heard", "version", "says"),
         lambda one: (
-            one.part.value, one.instance, one.state.value, heard(one, now), one.version,
+            one.part.value, visible(one.instance), one.state.value, heard(one, now), one.version,
             visible("; ".join(one.sentences)),
         ),
         as_json,

@@ -155,7 +155,7 @@ def _of_postfix(row: TrailRow) -> Moment:
 
 
 def _print(found: Found) -> None:
-    console = Console(width=printed_width())
+    console = Console(width=printed_width(), emoji=False)
 
     def say(line: str) -> None:
         console.print(visible(line), markup=False, highlight=False, soft_wrap=True)
@@ -164,10 +164,11 @@ def _print(found: Found) -> None:
         say(line)
     table = Table("at", "where", "queue id", "what happened", box=None, pad_edge=False)
     for one in moments(found):
-        table.add_row(when(one.at), one.where, one.queue_id, visible(one.what))
+        table.add_row(when(one.at), one.where, visible(one.queue_id), visible(one.what))
     console.print()
     console.print(table, markup=False, highlight=False)
     for line in _notes(found):
+        console.print()
         say(line)
 
 
@@ -184,13 +185,13 @@ def _head(found: Found) -> Iterator[str]:
 
 def _notes(found: Found) -> Iterator[str]:
     if found.problem:
-        yield f"\nWhat became of it at Postfix is not known: {found.problem}"
+        yield f"What became of it at Postfix is not known: {found.problem}"
         return
     begin, record = found.trail.log_from, found.traced.record if found.traced else None
     if begin is None or (record and begin > record.at):
-        yield f"\nPostfix's log begins at {when(begin) or 'no time: there is none'}; what was before is not in it."
+        yield f"Postfix's log begins at {when(begin) or 'no time: there is none'}; what was before is not in it."
     if not found.trail.is_whole:
-        yield "\nThe log is long, and was not read to its end; there may be more."
+        yield "The log is long, and was not read to its end; there may be more."
 
 
 def _plain(found: Found) -> dict[str, Any]:  # JSON has no narrower type

@@ -52,7 +52,7 @@ async def ask_to_look(visit: Visit, session: Session) -> Response:
     except Unknown:
         return _no_such_message(visit, session)
     except TooMany:
-        text = visit.language.say("You wait for several messages already. Look at one after the other.")
+        text = visit.language.say("You have asked for many messages. Look at one after the other, or wait a little.")
         return await _page(visit, session, text)
     except StoreError:
         return await _page(visit, session, visit.language.say("It is not on hold any more, and nobody can look at it."))

@@ -2,7 +2,7 @@
 
 import contextlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache, partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from policy.geo.opened import atlas_at
 from policy.location import open_existing
 from policy.opening import digest_key
 from policy.people.desk import Desk, Session, Visitor, open_desk
+from policy.people.roles import Role
 from policy.publishing.mta_sts import policy_text
 from policy.rulebook import PolicyFileError, parse, shipped
 from policy.settings import Settings
@@ -30,6 +31,7 @@ from policy.store.people import People
 from policy.store.rulebooks import kept_rulebooks
 
 _FORMS = b"CONSOLE FORMS"  # what the digest key is used for here; see policy/store/handles.py for its other uses
+_NOBODY: Mapping[str, Role] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +64,12 @@ class Parts:
         """Whether people have passwords and second factors of ours; not, where an issuer alone signs them in."""
         return self.sign_on is None or not self.sign_on.is_only
 
-    def store_of(self, session: Session, visitor: Visitor) -> IdentityStore:
-        return self.stores(_actor(session, visitor))
+    def store_of(self, session: Session, visitor: Visitor, whose: Mapping[str, Role] = _NOBODY) -> IdentityStore:
+        """In the hands of who is signed in, while nobody's role changes: neither his own, nor those of `whose`."""
+        return self.stores(_actor(session, visitor, whose))
 
-    def people_of(self, session: Session, visitor: Visitor) -> People:
-        return self.people(_actor(session, visitor))
+    def people_of(self, session: Session, visitor: Visitor, whose: Mapping[str, Role] = _NOBODY) -> People:
+        return self.people(_actor(session, visitor, whose))
 
 
 def open_parts(settings: Settings, clock: Callable[[], float], stopwatch: Callable[[], float]) -> Parts:
@@ -98,8 +101,9 @@ def open_parts(settings: Settings, clock: Callable[[], float], stopwatch: Callab
     )
 
 
-def _actor(session: Session, visitor: Visitor) -> Actor:
-    return Actor(name=f"console:{session.identity}", source=visitor.client_address)
+def _actor(session: Session, visitor: Visitor, whose: Mapping[str, Role]) -> Actor:
+    name, roles = f"console:{session.identity}", {session.identity: session.role, **whose}
+    return Actor(name=name, source=visitor.client_address, roles=roles)
 
 
 def _rulebook_in_force(engine: Engine) -> Rulebook:

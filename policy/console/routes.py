@@ -16,6 +16,7 @@ from policy.console.visit import FormRefused, Visit
 from policy.people.desk import Session
 from policy.people.errors import Refused
 from policy.people.roles import Right, Role, may
+from policy.store.errors import RoleChanged
 
 Page = Callable[[Visit], Awaitable[Response]]
 OwnPage = Callable[[Visit, Session], Awaitable[Response]]
@@ -77,9 +78,13 @@ def home_of(session: Session) -> str:
 
 async def _answered(visit: Visit, path: str, page: Page) -> Response:
     try:
+        visit.look_at_address()
         return await page(visit)
     except Refused as error:
         return visit.again("message.html", error)
+    except RoleChanged:
+        text = visit.language.say("This takes another role than yours.")
+        return visit.page("message.html", {"error": text}, HTTPStatus.FORBIDDEN)
     except FormRefused:
         text = visit.language.say("This form is too old. Go back, load the page again and repeat what you did.")
         return visit.page("message.html", {"error": text}, HTTPStatus.FORBIDDEN)

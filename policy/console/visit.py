@@ -98,7 +98,13 @@ class Visit:
         if self.request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM_TYPE:
             raise FormRefused
         given = await self.request.form(max_files=0, max_fields=_MOST_FIELDS)
-        return {name: value for name, value in given.items() if isinstance(value, str)}
+        fields = {name: value for name, value in given.items() if isinstance(value, str)}
+        _refuse_nul(*fields.values())
+        return fields
+
+    def look_at_address(self) -> None:
+        """400 for what no link of ours has."""
+        _refuse_nul(*map(str, self.request.path_params.values()), *self.request.query_params.values())
 
     async def session(self) -> Session | None:
         """Who is signed in; None for a stranger, and then a cookie that has ended is dropped."""
@@ -151,6 +157,12 @@ class Visit:
     def put_cookies_on(self, answer: Response) -> None:
         for name, (value, max_age_s) in self.set_cookies.items():
             answer.set_cookie(name, value, max_age=max_age_s, path="/", secure=True, httponly=True, samesite="strict")
+
+
+def _refuse_nul(*given: str) -> None:
+    """PostgreSQL takes no text with that octet, and would fail on it."""
+    if any("\0" in one for one in given):
+        raise HTTPException(HTTPStatus.BAD_REQUEST)
 
 
 def number_in(form: Mapping[str, str], name: str) -> int:

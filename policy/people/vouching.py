@@ -7,6 +7,7 @@ the proof is follows from when the person signed in there: who did so in the mor
 from collections.abc import Callable
 
 from policy import log
+from policy.contract import canonical_address
 from policy.people.errors import SignInRefused, Text, TicketExpired
 from policy.people.sign_in import SignedIn, actor_of
 from policy.store.audit import Actor
@@ -46,4 +47,13 @@ class Vouching:
         return cookie
 
     def _person(self, name: str, actor: Actor) -> Person | None:
-        return self._people(actor).find(name)
+        return None if is_lookalike(name) else self._people(actor).find(name)
+
+
+def is_lookalike(name: str) -> bool:
+    """Whether it is plain letters here, and others at the issuer: full-width ones, say, of somebody else.
+
+    Who types a name at the sign-in may spell it so; what an issuer vouches for is one account of its own.
+    """
+    local = name.rpartition("@")[0] or name
+    return not local.isascii() and canonical_address(local).isascii()

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 Path = tuple[str | int, ...]
 
@@ -36,7 +37,7 @@ class _Statement:
 def line_of(text: str, path: Path, value: object = None) -> int:
     """The line of the longest part of `path` that the text has a key for; where it shows `value`, that line."""
     best, depth = 1, 0
-    for found, statement in _places(text):
+    for found, statement in _all_places(text):
         common = _common(found, path)
         # A header's own key is nearer than a longer one that only begins with it.
         if common > depth and common == min(len(found), len(path)):
@@ -56,6 +57,11 @@ def _offset(statement: _Statement, value: object) -> int:
         return 0
     wanted = re.compile(rf"(?<![\w.-]){re.escape(str(value))}(?![\w.-])")
     return next((number for number, line in enumerate(statement.lines) if wanted.search(line)), 0)
+
+
+@lru_cache(maxsize=1)  # of a text that has many faults
+def _all_places(text: str) -> tuple[tuple[Path, _Statement], ...]:
+    return tuple(_places(text))
 
 
 def _places(text: str) -> Iterator[tuple[Path, _Statement]]:

@@ -35,6 +35,7 @@ ALWAYS_ENFORCED = (
     "names-show-no-foreign-address",
 )
 
+_MOST_FAULTS = 100  # that are looked for in the text: it is another kind of file then
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")  # how tomllib ends its sentences
 _OF_A_KEY = "[key]"  # how pydantic says that a key of a table is meant, and not its value
 _OF_OTHERS: Final[Mapping[str, str]] = {"profiles": "person", "gates": "default"}  # whose keys new ones may have
@@ -82,9 +83,12 @@ def parse(text: str, name: str) -> Rulebook:
     except _Faulty as error:
         raise PolicyFileError(name, [_fault(text, error.path, error.value, error.why)]) from None
     except ValidationError as error:
+        wrong = error.errors()
         # A new profile that says little lacks many keys: the first one stands for all of them.
-        faults = {fault.key: fault for fault in reversed([_explained(text, one) for one in error.errors()])}
-        raise PolicyFileError(name, list(faults.values())) from None
+        faults = {fault.key: fault for fault in reversed([_explained(text, one) for one in wrong[:_MOST_FAULTS]])}
+        last, left = text.rstrip("\n").count("\n") + 1, len(wrong) - _MOST_FAULTS
+        more = [Fault(last, f"that is not all: {left} more are wrong")] if left > 0 else []
+        raise PolicyFileError(name, [*faults.values(), *more]) from None
     return rulebook_of(file)
 
 

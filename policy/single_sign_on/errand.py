@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 
 GOOD_FOR_S = 600.0
 _LONGEST = 2000
+_USE = b"ERRANDS"  # of the key that forms have, too: a form's token, of cookies that a browser can make up, is no state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,4 +64,5 @@ def read(cookie: str) -> Errand | None:
 
 def proofs_of(cookie: str, key: bytes) -> Proofs:
     """The whole cookie goes into each: with another time, session or way back it is another errand."""
-    return Proofs(*(hmac.digest(key, f"{name} {cookie}".encode(), "sha256").hex() for name in ("s", "n", "v")))
+    own = hmac.digest(key, _USE, "sha256")
+    return Proofs(*(hmac.digest(own, f"{name} {cookie}".encode(), "sha256").hex() for name in ("s", "n", "v")))

@@ -7,11 +7,12 @@ by its name and not by its row, because they outlive it. No secret, digest or ha
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, insert, or_, select
 
+from policy.people.roles import Role
 from policy.store.models import Audit
 
 Values = Mapping[str, object]  # of a row, as far as they say what happened; JSON can hold them
@@ -21,10 +22,14 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts: `name` is cli:USER, api:TOKEN, console:IDENTITY or sallyport; `source` an address or a host's name."""
+    """Who acts: `name` is cli:USER, api:TOKEN, console:IDENTITY or sallyport; `source` an address or a host's name.
+
+    `roles` are those, by the name of whose they are, because of which he may: changes.py looks whether they still are.
+    """
 
     name: str
     source: str
+    roles: Mapping[str, Role] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from sqlalchemy import ColumnElement, Connection, Engine, and_, insert, select
 from sqlalchemy.orm import InstrumentedAttribute
 
+from policy.people.roles import Role
 from policy.store import audit
 from policy.store.audit import Actor, Values
-from policy.store.errors import StoreError, Unknown
+from policy.store.errors import RoleChanged, StoreError, Unknown
 from policy.store.listing import read_identities
 from policy.store.models import Identities, Revocations
 from policy.store.rows import Identity
@@ -33,6 +34,12 @@ class Changes:
     def _record(
         self, connection: Connection, now: float, action: str, subject: str, before: Values, after: Values
     ) -> None:
+        """Before roles are changed: they are what it is allowed by, and were looked at before the transaction."""
+        if roles := self._actor.roles:
+            wanted = select(Identities.name, Identities.role).where(Identities.name.in_(roles))
+            now_are = {one.name: one.role for one in connection.execute(wanted)}
+            if any(now_are.get(name, Role.OWNER) != role for name, role in roles.items()):  # who is gone has none
+                raise RoleChanged
         audit.record(connection, self._actor, now, action, subject, before, after)
 
 

@@ -11,3 +11,7 @@ class Decided(StoreError):
 
 class Unknown(StoreError):
     """There is nothing of that name."""
+
+
+class RoleChanged(Exception):
+    """Whoever acts, or the person whom it is done to, has got another role since it was looked at: nothing is done."""

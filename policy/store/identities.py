@@ -148,10 +148,10 @@ class IdentityStore(
             before = connection.scalar(select(Identities.role).where(Identities.id == number))
             if before == role:
                 raise StoreError(f"{name!r} has the role {role} already")
+            self._record(connection, now, "role-changed", name, {"role": before}, {"role": role})
             connection.execute(update(Identities).where(Identities.id == number).values(role=role))
             is_open = Invites.used_at.is_(None) & Invites.revoked_at.is_(None)
             connection.execute(update(Invites).where(Invites.identity_id == number, is_open).values(revoked_at=now))
-            self._record(connection, now, "role-changed", name, {"role": before}, {"role": role})
         return self.identity(name)
 
     def suspend(self, name: str, now: float) -> Identity:

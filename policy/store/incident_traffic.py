@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from policy.engine.sources import NOWHERE, network_of
+from policy.store.incident_models import Incidents
 from policy.store.models import Credentials, Identities, Signals
 from policy.store.statements import OnConnection, Prepared, prepared
 from policy.store.transactions import Statements
@@ -226,9 +227,17 @@ class Pace:
 
 def span_of(connection: Connection, identity: str, since: float, end: float) -> Span:
     """From the first message out of a strange network on: it was let through before anything was suspicious."""
-    values = {"identity": identity, "edge": since - BACK_S, "since": since}
-    ((earlier,),) = rows_of(connection, _FIRST_STRANGE, values)
+    edge = max(since - BACK_S, decided_before(connection, identity, since))
+    ((earlier,),) = rows_of(connection, _FIRST_STRANGE, {"identity": identity, "edge": edge, "since": since})
     return Span(identity, since if earlier is None else earlier, end)
+
+
+def decided_before(connection: Connection, identity: str, at: float) -> float:
+    """When the last incident was closed before that: what belongs to it is decided, and is not asked about again."""
+    row = Incidents
+    return (
+        connection.scalar(select(func.max(row.closed_at)).where(row.identity == identity, row.closed_at <= at)) or 0.0
+    )
 
 
 def first_bad_use(connection: Connection, span: Span) -> FirstUse | None:

@@ -22,6 +22,7 @@ from policy.store.handed_in import was_home
 from policy.store.held import HeldNotes, HeldState, count_held
 from policy.store.incident_models import HeldMessages, Incidents, Measures
 from policy.store.incident_notes import IncidentNotes, State
+from policy.store.incident_traffic import decided_before
 from policy.store.ladder_book import NOTE_LIMIT
 from policy.store.measures import Kind, MeasureNotes, StoredMeasure
 from policy.store.models import Credentials, Identities, Signals, Standings, Submissions
@@ -166,16 +167,22 @@ class IncidentBook(Changes):
         notes = IncidentNotes(OnConnection(connection))
         since = _first_strange(connection, identity, now)
         opened = notes.open(identity, Step.LOCK, now, since=since, by=self._actor.name)
-        if note:
-            connection.execute(update(Incidents).where(Incidents.id == opened.number).values(note=_checked(note)))
+        is_noted = bool(note) and self._note(connection, opened.number, _checked(note))
         suspended = self._suspend(connection, opened.number, identity, logins, now)
         if suspended:
             MeasureNotes(OnConnection(connection)).add_retro_hold(opened.number, now, suspended)
-        if suspended or opened.is_new:
+        if suspended or opened.is_new or is_noted:
             after = {"incident": opened.number, "logins": suspended, "note": note}
             self._record(connection, now, "contained", identity, {}, after)
+        if suspended or opened.is_new:
             self._tell(connection, Notice.INCIDENT_CONTAINED, known_incident(connection, opened.number), note, now)
         return known_incident(connection, opened.number)
+
+    @staticmethod
+    def _note(connection: Connection, number: int, note: str) -> bool:
+        """Whether it is another one than before."""
+        other = (Incidents.id == number, Incidents.note != note)
+        return connection.execute(update(Incidents).where(*other).values(note=note)).rowcount > 0
 
     def _suspend(
         self, connection: Connection, incident: int, identity: str, logins: dict[int, str], now: float
@@ -247,7 +254,7 @@ def _first_strange(connection: Connection, identity: str, now: float) -> float:
     row = Submissions
     wanted = (
         select(row.at, row.evidence)
-        .where(row.identity == identity, row.at > now - LOCK_SPAN_S)
+        .where(row.identity == identity, row.at > max(now - LOCK_SPAN_S, decided_before(connection, identity, now)))
         .order_by(row.at)
         .execution_options(yield_per=_PAGE)
     )

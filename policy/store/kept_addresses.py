@@ -16,7 +16,8 @@ from policy.store.reader import Reader, Row
 from policy.store.statements import Prepared, prepared
 from policy.store.transactions import Statements
 
-STEP = 200  # rows that are read, and changed, at once
+STEP = 200  # rows that are read at once
+CHANGED = 40  # values of one transaction: a message may wait for it, on PostgreSQL a journey for each
 
 _LITERAL = re.compile(r"\[(IPv6:)?([0-9A-Fa-f:.]+)\]", re.IGNORECASE)  # RFC 5321 section 4.1.3
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from policy.store.notices import FORGOTTEN
 from policy.store.reader import Reader
 from policy.store.statements import prepared
 
@@ -12,7 +13,7 @@ _LEVELS = prepared(
     " (SELECT COUNT(*) FROM held WHERE state = 'held'),"
     " (SELECT MIN(at) FROM held WHERE state = 'held'),"
     " (SELECT COUNT(*) FROM notice WHERE sent_at IS NULL AND given_up_at IS NULL),"
-    " (SELECT COUNT(*) FROM notice WHERE at > :since AND given_up_at IS NOT NULL),"
+    " (SELECT COUNT(*) FROM notice WHERE at > :since AND given_up_at IS NOT NULL AND problem <> :forgotten),"
     " (SELECT COUNT(*) FROM measure WHERE done_at IS NULL AND due_at <= :now),"
     " (SELECT MAX(at) FROM tally)"
 )
@@ -33,5 +34,5 @@ class Levels:
 
 async def levels(reader: Reader, now: float) -> Levels:
     """Raises where the store does not answer."""
-    ((*found,),) = await reader.rows(_LEVELS, {"now": now, "since": now - GIVEN_UP_WITHIN_S})
+    ((*found,),) = await reader.rows(_LEVELS, {"now": now, "since": now - GIVEN_UP_WITHIN_S, "forgotten": FORGOTTEN})
     return Levels(*found)

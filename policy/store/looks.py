@@ -25,6 +25,7 @@ from policy.store.transactions import Statements
 
 KEPT_S = 300.0
 MOST_OF_A_PERSON = 5  # within that time, of those that wait for their answer
+MOST_IN_ALL = 100  # within that time, answered or not: each is a row of the audit log, and a question to the queue
 _AT_ONCE = 20
 _USE = b"LOOK AT HELD MAIL"  # of the digest key
 
@@ -123,9 +124,10 @@ class LookBook(Changes):
             raise Decided(f"{held.queue_id} is not on hold: it is {held.state}")
         row = Looks
         connection.execute(delete(row).where(row.asked_at <= now - KEPT_S))
-        waiting = select(func.count()).where(row.asked_by == self._actor.name, row.answered_at.is_(None))
-        if (connection.scalar(waiting) or 0) >= MOST_OF_A_PERSON:
-            raise TooMany(f"{self._actor.name} waits for {MOST_OF_A_PERSON} messages already")
+        asked = select(func.count(), func.count(row.answered_at)).where(row.asked_by == self._actor.name)
+        number, answered = connection.execute(asked).one()
+        if number - answered >= MOST_OF_A_PERSON or number >= MOST_IN_ALL:
+            raise TooMany(f"{self._actor.name} has asked for {number} messages already")
         seen = {"queue_id": held.queue_id, "incident": held.incident, "text": with_text}
         self._record(connection, now, "held-message-read", held.identity, {}, seen)
         values = {"queue_id": held.queue_id, "asked_by": self._actor.name, "with_text": with_text, "asked_at": now}

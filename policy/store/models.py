@@ -295,7 +295,7 @@ class Signals(Base):
     submission: Mapped[str]  # empty where it was a login
     client_address: Mapped[str]
     cleared_at: Mapped[float | None]  # somebody took it back
-    __table_args__ = (Index("ix_signal_identity_id_at", "identity_id", "at"),)
+    __table_args__ = (Index("ix_signal_identity_id_at", "identity_id", "at"), Index("ix_signal_at", "at"))
 
 
 class Standings(Base):

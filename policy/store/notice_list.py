@@ -8,7 +8,7 @@ from policy.alerting.kinds import Kind
 from policy.store.changes import begins
 from policy.store.errors import StoreError
 from policy.store.incident_models import Notices, Presences
-from policy.store.notices import ADMINISTRATOR, CHANNEL_KEPT_S
+from policy.store.notices import ADMINISTRATOR, CHANNEL_KEPT_S, FORGOTTEN
 
 _CONTENT = '{"lines": ["If you read this, this channel works."], "facts": {}}'
 _SUBJECT = "A test, asked for at the command line"
@@ -106,7 +106,7 @@ def forget_channel(engine: Engine, channel: str, now: float) -> int:
     with engine.begin() as connection:
         if not connection.execute(delete(Presences).where(Presences.name == f"channel:{channel}")).rowcount:
             raise StoreError(f"there is no channel {channel!r} to forget; `sallyport alert list` names those there are")
-        gone = update(row).where(*waiting).values(given_up_at=now, problem="its channel was taken out")
+        gone = update(row).where(*waiting).values(given_up_at=now, problem=FORGOTTEN)
         return connection.execute(gone).rowcount
 
 

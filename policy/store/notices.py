@@ -25,6 +25,7 @@ ADMINISTRATOR = "administrator"
 OWNER = "owner"
 WEBHOOK = "webhook"
 APPRISE = "apprise"
+FORGOTTEN = "its channel was taken out"  # the problem of a notice that nobody has to miss
 # A channel whose sender has not been seen for so long is gone: nobody writes for it any more.
 CHANNEL_KEPT_S = 7 * 86400.0
 

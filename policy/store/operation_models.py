@@ -10,7 +10,7 @@ class Tallies(Base):
     """How often something was decided within five minutes. What strangers choose is in no column: few rows a day."""
 
     __tablename__ = "tally"
-    at: Mapped[int]  # the first second of the five minutes
+    at: Mapped[int] = mapped_column(BigInteger)  # the first second of the five minutes
     stage: Mapped[str]  # policy.tally.Stage
     outcome: Mapped[str]
     reason: Mapped[str]  # empty where there is none

@@ -119,18 +119,20 @@ class People(Changes):
         with self._reading.connect() as connection:
             return [_invite(connection, row) for row in connection.execute(_invites().order_by(Invites.id)).all()]
 
-    def revoke_invite(self, invite_id: int, now: float) -> Invite:
+    def revoke_invite(self, invite_id: int, now: float, *, whose: str = "") -> Invite:
+        """`whose` is the identity that it must be of; anybody's where that is empty."""
         with self._engine.begin() as connection:
+            wanted = _invites().where(Invites.id == invite_id)
+            row = connection.execute(wanted).one_or_none()
+            if row is None or whose not in ("", row[1]):
+                raise Unknown(f"there is no invitation {invite_id}; `sallyport invite list` shows all")
             done = connection.execute(
                 update(Invites).where(Invites.id == invite_id, _is_open(now)).values(revoked_at=now)
             ).rowcount
-            row = connection.execute(_invites().where(Invites.id == invite_id)).one_or_none()
-            if row is None:
-                raise Unknown(f"there is no invitation {invite_id}; `sallyport invite list` shows all")
             if not done:
                 raise StoreError(f"the invitation {invite_id} was used, revoked or has expired already")
             self._record(connection, now, "invite-revoked", row[1], {"invite": invite_id}, {})
-            return _invite(connection, row)
+            return _invite(connection, connection.execute(wanted).one())
 
     def enrol(
         self, token: str, password: str, factor: NewFactor, codes: tuple[str, ...], visitor: Visitor, now: float

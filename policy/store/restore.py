@@ -23,6 +23,7 @@ from policy.store.backup import KEYS, Say, last_ids_of
 from policy.store.errors import StoreError
 from policy.store.migrating import migrate_on, revision_is_known
 from policy.store.models import Audit, ConsoleSessions
+from policy.store.operation_models import HealthReports, Looks
 from policy.store.schema import METADATA
 
 _ROWS_AT_ONCE = 1000
@@ -80,7 +81,8 @@ def _replace(engine: Engine, archive: ArchiveReader, actor: audit.Actor, now: fl
         migrate_on(connection, "head")
         _go_on_from(connection, manifest.last_ids, last_ids)
         _append(connection, acts)
-        connection.execute(delete(ConsoleSessions))
+        for gone in (ConsoleSessions, HealthReports, Looks):  # of a moment, and of the parts that there were then
+            connection.execute(delete(gone))
         _record(connection, manifest, actor, now)
 
 

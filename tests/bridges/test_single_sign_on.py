@@ -143,6 +143,7 @@ UNKNOWN = [
     ("no address", {"email": None}),
     ("a whole domain", {"email": "@example.org"}),
     ("two addresses", {"email": ["ada@example.org", "bob@example.org"]}),
+    ("an address that only looks like hers", {"email": "\uff41da@example.org"}),
 ]
 
 

@@ -154,6 +154,12 @@ def test_a_virus_is_refused(stage: Stage, name: str) -> None:
     assert stage.handed_in(with_file(content, name)) == reply
 
 
+@pytest.mark.skipif(not has_clamd(), reason=CLAMD_MISSING)
+def test_a_message_that_is_one_text_is_looked_at_by_clamd_too(stage: Stage) -> None:
+    reply = stage.handed_in(plain(EICAR.decode()))
+    assert reply.startswith("554 5.7.1 The message contains malware")
+
+
 def test_mail_of_people_and_programs_goes(stage: Stage) -> None:
     """Two hundred of twenty kinds: none refused, none so much as marked, none left unscanned."""
     before, refused = stage.scans(), list[str]()

@@ -23,6 +23,7 @@ from policy.people.confirming import is_fresh
 from policy.people.desk import Session
 from policy.people.roles import Right, Role, may, may_act_on
 from policy.store.errors import StoreError, Unknown
+from policy.store.identities import IdentityStore
 from policy.store.identity_seen import State, listed, steps_of
 from policy.store.people import MOST_DAYS, NewInvite
 
@@ -133,16 +134,25 @@ async def _what_is_wrong(visit: Visit, session: Session, form: Mapping[str, str]
     if len(addresses) > _MOST_ADDRESSES:
         return say("These are too many addresses at once.")
     for address in addresses:
-        parsed = parsed_owner_address(address)
-        if parsed is None or parsed.startswith("@"):
-            return say("One of the addresses is none.")
-        if await visit.call(store.owner_of, address):
-            return say("One of the addresses belongs to somebody already.")
+        if error := await visit.call(_wrong_address, visit, session, store, address):
+            return error
     try:
         await visit.call(store.identity, name)
     except Unknown:
         return ""
     return say("There is somebody of this name already. Look there to send an invitation again.")
+
+
+def _wrong_address(visit: Visit, session: Session, store: IdentityStore, address: str) -> str:
+    """Empty where it can be given."""
+    say, parsed = visit.language.say, parsed_owner_address(address)
+    if parsed is None or parsed.startswith("@"):
+        return say("One of the addresses is none.")
+    if parsed.rpartition("@")[2] not in visit.parts.servers.domains and not may(session.role, Right.RULE):
+        return say("Addresses of other domains than ours are given by an administrator.")
+    if store.owner_of(address):
+        return say("One of the addresses belongs to somebody already.")
+    return ""
 
 
 def _form_page(visit: Visit, session: Session, form: Mapping[str, str], error: str = "") -> Response:

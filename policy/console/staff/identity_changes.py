@@ -44,11 +44,12 @@ class _NotThis(Exception):
 
 
 class _Hand:
-    """The stores in the hands of who acts. Runs in a thread."""
+    """The stores in the hands of who acts on somebody. Runs in a thread."""
 
-    def __init__(self, visit: Visit, session: Session) -> None:
-        self.store: IdentityStore = visit.parts.store_of(session, visit.visitor)
-        self.people: People = visit.parts.people_of(session, visit.visitor)
+    def __init__(self, visit: Visit, session: Session, other: Identity) -> None:
+        roles = {other.name: other.role}
+        self.store: IdentityStore = visit.parts.store_of(session, visit.visitor, roles)
+        self.people: People = visit.parts.people_of(session, visit.visitor, roles)
         self.role, self.name, self.now = session.role, session.identity, visit.now
         self.say = visit.language.say
 
@@ -76,9 +77,8 @@ def routes(parts: Parts) -> list[Route]:
 def _page_of(act: Act, *, is_for_others: bool = False) -> OwnPage:
     async def page(visit: Visit, session: Session) -> Response:
         form, name = await visit.form(), visit.request.path_params["name"]
-        hand = _Hand(visit, session)
         try:
-            other = await visit.call(hand.store.identity, name)
+            other = await visit.call(visit.parts.store_of(session, visit.visitor).identity, name)
         except Unknown:
             return no_such_identity(visit, session)
         if not may_act_on(session.role, other.role):
@@ -89,7 +89,7 @@ def _page_of(act: Act, *, is_for_others: bool = False) -> OwnPage:
         if first := to_confirm(visit, session, path_of(name)):
             return first
         try:
-            made = await visit.call(act, hand, other, form)
+            made = await visit.call(act, _Hand(visit, session, other), other, form)
         except _NotThis as error:
             return await identity_page(visit, session, name, error.text)
         except StoreError:
@@ -128,10 +128,7 @@ def _invite(hand: _Hand, other: Identity, form: Form) -> NewInvite:
 
 def _withdraw(hand: _Hand, other: Identity, form: Form) -> None:
     """Of this person alone, whatever number the form names."""
-    number = number_in(form, "invite")
-    if all(one.id != number or one.identity != other.name for one in hand.people.invites()):
-        raise Unknown(other.name)
-    hand.people.revoke_invite(number, hand.now)
+    hand.people.revoke_invite(number_in(form, "invite"), hand.now, whose=other.name)
 
 
 def _reset(hand: _Hand, other: Identity, form: Form) -> NewInvite:

@@ -79,8 +79,10 @@ def _page_of(act: Act) -> OwnPage:
             incident = await visit.call(store.incident, number)
         except Unknown:
             return no_such_incident(visit, session)
-        if not may_act_on(session.role, await role_of(visit, store, incident.identity)):
+        role = await role_of(visit, store, incident.identity)
+        if not may_act_on(session.role, role):
             return not_yours(visit, session)
+        store = visit.parts.store_of(session, visit.visitor, {incident.identity: role})
         if first := to_confirm(visit, session, path_of(number)):
             return first
         if not _is_note(form):

@@ -234,7 +234,9 @@ def _undone(incident: StoredIncident) -> list[Undone]:
 
 
 def purge_at(incident: StoredIncident) -> float | None:
-    """When what is held is deleted by itself; None where it is not."""
+    """When what is held is deleted by itself, after an owner's no; None where it is not."""
+    if incident.answer != "no":
+        return None
     return min((one.due_at for one in incident.measures if one.kind == "purge" and one.done_at is None), default=None)
 
 

@@ -69,6 +69,8 @@ async def show(visit: Visit, session: Session) -> Response:
 
 async def check(visit: Visit, session: Session) -> Response:
     form = await visit.form()
+    if refusal := await _refused(visit, session, form):
+        return refusal
     draft = await visit.call(_checked, visit, form)
     await _keep(visit, session, draft)
     return visit.redirect(EDIT)
@@ -76,6 +78,8 @@ async def check(visit: Visit, session: Session) -> Response:
 
 async def save(visit: Visit, session: Session) -> Response:
     form, desk = await visit.form(), visit.parts.policy_desk
+    if refusal := await _refused(visit, session, form):
+        return refusal
     draft = desk.drafts.of(session.identity)
     if draft is None or not draft.is_of(_typed(form), form.get("read", "")):
         draft = await visit.call(_checked, visit, form)
@@ -115,6 +119,14 @@ async def cancel_what_if(visit: Visit, _: Session) -> Response:
 
 
 # What is done
+
+
+async def _refused(visit: Visit, session: Session, form: Mapping[str, str]) -> Response | None:
+    """A text that would take the whole console's time to read."""
+    if len(_typed(form)) <= LONGEST:
+        return None
+    text = visit.language.say("This is too long for the console. Use the command line for it.")
+    return await _page(visit, session, Draft.unchecked(_typed(form), form.get("read", "")), text)
 
 
 async def _keep(visit: Visit, session: Session, draft: Draft) -> None:

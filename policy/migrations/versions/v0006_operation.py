@@ -29,7 +29,7 @@ def upgrade() -> None:
     op.execute("UPDATE identity SET role = 'administrator' WHERE name = 'administrator'")
     op.create_table(
         "tally",
-        sa.Column("at", sa.Integer, nullable=False),
+        sa.Column("at", sa.BigInteger, nullable=False),
         *[sa.Column(name, sa.String, nullable=False) for name in ("stage", "outcome", "reason")],
         *[sa.Column(name, sa.BigInteger, nullable=False) for name in ("number", "recipients")],
         sa.PrimaryKeyConstraint("at", "stage", "outcome", "reason", name="pk_tally"),
@@ -58,6 +58,7 @@ def upgrade() -> None:
     )
     stopped = sa.text("reason <> ''")
     op.create_index("ix_submission_stopped_at", "submission", ["at"], sqlite_where=stopped, postgresql_where=stopped)
+    op.create_index("ix_signal_at", "signal", ["at"])  # a step of policy/cutting.py would read all of them
     op.drop_index("ix_charge_key_at_total", "charge")
     _turn_keys(_NAME_FIRST)
     op.create_index("ix_charge_key_at_total_cost", "charge", ["key", "at", "total", "cost"])
@@ -69,6 +70,7 @@ def downgrade() -> None:
     _turn_keys(_BUDGET_FIRST)
     op.create_index("ix_charge_key_at_total", "charge", ["key", "at", "total"])
     op.drop_index("ix_submission_stopped_at", "submission")
+    op.drop_index("ix_signal_at", "signal")
     for table in ("look", "health_report", "tally"):
         op.drop_table(table)
     op.drop_column("identity", "role")

@@ -207,6 +207,16 @@ async def test_a_help_desk_invites_nobody_to_a_role(console: Console, role: str)
         assert (await desk.get("/staff/identities/ben")).status_code == 404
 
 
+async def test_an_address_of_another_domain_is_an_administrators_to_give(console: Console) -> None:
+    foreign = INVITED | {"addresses": "ceo@partner.example"}
+    async with staff(console, "desk", Role.HELP_DESK) as desk, staff(console, "root", Role.ADMINISTRATOR) as root:
+        await desk.get("/staff/invite")
+        assert (await desk.post("/staff/invite", **foreign)).status_code == 400
+        assert desk.error == "Addresses of other domains than ours are given by an administrator."
+        await root.get("/staff/invite")
+        assert (await root.post("/staff/invite", **foreign)).status_code == 200
+
+
 async def test_an_administrator_does(console: Console) -> None:
     async with staff(console, "root", Role.ADMINISTRATOR) as root:
         await root.get("/staff/invite")

@@ -9,6 +9,7 @@ from markupsafe import escape
 from sqlalchemy import update
 from staff_scene import XSS, Staged, confirmed, staff, stage
 
+from policy.engine.ladder import SignalKind, Step
 from policy.people.confirming import FRESH_S
 from policy.people.roles import Role
 from policy.store.audit import Wanted, newest
@@ -354,3 +355,13 @@ async def test_a_second_factor_that_was_shown_again_opens_the_forms(console: Con
         assert (await browser.post("/staff/incidents/1/purge", seen="open")).status_code == 303
     assert {staged.state(one) for one in staged.held} == {HeldState.PURGING}
     assert Kind.PURGE in [one.kind for one in staged.store.incident(1).measures]
+
+
+async def test_a_signal_that_comes_from_deliveries_has_no_place(console: Console) -> None:
+    """Recipients that do not exist: nobody was connected when they were reported."""
+    staged = stage(console)
+    staged.thief.raise_signal(Step.RESTRICT, SignalKind.UNKNOWN_RECIPIENTS, address="")
+    async with await staff(console, "ada", ADMINISTRATOR) as browser:
+        page = await browser.get("/staff/incidents/1")
+    assert page.status_code == 200
+    assert "networks: 7 in an hour" in page.text

@@ -193,8 +193,11 @@ async def test_a_file_that_is_too_long_for_the_form(console: Console) -> None:
     page = await desk.browser.get(EDIT)
     assert "sallyport policy apply" in page.text
     assert "<textarea" not in page.text
-    answer = await desk.browser.post("/staff/policy/check", text="#" * 70_000)
-    assert answer.status_code == 413
+    for path in ("/staff/policy/check", "/staff/policy/save"):
+        answer = await desk.browser.post(path, text="#" * 20_001)
+        assert answer.status_code == 409
+        assert "This is too long for the console." in answer.text
+        assert (await desk.browser.post(path, text="#" * 70_000)).status_code == 413
 
 
 # Save

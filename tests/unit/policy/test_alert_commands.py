@@ -1,5 +1,6 @@
 """`sallyport alert`: test, list, replay and secret, as people and scripts call them."""
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ from policy.alerting.kinds import Kind
 from policy.cli import alerts
 from policy.store.database import open_database
 from policy.store.incident_models import Notices, Presences
+from policy.store.levels import levels
 from policy.store.notices import add_notice, thread_of
+from policy.store.reader import open_reader
 
 HOOK = "webhook:hooks.example.org"
 
@@ -42,6 +45,18 @@ def carried(engine: Engine, channel: str, **values: object) -> None:
     """As a sender writes down what became of its notices."""
     with engine.begin() as connection:
         connection.execute(update(Notices).where(Notices.channel == channel).values(**values))
+
+
+def given_up(sallyport: InProcess) -> int:
+    """What Prometheus is told."""
+
+    async def asked() -> int:
+        reader = open_reader(sallyport.folder / "state" / "sallyport.db")
+        found = await levels(reader, time.time())
+        await reader.close()
+        return found.notices_given_up
+
+    return asyncio.run(asked())
 
 
 def test_each_channel_says_whether_it_took_the_test(
@@ -114,6 +129,7 @@ def test_the_secret_is_made_once_and_told_again(sallyport: InProcess) -> None:
 def test_a_channel_that_was_taken_out_is_forgotten(sallyport: InProcess, engine: Engine) -> None:
     """What waits for it is given up, nothing new is written for it, and nobody else's notices are touched."""
     told(engine, "before", 1_764_000_000.0)
+    carried(engine, HOOK, at=time.time())
     assert sallyport("alert", "forget", HOOK).stdout == f"{HOOK} is forgotten; 1 notices are given up\n"
     told(engine, "after", time.time())
     with engine.connect() as connection:
@@ -121,6 +137,9 @@ def test_a_channel_that_was_taken_out_is_forgotten(sallyport: InProcess, engine:
         found = connection.execute(select(row.channel, row.subject, row.given_up_at.is_(None)).order_by(row.id)).all()
     assert [tuple(one) for one in found if one[0] == HOOK] == [(HOOK, "before", False)]
     assert [tuple(one)[1:] for one in found if one[0] == "administrator"] == [("before", True), ("after", True)]
+    assert given_up(sallyport) == 0  # nobody has to miss it, and no alert is to go on for a week
+    carried(engine, "administrator", given_up_at=time.time(), at=time.time(), problem="refused")
+    assert given_up(sallyport) == 2
     again = sallyport("alert", "forget", HOOK)
     assert again.returncode == 1
     assert is_one_sentence(again.stderr)

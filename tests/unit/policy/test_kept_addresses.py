@@ -1,8 +1,10 @@
 """Clients' addresses become networks after their time, in every table that has them, and nothing else changes."""
 
 import ipaddress
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, insert, select
@@ -13,10 +15,10 @@ from policy.geo.atlas import Atlas
 from policy.store import incident_models, models, operation_models
 from policy.store.database import Location
 from policy.store.identities import NewCredential
-from policy.store.kept_addresses import ROWS, STEP, Mark, cut, due, make
+from policy.store.kept_addresses import _NEXT, CHANGED, ROWS, STEP, Cut, Mark, cut, due, make
 from policy.store.models import Base, ConsoleSessions, Credentials, Signals, Submissions, TrapHits
 from policy.store.reader import open_reader
-from policy.store.transactions import Transactions, open_transactions
+from policy.store.transactions import Statements, Transactions, open_transactions
 from policy.store.writer import Writer
 
 DAY_S = 86400.0
@@ -141,6 +143,35 @@ async def test_more_than_one_step(database: Location, engine: Engine) -> None:
     async with cutting(database) as one:
         assert await one.round() == number
     assert set(_found(engine)["submission"]) == {"198.51.100.0/24", "198.51.101.0/24", "laptop"}
+
+
+async def test_no_message_waits_for_many(database: Location, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On PostgreSQL each value is a journey, with the write lock."""
+    with engine.begin() as connection:
+        for place in range(CHANGED + 3):
+            _submission(connection, f"m{place:04}", OLD, "192.0.2.77")
+    portions = list[int]()
+
+    def noted(statements: Statements, cuts: Sequence[Cut]) -> None:
+        portions.append(len(cuts))
+        make(statements, cuts)
+
+    monkeypatch.setattr("policy.cutting.make", noted)
+    async with cutting(database) as one:
+        assert await one.round() == CHANGED + 3
+    assert portions == [CHANGED, 3]
+
+
+def test_no_step_reads_what_is_not_its_own(sqlite_database: Path) -> None:
+    """Of the tables that grow with mail and attempts: without an index each step is a walk through all of it."""
+    connection = sqlite3.connect(sqlite_database)
+    for place in ROWS:
+        if place.table in {"submission", "signal", "trap_hit"}:
+            plan = connection.execute(
+                f"EXPLAIN QUERY PLAN {_NEXT[place].sqlite}", {"at": 0, "id": 0, "edge": 1, "step": 1}
+            )
+            assert "SEARCH" in plan.fetchone()[3], place.table
+    connection.close()
 
 
 async def test_who_was_faster(database: Location, engine: Engine, ada: NewCredential, statements: Transactions) -> None:

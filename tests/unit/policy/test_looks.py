@@ -16,7 +16,7 @@ from policy.store.errors import Decided, Unknown
 from policy.store.held import HeldState
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.incident_models import HeldMessages
-from policy.store.looks import KEPT_S, MOST_OF_A_PERSON, LookNotes, Problem, TooMany
+from policy.store.looks import KEPT_S, MOST_IN_ALL, MOST_OF_A_PERSON, LookNotes, Problem, TooMany
 from policy.store.operation_models import Looks
 from policy.store.reader import open_reader
 from policy.store.transactions import Transactions
@@ -169,6 +169,18 @@ async def test_only_so_many_at_once(scene: Scene, hand: Callable[[str], Identity
         scene.ask()
     hand("heidi").ask_look(scene.queue_id, T, with_text=True)
     await scene.desk.round()
+    scene.ask()
+
+
+def test_only_so_many_in_a_time(scene: Scene) -> None:
+    """Answered ones, too: an owner who asks again and again fills neither the audit log nor the database."""
+    for _ in range(MOST_IN_ALL):
+        scene.ask()
+        with scene.engine.begin() as connection:
+            connection.execute(update(Looks).values(answered_at=scene.now))
+    with pytest.raises(TooMany):
+        scene.ask()
+    scene.now += KEPT_S
     scene.ask()
 
 

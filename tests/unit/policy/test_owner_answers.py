@@ -165,6 +165,21 @@ def test_an_administrator_was_first(store: IdentityStore, theft: Thief) -> None:
     assert store.credential(theft.login).revoked_at is None
 
 
+@pytest.mark.parametrize("is_contained", [False, True], ids=["by the ladder", "by an administrator"])
+def test_what_was_decided_is_not_asked_again(store: IdentityStore, theft: Thief, is_contained: bool) -> None:
+    """A yes to the second incident must not vouch for the networks of the first one, which was theft."""
+    store.purge_incident(1, "", T + 200)
+    theft.now = T + 600
+    theft.hand_in("hold", address="192.0.2.250")
+    if is_contained:
+        store.release_incident(2, "", T + 650)
+        theft.hand_in("accept", address="192.0.2.250")
+        theft.now = T + 700
+        store.contain_identity("ada", "", T + 700)
+    question = store.question(store.incidents(identity="ada")[0].number, "ada", T + 800)
+    assert [one.network for one in question.sources.networks] == ([] if is_contained else ["192.0.2.0/24"])
+
+
 def test_another_identity_s_incident_is_unknown(store: IdentityStore, engine: Engine, theft: Thief) -> None:
     """Looked at, answered, or stopped; as one that never was."""
     store.add_identity("eve", (), T)

@@ -438,6 +438,15 @@ def test_all_faults_are_told_at_once_in_their_order() -> None:
     ]
 
 
+def test_another_kind_of_file_is_told_from_a_policy_soon() -> None:
+    """Whose every line is wrong: a hundred of them are looked for, not each in all of the others."""
+    with pytest.raises(PolicyFileError) as error:
+        read("".join(f"key{number} = 1\n" for number in range(3000)))
+    *faults, last = error.value.faults
+    assert [fault.line for fault in faults] == list(range(1, 101))
+    assert (last.line, last.why) == (3000, "that is not all: 2900 more are wrong")
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(PolicyFileError, match=r"policy.toml:1: the file cannot be read \(No such file or directory\)"):
         load(tmp_path / "policy.toml")
