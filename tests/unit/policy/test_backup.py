@@ -116,7 +116,7 @@ def other(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
 
 
 def test_everything_comes_back_from_either_into_either(engine: Engine, other: Engine, state_dir: Path) -> None:
-    """Every column of every table, and the keys; browsers have to sign in again, and the parts tell anew how they are."""
+    """Every column of every table, and the keys; browsers sign in again, and the parts tell anew how they are."""
     fill_every_table(engine)
     before = rows(engine, *OF_A_MOMENT, "audit")
     elsewhere = state_dir.parent / "elsewhere"
