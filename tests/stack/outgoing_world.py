@@ -1,4 +1,5 @@
-"""A world of its own for a Postfix that delivers by MX: a resolver, receivers, a daemon that knows MTA-STS policies.
+"""A world of its own for a Postfix that delivers by MX: a resolver, receivers, policies of MTA-STS over HTTPS, and the
+daemon that knows them, with the shipped configuration.
 
 Run as a program in a network and a mount namespace (test_outgoing_tls.py does): it prints, for each receiver's domain,
 what Postfix wrote about the delivery.
@@ -7,7 +8,6 @@ what Postfix wrote about the delivery.
 import json
 import re
 import smtplib
-import socket
 import ssl
 import subprocess
 import sys
@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,15 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 
 from aiosmtpd.controller import Controller
 from answering_dns import AnsweringDns, Table
-from harness import Postfix, until
+from harness import Postfix, Process, answers, until
 
 from policy.certificate import new_key, self_signed
 from policy.publishing.records import key_digest
 
 T = 1_750_000_000.0
 SMTP_PORT, STS_PORT = 25, 8461
-_POLICIES = {"sts.test": "OK secure match=mx.sts.test"}
+STS_ADDRESS = "127.0.2.1"  # where policies are published
+_MODES = {"sts.test": "enforce", "sts-tried.test": "testing"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ RECEIVERS = (
     Receiver("usual.test"),
     Receiver("clear.test", has_tls=False),
     Receiver("sts.test"),
+    Receiver("sts-tried.test"),
 )
 
 
@@ -86,22 +89,47 @@ def receivers(folder: Path) -> Iterator[tuple[Table, tuple[str, ...]]]:
         yield table, tuple(secure)
 
 
-def serve_policies(listener: socket.socket) -> None:
-    """Postfix's socketmap protocol: netstrings there and back, as postfix-mta-sts-resolver speaks it."""
+class Publishing(BaseHTTPRequestHandler):
+    """RFC 8461 section 3.3: each domain's policy, under its own name."""
 
-    def talk(client: socket.socket) -> None:
-        with client, client.makefile("rb") as asked:
-            while length := asked.read(1):
-                while (digit := asked.read(1)) != b":":
-                    length += digit
-                _, _, domain = asked.read(int(length)).decode().partition(" ")
-                asked.read(1)
-                answer = _POLICIES.get(domain, "NOTFOUND ")
-                client.sendall(f"{len(answer)}:{answer},".encode())
+    def do_GET(self) -> None:
+        domain = self.headers["Host"].removeprefix("mta-sts.")
+        lines = ("version: STSv1", f"mode: {_MODES[domain]}", f"mx: mx.{domain}", "max_age: 86400", "")
+        body = "\r\n".join(lines).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-    while True:
-        client, _ = listener.accept()
-        threading.Thread(target=talk, args=(client,), daemon=True).start()
+
+@contextmanager
+def policies(folder: Path, table: Table) -> Iterator[None]:
+    """Published by each domain, and known to the daemon that Postfix asks."""
+    (folder / "sts-key.pem").write_bytes(new_key())
+    command = ["openssl", "req", "-x509", "-key", str(folder / "sts-key.pem"), "-subj", "/CN=mta-sts", "-days", "2"]
+    names = ",".join(f"DNS:mta-sts.{domain}" for domain in _MODES)
+    subprocess.run([*command, "-addext", f"subjectAltName={names}", "-out", str(folder / "sts.pem")], check=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(folder / "sts.pem", folder / "sts-key.pem")
+    server = ThreadingHTTPServer((STS_ADDRESS, 443), Publishing)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    for domain in _MODES:
+        table |= {(f"_mta-sts.{domain}", "TXT"): ['"v=STSv1; id=1;"'], (f"mta-sts.{domain}", "A"): [STS_ADDRESS]}
+    shipped = (HERE.parent.parent / "mta-sts" / "mta-sts-daemon.yml").read_text()
+    config = folder / "mta-sts-daemon.yml"
+    config.write_text(shipped.replace("/var/lib/mta-sts/", f"{folder}/").replace("0.0.0.0", "127.0.0.1"))
+    daemon = Process(
+        ["mta-sts-daemon", "--config", str(config)], {"SSL_CERT_FILE": str(folder / "sts.pem")}, folder / "mta-sts.log"
+    )
+    daemon.start()
+    try:
+        until(lambda: answers(STS_PORT), f"the daemon answers\n{daemon.text()}", 30)
+        yield
+    finally:
+        daemon.stop()
+        server.shutdown()
 
 
 def delivered(folder: Path) -> dict[str, list[str]]:
@@ -134,10 +162,12 @@ def main() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     (folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
     subprocess.run(["mount", "--bind", str(folder / "resolv.conf"), "/etc/resolv.conf"], check=True)
-    listener = socket.create_server(("127.0.0.1", STS_PORT))
-    threading.Thread(target=serve_policies, args=(listener,), daemon=True).start()
     verifies = sys.argv[2] == "verifies"
-    with receivers(folder) as (table, secure), AnsweringDns(table, secure if verifies else (), port=53):
+    with (
+        receivers(folder) as (table, secure),
+        AnsweringDns(table, secure if verifies else (), port=53),
+        policies(folder, table),
+    ):
         print(json.dumps(delivered(folder)))
 
 

@@ -1,6 +1,7 @@
 """What Postfix demands of receivers: DANE where it is proven, MTA-STS where it is asked for, else TLS if it can be."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,13 +17,17 @@ def is_possible() -> bool:
     """Namespaces need a machine that lets root have them."""
     return (
         Postfix.is_possible()
+        and shutil.which("mta-sts-daemon") is not None
         and subprocess.run([*NAMESPACES, "true"], check=False, capture_output=True).returncode == 0
     )
 
 
 pytestmark = [
     pytest.mark.native,
-    pytest.mark.skipif(not is_possible(), reason="needs root, Debian's postfix and namespaces on this machine"),
+    pytest.mark.skipif(
+        not is_possible(),
+        reason="needs root, namespaces, and Debian's postfix and postfix-mta-sts-resolver",
+    ),
 ]
 
 
@@ -57,6 +62,7 @@ CASES = [
         "sts.test",
         ("status=deferred", "Server certificate not verified"),
     ),
+    ("a policy that is only tried", "sts-tried.test", ("Untrusted TLS connection established", "status=sent")),
 ]
 
 
