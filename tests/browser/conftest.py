@@ -94,7 +94,7 @@ def sink(site: Site) -> Sink:
     return site.sink
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(site: Site) -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed here (apt-get install chromium)")
