@@ -51,7 +51,7 @@ def stack(tmp_path: Path, tap: Tap) -> Iterator[Sallyport]:
         tmp_path,
         tap.port,
         policy_settings=policy_file(tmp_path, person=PLENTY | {"recipients": "5/hour"}),
-        gateway_settings={"GATEWAY_RELAY_TIMEOUT_S": "3", "GATEWAY_POLICY_TIMEOUT_S": "1", "GATEWAY_DRAIN_S": "10"},
+        gateway_settings={"GATEWAY_RELAY_TIMEOUT_S": "3", "GATEWAY_POLICY_TIMEOUT_S": "3", "GATEWAY_DRAIN_S": "10"},
     )
     try:
         yield one.start()
