@@ -131,12 +131,8 @@ def test_no_ends_the_credential(site: Site, page: Page) -> None:
     page.get_by_text("Delete", exact=True).click()
     page.get_by_role("button", name="Delete it for good").click()
     expect(page.get_by_text("There is none.")).to_be_visible()
-    assert victim.held() in (
-        ["purging", "releasing"],
-        ["purged", "releasing"],
-        ["purged", "released"],
-        ["purging", "released"],
-    )
+    done = {"purged": "purging", "released": "releasing"}  # policy may have seen to it already
+    assert [done.get(state, state) for state in victim.held()] == ["purging", "releasing"]
     page.goto(f"{site.url}/incidents")
     page.get_by_role("main").get_by_role("link").first.click()
     page.get_by_role("link", name="Add a device anew").click()

@@ -107,7 +107,7 @@ async def test_a_help_desk_does_nothing_to_an_administrator(console: Console) ->
 
 
 async def test_an_act_takes_a_form_of_ours(console: Console) -> None:
-    async with staff(console, "root", Role.ADMINISTRATOR) as root:
+    async with staff(console, "chief", Role.ADMINISTRATOR) as root:
         account = Account(console)
         await root.get("/devices")
         for path in ("/staff/invite", *(f"/staff/identities/ada/{act}" for act, _, _ in ACTS)):
@@ -118,7 +118,7 @@ async def test_an_act_takes_a_form_of_ours(console: Console) -> None:
 
 
 async def test_an_act_takes_a_fresh_factor(console: Console) -> None:
-    async with staff(console, "root", Role.ADMINISTRATOR) as root:
+    async with staff(console, "chief", Role.ADMINISTRATOR) as root:
         account = Account(console)
         console.now += FRESH_S
         page = await root.get("/staff/identities/ada")
@@ -134,7 +134,7 @@ async def test_an_act_takes_a_fresh_factor(console: Console) -> None:
 
 
 async def test_who_is_nobody_is_not_found(console: Console) -> None:
-    async with staff(console, "root", Role.ADMINISTRATOR) as root:
+    async with staff(console, "chief", Role.ADMINISTRATOR) as root:
         account = Account(console)
         for name in ("nobody", "ADA", "%22%3E", "a" * 200):
             assert (await root.get(f"/staff/identities/{name}")).status_code == 404
@@ -148,19 +148,19 @@ async def test_who_is_nobody_is_not_found(console: Console) -> None:
 @pytest.mark.parametrize("act", ["reset", "invite", "role", "suspend"])
 async def test_nobody_does_it_to_the_own_account(console: Console, act: str) -> None:
     """A browser that was left open must not become an account."""
-    async with staff(console, "root", Role.ADMINISTRATOR) as root:
-        await root.get("/staff/identities/root")
-        assert f'action="/staff/identities/root/{act}"' not in root.seen
-        answer = await root.post(f"/staff/identities/root/{act}", days="7", role="owner")
+    async with staff(console, "chief", Role.ADMINISTRATOR) as root:
+        await root.get("/staff/identities/chief")
+        assert f'action="/staff/identities/chief/{act}"' not in root.seen
+        answer = await root.post(f"/staff/identities/chief/{act}", days="7", role="owner")
         assert answer.status_code == 403
         assert (await root.get("/staff/identities")).status_code == 200
-    assert console.store.identity("root").role is Role.ADMINISTRATOR
+    assert console.store.identity("chief").role is Role.ADMINISTRATOR
 
 
 async def test_another_ones_device_and_invitation_are_as_unknown_as_nobodys(console: Console) -> None:
     """The path names whom the rights were looked at for; a form cannot name somebody else beside."""
-    async with staff(console, "desk", Role.HELP_DESK) as desk, staff(console, "root", Role.ADMINISTRATOR) as root:
-        login, _ = await console.add_device(root, "root", "phone")
+    async with staff(console, "desk", Role.HELP_DESK) as desk, staff(console, "chief", Role.ADMINISTRATOR) as root:
+        login, _ = await console.add_device(root, "chief", "phone")
         console.store.add_identity("next", (), console.now, role=Role.ADMINISTRATOR)
         invite = console.people.invite("next", 7, console.now).invite
         Account(console)
@@ -209,7 +209,7 @@ async def test_a_help_desk_invites_nobody_to_a_role(console: Console, role: str)
 
 async def test_an_address_of_another_domain_is_an_administrators_to_give(console: Console) -> None:
     foreign = INVITED | {"addresses": "ceo@partner.example"}
-    async with staff(console, "desk", Role.HELP_DESK) as desk, staff(console, "root", Role.ADMINISTRATOR) as root:
+    async with staff(console, "desk", Role.HELP_DESK) as desk, staff(console, "chief", Role.ADMINISTRATOR) as root:
         await desk.get("/staff/invite")
         assert (await desk.post("/staff/invite", **foreign)).status_code == 400
         assert desk.error == "Addresses of other domains than ours are given by an administrator."
@@ -218,7 +218,7 @@ async def test_an_address_of_another_domain_is_an_administrators_to_give(console
 
 
 async def test_an_administrator_does(console: Console) -> None:
-    async with staff(console, "root", Role.ADMINISTRATOR) as root:
+    async with staff(console, "chief", Role.ADMINISTRATOR) as root:
         await root.get("/staff/invite")
         assert (await root.post("/staff/invite", **INVITED, role="help-desk")).status_code == 200
     assert console.store.identity("ben").role is Role.HELP_DESK
@@ -294,7 +294,7 @@ async def test_starting_over(console: Console) -> None:
 
 async def test_a_role_makes_open_links_worthless(console: Console) -> None:
     """Whoever made the link, a help desk perhaps, would be an administrator by it."""
-    async with staff(console, "root", Role.ADMINISTRATOR) as root, console.browser() as other:
+    async with staff(console, "chief", Role.ADMINISTRATOR) as root, console.browser() as other:
         path = console.invite("ben")
         await page_of(root, "ben")
         await root.post("/staff/identities/ben/role", role="administrator")
@@ -305,7 +305,7 @@ async def test_a_role_makes_open_links_worthless(console: Console) -> None:
 
 
 async def test_a_role_that_was_taken_ends_the_pages(console: Console) -> None:
-    async with staff(console, "root", Role.ADMINISTRATOR) as root, staff(console, "desk", Role.HELP_DESK) as desk:
+    async with staff(console, "chief", Role.ADMINISTRATOR) as root, staff(console, "desk", Role.HELP_DESK) as desk:
         assert (await desk.get("/staff/identities")).status_code == 200
         await page_of(root, "desk")
         await root.post("/staff/identities/desk/role", role="owner")
@@ -366,7 +366,7 @@ async def test_the_second_address_is_told(console: Console) -> None:
 
 
 async def test_clearing_takes_signals_back(console: Console) -> None:
-    async with staff(console, "root", Role.ADMINISTRATOR) as root:
+    async with staff(console, "chief", Role.ADMINISTRATOR) as root:
         Account(console)
         text = await page_of(root)
         for part in ("new recipients held", "spam, says our own scanner", "203.0.113.9", "Incident 1 is open"):
@@ -422,7 +422,7 @@ async def test_budgets_elsewhere_are_said_to_be_elsewhere(console: Console) -> N
 @pytest.mark.parametrize("language", ["en", "de"])
 async def test_no_text_becomes_markup(console: Console, language: str) -> None:
     """Labels, owners, logins of other servers, what a client calls itself, notes, evidence."""
-    async with staff(console, "root", Role.ADMINISTRATOR) as root:
+    async with staff(console, "chief", Role.ADMINISTRATOR) as root:
         root.client.headers["Accept-Language"] = language
         store = console.store
         store.add_identity("ada", ("ada@example.org",), console.now, owner=XSS)
@@ -440,7 +440,7 @@ async def test_no_text_becomes_markup(console: Console, language: str) -> None:
 
 
 async def test_the_list_is_searched_filtered_and_paged(console: Console) -> None:
-    async with staff(console, "root", Role.ADMINISTRATOR) as root:
+    async with staff(console, "chief", Role.ADMINISTRATOR) as root:
         add_people(console, 120)
         console.store.add_identity("shop", (), console.now, profile=Profile.APP)
         console.store.suspend("user007", console.now)
@@ -461,7 +461,7 @@ async def test_the_list_is_searched_filtered_and_paged(console: Console) -> None
             ("search=O+11", ["user011", *(f"user11{n}" for n in range(10))]),
             ("state=suspended", ["user007"]),
             ("state=stopped", ["user009"]),
-            ("role=administrator", ["root"]),
+            ("role=administrator", ["chief"]),
             ("state=not-enrolled&search=user11", [f"user11{n}" for n in range(10)]),
             ("state=no-such-state&search=shop", ["shop"]),
             ("search=nobody", []),
@@ -482,8 +482,8 @@ async def test_a_help_desk_may_let_its_own_kind_start_over_and_no_administrator(
 
 
 async def test_the_second_factor_leads_back_to_the_page(console: Console) -> None:
-    async with await console.enrolled("root") as root:
-        console.store.set_role("root", Role.ADMINISTRATOR, console.now)
+    async with await console.enrolled("chief") as root:
+        console.store.set_role("chief", Role.ADMINISTRATOR, console.now)
         Account(console)
         console.now += FRESH_S
         await page_of(root)
