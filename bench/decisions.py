@@ -54,15 +54,15 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     first = Policy(folder, options.identities)
     if options.valkey:
         first.set("POLICY_BUDGETS_URL", options.valkey)
-    credentials = _with_history(first, options.known)
+    credentials = with_history(first, options.known)
     policies = [first, *(first.another() for _ in range(options.processes - 1))]
     try:
         for policy in policies:
             policy.start()
-        asyncio.run(_flat_out(policies, credentials, options.connections, 1.0, options.known))  # warm
+        asyncio.run(flat_out(policies, credentials, options.connections, 1.0, options.known))  # warm
         groups = {str(policy.port): policy.process_id for policy in policies}
         before = sum(cpu_seconds(groups).values())
-        answers = asyncio.run(_flat_out(policies, credentials, options.connections, options.seconds, options.known))
+        answers = asyncio.run(flat_out(policies, credentials, options.connections, options.seconds, options.known))
         used = sum(cpu_seconds(groups).values()) - before
         if refused := {what: count for what, count in answers.outcomes.items() if what != "accept"}:
             print(f"note: not all messages were accepted: {refused}")
@@ -81,7 +81,7 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
             policy.stop()
 
 
-def _with_history(policy: Policy, known: int) -> dict[int, int]:
+def with_history(policy: Policy, known: int) -> dict[int, int]:
     """Each identity knows `known` recipients, and its network is home. The credential of each device's number."""
     marks, today = Marks(policy.key), int(time.time() // 86400)
     connection = kept_connection(open_database(policy.database))
@@ -136,7 +136,7 @@ def _questions(policy: Policy, credentials: dict[int, int], known: int) -> Itera
         yield policy.request("/v1/message", facts)
 
 
-async def _flat_out(
+async def flat_out(
     policies: list[Policy], credentials: dict[int, int], connections: int, seconds: float, known: int
 ) -> Answers:
     answers, begun = Answers(), time.perf_counter()

@@ -35,9 +35,10 @@ _SETTINGS = {
 
 
 class Cluster:
-    """One server."""
+    """One server, with settings that differ from those of most tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
+        self._settings = _SETTINGS | settings
         self.folder = Path(tempfile.mkdtemp(prefix="sallyport-pg-"))
         self._user = "postgres" if os.geteuid() == 0 else None
         if self._user:
@@ -48,7 +49,7 @@ class Cluster:
         self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C.UTF-8")
 
     def start(self) -> None:
-        options = [part for name, value in _SETTINGS.items() for part in ("-c", f"{name}={value}")]
+        options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._running = subprocess.Popen(
                 [_programs() / "postgres", "-D", self.folder / "data", "-k", self.folder, *options],
