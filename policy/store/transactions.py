@@ -6,7 +6,8 @@
 
 SQLite: the statements run in the event loop's thread, where they take microseconds; only the commit waits in a thread
 of its own. (A thread that ran the statements, too, would wait for Python's lock after each of them.) PostgreSQL: all of
-it runs in the thread in one go, because each statement waits for the network.
+it runs in the thread in one go, because what asks waits for the network. Statements that are not asked what they did
+are sent without waiting, and one that fails is heard of with the next answer, at the latest with that to COMMIT.
 """
 
 import asyncio
@@ -126,6 +127,28 @@ class SqliteTransactions:
         raise NotBegun("another process holds the database")
 
 
+class _Later:
+    """What a statement did that was sent without waiting; asked, it waits for all that were sent."""
+
+    def __init__(self, cursor: psycopg.Cursor[Any], pipeline: psycopg.Pipeline) -> None:
+        self._cursor = cursor
+        self._pipeline = pipeline
+
+    @property
+    def rowcount(self) -> int:
+        self._pipeline.sync()
+        return self._cursor.rowcount
+
+    def fetchall(self) -> Sequence[Row]:
+        return self._cursor.fetchall()
+
+
+def _check_end(ended: psycopg.Cursor[Any]) -> None:
+    """A change may have hidden that a statement of its failed; the server then says ROLLBACK, and no error."""
+    if ended.statusmessage != "COMMIT":
+        raise psycopg.InternalError("rolled back")
+
+
 class PostgresqlTransactions:
     """A connection that was lost is made again with the next transaction."""
 
@@ -134,7 +157,7 @@ class PostgresqlTransactions:
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         self._connection: psycopg.Connection | None = None
-        self._has_begun = False
+        self._pipeline: psycopg.Pipeline | None = None  # of the transaction that has begun
         self._thread = ThreadPoolExecutor(1, "commit")
 
     @property
@@ -142,8 +165,9 @@ class PostgresqlTransactions:
         return self._connection is None or self._connection.closed
 
     def execute(self, statement: Prepared, values: Values) -> Answer:
-        connection = self._open() if self._has_begun else self._connected()
-        return connection.execute(statement.postgresql, values, prepare=True)
+        if self._pipeline is None:
+            return self._connected().execute(statement.postgresql, values, prepare=True)
+        return _Later(self._open().execute(statement.postgresql, values, prepare=True), self._pipeline)
 
     async def commit(self, changes: Sequence[Change]) -> list[Any]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, changes)
@@ -164,7 +188,6 @@ class PostgresqlTransactions:
                 self._roll_back()
                 raise
             self._connected().execute(_BEGIN)  # the server was started anew while nothing was written
-        self._has_begun = True
 
     def _commit(self, changes: Sequence[Change]) -> list[Any]:
         try:
@@ -172,19 +195,16 @@ class PostgresqlTransactions:
         except psycopg.Error as error:
             raise NotBegun from error
         try:
-            values = [change() for change in changes]
-            self._end()
+            with self._open().pipeline() as self._pipeline:
+                values = [change() for change in changes]
+                ended = self._open().execute("COMMIT")
+            _check_end(ended)
         except Exception:
             self._roll_back()
             raise
         finally:
-            self._has_begun = False
+            self._pipeline = None
         return values
-
-    def _end(self) -> None:
-        """A change may have hidden that a statement of its failed; the server then says ROLLBACK, and no error."""
-        if self._open().execute("COMMIT").statusmessage != "COMMIT":
-            raise psycopg.InternalError("rolled back")
 
     def _roll_back(self) -> None:
         """A connection on which even that fails is of no use any more."""

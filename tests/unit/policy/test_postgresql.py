@@ -122,7 +122,7 @@ async def test_a_failure_that_a_change_hides_is_no_success(reader: PostgresqlRea
     def hidden() -> None:
         transactions.execute(ADD, {"name": "ada"})
         with pytest.raises(psycopg.IntegrityError):
-            transactions.execute(ADD, {"name": "ada"})
+            assert transactions.execute(ADD, {"name": "ada"}).rowcount == 1  # heard of when it is asked
 
     with pytest.raises(psycopg.InternalError):
         await writer.make(hidden)
