@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 FUZZ_VENV := build/fuzz-venv
+KUBERNETES_VENV := build/kubernetes-venv
 TARGET ?= framing
 SECONDS ?= 60
 # Debian's own, which users run: a Python that was built without profiling is a quarter slower.
@@ -12,7 +13,7 @@ CHECKED := gateway maillog policy queue_agent service sink bench stack tests
 # Versions are resolved once, in dev.txt; the files of the services take theirs from it.
 COMPILE := $(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-emit-find-links
 
-.PHONY: help up down destroy test lint types bench figures fuzz keep lock
+.PHONY: help up down destroy test lint types bench figures fuzz keep kubernetes lock
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -54,6 +55,9 @@ figures: $(BENCH_VENV)/complete ## measure the decision engine: decisions, conne
 	@for part in decisions connects logins history budgets replay; do \
 		echo "== $$part" && $(BENCH_VENV)/bin/python -m bench.$$part || exit 1; done
 
+kubernetes: $(VENV)/complete $(KUBERNETES_VENV)/complete ## check the manifests: rendered, the API's schemas, checkov, played by podman
+	$(VENV)/bin/pytest tests/kubernetes
+
 lock: $(VENV)/complete ## resolve the requirements anew: every version pinned, every file with its hash
 	$(VENV)/bin/python -m pip install --quiet uv
 	$(COMPILE) --upgrade --extra dev pyproject.toml --output-file requirements/dev.txt
@@ -67,9 +71,15 @@ lock: $(VENV)/complete ## resolve the requirements anew: every version pinned, e
 	$(COMPILE) --upgrade --allow-unsafe requirements/native.in --output-file requirements/native.txt
 	$(COMPILE) --upgrade requirements/fuzz.in --output-file requirements/fuzz.txt
 	$(COMPILE) --upgrade requirements/interop.in --output-file requirements/interop.txt
+	$(COMPILE) --upgrade requirements/kubernetes.in --output-file requirements/kubernetes.txt
 
 $(VENV)/complete: requirements/dev.txt
 	stack/dev-venv "$(PYTHON)" $(VENV)
+
+$(KUBERNETES_VENV)/complete: requirements/kubernetes.txt
+	"$(PYTHON)" -m venv --clear $(KUBERNETES_VENV)
+	$(KUBERNETES_VENV)/bin/python -m pip --quiet --disable-pip-version-check install --require-hashes -r requirements/kubernetes.txt
+	touch $@
 
 $(BENCH_VENV)/complete: requirements/gateway.txt requirements/policy.txt
 	"$(BENCH_PYTHON)" -m venv --clear $(BENCH_VENV)

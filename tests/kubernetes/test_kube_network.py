@@ -1,0 +1,158 @@
+"""Who may talk with whom, from the rendered network policies: each pair of pods, and the world, in and out."""
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+from rendering import OVERLAYS, WORKLOADS, Manifest, named, of_kind, rendered, with_component
+
+WORLD, NAMES, STORES, MONITORING = "the world", "kube-dns", "stores", "monitoring"
+_NODE_CACHE = "169.254.20.10/32"
+
+# from, to: ports. Nothing else is allowed.
+TALK: Mapping[tuple[str, str], set[int]] = {
+    (WORLD, "gateway"): {5587, 5465},
+    (WORLD, "dovecot"): {10993},
+    ("gateway", "policy"): {7587},
+    ("gateway", "rspamd"): {11333},
+    ("gateway", "postfix"): {10025, 10026},
+    ("policy", "dovecot"): {8080},
+    ("policy", "postfix"): {7589, 10025},
+    ("dovecot", "policy"): {7587},
+    ("postfix", "policy"): {7587},
+    ("postfix", "dovecot"): {2424},
+    ("gateway", NAMES): {53},
+    ("policy", NAMES): {53},
+    ("dovecot", NAMES): {53},
+    ("postfix", NAMES): {53},
+}
+OUT: Mapping[tuple[str, str], set[int]] = {("postfix", WORLD): {25}}
+MORE: Mapping[str, Mapping[tuple[str, str], set[int]]] = {
+    "small": OUT,
+    "large": OUT | {("policy", STORES): {5432, 6379}, ("console", STORES): {5432}, ("console", NAMES): {53}},
+    "test": {("postfix", "sink"): {2525}},
+}
+
+
+def _parts(given: Sequence[Manifest]) -> Mapping[str, tuple[str, Mapping[str, str]]]:
+    return {
+        one["metadata"]["name"]: (one["metadata"]["namespace"], one["spec"]["template"]["metadata"]["labels"])
+        for one in of_kind(given, *WORKLOADS)
+    }
+
+
+def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    wanted = selector.get("matchLabels", {})
+    among = selector.get("matchExpressions", ())
+    assert all(one["operator"] == "In" for one in among)
+    return wanted.items() <= labels.items() and all(labels.get(one["key"]) in one["values"] for one in among)
+
+
+def _policies_of(given: Sequence[Manifest], part: str, way: str) -> Iterator[Mapping[str, Any]]:
+    namespace, labels = _parts(given)[part]
+    for one in of_kind(given, "NetworkPolicy"):
+        is_there = one["metadata"]["namespace"] == namespace
+        if is_there and way in one["spec"]["policyTypes"] and _selects(one["spec"]["podSelector"], labels):
+            yield one["spec"]
+
+
+def _ends(given: Sequence[Manifest], peers: Sequence[Mapping[str, Any]] | None, namespace: str) -> Iterator[str]:
+    """The parts that peers of a rule stand for; all that there is where a rule names none."""
+    if peers is None:
+        yield WORLD
+        return
+    for peer in peers:
+        if "ipBlock" in peer:
+            yield NAMES if peer["ipBlock"]["cidr"] == _NODE_CACHE else WORLD
+            continue
+        where = peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name", namespace)
+        outside = {"kube-system": NAMES, "sallyport-stores": STORES, "monitoring": MONITORING}
+        if where in outside:
+            yield outside[where]
+            continue
+        found = [
+            name
+            for name, (at, labels) in _parts(given).items()
+            if at == where and _selects(peer["podSelector"], labels)
+        ]
+        assert found, peer
+        yield from found
+
+
+def _allowed(given: Sequence[Manifest], way: str) -> Mapping[tuple[str, str], set[int]]:
+    allowed: dict[tuple[str, str], set[int]] = {}
+    for part, (namespace, _) in _parts(given).items():
+        for spec in _policies_of(given, part, way):
+            for rule in spec.get(way.lower(), ()):
+                assert rule["ports"]
+                peers = rule.get("from" if way == "Ingress" else "to")
+                for end in _ends(given, peers, namespace):
+                    pair = (end, part) if way == "Ingress" else (part, end)
+                    allowed.setdefault(pair, set()).update(port["port"] for port in rule["ports"])
+    return allowed
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_nothing_is_allowed_but_the_table(overlay: str) -> None:
+    """Both ends allow the same, and each pod has the policy that forbids the rest, in and out."""
+    given = rendered(overlay)
+    table = TALK | MORE[overlay]
+    assert _allowed(given, "Ingress") == {pair: ports for pair, ports in table.items() if pair[1] in _parts(given)}
+    assert _allowed(given, "Egress") == {pair: ports for pair, ports in table.items() if pair[0] in _parts(given)}
+    for namespace in ("sallyport", "sallyport-postfix"):
+        nothing = [one for one in of_kind(given, "NetworkPolicy") if one["metadata"] == _metadata("nothing", namespace)]
+        assert [one["spec"] for one in nothing] == [{"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}]
+
+
+@pytest.mark.parametrize(
+    "address", ["10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.20.0.1", "192.168.1.1"]
+)
+def test_the_way_out_leads_to_nothing_private(address: str) -> None:
+    """Neither to this cluster, nor to what tells a cloud's machines their keys."""
+    blocks = _internet(rendered("large"))
+    assert not any(_holds(block, address) for block in blocks)
+    assert any(_holds(block, "8.8.4.4") for block in blocks)
+
+
+def test_a_relay_host_is_the_only_way_out_then(tmp_path_factory: pytest.TempPathFactory) -> None:
+    given = with_component(tmp_path_factory.mktemp("site"), "large", "relay-host")
+    assert [block["cidr"] for block in _internet(given)] == ["192.0.2.25/32"]
+    assert _allowed(given, "Egress")["postfix", WORLD] == {587}
+
+
+def test_monitoring_reaches_metrics_and_nothing_else(tmp_path_factory: pytest.TempPathFactory) -> None:
+    given = with_component(tmp_path_factory.mktemp("site"), "large", "monitoring")
+    reached = {pair[1]: ports for pair, ports in _allowed(given, "Ingress").items() if pair[0] == MONITORING}
+    ports = {
+        "gateway": {7588},
+        "policy": {7587},
+        "console": {7590},
+        "rspamd": {11334},
+        "dovecot": {9900},
+        "postfix": {7589},
+    }
+    assert reached == ports
+    assert len(of_kind(given, "ServiceMonitor")) == 2
+
+
+def test_the_console_is_reached_where_somebody_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:
+    given = with_component(tmp_path_factory.mktemp("site"), "small", "console-public")
+    assert _allowed(given, "Ingress")[WORLD, "console"] == {8443}
+
+
+def _metadata(name: str, namespace: str) -> Mapping[str, Any]:
+    return {"name": name, "namespace": namespace, "labels": {"app.kubernetes.io/part-of": "sallyport"}}
+
+
+def _internet(given: Sequence[Manifest]) -> list[Mapping[str, Any]]:
+    (rule,) = named(given, "NetworkPolicy", "internet")["spec"]["egress"]
+    return [peer["ipBlock"] for peer in rule["to"]]
+
+
+def _holds(block: Mapping[str, Any], address: str) -> bool:
+    def is_in(network: str) -> bool:
+        one = ipaddress.ip_network(network)
+        return one.version == 4 and ipaddress.IPv4Address(address) in one
+
+    return is_in(block["cidr"]) and not any(is_in(one) for one in block.get("except", ()))
