@@ -1,0 +1,1 @@
+"""What the version before has left behind, for tests of an upgrade: see make.py."""
