@@ -9,6 +9,7 @@ RFC 8446 section 4.1.2 (RFC 5246 section 7.4.1.2 has the same shape), records as
 
 import hashlib
 import re
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -100,7 +101,7 @@ class _Reader:
         """The 16-bit numbers up to the end."""
         if len(self._octets) % 2 or not self:
             raise NotClientHello("a list of numbers that is empty or odd")
-        return tuple(self.number(2) for _ in range(len(self._octets) // 2))
+        return struct.unpack(f">{len(self._octets) // 2}H", self.take(len(self._octets)))
 
 
 def _handshake(octets: bytes) -> bytes | None:

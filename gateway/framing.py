@@ -93,7 +93,7 @@ class DataReader(_Reader):
         self._held = _CRLF
         self._at_start = True
 
-    def feed(self, octets: bytes) -> bytes:
+    def feed(self, octets: bytes | bytearray) -> bytes:
         """The content that is certain now, dots unstuffed; nothing once there is a flaw."""
         window = self._held + octets
         has_dots = _has_dot_at_line_start(window)
@@ -130,10 +130,10 @@ class ChunkReader(_Reader):
         self.chunk_ended, self.rest = False, b""
         self.feed(b"")
 
-    def feed(self, octets: bytes) -> bytes:
+    def feed(self, octets: bytes | bytearray) -> bytes:
         """The content that is certain now, at most what the chunk still needs; nothing once there is a flaw."""
         window = self._held + octets[: self._needed]
-        self.rest = octets[self._needed :]
+        self.rest = bytes(octets[self._needed :])
         self._needed -= min(self._needed, len(octets))
         self.chunk_ended = self._needed == 0
         self.ended = self.chunk_ended and self._is_last

@@ -149,7 +149,8 @@ async def _judged(edge: Edge, transaction: Transaction, spool: Spool, handover: 
         return error.reply
     tracing.note(action=verdict.action, reason=verdict.reason or "")
     # As long as any other part of a transaction: a gateway that stops waits for it, and so does a session's last reply.
-    await asyncio.sleep(verdict.delay_s)
+    if verdict.delay_s:
+        await asyncio.sleep(verdict.delay_s)
     if verdict.action in (Action.ACCEPT, Action.HOLD):
         return await dispatch(edge, spool, handover, verdict)
     reply = FOR_REASON[verdict.reason] if verdict.reason else replies.INTERNAL_ERROR

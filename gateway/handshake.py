@@ -104,8 +104,9 @@ async def peek(connection: socket.socket, parse: Callable[[bytes], Found | None]
 async def _readable(connection: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
-    loop.add_reader(connection, ready.set)
+    descriptor = connection.fileno()  # of a socket that it does not know the selector writes down what it is
+    loop.add_reader(descriptor, ready.set)
     try:
         await ready.wait()
     finally:
-        loop.remove_reader(connection)
+        loop.remove_reader(descriptor)

@@ -12,8 +12,8 @@ at are other parts: an archive or a picture of a secret passes.
 
 The work is bounded and quick, because each message pays for it: a message is split where a line begins with two hyphens
 and fields follow, which no MIME boundary can do without; what is no text is skipped by a search that runs at the speed
-of memory; and a secret's form is a fixed string once each letter is replaced by its class. No more than TEXT_LIMIT
-octets of text are looked at.
+of memory; and a secret's form, with what stands around it, is a fixed string once each letter is replaced by its class.
+No more than TEXT_LIMIT octets of text are looked at.
 """
 
 import re
@@ -35,11 +35,21 @@ _GROUPED, _LETTERS_ALONE = b"LLLLLL-LLLLLL-LLLLLL-LLLLLL-LLL", b"L" * 27
 _RUN = re.compile(b"L+")
 _NOT_LETTERS = bytes(octet for octet in range(256) if _CLASS[octet] != b"L"[0])
 _WITHIN = b"Lx"  # classes that go on with a word
+_BEFORE = b"\n"  # stands before a text, so that its first word has something before it, and one that was cut has not
+# The two forms among words, where whatever is not within one is a dot.
+_WORDS = _CLASS.replace(b"-", b".")
+_GROUPED_AMONG_WORDS, _ALONE_AMONG_WORDS = (b".%b." % form.replace(b"-", b".") for form in (_GROUPED, _LETTERS_ALONE))
+# CPython searches in less than 30,000 octets in another way than in more of them: here, five times as fast.
+_WINDOW = 28 * 1024
 
-# What is one separator to a reader and several octets: line ends, no-break blanks, hyphens and dashes of Unicode.
-_ASCII_SEPARATORS = (b"\r\n", b" - ", b"&nbsp;", b"&#8209;")
-_SKIPPED_OVER = _BLANKS + bytes(range(0x80, 0x100))
-_SEPARATORS = (b"\xc2\xa0", *(b"\xe2\x80%c" % octet for octet in (*range(0x90, 0x96), 0xAF)))
+# What is one separator to a reader and several octets: line ends, no-break blanks, hyphens and dashes of Unicode. In
+# front of each group stands what all of it have in common.
+_SEPARATORS = (
+    (b"", (b"\r\n", b" - ")),
+    (b"&", (b"&nbsp;", b"&#8209;")),
+    (b"\xc2", (b"\xc2\xa0",)),
+    (b"\xe2\x80", tuple(b"\xe2\x80%c" % octet for octet in (*range(0x90, 0x96), 0xAF))),
+)
 _WORD = re.compile(rb"=\?[^?\s]+\?[bB]\?([A-Za-z0-9+/=]*)\?=")
 _NOT_BASE64 = bytes(
     octet for octet in range(256) if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -70,7 +80,7 @@ class Finder:
         # What goes on
         self._kind = ""  # of the part; empty before the header section's end
         self._rest = b""  # octets of which the next piece tells what they are
-        self._text = b""  # the end of the text of a part, which may hold a secret's first groups
+        self._text = _BEFORE  # and the end of the text of a part, which may hold a secret's first groups
         self._base64 = b""  # digits that are no whole group of four yet
         self._text_left, self._parts_left = TEXT_LIMIT, _PARTS_LIMIT
 
@@ -137,7 +147,7 @@ class Finder:
         """What it ends with may be a secret, and digits that lack their padding."""
         rest = _decoded(self._base64 + b"=" * (-len(self._base64) % 4))
         self._look(self._text + rest, is_end=True)
-        self._text, self._base64 = b"", b""
+        self._text, self._base64 = _BEFORE, b""
 
     def _fields(self, fields: bytes) -> None:
         """A header section is text, and says what follows."""
@@ -147,7 +157,7 @@ class Finder:
         is_text = kind in (b"text", b"multipart", b"")
         # What is attached has a header section of its own.
         self._kind = "" if kind == b"message" else _SKIPPED if not is_text else _BASE64 if is_base64 else _TEXT
-        self._look(_WORD.sub(_decoded_word, fields), is_end=True)
+        self._look(_BEFORE + _WORD.sub(_decoded_word, fields), is_end=True)
 
     def _content(self, octets: bytes) -> None:
         if self._kind == _SKIPPED or not octets or self.is_done:
@@ -172,10 +182,11 @@ class Finder:
 
     def _go_on_with(self, octets: bytes) -> None:
         """More text of the part."""
-        text = self._text + octets
-        self._look(text)
-        # Three octets for each letter, were all of them encoded, and as much between groups.
-        self._text = text[-len(_GROUPED) * 6 :]
+        for start in range(0, len(octets), _WINDOW):
+            text = self._text + octets[start : start + _WINDOW]
+            self._look(text)
+            # Three octets for each letter, were all of them encoded, and as much between groups.
+            self._text = text[-len(_GROUPED) * 6 :]
 
     def _look(self, text: bytes, *, is_end: bool = False) -> None:
         """What has the form in `text`, as it stands there and as quoted-printable; what reaches its end may go on."""
@@ -229,17 +240,25 @@ def _readings(text: bytes) -> list[bytes]:
 
 
 def _found(text: bytes, *, is_end: bool) -> list[str]:
-    if b"&" not in text and _LETTERS_ALONE not in text.translate(_CLASS, _SKIPPED_OVER):
-        return []  # as nearly always: not even with all that may stand between groups left out
-    for separator in _ASCII_SEPARATORS if text.isascii() else _ASCII_SEPARATORS + _SEPARATORS:
-        text = text.replace(separator, b"-")
+    text = _with_single_separators(text)
+    words = text.translate(_WORDS) + b"."
+    if _GROUPED_AMONG_WORDS not in words and _ALONE_AMONG_WORDS not in words:
+        return []  # as nearly always
     classes = text.translate(_CLASS)
     found: list[str] = []
     for start, end in (*_grouped(classes), *_together(classes)):
         is_whole = is_end if end == len(classes) else classes[end] not in _WITHIN
-        if is_whole and (start == 0 or classes[start - 1] not in _WITHIN):
+        if is_whole and start and classes[start - 1] not in _WITHIN:
             found.append(text[start:end].translate(None, _NOT_LETTERS).decode("ascii").lower())
     return found
+
+
+def _with_single_separators(text: bytes) -> bytes:
+    for common, separators in _SEPARATORS:
+        if common in text:
+            for separator in separators:
+                text = text.replace(separator, b"-")
+    return text
 
 
 def _grouped(classes: bytes) -> Iterator[tuple[int, int]]:

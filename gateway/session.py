@@ -349,10 +349,9 @@ class Session(Conversation):
         settings = self._edge.settings
         started, octets = self.loop.time(), 0
         while True:
-            piece = bytes(self._received)
+            octets += len(self._received)
+            content = reader.feed(self._received)
             self._received.clear()
-            octets += len(piece)
-            content = reader.feed(piece)
             if message:
                 message.keep(content)
             if reader.ended or (isinstance(reader, ChunkReader) and reader.chunk_ended):

@@ -1,7 +1,7 @@
 """Sallyport: policy and gateway, as tests/harness.py starts them, with identities for all users of the bench.
 
-Full policy is on. Raised are only limits that the work itself would run into: recipients of an identity, and for the
-idle sessions their number. The gateway has as many workers as it has by default.
+Full policy is on. Raised are only limits that the work itself would run into: recipients of an identity, new ones of
+everybody together, and for the idle sessions their number. The gateway has as many workers as it has by default.
 """
 
 import time
@@ -22,6 +22,7 @@ PERSON = {
     "bytes": "1000000 GB/day",
     "sessions": 10000,
 }
+EVERYBODY = f'[host]\nnew-recipients = "{MANY}"\n'
 
 
 def gateway_settings(workers: int | None) -> dict[str, str]:
@@ -32,7 +33,7 @@ def gateway_settings(workers: int | None) -> dict[str, str]:
 
 def prepared(folder: Path, next_hop: int, workers: int | None = None) -> Sallyport:
     """Not yet running: state, certificate and identities are made."""
-    sallyport = Sallyport(folder, next_hop, policy_file(folder, person=PERSON), gateway_settings(workers))
+    sallyport = Sallyport(folder, next_hop, policy_file(folder, EVERYBODY, person=PERSON), gateway_settings(workers))
     spool = folder / "spool"
     spool.mkdir()
     if "spool_dir" in GatewaySettings.model_fields:

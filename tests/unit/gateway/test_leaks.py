@@ -161,6 +161,25 @@ def test_text_is_looked_at_up_to_a_limit() -> None:
     assert finder.end() == ()
 
 
+@pytest.mark.parametrize("length", range(28 * 1024 - 60, 28 * 1024 + 60, 7))
+def test_a_long_text_is_looked_at_in_pieces(length: int) -> None:
+    """A secret that stands where one ends is found; the end of a longer word is none."""
+    filler = "the fox, " * 4000
+    assert secrets_in(f"{HEAD}\r\n{filler[:length]} {SHOWN}, he said\r\n".encode()) == (LETTERS,)
+    words = f"{'w' * length} {'w' * 500}\r\n"
+    assert secrets_in(f"{HEAD}\r\n{words}".encode()) == ()
+
+
+def test_the_end_of_a_word_is_no_secret() -> None:
+    """Wherever the network cuts the text: what is kept of a piece may begin within a word."""
+    text = f"{'w' * 100}, {'and so on, ' * 50}\r\n"
+    for size in range(1, len(text)):
+        finder = Finder()
+        for piece in (f"{HEAD}\r\n", text[:size], text[size:]):
+            finder.feed(piece.encode())
+        assert finder.end() == (), size
+
+
 COSTLY = [
     ("letters of a secret alone", b"2" * 4_000_000),
     ("groups without end", b"abcdef-" * 600_000),
