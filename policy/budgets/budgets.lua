@@ -12,6 +12,9 @@
 --
 -- KEYS: P:state, P:r:RESERVATION, and for each charge asked about its P:c:KEY, or its P:s:KEY and P:b:KEY.
 -- ARGV: a verb and its JSON.
+--
+-- A reserve or a peek is answered with numbers in one text: whether the charges fit; of a reserve its number, whether the
+-- server was empty, and how many reservations it has lost; then before each window of each charge, then after each.
 
 local call = redis.call
 
@@ -110,12 +113,28 @@ local function look(charge, now)
 end
 
 local function look_at_all(charges, now)
-  local fits, before, after = true, {}, {}
-  for place, charge in ipairs(charges) do
+  local fits = true
+  for _, charge in ipairs(charges) do
     fits = look(charge, now) and fits
-    before[place], after[place] = charge.before, charge.after
   end
-  return fits, before, after
+  return fits
+end
+
+local function told(head, charges)
+  local words = {}
+  local function tell(numbers)
+    for _, number in ipairs(numbers) do
+      words[#words + 1] = string.format('%.0f', number)
+    end
+  end
+  tell(head)
+  for _, charge in ipairs(charges) do
+    tell(charge.before)
+  end
+  for _, charge in ipairs(charges) do
+    tell(charge.after)
+  end
+  return table.concat(words, ' ')
 end
 
 -- Where the clock was set back: what it wrote from the future counts as made now. Then what left long ago goes.
@@ -238,11 +257,11 @@ local function named(asked, first)
   return asked
 end
 
--- -> fits, before, after, number, whether the server was empty, how many reservations it has lost
 local function reserve()
   local asked = named(cjson.decode(ARGV[2]), 3)
   local number, is_new, lost = next_number(KEYS[1], asked.now, asked.heard)
-  local fits, before, after = look_at_all(asked.charges, asked.now)
+  local fits = look_at_all(asked.charges, asked.now)
+  local answer = told({ fits and 1 or 0, number, is_new, lost }, asked.charges)
   if fits then
     put(asked.charges, number, KEYS[2])
   else
@@ -254,13 +273,13 @@ local function reserve()
     end
     put(others, number, nil)
   end
-  return { fits and 1 or 0, before, after, number, is_new, lost }
+  return answer
 end
 
 local function peek()
   local asked = named(cjson.decode(ARGV[2]), 3)
-  local fits, before, after = look_at_all(asked.charges, asked.now)
-  return { fits and 1 or 0, before, after }
+  local fits = look_at_all(asked.charges, asked.now)
+  return told({ fits and 1 or 0 }, asked.charges)
 end
 
 -- What the reservation took, if it is open; afterwards it is not.

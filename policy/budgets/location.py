@@ -1,11 +1,11 @@
 """Where the budgets are that the settings name: in the database, or on a server of their own."""
 
-from typing import Any
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from valkey.asyncio import SSLConnection, UnixDomainSocketConnection
-
 from policy.budgets.valkey import ValkeyBudgets
+from policy.budgets.valkey_line import Server
 from policy.settings import Settings
 from service.settings import SettingError, read_secret
 
@@ -17,16 +17,22 @@ _FORMS = (
 
 def remote_budgets(settings: Settings) -> ValkeyBudgets | None:
     """The budgets on a server of their own; None where they are in the database. Connects to nothing yet."""
-    if not settings.budgets_url:
+    server = server_of(settings.budgets_url, settings.budgets_password_file)
+    return ValkeyBudgets(server, settings.budgets_replicas) if server else None
+
+
+def server_of(url: str, password_file: Path | None) -> Server | None:
+    """The server with its password; None where no URL names one."""
+    if not url:
         return None
-    options = options_of(settings.budgets_url)
-    if settings.budgets_password_file:
-        options["password"] = read_secret("POLICY_BUDGETS_PASSWORD_FILE", settings.budgets_password_file)
-    return ValkeyBudgets(options, settings.budgets_replicas)
+    server = server_at(url)
+    if not password_file:
+        return server
+    return replace(server, password=read_secret("POLICY_BUDGETS_PASSWORD_FILE", password_file))
 
 
-def options_of(url: str) -> dict[str, Any]:
-    """What the client library calls it. No sentence repeats the URL: somebody may have put a password into it."""
+def server_at(url: str) -> Server:
+    """No sentence repeats the URL: somebody may have put a password into it."""
     try:
         parts = urlsplit(url)
         port = parts.port or 6379
@@ -39,27 +45,19 @@ def options_of(url: str) -> dict[str, Any]:
             "put the password into a file of mode 0600 and the file's path into POLICY_BUDGETS_PASSWORD_FILE",
         )
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    options: dict[str, Any] = {"username": unquote(parts.username)} if parts.username else {}
+    user = unquote(parts.username or "")
     if parts.scheme == "unix" and parts.path and not parts.hostname and query.keys() <= {"db"}:
-        return options | {
-            "connection_class": UnixDomainSocketConnection,
-            "path": unquote(parts.path),
-            "db": _number(query.get("db", "0")),
-        }
+        return Server(path=unquote(parts.path), number=_number(query.get("db", "0")), user=user)
     if parts.scheme in ("valkey", "valkeys") and parts.hostname and query.keys() <= {"ca"}:
-        options |= {"host": parts.hostname, "port": port, "db": _number(parts.path.strip("/") or "0")}
-        return options if parts.scheme == "valkey" else options | _tls(query.get("ca"))
+        return Server(
+            host=parts.hostname,
+            port=port,
+            number=_number(parts.path.strip("/") or "0"),
+            user=user,
+            is_tls=parts.scheme == "valkeys",
+            authority=query.get("ca"),
+        )
     raise SettingError(_SETTING, "it names no server that can be used", _FORMS)
-
-
-def _tls(authority: str | None) -> dict[str, Any]:
-    """`authority` is a file of certificates; without one those of the system hold."""
-    return {
-        "connection_class": SSLConnection,
-        "ssl_cert_reqs": "required",
-        "ssl_check_hostname": True,
-        "ssl_ca_certs": authority,
-    }
 
 
 def _number(text: str) -> int:

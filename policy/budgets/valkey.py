@@ -1,7 +1,8 @@
 """Budgets in Valkey or Redis, for several policy processes: one script call for each decision.
 
-    budgets.lua   what happens in the server, as one step
-    valkey.py     (you are here) how it is asked, and what is done where it does not answer
+    budgets.lua      what happens in the server, as one step
+    valkey.py        (you are here) what it is asked, and what is done where it does not answer
+    valkey_line.py   the connection
 
 Fails closed: no answer within a second is BudgetsAway, and the message is refused for the time being. A call that got
 no answer may have been carried out; it is not made again, so what it took stays taken.
@@ -11,28 +12,21 @@ everything that was answered. Where a server comes back knowing less than it has
 not waited for, an empty disk), that is in the log as an error: see docs/budgets.md for what it means.
 """
 
-import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
-
-from valkey.asyncio import BlockingConnectionPool, Valkey
-from valkey.exceptions import ConnectionError as ValkeyConnectionError
-from valkey.exceptions import NoScriptError, ReadOnlyError, ValkeyError
 
 from policy import log
+from policy.budgets.valkey_line import Line, Reply, Server, ServerError, command
 from policy.engine.budget import Charge, Sum, Take, Taken
 
 _PREFIX = "{sallyport}"  # the braces keep all keys on one node of a cluster
 _SCRIPT = (Path(__file__).parent / "budgets.lua").read_text()
 _DIGEST = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 _PATIENCE_S = 1.0  # for an answer; the gateway waits little longer
-_REPLICAS_PATIENCE_MS = 700
-_CONNECTIONS = 64
 _SIGN = 1 << 63
-_Words = tuple[object, ...]
 
 _json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
@@ -42,14 +36,10 @@ class BudgetsAway(Exception):
 
 
 class ValkeyBudgets:
-    """What policy.budgets.Budgets promises, over the network. `options` say where the server is: see location.py."""
+    """What policy.budgets.Budgets promises, over the network."""
 
-    def __init__(self, options: dict[str, Any], replicas: int = 0) -> None:
-        self._pool = BlockingConnectionPool(
-            max_connections=_CONNECTIONS, timeout=None, socket_timeout=_PATIENCE_S, decode_responses=True, **options
-        )
-        self._client = Valkey(connection_pool=self._pool)
-        self._replicas = replicas
+    def __init__(self, server: Server, replicas: int = 0) -> None:
+        self._line = Line(server, _PATIENCE_S, replicas)
         self._heard = 0  # the number of the last reservation that was answered
         self.is_away = False  # the last question got no answer
 
@@ -62,16 +52,18 @@ class ValkeyBudgets:
             "otherwise": [_asked(charge) for charge in take.otherwise],
         }
         names = _names((*take.charges, *take.otherwise))
-        fits, before, after, number, is_new, lost = await self._call("reserve", reservation, names, asked)
+        answer = _numbers(await self._call(_call("reserve", reservation, names, _json(asked))))
+        fits, number, is_new, lost = islice(answer, 4)
         if is_new or lost:
             log.budgets_lost(lost)
         self._heard = max(self._heard, number)
-        return _taken(fits, before, after)
+        return _taken(take.charges, fits, answer)
 
     async def peek(self, charges: Sequence[Charge], now: float) -> Taken:
         """What a reserve of these charges would answer; nothing is changed."""
         asked = {"now": now, "charges": [_asked(charge) for charge in charges], "otherwise": []}
-        return _taken(*await self._call("peek", "", _names(charges), asked))
+        answer = _numbers(await self._call(_call("peek", "", _names(charges), _json(asked))))
+        return _taken(charges, next(answer), answer)
 
     async def commit(self, reservation: str, now: float) -> bool:
         """The message was relayed, or may have been."""
@@ -80,60 +72,55 @@ class ValkeyBudgets:
     async def commit_all(self, reservations: Sequence[str], now: float) -> list[bool]:
         """The same of many, in one go."""
         asked = _json({"now": now})
-        return [bool(one) for one in await self._calls([_words("commit", one, [], asked) for one in reservations])]
+        return [bool(one) for one in await self._calls([_call("commit", one, (), asked) for one in reservations])]
 
     async def release(self, reservation: str, now: float) -> bool:
         """The message was certainly not relayed: give the charges back."""
-        return bool(await self._call("release", reservation, [], {"now": now}))
+        return bool(await self._call(_call("release", reservation, (), _json({"now": now}))))
 
     async def close(self) -> None:
         """Ask nothing more."""
-        await self._pool.aclose()
+        await self._line.close()
 
-    async def _call(self, verb: str, reservation: str, names: list[str], asked: dict[str, object]) -> Any:  # noqa: ANN401 - as JSON
-        (answer,) = await self._calls([_words(verb, reservation, names, _json(asked))])
+    async def _call(self, call: Sequence[str]) -> Reply:
+        (answer,) = await self._calls([call])
         return answer
 
-    async def _calls(self, calls: Sequence[_Words]) -> list[Any]:
+    async def _calls(self, calls: Sequence[Sequence[str]]) -> Sequence[Reply]:
         """The answers to all of them, or BudgetsAway."""
         if not calls:
-            return []
+            return ()
         try:
-            async with asyncio.timeout(_PATIENCE_S):
-                try:
-                    answers = await self._run("EVALSHA", _DIGEST, calls)
-                except NoScriptError:  # a server that was started since
-                    answers = await self._run("EVAL", _SCRIPT, calls)
-        except (ValkeyError, OSError) as error:  # TimeoutError is an OSError
+            answers = await self._answers(calls)
+        except (ServerError, OSError) as error:  # TimeoutError is an OSError
             self.is_away = True
             reason = str(error) or type(error).__name__
             log.budgets_away(reason)
-            if isinstance(error, (ReadOnlyError, ValkeyConnectionError)):
-                # Where the server was started anew, other connections are dead, too; one that is a replica now has
-                # left its name to another.
-                await self._pool.disconnect(inuse_connections=False)
             raise BudgetsAway(reason) from error
         self.is_away = False
         return answers
 
-    async def _run(self, command: str, script: str, calls: Sequence[_Words]) -> list[Any]:
-        if len(calls) == 1 and not self._replicas:
-            return [await self._client.execute_command(command, script, *calls[0])]  # type: ignore[no-untyped-call]
-        async with self._client.pipeline(transaction=False) as line:
-            for words in calls:
-                line.execute_command(command, script, *words)
-            if self._replicas:
-                line.execute_command("WAIT", self._replicas, _REPLICAS_PATIENCE_MS)
-            answers: list[Any] = await line.execute()
-        if self._replicas and (replicas := answers.pop()) < self._replicas:
-            raise ValkeyError(f"{replicas} of {self._replicas} replicas have it")
+    async def _answers(self, calls: Sequence[Sequence[str]]) -> Sequence[Reply]:
+        answers = list(await self._line.ask([command("EVALSHA", _DIGEST, *call) for call in calls]))
+        # A server that was started since does not know the script, and has done nothing.
+        again = [place for place, one in enumerate(answers) if isinstance(one, ServerError) and _is_unknown(one)]
+        if again:
+            told = await self._line.ask([command("EVAL", _SCRIPT, *calls[place]) for place in again])
+            for place, one in zip(again, told, strict=True):
+                answers[place] = one
+        if refused := [one for one in answers if isinstance(one, ServerError)]:
+            raise refused[0]
         return answers
 
 
-def _words(verb: str, reservation: str, names: list[str], asked: str) -> _Words:
+def _is_unknown(error: ServerError) -> bool:
+    return str(error).startswith("NOSCRIPT")
+
+
+def _call(verb: str, reservation: str, names: Sequence[str], asked: str) -> Sequence[str]:
     """What follows the script in one call of it."""
-    keys = [f"{_PREFIX}:state", f"{_PREFIX}:r:{reservation}", *names]
-    return (len(keys), *keys, verb, asked)
+    keys = (f"{_PREFIX}:state", f"{_PREFIX}:r:{reservation}", *names)
+    return (str(len(keys)), *keys, verb, asked)
 
 
 def _asked(charge: Charge) -> dict[str, object]:
@@ -155,5 +142,13 @@ def _names(charges: Sequence[Charge]) -> list[str]:
     return names
 
 
-def _taken(fits: int, before: list[list[int]], after: list[list[int]]) -> Taken:
-    return Taken(bool(fits), tuple(map(tuple, before)), tuple(map(tuple, after)))
+def _numbers(answer: Reply) -> Iterator[int]:
+    if not isinstance(answer, bytes):
+        raise BudgetsAway("it answers something else")
+    return map(int, answer.split())
+
+
+def _taken(charges: Sequence[Charge], fits: int, answer: Iterator[int]) -> Taken:
+    """`answer` goes on with what is before each window, and then with what is after each."""
+    before, after = (tuple([tuple(islice(answer, len(one.windows))) for one in charges]) for _ in range(2))
+    return Taken(bool(fits), before, after)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from harness import free_port, until
 from structlog.testing import capture_logs
 from valkey_server import Server
 
-from policy.budgets.location import options_of, remote_budgets
+from policy.budgets.location import remote_budgets, server_at
 from policy.budgets.valkey import BudgetsAway, ValkeyBudgets
+from policy.budgets.valkey_line import Server as Where
 from policy.engine.budget import Distinct, Sum, Take, Window
 from policy.settings import Settings
 from service.settings import SettingError
@@ -37,8 +39,8 @@ def running(**settings: str) -> Iterator[Server]:
 
 
 @contextmanager
-def asked(path: Path, replicas: int = 0, **options: str) -> Iterator[Waiting]:
-    waiting = Waiting(ValkeyBudgets(options_of(f"unix://{path}") | options, replicas))
+def asked(path: Path, replicas: int = 0, password: str = "") -> Iterator[Waiting]:
+    waiting = Waiting(ValkeyBudgets(replace(server_at(f"unix://{path}"), password=password), replicas))
     try:
         yield waiting
     finally:
@@ -207,20 +209,20 @@ def test_a_password() -> None:
 # Settings
 
 URLS = [
-    # what it shows, the URL, some of what it means
-    ("TCP", "valkey://budgets:6380/2", {"host": "budgets", "port": 6380, "db": 2}),
-    ("the usual port and number", "valkey://budgets", {"host": "budgets", "port": 6379, "db": 0}),
-    ("a user", "valkey://sallyport@budgets", {"username": "sallyport"}),
-    ("TLS", "valkeys://budgets/1", {"db": 1, "ssl_check_hostname": True, "ssl_cert_reqs": "required"}),
-    ("an authority of one's own", "valkeys://budgets?ca=/tls/ca.pem", {"ssl_ca_certs": "/tls/ca.pem"}),
-    ("a socket", "unix:///run/valkey/socket?db=3", {"path": "/run/valkey/socket", "db": 3}),
+    # what it shows, the URL, what it means
+    ("TCP", "valkey://budgets:6380/2", Where(host="budgets", port=6380, number=2)),
+    ("the usual port and number", "valkey://budgets", Where(host="budgets", port=6379, number=0)),
+    ("a user", "valkey://sallyport@budgets", Where(host="budgets", user="sallyport")),
+    ("TLS", "valkeys://budgets/1", Where(host="budgets", number=1, is_tls=True)),
+    ("an authority of one's own", "valkeys://b?ca=/tls/ca.pem", Where(host="b", is_tls=True, authority="/tls/ca.pem")),
+    ("a socket", "unix:///run/valkey/socket?db=3", Where(path="/run/valkey/socket", number=3)),
 ]
 
 
 @pytest.mark.parametrize(("url", "meant"), [row[1:] for row in URLS], ids=[row[0] for row in URLS])
-def test_url(url: str, meant: dict[str, object]) -> None:
+def test_url(url: str, meant: Where) -> None:
     """Where the server is."""
-    assert options_of(url).items() >= meant.items()
+    assert server_at(url) == meant
 
 
 WRONG_URLS = [
@@ -240,7 +242,7 @@ WRONG_URLS = [
 def test_wrong_url(url: str, said: str) -> None:
     """One sentence that says what is wrong, and never what was in it."""
     with pytest.raises(SettingError, match=f"^POLICY_BUDGETS_URL: .*{said}") as raised:
-        options_of(url)
+        server_at(url)
     assert "s3cret" not in str(raised.value)
 
 
@@ -250,11 +252,14 @@ def test_without_a_url_the_budgets_are_in_the_database() -> None:
 
 
 async def test_the_password_is_in_a_file(tmp_path: Path) -> None:
-    """Nobody sees it who looks at the environment."""
+    """Nobody sees it who looks at the environment, and the setting for replicas is heard."""
     (tmp_path / "password").write_text("correct horse\n")
-    settings = Settings(budgets_url="valkey://budgets", budgets_password_file=tmp_path / "password", budgets_replicas=2)
-    budgets = remote_budgets(settings)
-    assert budgets
-    assert budgets._pool.connection_kwargs["password"] == "correct horse"
-    assert budgets._replicas == 2
-    await budgets.close()
+    with running(requirepass="correct horse") as server, capture_logs() as logs:
+        url = f"unix://{server.socket}"
+        settings = Settings(budgets_url=url, budgets_password_file=tmp_path / "password", budgets_replicas=1)
+        budgets = remote_budgets(settings)
+        assert budgets
+        with pytest.raises(BudgetsAway):
+            await budgets.reserve("r", ONE, T)
+        await budgets.close()
+    assert [line["reason"] for line in logs] == ["0 of 1 replicas have it"]
