@@ -25,7 +25,7 @@ from itertools import count
 from pathlib import Path
 
 from policy.budgets import Budgets
-from policy.budgets.location import options_of
+from policy.budgets.location import server_at
 from policy.budgets.memory import MemoryBudgets
 from policy.budgets.stored import StoredBudgets
 from policy.budgets.valkey import ValkeyBudgets
@@ -137,7 +137,7 @@ def _in_process(url: str, seconds: float) -> float:
 
 async def _valkey_rate(url: str, seconds: float, most: int, message: Callable[[int], Take], askers: int) -> float:
     """`most` messages, or for so many seconds."""
-    budgets = ValkeyBudgets(options_of(url))
+    budgets = ValkeyBudgets(server_at(url))
     begun = time.time()
 
     async def handle(number: int) -> None:

@@ -14,19 +14,16 @@ import socket
 
 from gateway.edge import Edge
 from gateway.errors import PolicyUnavailable
-from policy.contract import HealthTold, PartTold
+from policy.contract import CONTRACT, HealthTold, PartTold
 from service import VERSION
+from service.ailments import Ailment
 from service.health import Health
+from service.sentence import Part, parts_of
 
 _PERIOD_S = 10.0
 _DAY_S = 86_400
 _NEAR_END_S = 2 * _DAY_S  # of a certificate; policy's alerts begin weeks before
 _NO_HOST_NAME = re.compile(r"[^A-Za-z0-9._-]")
-
-_POLICY_AWAY = "policy does not answer: nobody can log in or send"
-_NEXT_HOP_AWAY = "the next hop does not answer: no message can be handed over"
-_HOLD_RELAY_AWAY = "the listener for held mail does not answer: what should be held is deferred"
-_SCANNER_AWAY = "the scanner does not answer, or says what cannot be read; the log has scan-failed"
 
 
 def health(edge: Edge) -> Health:
@@ -36,14 +33,15 @@ def health(edge: Edge) -> Health:
 
 
 def told(edge: Edge) -> HealthTold:
-    own = _own(edge)
+    own, scanner = _own(edge), _scanner(edge)
     return HealthTold(
         instance=_instance(),
         version=VERSION,
         faults=own.faults,
         warnings=tuple(one[:400] for one in own.warnings),
+        made_of=_made_of(own),
         figures=_figures(edge),
-        scanner=_scanner(edge),
+        scanner=_told_of(edge, scanner) if scanner else None,
     )
 
 
@@ -65,36 +63,50 @@ async def take_leave(edge: Edge) -> None:
 def _own(edge: Edge) -> Health:
     gauges = {name: value for name, _, value in edge.scoreboard.gauges()}
     faults = [
-        sentence
-        for name, sentence in (("policy_silent", _POLICY_AWAY), ("next_hop_silent", _NEXT_HOP_AWAY))
+        ailment.of()
+        for name, ailment in (("policy_silent", Ailment.POLICY_SILENT), ("next_hop_silent", Ailment.NEXT_HOP_SILENT))
         if gauges[name]
     ]
-    warnings = [edge.certificates.failure] if edge.certificates.failure else []
+    if theirs := round(gauges["policy_contract"]):  # it does answer, and that is what is wrong
+        faults = [one for one in faults if one != Ailment.POLICY_SILENT.of()]
+        other = Ailment.POLICY_OLDER if theirs < CONTRACT else Ailment.POLICY_NEWER
+        faults.insert(0, other.of(ours=CONTRACT, theirs=theirs))
+    failure = edge.certificates.failure
+    warnings = [Ailment.CERTIFICATE_REFUSED.instead_of(failure)] if failure else []
     left_s = edge.certificates.expires_at - edge.clock()
     if left_s <= 0:
-        warnings.append("the certificate has expired: mail programs refuse to connect")
+        warnings.append(Ailment.CERTIFICATE_EXPIRED.of())
     elif left_s < _NEAR_END_S:
-        warnings.append(f"the certificate expires within {max(1, round(left_s / 3600))} hours")
+        warnings.append(Ailment.CERTIFICATE_ENDS.of(hours=max(1, round(left_s / 3600))))
     if gauges["hold_relay_silent"]:
-        warnings.append(_HOLD_RELAY_AWAY)
+        warnings.append(Ailment.HOLD_RELAY_SILENT.of())
     if (lag_s := gauges["loop_lag_seconds"]) > edge.settings.shed_lag_s:
-        warnings.append(f"a worker is {lag_s:.1f} s late, and turns new connections away")
+        warnings.append(Ailment.WORKER_LATE.of(seconds=round(lag_s, 1)))
     if (sessions := edge.caps.open()) >= edge.caps.in_all:
-        warnings.append(f"all {sessions} places for connections are taken (GATEWAY_MAX_SESSIONS)")
+        warnings.append(Ailment.PLACES_TAKEN.of(sessions=sessions))
     return Health(tuple(faults), tuple(warnings))
 
 
-def _scanner(edge: Edge) -> PartTold | None:
+def _scanner(edge: Edge) -> Health | None:
+    """What is seen of it; None where nobody asks one."""
     if not edge.scanner:
         return None
     is_silent = any(name == "scanner_silent" and value for name, _, value in edge.scoreboard.gauges())
+    return Health((Ailment.SCANNER_SILENT.of(),) if is_silent else ())
+
+
+def _told_of(edge: Edge, scanner: Health) -> PartTold:
     counted = {labels["outcome"]: total for name, labels, _, total in edge.scoreboard.totals() if name == "scans_total"}
     (took,) = [one for one in edge.scoreboard.durations() if one.name == "scan_duration_seconds"]
     scans = sum(counted.values())
     figures: dict[str, float] = {"scans": scans, **{name: counted[name] for name in ("spam", "malware", "silent")}}
     if scans:
         figures["scan_ms"] = round(took.sum_s / scans * 1000, 1)
-    return PartTold(faults=(_SCANNER_AWAY,) if is_silent else (), figures=figures)
+    return PartTold(faults=scanner.faults, made_of=_made_of(scanner), figures=figures)
+
+
+def _made_of(health: Health) -> tuple[tuple[Part, ...], ...]:
+    return tuple(parts_of(one) for one in (*health.faults, *health.warnings))
 
 
 def _figures(edge: Edge) -> dict[str, float]:

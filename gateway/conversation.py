@@ -56,11 +56,15 @@ class TooLong:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a connection comes with: the client's own address, its slot of the caps, policy's word on it (door.py)."""
+    """What a connection comes with: the client's own address, its slot of the caps, policy's word on it (door.py).
+
+    `is_probe`: somebody only looks whether we are there, and is counted nowhere.
+    """
 
     client_address: str
     slot: int
     outcome: Awaitable[ConnectOutcome]
+    is_probe: bool = False
 
 
 class Conversation(asyncio.BufferedProtocol, ABC):
@@ -323,7 +327,8 @@ class Conversation(asyncio.BufferedProtocol, ABC):
 
     def _is_under_tls(self, selected: Selected) -> None:
         """The handshake is done. Read through the shared buffers from now on."""
-        self._edge.scoreboard.count("handshakes_total", "done")
+        if not self._admission.is_probe:
+            self._edge.scoreboard.count("handshakes_total", "done")
         transport: Any = self.transport  # asyncio's own class has no public name
         self._tls = handshake.secured(transport, selected, self._listener)
         protocol = transport._ssl_protocol  # noqa: SLF001 - see max_size above

@@ -39,7 +39,7 @@ class Handover:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # each is itself alone: an envelope takes long to compare and to hash
 class _Part:
     """The message for some of its recipients."""
 
@@ -81,7 +81,7 @@ def _parts(envelope: Envelope, verdict: MessageVerdict) -> Iterator[_Part]:
     for is_held in (True, False):
         own = tuple(one for place, one in enumerate(recipients) if (place in held) is is_held)
         if own:
-            yield _Part(replace(envelope, recipients=own), is_held)
+            yield _Part(envelope if own == recipients else replace(envelope, recipients=own), is_held)
 
 
 def _relay_for(edge: Edge, part: _Part, reason: Reason | None) -> Relay:

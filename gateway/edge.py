@@ -16,6 +16,7 @@ from gateway.scoreboard import Scoreboard
 from gateway.settings import Settings
 from gateway.tls import Certificates
 from service import tracing
+from service.steadiness import LASTING_S
 
 _ROUND_S = 0.5
 _RELOAD_EVERY, _WARM_EVERY, _PROBE_EVERY = 4, 10, 60  # rounds
@@ -60,6 +61,7 @@ class Edge:
     clock: Callable[[], float]
     sessions: set[Session] = field(default_factory=set)
     lag_s: float = 0.0  # how late the event loop was when it was last looked at
+    _lost_since: dict[str, float] = field(default_factory=dict)  # each next hop that is not reached, the loop's clock
     _tasks: set[asyncio.Task[object]] = field(default_factory=set)
 
     def in_background(self, work: Coroutine[object, object, Result]) -> asyncio.Task[Result]:
@@ -84,14 +86,21 @@ class Edge:
             rounds += 1
             if rounds % _RELOAD_EVERY == 0:
                 self.reload()
-            self._look_after(rounds)
+            self._look_after(rounds, now)
 
-    def _look_after(self, rounds: int) -> None:
+    def _is_lost(self, name: str, relay: Relay, now: float) -> bool:
+        """Not reached once is not lost: other connections may go on, and the next attempt comes within seconds."""
+        if relay.is_reached:
+            self._lost_since.pop(name, None)
+            return False
+        return not relay.offers or now - self._lost_since.setdefault(name, now) >= LASTING_S
+
+    def _look_after(self, rounds: int, now: float) -> None:
         """The next hop and the scanner, where no message asks: what is shown of them is never older than the rounds."""
         for name, relay in (("next_hop_silent", self.relay), ("hold_relay_silent", self.hold_relay)):
             if relay is None:
                 continue
-            self.scoreboard.set(name, not relay.is_reached)
+            self.scoreboard.set(name, self._is_lost(name, relay, now))
             is_due = rounds % _WARM_EVERY == 0 and not (relay.is_reached and relay.offers)
             if is_due or rounds % _PROBE_EVERY == 0:
                 self.in_background(relay.warm())

@@ -3,6 +3,9 @@
 An accept loop of our own, because asyncio.start_server shows a connection only after its TLS handshake: a flood of
 handshakes would be seen by no cap. Here a connection is counted from accept to its last octet.
 
+Health checks, our own (health.py) and those of a load balancer, are served like anybody, and counted nowhere: they
+would be most of what a quiet gateway has to tell. That opens nothing to anybody: a login is judged as ever.
+
 All workers accept from the same socket. With a socket for each (SO_REUSEPORT) the kernel would deal connections out by
 a hash: to a worker that is busy as well, and to one that has just died, whose waiting connections would be reset.
 """
@@ -15,9 +18,11 @@ from dataclasses import dataclass
 from gateway import handshake, log, proxy, replies
 from gateway.conversation import TLS_GOODBYE_S, Admission
 from gateway.edge import Edge
+from gateway.health import PROBE_ADDRESS
 from gateway.replies import Reply
 from gateway.session import Session
 from gateway.settings import ListenerSettings
+from policy.contract import ConnectOutcome
 from service.settings import SettingError
 
 _BACKLOG = 1024
@@ -51,13 +56,13 @@ class Listener:
         if self.edge.lag_s > self.edge.settings.shed_lag_s:
             self._turn_away(connection, address, "shed", replies.TOO_BUSY)
         elif not self.settings.proxy_from:
-            self._count_and_serve(connection, address)
+            self._count_and_serve(connection, address, is_probe=address == PROBE_ADDRESS)
         elif self.settings.trusts(address):
             self.edge.in_background(self._serve_proxied(connection, address))
         else:
             self._turn_away(connection, address, "untrusted-proxy", None)
 
-    def _count_and_serve(self, connection: socket.socket, address: str) -> None:
+    def _count_and_serve(self, connection: socket.socket, address: str, *, is_probe: bool) -> None:
         if self.settings.tls == "starttls" and _talks_first(connection):
             self._turn_away(connection, address, "talked-first", replies.TALKED_EARLY)
             return
@@ -65,8 +70,14 @@ class Listener:
         if slot is None:
             self._turn_away(connection, address, "capped", replies.TOO_MANY_CONNECTIONS)
         else:
-            self.edge.scoreboard.count("connections_total", "accepted")
-            self.edge.in_background(self._serve(connection, address, slot))
+            if not is_probe:
+                self.edge.scoreboard.count("connections_total", "accepted")
+            self.edge.in_background(self._serve(connection, self._admitted(address, slot, is_probe=is_probe)))
+
+    def _admitted(self, address: str, slot: int, *, is_probe: bool) -> Admission:
+        """Policy is asked now, and its word needed when there is somebody to greet, after a handshake."""
+        asked = _welcome() if is_probe else self.edge.door.ask(self.settings, address)
+        return Admission(address, slot, self.edge.in_background(asked), is_probe)
 
     async def _serve_proxied(self, connection: socket.socket, proxied_by: str) -> None:
         """The PROXY header says who the client is; it is counted as that client's from then on."""
@@ -78,15 +89,13 @@ class Listener:
             log.connection_refused(self.settings.name, proxied_by, type(error).__name__)
             connection.close()
             return
-        # A health check of the proxy itself (LOCAL) has no other address than the proxy's.
-        self._count_and_serve(connection, header.source or proxied_by)
+        # Where it names nobody there is no other address than the proxy's.
+        self._count_and_serve(connection, header.source or proxied_by, is_probe=header.is_own)
 
-    async def _serve(self, connection: socket.socket, address: str, slot: int) -> None:
+    async def _serve(self, connection: socket.socket, admission: Admission) -> None:
         """One connection, to its end."""
         loop = asyncio.get_running_loop()
         timeout_s = self.edge.settings.handshake_timeout_s
-        # Asked now and needed when there is somebody to greet, after a handshake.
-        admission = Admission(address, slot, self.edge.in_background(self.edge.door.ask(self.settings, address)))
         try:
             tls = None
             if self.settings.tls == "implicit":
@@ -100,11 +109,12 @@ class Listener:
             )
             await session.ended
         except OSError as error:  # ssl.SSLError and ConnectionError are OSErrors
-            self.edge.scoreboard.count("handshakes_total", "failed")
-            log.handshake_failed(self.settings.name, address, error)
+            if not admission.is_probe:
+                self.edge.scoreboard.count("handshakes_total", "failed")
+                log.handshake_failed(self.settings.name, admission.client_address, error)
         finally:
             connection.close()
-            self.edge.caps.give_back(slot)
+            self.edge.caps.give_back(admission.slot)
 
     def _turn_away(self, connection: socket.socket, address: str, outcome: str, reply: Reply | None) -> None:
         """Before TLS there is nobody to say it to in a way that he understands, but on the STARTTLS port."""
@@ -117,6 +127,10 @@ class Listener:
                     connection.send(f"{reply}\r\n".encode())
                 except OSError:
                     return
+
+
+async def _welcome() -> ConnectOutcome:
+    return ConnectOutcome.ACCEPTED
 
 
 def _talks_first(connection: socket.socket) -> bool:

@@ -15,11 +15,14 @@ from pydantic import BaseModel, ValidationError
 
 from gateway import log
 from gateway.errors import PolicyUnavailable
+from gateway.policy_addresses import PolicyAddresses
 from gateway.policy_connection import HttpAnswer, NoAnswer, PolicyConnection
 from policy.contract import (
+    CONTRACT,
     OUTCOMES_LIMIT,
     ConnectFacts,
     ConnectVerdict,
+    ContractRefused,
     HealthTold,
     LoginAnswer,
     LoginStep,
@@ -48,14 +51,23 @@ def _trace(question: str) -> bytes:
     return tracing.parent() if question == _MESSAGE else b""
 
 
+def _newest_spoken(body: bytes) -> int:
+    """By policy, that has refused our contract; 0 where it does not say."""
+    try:
+        return ContractRefused.model_validate_json(body).spoken[-1]
+    except ValidationError:
+        return 0
+
+
 class PolicyClient:
     """With connections kept open, for the life of the process."""
 
     def __init__(self, url: str, token: str, timeout_s: float) -> None:
         parts = urlsplit(url)
-        self._host, self._path = parts.hostname or "", parts.path.rstrip("/").encode()
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._path = f"{parts.path.rstrip('/')}/v{CONTRACT}".encode()
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._addresses = PolicyAddresses(parts.hostname or "", port, tls, _ANSWER_LIMIT)
         self._head = (
             f" HTTP/1.1\r\nHost: {parts.netloc.rpartition('@')[2]}\r\nAuthorization: Bearer {token}\r\n"
             "Content-Type: application/json\r\n"
@@ -64,6 +76,7 @@ class PolicyClient:
         self._free: deque[PolicyConnection] = deque()  # in the order in which they were used
         self._turns = asyncio.Semaphore(_CONNECTIONS)
         self._unreported: list[Outcome] = []
+        self.other_contract = 0  # the newest that policy speaks, as long as it does not speak ours
         self._reporting: asyncio.Task[None] | None = None
 
     def close(self) -> None:
@@ -83,7 +96,9 @@ class PolicyClient:
 
     async def revocations(self, after: int) -> Revocations:
         """Asked all the time, so a failure is not logged each time."""
-        return await self._ask("revocations", RevocationsAsked(after=after), Revocations, is_logged=False)
+        answer = await self._ask("revocations", RevocationsAsked(after=after), Revocations, is_logged=False)
+        self.other_contract = 0
+        return answer
 
     async def tell(self, health: HealthTold) -> None:
         """How the gateway is. PolicyUnavailable also where policy is of a version that does not ask."""
@@ -129,26 +144,31 @@ class PolicyClient:
             raise PolicyUnavailable("not an answer") from None
 
     async def _post(self, question: str, body: BaseModel, *, is_logged: bool = True) -> bytes:
+        connection: PolicyConnection | None = None
         try:
             async with asyncio.timeout(self._timeout_s), self._turns:
-                answer = await self._answered(question, body.model_dump_json().encode())
+                connection = self._pooled() or await self._addresses.open()
+                answer = await self._answered(connection, question, body.model_dump_json().encode())
         except (NoAnswer, OSError) as error:  # TimeoutError is an OSError
             failure = type(error).__name__
+            if connection:
+                self._addresses.avoid(connection.address)
         else:
             if answer.status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
                 return answer.body
             failure = f"status {answer.status}"
+            if answer.status == HTTPStatus.NOT_IMPLEMENTED:
+                self.other_contract = _newest_spoken(answer.body)
         if is_logged:
             log.policy_failed(question, failure)
         raise PolicyUnavailable(failure)
 
-    async def _answered(self, question: str, body: bytes) -> HttpAnswer:
+    async def _answered(self, connection: PolicyConnection, question: str, body: bytes) -> HttpAnswer:
         """Asked once: what gets no answer may have been decided all the same."""
-        connection = self._pooled() or await PolicyConnection.open(self._host, self._port, self._tls, _ANSWER_LIMIT)
         is_answered = False
         try:
             answer = await connection.ask(
-                b"POST %b/v1/%b%b%bContent-Length: %d\r\n\r\n%b"
+                b"POST %b/%b%b%bContent-Length: %d\r\n\r\n%b"
                 % (self._path, question.encode(), self._head, _trace(question), len(body), body)
             )
             is_answered = True
@@ -165,6 +185,8 @@ class PolicyClient:
         while self._free and self._free[0].used_at < oldest:
             self._free.popleft().close()
         while self._free:
-            if (pooled := self._free.pop()).is_open:
+            pooled = self._free.pop()
+            if pooled.is_open and not self._addresses.is_avoided(pooled.address):
                 return pooled
+            pooled.close()
         return None

@@ -65,11 +65,16 @@ class PolicyConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._answer: asyncio.Future[HttpAnswer] | None = None
+        self.address = ""  # whose it is
         self.used_at = 0.0  # on the loop's clock
 
     @classmethod
-    async def open(cls, host: str, port: int, tls: ssl.SSLContext | None, limit: int) -> Self:
-        _, connection = await asyncio.get_running_loop().create_connection(lambda: cls(limit), host, port, ssl=tls)
+    async def open(cls, address: str, port: int, tls: ssl.SSLContext | None, limit: int, name: str) -> Self:
+        """`name` is what a certificate has to be for."""
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: cls(limit), address, port, ssl=tls, server_hostname=name if tls else None
+        )
+        connection.address = address
         return connection
 
     @property

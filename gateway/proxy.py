@@ -37,11 +37,12 @@ class NotProxy(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProxyHeader:
-    """`source` is None where the proxy speaks for itself (LOCAL, a health check) or does not know (UNKNOWN)."""
+    """`source` is None where the proxy does not know (UNKNOWN) or speaks for itself (LOCAL, a check: `is_own`)."""
 
     length: int  # octets that belong to the header
     source: str | None = None
     port: int = 0
+    is_own: bool = False
 
 
 def parse(octets: bytes) -> ProxyHeader | None:
@@ -91,7 +92,7 @@ def _version_2(octets: bytes) -> ProxyHeader | None:
     if len(octets) < length:
         return None
     if command == _V2_LOCAL or family == _V2_UNSPECIFIED:  # whatever else it says is to be skipped
-        return ProxyHeader(length)
+        return ProxyHeader(length, is_own=command == _V2_LOCAL)
     addresses, kind = _V2_FAMILIES[family]
     if size < addresses.size:
         raise NotProxy("too short for its addresses")

@@ -6,6 +6,7 @@ next answer. (A message that is handed in meanwhile is judged by what the creden
 """
 
 import asyncio
+import math
 
 from gateway.edge import Edge
 from gateway.errors import PolicyUnavailable
@@ -18,7 +19,7 @@ _BEGINNING = -1  # the first answer only says where the feed is: who logs in lat
 async def follow(edge: Edge) -> None:
     """Until cancelled. As it asks all the time, it is also who knows whether policy is there."""
     loop = asyncio.get_running_loop()
-    newest, answered_at = _BEGINNING, loop.time()
+    newest, answered_at = _BEGINNING, -math.inf  # who has never reached policy is not ready
     while True:
         try:
             answer = await edge.policy.revocations(newest)
@@ -30,4 +31,5 @@ async def follow(edge: Edge) -> None:
             for session in tuple(edge.sessions) if ended else ():
                 session.end_if_revoked(ended)
         edge.scoreboard.set("policy_silent", loop.time() - answered_at >= _SILENT_S)
+        edge.scoreboard.set("policy_contract", edge.policy.other_contract)
         await asyncio.sleep(_PERIOD_S)

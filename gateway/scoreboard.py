@@ -53,6 +53,7 @@ GAUGES: tuple[tuple[str, str], ...] = (
     ("certificate_reload_failed", "1 while a certificate on disk cannot be loaded and the old one still serves"),
     ("scanner_silent", "1 while the scanner gave no answer that can be read to the last message of some worker"),
     ("policy_silent", "1 while policy has not answered some worker for seconds"),
+    ("policy_contract", "The newest contract of a policy that does not speak the gateway's own; 0 while it does"),
     ("next_hop_silent", "1 while some worker does not reach the next hop"),
     ("hold_relay_silent", "1 while some worker does not reach the listener for mail that is held"),
     ("certificate_expires_timestamp_seconds", "When the first of the served certificates expires, since the epoch"),

@@ -23,7 +23,7 @@ from policy.bridges.opened import open_bridges
 from policy.budgets.location import remote_budgets
 from policy.complaints.mailbox import ComplaintMailbox
 from policy.condition import Condition
-from policy.containment.queue_client import QueueClient
+from policy.containment.queues import open_queues
 from policy.delegation.listening import bind_all
 from policy.dkim.domains import key_book, make_missing, our_domains
 from policy.dkim.seen import KeyWatch
@@ -115,7 +115,7 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
         return Pickup(settings.doveadm_url, tokens.dovecot, feed, time.time) if settings.doveadm_url else None
 
     reader = open_reader(where)
-    queue = QueueClient(settings.queue_url, tokens.queue) if settings.queue_url else None
+    queue = open_queues(settings.queue_url, tokens.queue)
     looked_at = LookedAt(atlas, queue, lambda: in_force.rulebook.containment.held_s)
 
     brain = assemble(
@@ -138,7 +138,7 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
             submissions_kept_s=settings.submissions_kept_days * DAY_S,
             client_addresses_kept_s=settings.client_addresses_kept_days * DAY_S,
             counts=remote_budgets(settings),
-            policy_file_fault=lambda: in_force.fault,
+            policy_file_fault=lambda: in_force.fault_line,
             reporting=partial(_reporting, settings, tokens),
         )
     )
@@ -149,8 +149,9 @@ def _reporting(
     settings: Settings, tokens: Tokens, writer: Writer, notes: HealthNotes, condition: Condition
 ) -> Sequence[Beside]:
     """What the parts of the installation say of themselves."""
+    queues = open_queues(settings.queue_url, tokens.queue)
     neighbours = Neighbours(
-        queue=QueueClient(settings.queue_url, tokens.queue) if settings.queue_url else None,
+        queues=queues.by_name if queues else {},
         mailboxes=Mailboxes(settings.doveadm_url, tokens.dovecot) if settings.doveadm_url else None,
         away=condition.away,
     )
@@ -187,7 +188,7 @@ def _keys(settings: Settings, queue_token: str) -> KeyWatch:
     """Looks after the DKIM keys."""
     engine = open_database(location(settings))
     book = key_book(settings, engine, ITSELF)
-    agent = QueueClient(settings.queue_url, queue_token) if settings.queue_url else None
+    agent = open_queues(settings.queue_url, queue_token)
     return KeyWatch(book, agent, partial(make_missing, book, our_domains(settings), engine), time.time, asyncio.sleep)
 
 

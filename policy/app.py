@@ -29,13 +29,16 @@ from policy import log
 from policy.authpolicy.routes import add_auth_policy_routes
 from policy.brain import Brain
 from policy.contract import (
+    SPOKEN,
     ConnectFacts,
+    ContractRefused,
     HealthTold,
     LoginOutcome,
     LoginStep,
     MessageFacts,
     Outcomes,
     RevocationsAsked,
+    contract_of,
 )
 from policy.metrics import CONTENT_TYPE_LATEST, Sources, written
 from policy.queue_contract import Deliveries
@@ -83,10 +86,14 @@ class App:
             Question("/v1/health", gateway, HealthTold, brain.hear),
         )
         self._questions: Mapping[str, Question] = {one.path: one for one in questions}
+        self._refused = set[int]()  # contracts by which somebody asked; 0 is none
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         question = self._questions.get(scope["path"]) if scope["type"] == "http" else None
         if not question or scope["method"] != "POST":
+            if scope["type"] == "http" and _is_of_another_contract(scope["path"]):
+                await self._refuse_contract(scope["path"], send)
+                return
             await self._others(scope, receive, send)
             return
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
@@ -98,6 +105,16 @@ class App:
             status, body = await self.answer(question, asked, scope["headers"])
         length = (b"content-length", str(len(body)).encode())
         await send({"type": "http.response.start", "status": status, "headers": [_JSON, length] if body else []})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _refuse_contract(self, path: str, send: Send) -> None:
+        """501 and not 404, which Dovecot takes for "there is no such mailbox". Each contract is logged once."""
+        if (asked := contract_of(path) or 0) not in self._refused:
+            self._refused.add(asked)
+            log.contract_refused(asked)
+        body = ContractRefused(spoken=SPOKEN).model_dump_json().encode()
+        head = [_JSON, (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": HTTPStatus.NOT_IMPLEMENTED, "headers": head})
         await send({"type": "http.response.body", "body": body})
 
     def question(self, path: str, bearer: bytes) -> Question | None:
@@ -123,6 +140,10 @@ class App:
             log.question_failed(question.path, error)
             return HTTPStatus.INTERNAL_SERVER_ERROR, _INTERNAL_ERROR
         return HTTPStatus.OK if octets else HTTPStatus.NO_CONTENT, octets
+
+
+def _is_of_another_contract(path: str) -> bool:
+    return (asked := contract_of(path)) is not None and asked not in SPOKEN
 
 
 async def _body(receive: Receive) -> bytes | None:

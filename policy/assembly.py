@@ -80,7 +80,7 @@ class Parts:
     client_addresses_kept_s: float = 30 * DAY_S
     patience_s: float = 0.1  # of the writer
     alerting: Callable[[Writer, Heard], Sequence[Beside]] = lambda _writer, _heard: ()
-    policy_file_fault: Callable[[], str] = lambda: ""
+    policy_file_fault: Callable[[], int] = lambda: 0
     reporting: Callable[[Writer, HealthNotes, Condition], Sequence[Beside]] = lambda _writer, _notes, _condition: ()
 
 

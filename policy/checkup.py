@@ -8,6 +8,7 @@ of the world and of the services beside us is in checkup_beside.py.
 import asyncio
 import contextlib
 import io
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from policy.location import location, open_existing, spelled
 from policy.opening import digest_key
 from policy.rulebook import PolicyFileError, shipped
 from policy.rulebook.in_force import rulebook_at
+from policy.setting_names import set_as
 from policy.settings import DAY_S, Settings
 from policy.store.migrating import newest_revision
 from policy.store.models import Audit, Networks
@@ -262,7 +264,7 @@ def _names_of(certificate: x509.Certificate, path: Path, hostname: str) -> Itera
         dns_names = []
     if not {hostname, f"*.{hostname.partition('.')[2]}"} & set(dns_names):
         says = f"{path} is not for {hostname} but for {', '.join(dns_names) or 'no name'}"
-        yield Finding("certificate", State.WRONG, says, "replace it, or correct SALLYPORT_HOSTNAME")
+        yield Finding("certificate", State.WRONG, says, f"replace it, or correct {set_as('HOSTNAME')}")
 
 
 def _key_of(certificate: x509.Certificate, path: Path) -> Iterator[Finding]:
@@ -280,8 +282,11 @@ def _key_of(certificate: x509.Certificate, path: Path) -> Iterator[Finding]:
 
 
 def _mode_of(what: str, path: Path) -> Finding:
-    mode = path.stat().st_mode & 0o777
-    if mode & _OTHERS:
+    status = path.stat()
+    mode = status.st_mode & 0o777
+    # A secret of Kubernetes belongs to root, and the group that the pod's process alone is in may read it.
+    is_of_pod = status.st_uid == 0 and status.st_gid == os.getegid() != 0
+    if mode & (_OTHERS & ~0o040 if is_of_pod else _OTHERS):
         return Finding(what, State.WRONG, f"{path} can be read by others (mode {mode:04o})", f"chmod 600 {path}")
     return Finding(what, State.FINE, f"{path}, mode {mode:04o}")
 

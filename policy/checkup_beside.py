@@ -27,6 +27,7 @@ from policy.store.health_reports import SILENT_S, HealthReport, Service, health_
 from policy.store.incident_models import Notices
 from policy.store.models import Submissions
 from policy.store.notices import FORGOTTEN
+from service.sentence import unpacked
 from service.settings import SettingError
 
 _DISK_WARNING, _DISK_WRONG = 0.10, 0.03  # of the disk, free
@@ -157,7 +158,8 @@ def _undelivered(connection: Connection, now: float) -> Finding:
         why = connection.scalar(
             select(Notices.problem).where(Notices.problem != "").order_by(Notices.id.desc()).limit(1)
         )
-        says = f"{late} wait for more than an hour, {lost} were given up within a week ({why or 'no reason is known'})"
+        reason = unpacked(why) if why else "no reason is known"
+        says = f"{late} wait for more than an hour, {lost} were given up within a week ({reason})"
         return Finding("notices", State.WRONG, says, "correct where they go; `sallyport alert test` tries it")
     return Finding("notices", State.FINE, "all were sent")
 

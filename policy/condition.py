@@ -1,7 +1,7 @@
 """Whether policy can do its work: what /health/ready says, and what its own report says (reporting.py).
 
-Asked at the moment. What others are like who do not answer, and whether the store takes changes (a full disk still
-answers), is as of the last round of reports.
+Asked at the moment; one lost answer turns nothing (service/steadiness.py). What others are like who do not answer, and
+whether the store takes changes (a full disk still answers), is as of the last round of reports.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 
 from policy.geo.atlas import Atlas
 from policy.store.health_reports import Service
+from service.ailments import Ailment
 from service.health import Health
+from service.steadiness import Steadiness
 
-STORE_AWAY = "the database does not answer: nothing can be decided"
-STORE_FULL = "the database takes no changes: nothing can be decided"
-BUDGETS_AWAY = "the server of the budgets does not answer: no message can be judged"
+STORE_AWAY, STORE_FULL, BUDGETS_AWAY = (
+    ailment.of() for ailment in (Ailment.STORE_SILENT, Ailment.STORE_FULL, Ailment.BUDGETS_SILENT)
+)
 _AWAY: Mapping[Service, str] = {
-    Service.QUEUE_AGENT: "the queue agent does not answer: nothing in the queue can be held, released or looked at",
-    Service.DOVECOT: "Dovecot does not answer: sessions of lost credentials go on",
+    Service.QUEUE_AGENT: Ailment.AGENT_AWAY.of(),
+    Service.DOVECOT: Ailment.DOVECOT_AWAY.of(),
 }
 
 Ask = Callable[[], Awaitable[object]]  # raises where nobody answers
@@ -28,10 +30,11 @@ class Condition:
 
     ask_store: Ask
     ask_budgets: Ask | None
-    policy_file_fault: Callable[[], str]  # empty where the file is in force
+    policy_file_fault: Callable[[], int]  # its line; 0 where the file is in force
     atlas: Atlas
     away: set[Service] = field(default_factory=set)
     takes_changes: bool = True
+    steadiness: Steadiness = field(default_factory=Steadiness)
 
     async def look(self) -> Health:
         faults = [] if await _answers(self.ask_store) else [STORE_AWAY]
@@ -39,13 +42,13 @@ class Condition:
             faults.append(STORE_FULL)
         if self.ask_budgets and not await _answers(self.ask_budgets):
             faults.append(BUDGETS_AWAY)
-        return Health(tuple(faults), tuple(self._warnings()))
+        return self.steadiness.steadied(Health(tuple(faults), tuple(self._warnings())))
 
     def _warnings(self) -> list[str]:
-        found = []
-        if fault := self.policy_file_fault():
-            found.append(f"the policy file is refused, and what was in force before goes on: {fault}")
-        found += [f"the database of addresses {path} is not in use: {why}" for path, why in self.atlas.faults]
+        found = list[str]()
+        if line := self.policy_file_fault():
+            found.append(Ailment.POLICY_FILE_REFUSED.of(line=line))
+        found += [Ailment.GEO_NOT_IN_USE.of(path=str(path), why=why) for path, why in self.atlas.faults]
         return [*found, *(sentence for service, sentence in _AWAY.items() if service in self.away)]
 
 

@@ -17,20 +17,28 @@ and, every ten seconds, says how it is itself; a policy that does not know this 
 
 What policy and the next hop's queue say to each other is queue_contract.py.
 
+The number in the path is the version of this contract, and of queue_contract.py. Whoever is asked by one that it does
+not speak answers 501 with ContractRefused: the asker says so in its health, and takes it for "not now" like any other
+failure. What may change within a version is in docs/upgrading.md; a test holds the models to it.
+
 A verdict carries a reason from a closed list and never a text: the gateway's table (gateway/replies.py) has the words.
 """
 
+import re
 import string
 import unicodedata
 from base64 import b64decode, b64encode
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import idna
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, PositiveInt
 
+CONTRACT = 1  # by which we ask
+SPOKEN = (1,)  # by which we may be asked, the newest last
 OUTCOMES_LIMIT = 500  # in one report
 
+_VERSIONED = re.compile(r"/v([0-9]{1,3})/", re.ASCII)
 _SUBADDRESS = "+"  # RFC 5233; the first one in a local part, as Postfix and Dovecot have it
 _ASCII_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 # Letters of a local part, which is 64 octets. To normalize a long run of combining marks takes time that grows with
@@ -53,6 +61,19 @@ class Frozen(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ContractRefused(Frozen):
+    """The answer to a question by another contract than those that are spoken here."""
+
+    error: Literal["contract"] = "contract"
+    spoken: Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+
+
+def contract_of(path: str) -> int | None:
+    """By which a path asks; None where it is no question of any contract."""
+    found = _VERSIONED.match(path)
+    return int(found[1]) if found else None
 
 
 class Reason(StrEnum):
@@ -276,13 +297,25 @@ class Revocations(Frozen):
 
 Sentence = Annotated[str, Field(max_length=400)]
 Sentences = Annotated[tuple[Sentence, ...], Field(max_length=20)]
+# Of one sentence: the names of its parts in a closed list (service/ailments.py), with their values.
+Told = Sentence | int | Annotated[float, Field(allow_inf_nan=False)]
+SentencePart = tuple[
+    Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,39}$")],
+    Annotated[dict[Annotated[str, Field(max_length=40)], Told], Field(max_length=10)],
+]
+MadeOf = Annotated[tuple[SentencePart, ...], Field(max_length=20)]
 
 
 class PartTold(Frozen):
-    """How a part of the installation is. `faults` keep it from its work, `warnings` want somebody to look."""
+    """How a part of the installation is. `faults` keep it from its work, `warnings` want somebody to look.
+
+    `made_of` has what they are made of, for each of the faults and then of the warnings; or nothing. A reader that does
+    not know what one is made of shows the sentence.
+    """
 
     faults: Sentences = ()
     warnings: Sentences = ()
+    made_of: Annotated[tuple[MadeOf, ...], Field(max_length=40)] = ()
     figures: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")], Annotated[float, Field(allow_inf_nan=False)]],
         Field(max_length=40),

@@ -19,13 +19,21 @@ COUNTRIES = frozenset(_CODES.split())
 _OFTEN_MEANT: Final[Mapping[str, str]] = {"UK": "GB", "EL": "GR"}
 
 
+class NoCountry(ValueError):
+    """str(self) goes on where what was given ends: `is no country; did you mean "DE"?` `meant` is that, or empty."""
+
+    def __init__(self, why: str, meant: str = "") -> None:
+        super().__init__(why)
+        self.meant = meant
+
+
 def checked_country(given: object) -> str:
-    """The same; ValueError, which goes on where what was given ends: `is no country; did you mean "DE"?`"""
+    """The same; NoCountry where it is none."""
     if not isinstance(given, str):
-        raise ValueError('is no country; write two letters in quotes, such as "DE"')  # noqa: TRY004 - pydantic wants it
+        raise NoCountry('is no country; write two letters in quotes, such as "DE"')
     if given in COUNTRIES or given == UNKNOWN_COUNTRY:
         return given
     meant = _OFTEN_MEANT.get(given.upper(), given.upper())
     if meant in COUNTRIES:
-        raise ValueError(f'is no country; did you mean "{meant}"?')
-    raise ValueError('is no country; write one of ISO 3166-1 such as "DE", or "??" for an unknown one')
+        raise NoCountry(f'is no country; did you mean "{meant}"?', meant)
+    raise NoCountry('is no country; write one of ISO 3166-1 such as "DE", or "??" for an unknown one')

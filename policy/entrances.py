@@ -8,7 +8,7 @@ From home, a login asks nothing more and is written down once an hour. The first
 used from is vouched for by that: the owner has just set the device up.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from secrets import token_hex
@@ -97,7 +97,7 @@ class Entrances:
         self,
         comer: Comer,
         place: Place,
-        strange: tuple[str, ...],
+        strange: Mapping[str, str],
         client_address: str,
         rulebook: Rulebook,
         now: float,
@@ -128,10 +128,10 @@ class Entrances:
         if entry.is_doubted:
             self.notes.areas.doubt(comer.identity_id, place.origin.area, network_of(client_address), now)
 
-    async def _strange(self, comer: Comer, looks: Looks, now: float) -> tuple[str, ...]:
+    async def _strange(self, comer: Comer, looks: Looks, now: float) -> Mapping[str, str]:
         """What is new of the client; what was seen is written down once a day."""
         if not comer.credential or not looks.seen():
-            return ()
+            return {}
         habits = await self.recall.habits.of(comer.credential)
         if any(now - habits.get(one, -DAY_S) >= DAY_S for one in looks.seen().items()):
             self.writer.make_later(partial(self.notes.habits.note, comer.credential, looks, now))

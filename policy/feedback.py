@@ -5,7 +5,7 @@ engine/feedback.py decides. A submission knows by a bit for each of its recipien
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -22,6 +22,7 @@ from policy.marks import Marks
 from policy.memory import Notes, Recall
 from policy.queue_contract import Deliveries, Delivery, DeliveryOutcome
 from policy.store.days import Done
+from policy.store.fates import Fate, fate_of
 from policy.store.records import unpacked
 from policy.store.standings import Cause
 from policy.store.statements import prepared
@@ -43,6 +44,8 @@ class Told(NamedTuple):
     before: bytes | None  # what was reported until now
     to_warn: tuple[str, ...]
     listed_at: tuple[str, ...]  # servers that refuse it because we are on a blocklist
+    delivered: int  # of the places
+    fates: Mapping[int, Fate]  # of recipients, by their marks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +62,8 @@ class Feedback:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def take(self, deliveries: Deliveries, now: float) -> None:
-        """Submissions that nobody remembers, and recipients that were none of theirs, are left out.
-
-        What is deferred says nothing yet: the last word on that recipient comes later.
-        """
-        final = [one for one in deliveries.deliveries if one.status != _NOT_YET]
-        by_submission = sorted(final, key=attrgetter("submission"))
+        """Submissions that nobody remembers are left out."""
+        by_submission = sorted(deliveries.deliveries, key=attrgetter("submission"))
         async with self._lock:
             for submission, reports in groupby(by_submission, key=attrgetter("submission")):
                 await self._weigh(submission, tuple(reports), now)
@@ -74,10 +73,11 @@ class Feedback:
             _SUBMISSION, {"asked": submission}
         ):
             found = await self.recall.directory.identity_at(name, "")
-            places = self._places(reports, unpacked(packed), reported)
-            place = place_then(area, evidence)
-            to_warn = self._to_warn(reports, place, unpacked(packed)[:new])
-            if not found or not (places or to_warn):
+            marks, place = unpacked(packed), place_then(area, evidence)
+            places = self._places(reports, marks, reported)
+            to_warn = self._to_warn(reports, place, marks[:new])
+            fates = self._fates(reports, marks)
+            if not found or not (places or to_warn or fates):
                 return
             unknown_today, recipients_today = await self.recall.days.deliveries(found.id, now)
             report = Report(
@@ -92,7 +92,8 @@ class Feedback:
                 unknown_today=unknown_today,
             )
             listed_at = {one.relay for one in reports if one.outcome is DeliveryOutcome.BLOCKLISTED} if places else ()
-            told = Told(submission, tuple(places), reported, to_warn, tuple(sorted(listed_at)))
+            got = sum(one is DeliveryOutcome.DELIVERED for one in places.values())
+            told = Told(submission, tuple(places), reported, to_warn, tuple(sorted(listed_at)), got, fates)
             write = partial(self._write, found.id, name, place, told, now)
             weighed = await self.ledger.settle(partial(weigh, report, self.rulebook(), now), token_hex(8), now, write)
             for outcome in places.values():
@@ -103,7 +104,11 @@ class Feedback:
     def _places(
         self, reports: Sequence[Delivery], marks: Sequence[int], reported: bytes | None
     ) -> dict[int, DeliveryOutcome]:
-        """What is new, by the recipient's place among the marks."""
+        """What is new, by the recipient's place among the marks; recipients that were none of theirs are left out.
+
+        What is deferred says nothing yet: the last word on that recipient comes later.
+        """
+        reports = [one for one in reports if one.status != _NOT_YET]
         done, at = int.from_bytes(reported or b""), {mark: place for place, mark in reversed(list(enumerate(marks)))}
         found = {at.get(self.marks.recipient(one.recipient)): one.outcome for one in reports}
         return {place: one for place, one in found.items() if place is not None and not done >> place & 1}
@@ -115,8 +120,15 @@ class Feedback:
             return tuple(got)
         return tuple(one for one in got if self.marks.recipient(one) in new)
 
+    def _fates(self, reports: Sequence[Delivery], marks: Sequence[int]) -> dict[int, Fate]:
+        """What its owner sees, beside the number of those elsewhere who have it; of each recipient the last word."""
+        fates = {self.marks.recipient(one.recipient): fate_of(one) for one in reports}
+        return {mark: fate for mark, fate in fates.items() if fate is not Fate.DELIVERED or mark not in marks}
+
     def _write(self, identity: int, name: str, place: Place, told: Told, now: float, weighed: Weighed) -> None:
-        self.notes.records.note_reported(told.submission, told.places, told.before)
+        self.notes.records.note_reported(told.submission, told.places, told.before, told.delivered)
+        if told.fates:
+            self.notes.fates.note(told.submission, told.fates, now)
         self.notes.standings.note_likelihood(identity, weighed.likelihood, now)
         cause = Cause(submission=told.submission)
         opened = self.notes.standings.note(identity, weighed.standing, weighed.signals, cause)

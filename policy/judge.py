@@ -27,7 +27,7 @@ from policy.ledger import Asking, Ledger
 from policy.memory import Notes
 from policy.profiles import Case, Profiles
 from policy.store.days import Done
-from policy.store.records import Failed
+from policy.store.records import Failed, Reached
 from policy.store.standings import Cause
 from policy.store.transactions import at_once
 from policy.store.writer import Writer
@@ -137,23 +137,26 @@ class Judge:
         self, outcomes: Sequence[Outcome], failed: dict[str, str], now: float, known: Sequence[bool]
     ) -> None:
         """`failed` is filled: submissions that were given back, and whose they are."""
-        for outcome, was_open in zip(outcomes, known, strict=True):
-            if not was_open:
-                continue
-            submission = submission_of(outcome.reservation)
-            reached = self.notes.records.end_submission(submission, outcome)
+        open_ones = [one for one, was_open in zip(outcomes, known, strict=True) if was_open]
+        ended = [(submission_of(one.reservation), one) for one in open_ones]
+        reached = self.notes.records.end_submissions(dict(ended))
+        learnt = list[tuple[int, int]]()
+        for submission, outcome in ended:
             if outcome.outcome is RelayOutcome.FAILED:
                 if gone := self.notes.records.failed(submission):
                     failed[submission] = gone.name
                     self.notes.days.add(gone.identity, _undone(gone), gone.at)
-                continue
-            if reached:
-                self.notes.recipients.learn(reached.identity, reached.marks, now)
-                if now - reached.at > _LATE_S:
-                    self.notes.measures.look_again(reached.identity, reached.at, now)
-                held = outcome.held_queue_id or outcome.queue_id
-                if reached.is_held and held:
-                    self.notes.held.note(submission, held, self.profiles.rulebook().containment.sending_delay_s, now)
+            elif one := reached.get(submission):
+                learnt += [(one.identity, mark) for mark in one.marks]
+                self._write_reached(submission, outcome, one, now)
+        self.notes.recipients.learn_all(learnt, now)
+
+    def _write_reached(self, submission: str, outcome: Outcome, reached: Reached, now: float) -> None:
+        if now - reached.at > _LATE_S:
+            self.notes.measures.look_again(reached.identity, reached.at, now)
+        held = outcome.held_queue_id or outcome.queue_id
+        if reached.is_held and held:
+            self.notes.held.note(submission, held, self.profiles.rulebook().containment.sending_delay_s, now)
 
     async def _count_failure(self, submission: str, identity: str, now: float) -> None:
         asking, keep = partial(_judge_failure, identity), partial(self._keep_failure, submission)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
-from policy.budgets import Budgets
 from policy.budgets.driving import RemoteBudgets, run_here, run_there
+from policy.budgets.stored import StoredBudgets
 from policy.engine.budget import Charge, Take, Taken
 from policy.store.writer import Writer
 
@@ -58,7 +58,7 @@ class StoredLedger:
 
     is_away = False
 
-    def __init__(self, budgets: Budgets, writer: Writer) -> None:
+    def __init__(self, budgets: StoredBudgets, writer: Writer) -> None:
         self._budgets, self._writer = budgets, writer
 
     async def settle(self, asking: Asking[Decision], reservation: str, now: float, write: Write[Decision]) -> Decision:
@@ -81,8 +81,9 @@ class StoredLedger:
         return decision
 
     def _ended(self, ended: Sequence[tuple[str, bool]], now: float, write: Write[list[bool]]) -> list[bool]:
+        committed = iter(self._budgets.commit_all([one for one, is_released in ended if not is_released], now))
         known = [
-            self._budgets.release(reservation, now) if is_released else self._budgets.commit(reservation, now)
+            self._budgets.release(reservation, now) if is_released else next(committed)
             for reservation, is_released in ended
         ]
         write(known)
@@ -126,7 +127,7 @@ class RemoteLedger:
 class _Peeking:
     """Budgets from which nothing is taken."""
 
-    def __init__(self, budgets: Budgets) -> None:
+    def __init__(self, budgets: StoredBudgets) -> None:
         self._budgets = budgets
 
     def reserve(self, _reservation: str, take: Take, now: float) -> Taken:

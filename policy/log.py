@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from policy.contract import ConnectFacts, MessageFacts, MessageVerdict, Outcome
+from policy.contract import SPOKEN, ConnectFacts, MessageFacts, MessageVerdict, Outcome
 from policy.delegation.handed import Handed
 from policy.engine.judging import Decision
 
@@ -192,6 +192,11 @@ def kick_failed(error: BaseException) -> None:
 def question_refused(path: str, faults: int, first: str) -> None:
     """A question that is none; `first` is where its first fault is. Gateway and policy are of different versions."""
     _log.error("question-refused", path=path, faults=faults, first=first)
+
+
+def contract_refused(asked: int) -> None:
+    """Somebody asks by a contract that this version does not speak: newer, too old, or 0: by none that is a number."""
+    _log.error("contract-refused", asked=asked, spoken=SPOKEN[-1])
 
 
 def question_failed(path: str, error: BaseException) -> None:

@@ -9,6 +9,7 @@ from typing import Self
 from policy.store.areas import AreaBook, Areas
 from policy.store.days import DayBook, Days
 from policy.store.directory import Directory
+from policy.store.fates import FateBook
 from policy.store.habits import HabitBook, Habits
 from policy.store.held import HeldNotes
 from policy.store.incident_notes import IncidentNotes
@@ -62,6 +63,7 @@ class Notes:
     held: HeldNotes
     measures: MeasureNotes
     reached: ReachedBook
+    fates: FateBook
 
     @classmethod
     def on(cls, statements: Statements, submissions_kept_s: float) -> Self:
@@ -77,4 +79,5 @@ class Notes:
             HeldNotes(statements),
             MeasureNotes(statements),
             ReachedBook(statements),
+            FateBook(statements, submissions_kept_s),
         )

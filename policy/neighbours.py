@@ -10,8 +10,9 @@ strangers, so that one may have been broken into: what it says has bounds, and n
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -21,14 +22,15 @@ from policy.containment.queue_client import QueueClient, QueueUnavailable
 from policy.queue_contract import Statistics
 from policy.store.health_reports import HealthReport, Service
 from policy.visible import visible
+from service.ailments import Ailment
+from service.sentence import Sentence, all_heard
 
-QUEUE, MAILBOXES = "queue", "mailboxes"  # there is one of each, whatever its container is called
+MAILBOXES = "mailboxes"  # there is one, whatever its container is called
 _TIMEOUT_S = 5.0
 _ANSWER_LIMIT = 4 * 1024 * 1024
-_SILENT = "it does not answer"
-_UNREADABLE = "its answer cannot be read"
 _OLD_S = 6 * 3600.0
 _SENTENCES, _SENTENCE_LIMIT = 20, 400  # policy.contract.Sentences
+_PARTS_LIMIT = 1000  # of what one is made of, as JSON
 _NUMBER_LIMIT = 2.0**53  # what is larger is no number of anything
 
 _Number = TypeVar("_Number", int, float)
@@ -66,66 +68,83 @@ def sessions_of(answer: bytes) -> int:
         raise ValueError("not an answer of doveadm") from None
 
 
+class _Away(Exception):
+    """No answer; why is a sentence for people."""
+
+    def __init__(self, why: Sentence) -> None:
+        super().__init__(why)
+        self.why = why
+
+
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """None where there is no such part. `away` is told in policy's own health (condition.py)."""
+    """`queues` by the name under which each is reported. `away` is told in policy's own health (condition.py)."""
 
-    queue: QueueClient | None
+    queues: Mapping[str, QueueClient]
     mailboxes: Mailboxes | None
     away: set[Service] = field(default_factory=set)
 
     async def close(self) -> None:
         """Ask nothing more."""
-        if self.queue:
-            await self.queue.close()
+        for one in self.queues.values():
+            await one.close()
 
     async def look(self, now: float) -> list[HealthReport]:
         """All at once; within seconds, whoever does not answer."""
         asked: list[tuple[Service, str, Ask]] = [
-            *([(Service.QUEUE_AGENT, QUEUE, self._queue_reports)] if self.queue else []),
-            *([(Service.DOVECOT, MAILBOXES, self._mailboxes_report)] if self.mailboxes else []),
+            *((Service.QUEUE_AGENT, name, partial(_queue_reports, name, one)) for name, one in self.queues.items()),
+            *([(Service.DOVECOT, MAILBOXES, partial(_mailboxes_report, self.mailboxes))] if self.mailboxes else []),
         ]
         found = await asyncio.gather(*(ask(now) for *_, ask in asked), return_exceptions=True)
-        reports = list[HealthReport]()
+        reports, away = list[HealthReport](), set[Service]()
         for (service, instance, _), said in zip(asked, found, strict=True):
             if isinstance(said, Exception):
-                self.away.add(service)
-                reports.append(HealthReport(service, instance, now, faults=(_UNREADABLE,)))
+                why = said.why if isinstance(said, _Away) else Ailment.UNREADABLE.of()
+                away.add(service)
+                reports.append(HealthReport(service, instance, now, faults=(why,)))
             elif isinstance(said, BaseException):
                 raise said
             else:
                 reports += said
+        self.away.clear()
+        self.away.update(away)
         return reports
 
-    async def _queue_reports(self, now: float) -> list[HealthReport]:
-        assert self.queue  # noqa: S101 - for the type alone
-        try:
-            health = await self.queue.health()
-            statistics = await self.queue.statistics(timeout_s=_TIMEOUT_S)
-        except QueueUnavailable as error:
-            self.away.add(Service.QUEUE_AGENT)
-            return [HealthReport(Service.QUEUE_AGENT, QUEUE, now, faults=(str(error),))]
-        figures: dict[str, float] = {"unreported": _number(statistics.unreported)}
-        faults, warnings = _bounded(health.faults), _bounded(health.warnings)
-        found = [
-            _postfix(statistics, now),
-            HealthReport(Service.QUEUE_AGENT, QUEUE, now, "", faults, warnings, figures),
-        ]
-        self.away.discard(Service.QUEUE_AGENT)
-        return found
 
-    async def _mailboxes_report(self, now: float) -> list[HealthReport]:
-        assert self.mailboxes  # noqa: S101 - for the type alone
-        sessions = await self.mailboxes.sessions()
-        if sessions is None:
-            self.away.add(Service.DOVECOT)
-            return [HealthReport(Service.DOVECOT, MAILBOXES, now, faults=(_SILENT,))]
-        self.away.discard(Service.DOVECOT)
-        return [HealthReport(Service.DOVECOT, MAILBOXES, now, figures={"sessions": sessions})]
+async def _queue_reports(name: str, queue: QueueClient, now: float) -> list[HealthReport]:
+    try:
+        health = await queue.health()
+        statistics = await queue.statistics(timeout_s=_TIMEOUT_S)
+    except QueueUnavailable as error:
+        raise _Away(error.sentence) from None
+    figures: dict[str, float] = {"unreported": _number(statistics.unreported)}
+    faults, warnings = bounded(health.faults, health.warnings, health.made_of)
+    return [
+        _postfix(name, statistics, now),
+        HealthReport(Service.QUEUE_AGENT, name, now, "", faults, warnings, figures),
+    ]
 
 
-def _bounded(sentences: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(visible(one[:_SENTENCE_LIMIT])[:_SENTENCE_LIMIT] for one in sentences[:_SENTENCES])
+async def _mailboxes_report(mailboxes: Mailboxes, now: float) -> list[HealthReport]:
+    sessions = await mailboxes.sessions()
+    if sessions is None:
+        raise _Away(Ailment.SILENT.of())
+    return [HealthReport(Service.DOVECOT, MAILBOXES, now, figures={"sessions": sessions})]
+
+
+def bounded(
+    faults: Sequence[str], warnings: Sequence[str], made_of: Sequence[object]
+) -> tuple[tuple[Sentence, ...], tuple[Sentence, ...]]:
+    """Both as they may be shown on terminals and in mails, with what they are made of where that is short enough."""
+    known = all_heard((*faults, *warnings), made_of)
+    whole = [_shown(one) for one in known]
+    return tuple(whole[: len(faults)][:_SENTENCES]), tuple(whole[len(faults) :][:_SENTENCES])
+
+
+def _shown(sentence: Sentence) -> Sentence:
+    text = visible(sentence[:_SENTENCE_LIMIT])[:_SENTENCE_LIMIT]
+    is_short = len(json.dumps(sentence.told)) <= _PARTS_LIMIT
+    return Sentence(text, sentence.parts if is_short and text == sentence else ())
 
 
 def _number(given: _Number) -> _Number:
@@ -134,15 +153,15 @@ def _number(given: _Number) -> _Number:
     return given
 
 
-def _postfix(statistics: Statistics, now: float) -> HealthReport:
+def _postfix(name: str, statistics: Statistics, now: float) -> HealthReport:
     oldest_s = max(0.0, now - _number(statistics.oldest_at)) if statistics.oldest_at is not None else 0.0
     figures = {str(name): float(_number(number)) for name, number in statistics.messages.items()}
-    warnings = (f"the oldest message waits for {oldest_s / 3600:.0f} hours",) if oldest_s > _OLD_S else ()
+    warnings = (Ailment.MESSAGES_OLD.of(hours=round(oldest_s / 3600)),) if oldest_s > _OLD_S else ()
     return HealthReport(
         Service.POSTFIX,
-        QUEUE,
+        name,
         now,
-        faults=() if statistics.is_running else ("Postfix does not run: nothing is taken and nothing leaves",),
+        faults=() if statistics.is_running else (Ailment.POSTFIX_DOWN.of(),),
         warnings=warnings,
         figures={**figures, "octets": _number(statistics.octets), "oldest_s": round(oldest_s)},
     )

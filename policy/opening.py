@@ -27,7 +27,7 @@ def digest_key(settings: Settings) -> bytes:
         return read_key(settings.digest_key_file)
     except (OSError, ValueError):
         raise SettingError(
-            "POLICY_STATE_DIR",
+            settings.digest_key_setting,
             f"{settings.digest_key_file} is not there or no key",
             "run `sallyport init`, or restore it",
         ) from None

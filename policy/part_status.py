@@ -4,6 +4,9 @@ up         it was heard of, and says nothing
 warning    it works, and wants somebody to look
 degraded   something keeps it from its work
 silent     nobody has heard of it for three minutes, or ever
+
+One that ends in order is not missed: its report went with it. One that is silent is forgotten after an hour
+(store/health_reports.py), and then only missed where there has to be one of its kind and no other is there.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,12 +15,16 @@ from enum import StrEnum
 
 from policy.store.health_reports import SILENT_S, HealthReport, Service
 
+_NONE_HEARD = "none of its kind was heard of for an hour"
+
 
 class PartState(StrEnum):
+    """The worst comes last."""
+
     UP = "up"
     WARNING = "warning"
-    DEGRADED = "degraded"
     SILENT = "silent"
+    DEGRADED = "degraded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +45,12 @@ class PartStatus:
 
 
 def part_statuses(reports: Sequence[HealthReport], expected: Collection[Service], now: float) -> list[PartStatus]:
-    """In the order in which a message meets them; `expected` are parts of which there has to be one."""
+    """The worst first, then in the order in which a message meets them; of each of `expected` there has to be one."""
     heard = {report.service for report in reports}
-    never = [PartStatus(one, "", PartState.SILENT, None, sentences=("it was never heard of",)) for one in expected]
+    never = [PartStatus(one, "", PartState.SILENT, None, sentences=(_NONE_HEARD,)) for one in expected]
     found = [*(_status(report, now) for report in reports), *(one for one in never if one.part not in heard)]
-    order = list(Service)
-    return sorted(found, key=lambda one: (order.index(one.part), one.instance))
+    order, states = list(Service), list(PartState)
+    return sorted(found, key=lambda one: (-states.index(one.state), order.index(one.part), one.instance))
 
 
 def _status(report: HealthReport, now: float) -> PartStatus:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from policy import log
 from policy.condition import STORE_AWAY, Condition
 from policy.contract import HealthTold, PartTold
-from policy.neighbours import Neighbours
+from policy.neighbours import Neighbours, bounded
 from policy.store.health_reports import PERIOD_S, HealthNotes, HealthReport, Service
 from policy.store.writer import Writer
 from policy.visible import visible
@@ -76,7 +76,7 @@ class Reporting:
         try:
             await means.writer.make(write, is_urgent=False)
         except Exception:
-            means.condition.takes_changes = STORE_AWAY in own.faults  # then that is what is wrong
+            means.condition.takes_changes = STORE_AWAY in own.faults + own.warnings  # then that is what is wrong
             raise
         means.condition.takes_changes = True
 
@@ -123,5 +123,5 @@ def note_gateway(notes: HealthNotes, told: HealthTold, now: float) -> None:
 
 def _report(service: Service, instance: str, now: float, version: str, part: PartTold) -> HealthReport:
     """Its sentences are read on terminals and in mails: whatever it is that told them, they do nothing there."""
-    faults, warnings = (tuple(visible(one) for one in said) for said in (part.faults, part.warnings))
+    faults, warnings = bounded(part.faults, part.warnings, part.made_of)
     return HealthReport(service, instance, now, visible(version), faults, warnings, dict(part.figures))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, PositiveInt, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from policy.bridges.settings import BridgeSettings, CommaList
@@ -20,10 +20,20 @@ HOUR_S = 3600.0
 DAY_S = 24 * HOUR_S
 
 _URL = re.compile(r"https?://[^/\s@?#]+([/?][!-~]*)?")  # without a user
+_WHOLE_HOST = re.compile(r"https?://[^/\s@?#]+/?")
 _IN_THE_POLICY_FILE = (
     'say it in the policy file, recipients-per-message = 100 or recipients = ["200/hour", "500/day"] below'
     " [profiles.person], and remove the setting (docs/policy-file.md)"
 )
+
+
+def _are_hosts(urls: tuple[str, ...]) -> tuple[str, ...]:
+    for one in urls:
+        if not _WHOLE_HOST.fullmatch(one):
+            raise ValueError("it should be URLs such as http://queue-agent:7589, separated by commas")
+    if len(set(urls)) < len(urls):
+        raise ValueError("each URL should be there once")
+    return urls
 
 
 class Settings(SignOnSettings, BridgeSettings):
@@ -35,6 +45,7 @@ class Settings(SignOnSettings, BridgeSettings):
     }
 
     state_dir: Path = Path("/var/lib/sallyport")
+    digest_key_file: Path = Field(default_factory=lambda given: given["state_dir"] / "digest.key")
     database_url: str = ""  # policy/location.py reads it
     database_password_file: Path | None = None
     budgets_url: str = ""  # policy/budgets/location.py reads it
@@ -54,7 +65,7 @@ class Settings(SignOnSettings, BridgeSettings):
     dovecot_token_file: Path = Path("/secrets/dovecot/policy.token")
     doveadm_url: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$")
     complaints_mailbox: str = Field(default="", pattern=r"^[a-z0-9._-]*$")
-    queue_url: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$")
+    queue_url: Annotated[CommaList, AfterValidator(_are_hosts)] = ()  # one for each Postfix
     queue_token_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
     tls_cert: Path = Path("/tls/cert.pem")
     tls_key: Path = Path("/tls/key.pem")
@@ -115,8 +126,9 @@ class Settings(SignOnSettings, BridgeSettings):
         return (self.console_url or f"https://{self.hostname}:8443").lower().rstrip("/").removesuffix(":443")
 
     @property
-    def digest_key_file(self) -> Path:
-        return self.state_dir / "digest.key"
+    def digest_key_setting(self) -> str:
+        """Which one says where the key is."""
+        return "POLICY_STATE_DIR" if self.digest_key_file.parent == self.state_dir else "POLICY_DIGEST_KEY_FILE"
 
     @property
     def auth_policy_token(self) -> Path:

@@ -26,7 +26,7 @@ def init(settings: Settings, now: float) -> list[str]:
     """Make what is missing; the names of what was made. Safe to run before every start."""
     made = []
     random_files = (
-        ("POLICY_STATE_DIR", settings.digest_key_file, "digest key"),
+        (settings.digest_key_setting, settings.digest_key_file, "digest key"),
         ("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file, "token of the gateway"),
         ("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file, "token of Dovecot"),
         ("POLICY_QUEUE_TOKEN_FILE", settings.queue_token, "token of the queue agent"),

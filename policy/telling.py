@@ -84,15 +84,12 @@ def _lines(
     opened: Opened | None, identity: str, place: Place, signals: Sequence[Signal], standing: Standing
 ) -> list[str]:
     at_home = _MEANS.get(standing.home, "the owner notices nothing of it.")
-    more = f"sallyport incident {opened.number}" if opened else f"sallyport standing show {identity}"
-    undo = f"sallyport release {opened.number}" if opened else f"sallyport standing clear {identity}"
     return [
         f"Whose: {identity}.",
         f"From: {place.origin.network} ({place.origin.area}).",
-        *[f"What: {one.kind.value}: {one.evidence}." for one in signals],
-        f"Now: {_MEANS.get(standing.step, 'Nothing is held or refused.')} At home: {at_home}",
-        f"More: {more}",
-        f"If it was the owner: {undo}",
+        *[f"What happened: {one.kind.value}: {one.evidence}." for one in signals],
+        f"Done already: {_MEANS.get(standing.step, 'nothing is held or refused.')} At home: {at_home}",
+        *([] if opened else [f"If it was the owner: sallyport standing clear {identity}"]),
     ]
 
 

@@ -21,6 +21,7 @@ from urllib.parse import parse_qs
 
 from pydantic import BaseModel, ValidationError
 
+from policy.contract import SPOKEN, ContractRefused, contract_of
 from policy.queue_contract import OutsideQuestions, QueueIds, QueueName, TrailAsked
 from queue_agent import log, metrics
 from queue_agent.commands import PostfixFailed
@@ -99,6 +100,10 @@ class App:
             return Answer(HTTPStatus.OK, await metrics.written(self._queue), kind=metrics.CONTENT_TYPE_LATEST)
         if not self._is_allowed(scope):
             return _error(HTTPStatus.UNAUTHORIZED, "token")
+        if (contract := contract_of(path)) is not None and contract not in SPOKEN:
+            return Answer(
+                HTTPStatus.NOT_IMPLEMENTED, ContractRefused(spoken=SPOKEN).model_dump_json().encode()
+            )  # no 404: nothing is gone
         if method == "POST" and path in (*self._changes, _OUTSIDE, _TRAIL):
             return await self._asked(path, receive)
         if method == "GET" and path == "/v1/statistics":

@@ -7,13 +7,13 @@ app.py         whether Postfix does what it is told
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from service.ailments import Ailment
 from service.health import Health
+from service.steadiness import Steadiness
 
-_QUEUE = "the queue cannot be read"
 _ASKED_AGAIN_S = 300.0
-_LOG = "Postfix's log cannot be followed: nobody learns what becomes of mail; the log has log-not-followed"
 
 
 @dataclass(slots=True)
@@ -25,6 +25,10 @@ class Condition:
     ticks: Callable[[], float] = time.monotonic
     _failed_order: str = ""  # hold, release, ...: the last one came to nothing
     _failed_at: float = 0.0
+    _steadiness: Steadiness = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._steadiness = Steadiness(self.ticks)
 
     def order_failed(self, order: str) -> None:
         self._failed_order, self._failed_at = order, self.ticks()
@@ -33,13 +37,11 @@ class Condition:
         self._failed_order = ""
 
     def health(self, *, is_queue_read: bool, unreported: int) -> Health:
-        faults = [] if is_queue_read else [_QUEUE]
+        faults = [] if is_queue_read else [Ailment.SPOOL_UNREADABLE.of()]
         if not self.is_log_followed:
-            faults.append(_LOG)
+            faults.append(Ailment.LOG_NOT_FOLLOWED.of())
         # Policy asks again every few seconds. Where it does not, the order was called off, and nobody misses it.
         if self._failed_order and self.ticks() - self._failed_at < _ASKED_AGAIN_S:
-            order = f"the last order ({self._failed_order})"
-            faults.append(f"{order} could not be carried out; the log has postfix-failed")
-        taken = "policy does not take reports of what became of mail"
-        warnings = [] if self.is_policy_taking else [f"{taken}: {unreported} wait"]
-        return Health(tuple(faults), tuple(warnings))
+            faults.append(Ailment.ORDER_FAILED.of(order=self._failed_order))
+        warnings = [] if self.is_policy_taking else [Ailment.REPORTS_NOT_TAKEN.of(number=unreported)]
+        return self._steadiness.steadied(Health(tuple(faults), tuple(warnings)))

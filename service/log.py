@@ -31,7 +31,7 @@ def configure(log_format: LogFormat) -> None:
             structlog.processors.ExceptionRenderer(_trace_of),
             renderer,
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
     )
     libraries = logging.StreamHandler(sys.stdout)

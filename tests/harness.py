@@ -27,7 +27,7 @@ from sqlalchemy import Connection, make_url, text
 
 from policy.rulebook.toml import written
 from policy.store.database import open_database
-from tests import forked
+from tests import forked, preloaded
 from tests.migrated import migrated
 
 ROOT = Path(__file__).parent.parent
@@ -104,18 +104,24 @@ def policy_file(folder: Path, lines: str = "", **profiles: Mapping[str, object])
 
 @dataclass
 class Process:
-    """One service: command, environment, log file."""
+    """One service: command, environment, log file. `is_fresh`: a Python of its own, where that is looked at."""
 
     command: list[str]
     environment: dict[str, str]
     log: Path
-    running: subprocess.Popen[bytes] | None = None
+    is_fresh: bool = False
+    running: subprocess.Popen[bytes] | preloaded.Forked | None = None
 
     def start(self) -> Self:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("POLICY_", "GATEWAY_"))}
+        environment = clean | self.environment
+        if not self.is_fresh and self.command[:2] == [sys.executable, "-m"] and len(self.command) == 3:
+            self.running = preloaded.start(self.command[2], environment, self.log)
+            if self.running:
+                return self
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
-                self.command, env=clean | self.environment, stdout=log, stderr=log, cwd=ROOT, start_new_session=True
+                self.command, env=environment, stdout=log, stderr=log, cwd=ROOT, start_new_session=True
             )
         return self
 

@@ -53,7 +53,7 @@ def _of_parts(samples: list[dict[str, Any]]) -> Iterator[tuple[str, float]]:
         one, sixty, large = (_ms(_of_row(samples, row), part) for row in ("a", "c", "d"))
         session = (one - sixty) * _IN_ROW_C / (_IN_ROW_C - 1)
         message = one - session
-        yield f"{part}_session_ms", session
+        yield f"{part}_session_ms", max(0.0, session)  # connections to Postfix are kept: nearly none
         if part != "policy":  # its messages are measured apart, on each database
             yield f"{part}_message_ms", message
             yield f"{part}_mb_ms", max(0.0, large - message) / _MB_IN_ROW_D

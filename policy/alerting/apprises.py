@@ -11,6 +11,7 @@ from pathlib import Path
 from policy.alerting.kinds import Severity
 from policy.alerting.pacing import BY_MAIL, Pace
 from policy.alerting.parcels import NotTaken, Parcel
+from policy.alerting.undelivered import Undelivered
 from policy.alerting.wording import words_of
 from policy.store.notices import APPRISE
 from service.settings import SettingError
@@ -25,31 +26,32 @@ class Apprised:
 
     pace: Pace = BY_MAIL
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, console_url: str = "") -> None:
         # Large, and nobody needs it who has no such file; where there is one, it must be there.
         import apprise  # noqa: PLC0415
 
+        self._console_url = console_url
         self._apprise = apprise.Apprise()
         if not self._apprise.add(url):
             raise ValueError
 
     async def carry(self, parcel: Parcel) -> None:
-        subject, lines = words_of(parcel)
+        subject, lines = words_of(parcel, self._console_url)
         kind = _TYPES[parcel.gravest]
         body = "\n".join(lines)
         if not await asyncio.to_thread(self._apprise.notify, body, f"[Sallyport] {subject}", kind):
-            raise NotTaken("the service did not take it")
+            raise NotTaken(Undelivered.NOTICE_REFUSED.of())
 
     async def close(self) -> None:
         """Nothing is open."""
 
 
-def open_apprises(path: Path) -> Iterator[tuple[str, Apprised]]:
+def open_apprises(path: Path, console_url: str = "") -> Iterator[tuple[str, Apprised]]:
     """A channel and its carrier for each line of the file; # begins a comment."""
     seen = dict[str, int]()
     for number, url in _lines(path):
         try:
-            carrier = Apprised(url)
+            carrier = Apprised(url, console_url)
         except ImportError:
             raise SettingError(SETTING, "Apprise is not installed", "install the extra sallyport[alerts]") from None
         except ValueError:

@@ -11,10 +11,12 @@ from functools import partial
 
 from policy import log
 from policy.alerting.parcels import Carrier, NotTaken, Parcel
+from policy.alerting.undelivered import Undelivered
 from policy.store.notice_desk import NoticeDesk, due_channels
 from policy.store.notices import ADMINISTRATOR
 from policy.store.reader import Reader
 from policy.store.writer import Writer
+from service.sentence import Sentence
 
 PERIOD_S = 1.0
 HOUSEKEEPING_S = 60.0
@@ -143,15 +145,15 @@ class Courier:
             self._state.resting[parcel.channel] = now + min(pause_s, _REST_S)
         numbers = [one.id for one in parcel.notices]
         given_up_at = now if is_given_up else None
-        note = partial(means.desk.note_failed, numbers, str(told), now + pause_s, given_up_at)
+        note = partial(means.desk.note_failed, numbers, told.sentence, now + pause_s, given_up_at)
         await means.writer.make(note, is_urgent=False)
         if not told.is_expected:
             log.alert_not_sent(parcel.newest.kind, parcel.channel, str(told), is_given_up=is_given_up)
 
 
-def _in_words(error: Exception) -> str:
+def _in_words(error: Exception) -> Sentence:
     """Without what the other side wrote."""
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return Undelivered.NO_ANSWER.of()
     strerror = getattr(error, "strerror", None)
-    return f"cannot be reached ({strerror or type(error).__name__})"
+    return Undelivered.UNREACHABLE.of(error=str(strerror or type(error).__name__))

@@ -87,7 +87,8 @@ ABOUT: Mapping[Kind, About] = {
     ),
     Kind.GATEWAY_DEGRADED: About(
         Severity.URGENT,
-        "No gateway has asked policy anything for some minutes, or one says that it cannot work: nobody can send.",
+        "No gateway has asked policy anything for some minutes, or one says that it cannot work: nobody can send."
+        " Or one of several is not heard of for three minutes (it is forgotten after an hour).",
         "sallyport status; then the gateway's log, and the network between the two",
     ),
     Kind.SCANNER_DEGRADED: About(

@@ -17,6 +17,7 @@ from policy.alerting.kinds import Kind
 from policy.alerting.owner_words import OwnerMail, owner_mail
 from policy.alerting.pacing import BY_MAIL, TO_OWNER, Pace
 from policy.alerting.parcels import NotTaken, Parcel
+from policy.alerting.undelivered import Undelivered
 from policy.alerting.wording import words_of
 from policy.settings import Settings
 from policy.store.notices import plain
@@ -26,7 +27,6 @@ from policy.store.statements import prepared
 _MAIL = email.policy.SMTP.clone(cte_type="7bit")
 _POSITIVE = b"23"  # the first digit of a reply, RFC 5321 section 4.2.1
 _REMEMBERED = 10_000
-_NO_RELAY = "there is no POLICY_ALERT_RELAY: it is in the log alone"
 
 _MAILBOXES = prepared(
     "SELECT notice_address, (SELECT MIN(address.id) FROM address WHERE address.identity_id = identity.id"
@@ -62,10 +62,11 @@ class ToAdministrator:
 
     mailing: Mailing
     clock: Callable[[], float]
+    console_url: str = ""
     pace: Pace = BY_MAIL
 
     async def carry(self, parcel: Parcel) -> None:
-        subject, lines = words_of(parcel)
+        subject, lines = words_of(parcel, self.console_url)
         message = _message(self.mailing, parcel, f"[Sallyport] {subject}", "\n".join(lines) + "\n", self.clock())
         await _send(self.mailing, message, self.mailing.recipient)
 
@@ -93,7 +94,7 @@ class ToOwner:
         also = [address for one in parcel.notices for address in one.facts.get("also_to", ())]
         recipients = await self._recipients(parcel.channel.partition(":")[2], also)
         if not recipients:
-            raise NotTaken("the owner has no address", is_final=True)
+            raise NotTaken(Undelivered.OWNER_NO_ADDRESS.of(), is_final=True)
         told = self._told(parcel)
         problem: Exception | None = None
         for recipient in recipients:
@@ -155,7 +156,7 @@ def _message(
 async def _send(mailing: Mailing, message: EmailMessage, recipient: str) -> None:
     """One mail to one next hop that knows us: no TLS and no login, as the gateway has it there."""
     if not mailing.relay:
-        raise NotTaken(_NO_RELAY, is_final=True, is_expected=True)
+        raise NotTaken(Undelivered.NO_RELAY.of(), is_final=True, is_expected=True)
     host, _, port = mailing.relay.rpartition(":")
     reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     # RFC 5321 section 4.5.2: a line that begins with a dot gets another one.
@@ -178,6 +179,6 @@ async def _accepted(reader: asyncio.StreamReader) -> None:
     while line[3:4] == b"-":
         line = await reader.readline()
     if not line:
-        raise NotTaken("the relay broke off")
+        raise NotTaken(Undelivered.RELAY_BROKE_OFF.of())
     if line[:1] not in _POSITIVE:
-        raise NotTaken(f"the relay said {line[:3].decode('ascii', 'replace')}")
+        raise NotTaken(Undelivered.RELAY_SAID.of(code=line[:3].decode("ascii", "replace")))

@@ -17,7 +17,7 @@ from policy.alerting.mails import ToAdministrator, ToOwner, mailing_of
 from policy.alerting.parcels import Carrier
 from policy.alerting.watching import Watched, Watching
 from policy.alerting.webhooks import Webhook, hooks, read_secrets
-from policy.containment.queue_client import QueueClient
+from policy.containment.queues import Queues
 from policy.geo.atlas import Atlas
 from policy.secret_files import create_file
 from policy.settings import Settings
@@ -34,7 +34,7 @@ def mail_carriers(settings: Settings, reader: Reader, clock: Callable[[], float]
     """To the administrator and to owners."""
     mailing = mailing_of(settings)
     return {
-        ADMINISTRATOR: ToAdministrator(mailing, clock),
+        ADMINISTRATOR: ToAdministrator(mailing, clock, settings.console_origin),
         OWNER: ToOwner(mailing, clock, reader, settings.console_origin),
     }
 
@@ -49,7 +49,7 @@ class LookedAt:
     """What watching.py measures, beside files. `held_s` is for how long held mail waits for a decision."""
 
     atlas: Atlas
-    queue: QueueClient | None
+    queue: Queues | None
     held_s: Callable[[], float]
 
 
@@ -102,4 +102,4 @@ def _program_carriers(settings: Settings, clock: Callable[[], float]) -> Iterato
         for hook in hooks(settings.alert_webhooks):
             yield hook.channel, Webhook(hook.url, keys, settings.hostname, clock)
     if settings.alert_apprise_file:
-        yield from open_apprises(settings.alert_apprise_file)
+        yield from open_apprises(settings.alert_apprise_file, settings.console_origin)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from policy.alerting.kinds import ABOUT, About, Kind, Severity
 from policy.alerting.pacing import Pace
+from service.sentence import Sentence
 
 
 def number_of(row: int, at: float) -> str:
@@ -77,6 +78,7 @@ class NotTaken(Exception):
         self, problem: str, *, retry_after_s: float = 0.0, is_final: bool = False, is_expected: bool = False
     ) -> None:
         super().__init__(problem)
+        self.sentence = problem if isinstance(problem, Sentence) else Sentence(problem)
         self.retry_after_s = retry_after_s
         self.is_final = is_final
         self.is_expected = is_expected

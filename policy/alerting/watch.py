@@ -68,6 +68,10 @@ def gateway(silent_s: float, said: Sequence[Said] = ()) -> Measured:
         subject = "The gateway asks, and does not report how it is"
         lines = (f"The last report came {min(one.age_s for one in said) / MINUTE_S:.0f} minutes ago.",)
         return Measured(kind=kind, level="unreported", subject=subject, lines=lines)
+    if missing := [one for one in said if one.age_s >= SILENT_S]:
+        told = tuple(f"{one.instance}: nothing for {one.age_s / MINUTE_S:.0f} minutes" for one in missing)
+        hint = "Others go on. One that is meant to be gone is forgotten within the hour."
+        return Measured(kind=kind, level="missing", subject="A gateway is not heard of any more", lines=(*told, hint))
     if warned := [f"{one.instance}: {warning}" for one in lasting for warning in one.warnings]:
         return Measured(kind=kind, level="warnings", subject="The gateway wants somebody to look", lines=tuple(warned))
     return Measured(kind=kind, level=FINE, subject="The gateway is well again")

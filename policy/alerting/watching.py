@@ -12,7 +12,8 @@ from policy.alerting import watch
 from policy.alerting.heard import Heard
 from policy.alerting.kinds import Kind
 from policy.alerting.watch import DAY_S, Measured
-from policy.containment.queue_client import QueueClient, QueueUnavailable
+from policy.containment.queue_client import QueueUnavailable
+from policy.containment.queues import Queues
 from policy.geo.atlas import Atlas
 from policy.queue_contract import QueueName, Statistics
 from policy.store.health_reports import HealthReport, Service, reports_of
@@ -38,7 +39,7 @@ class Watched:
     heard: Heard
     certificate: Path
     atlas: Atlas
-    queue: QueueClient | None
+    queue: Queues | None
     held_s: Callable[[], float]
     clock: Callable[[], float]
 

@@ -22,6 +22,7 @@ import aiohttp
 
 from policy.alerting.pacing import TO_PROGRAM, Pace
 from policy.alerting.parcels import NotTaken, Parcel
+from policy.alerting.undelivered import Undelivered
 from policy.store.notices import WEBHOOK
 from service.settings import SettingError, read_secret
 
@@ -53,7 +54,7 @@ class Webhook:
             async with self._http.post(self._url, data=body, headers=headers, allow_redirects=False) as answer:
                 _check(answer.status, answer.headers.get("retry-after", ""))
         except aiohttp.ClientError as error:
-            raise NotTaken(f"cannot be reached ({type(error).__name__})") from None
+            raise NotTaken(Undelivered.UNREACHABLE.of(error=type(error).__name__)) from None
 
     async def close(self) -> None:
         if self._http:
@@ -121,8 +122,8 @@ def _check(status: int, retry_after: str) -> None:
     if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-        raise NotTaken(f"it answered {status}, a redirect, which is not followed")
+        raise NotTaken(Undelivered.REDIRECTED.of(status=int(status)))
     # Standard Webhooks, "Delivery": 410 is from whoever wants nothing more.
     is_final = status == HTTPStatus.GONE
     retry_after_s = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
-    raise NotTaken(f"it answered {status}", retry_after_s=retry_after_s, is_final=is_final)
+    raise NotTaken(Undelivered.ANSWERED.of(status=int(status)), retry_after_s=retry_after_s, is_final=is_final)

@@ -38,6 +38,15 @@ class Measure(Shown):
     tries: int
 
 
+class Contained(Shown):
+    """Undone by a release."""
+
+    at: Moment
+    by: Annotated[str, Field(examples=["console:ada", "cli:root"])]
+    working: Annotated[list[str], Field(description="Logins of the identity that are not suspended")]
+    is_whole: Annotated[bool, Field(description="There are none of these")]
+
+
 class Incident(Shown):
     number: int
     identity: str
@@ -52,6 +61,7 @@ class Incident(Shown):
     answered_at: Moment | None
     note: str
     suspended: Annotated[list[str], Field(description="Logins")]
+    contained: Annotated[Contained | None, Field(description="Null where no login is suspended")]
     held: Annotated[dict[HeldState, Counted], Field(description="Messages that are or were on hold, by their state")]
     measures: list[Measure]
     is_settled: Annotated[bool, Field(description="Nothing is left to be done, and nothing moves")]

@@ -14,9 +14,16 @@ SWEPT_AT_ONCE = 16
 _LISTED = re.compile(r"LISTED\((:\w+)\)")  # a list of marks in JSON, as rows
 _UNFOLDED = r"SELECT CAST(one AS bigint) FROM json_array_elements_text(CAST(\1 AS json)) AS one"
 
-COMMIT = prepared("UPDATE charge SET open = FALSE WHERE reservation = :reservation AND open AND at >= :oldest")
-OPEN = prepared("SELECT key, cost, at, total FROM charge WHERE reservation = :reservation AND open")
-TAKE_BACK_CHARGES = prepared("DELETE FROM charge WHERE reservation = :reservation AND open")
+_COMMIT = (
+    "UPDATE charge SET is_open = FALSE WHERE reservation IN (SELECT {0}) AND is_open AND at >= :oldest"
+    " RETURNING reservation"
+)
+COMMIT = Prepared(
+    prepared(_COMMIT.format("value FROM json_each(:reservations)")).sqlite,
+    prepared(_COMMIT.format("json_array_elements_text(CAST(:reservations AS json))")).postgresql,
+)
+OPEN = prepared("SELECT key, cost, at, total FROM charge WHERE reservation = :reservation AND is_open")
+TAKE_BACK_CHARGES = prepared("DELETE FROM charge WHERE reservation = :reservation AND is_open")
 TAKE_BACK_MEMBERS = prepared("DELETE FROM member WHERE reservation = :reservation AND reservation <> ''")
 LOWER = prepared("UPDATE charge SET total = total - :cost WHERE key = :key AND at >= :at AND total > :total")
 
@@ -101,7 +108,7 @@ def _named(columns: list[str]) -> list[str]:
 def insert_charges(rows: int) -> Prepared:
     """Parameters key0, cost0, at0, total0 ... of each, and `reservation` and `open` of all."""
     values = [f"(:reservation, :key{n}, :cost{n}, :at{n}, :total{n}, :open)" for n in range(rows)]
-    return prepared(f"INSERT INTO charge (reservation, key, cost, at, total, open) VALUES {', '.join(values)}")  # noqa: S608 - numbers
+    return prepared(f"INSERT INTO charge (reservation, key, cost, at, total, is_open) VALUES {', '.join(values)}")  # noqa: S608 - numbers
 
 
 @cache

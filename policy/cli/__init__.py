@@ -139,6 +139,11 @@ COMMANDS = (
         "backup:restore",
         "Put a backup in place, from either database into the one that the settings name.",
     ),
+    Listed(
+        "migrate-state",
+        "migrate_state:migrate_state",
+        "Move the whole store to another database, and its budgets to Valkey or back; what was cut off goes on.",
+    ),
 )
 
 

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from policy.containment.queue_client import QueueClient, QueueUnavailable
+from policy.containment.queue_client import QueueUnavailable
+from policy.containment.queues import Queues
 from policy.settings import Settings
 from policy.store.errors import StoreError
 from service.settings import read_secret
@@ -12,7 +13,7 @@ from service.settings import read_secret
 Answer = TypeVar("Answer")
 
 
-def ask_queue(settings: Settings, question: Callable[[QueueClient], Awaitable[Answer]]) -> Answer:
+def ask_queue(settings: Settings, question: Callable[[Queues], Awaitable[Answer]]) -> Answer:
     """One question, and its answer."""
     if not settings.queue_url:
         raise StoreError(
@@ -22,7 +23,7 @@ def ask_queue(settings: Settings, question: Callable[[QueueClient], Awaitable[An
     token = read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token)
 
     async def ask() -> Answer:
-        async with QueueClient(settings.queue_url, token) as queue:
+        async with Queues(settings.queue_url, token) as queue:
             return await question(queue)
 
     try:

@@ -13,10 +13,12 @@ from typing import IO, Annotated
 
 import typer
 
+from policy.budgets.location import server_of
 from policy.cli.arguments import confirm
 from policy.cli.output import JSON, when
 from policy.cli.store import actor
 from policy.location import location, open_existing
+from policy.migrating.with_backups import filled_after, rows_of
 from policy.opening import ADMINISTRATOR
 from policy.settings import Settings
 from policy.store.archive import Manifest, reading
@@ -48,8 +50,9 @@ def backup(
         raise typer.BadParameter("standard output cannot be the backup and JSON at once")
     settings, now = load(Settings), time.time()
     engine = open_existing(settings)
-    with _target(file) as target:
-        made = back_up(engine, settings.state_dir, target, now, _tell)
+    server = server_of(settings.budgets_url, settings.budgets_password_file)
+    with _target(file) as target, rows_of(server, now) as elsewhere:
+        made = back_up(engine, settings.state_dir, target, now, _tell, elsewhere)
     note_backup(engine, actor(), made, file, now)
     engine.dispose()
     if file != _STANDARD:
@@ -76,7 +79,9 @@ def restore(
             raise StoreError(f"the store has {there} already; --replace puts the backup in their place")
         if there:
             confirm(f"Replace {there} with the backup of {when(archive.manifest.made_at)}?", yes)
-        put_back(engine, settings.state_dir, archive, actor(), time.time(), _tell)
+        now, server = time.time(), server_of(settings.budgets_url, settings.budgets_password_file)
+        with filled_after(engine, server, now, _tell):
+            put_back(engine, settings.state_dir, archive, actor(), now, _tell)
     engine.dispose()
     if isinstance(where, Path):
         where.chmod(0o600)

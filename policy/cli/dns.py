@@ -19,6 +19,7 @@ from policy.publishing.asking import look, looked, publishing
 from policy.publishing.compared import findings
 from policy.publishing.reached import dane, host_name
 from policy.publishing.records import FILE, Publishing, records_of, records_of_host
+from policy.setting_names import set_as
 from policy.settings import Settings
 from service.settings import load
 
@@ -68,11 +69,11 @@ def _print(wanted: Sequence[Record], settings: Settings, given: Publishing) -> N
 def _notes(given: Publishing, mta_sts: str) -> Iterator[str]:
     if not given.mx:
         yield (
-            "MX stays as it is: Sallyport takes no mail from the internet. POLICY_MX names the hosts that do; with it, "
-            "MX and reports on TLS are printed, too."
+            f"MX stays as it is: Sallyport takes no mail from the internet. {set_as('MX')} names the hosts that do; "
+            "with it, MX and reports on TLS are printed, too."
         )
     if mta_sts and not given.mx:
-        yield "MTA-STS is left out: its policy names the hosts of POLICY_MX."
+        yield f"MTA-STS is left out: its policy names the hosts of {set_as('MX')}."
     if not given.pairs:
         yield "there are no DKIM keys yet: `sallyport init` makes them."
     yield "a domain has one SPF record: where there is one already, put our part into it."

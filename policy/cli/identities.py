@@ -10,6 +10,7 @@ from policy.cli.arguments import Name, Yes, confirm
 from policy.cli.output import JSON, TABLE_ROWS, Limit, all_pages, print_rows, print_values, when
 from policy.cli.store import open_identities
 from policy.contract import canonical_address
+from policy.setting_names import set_as
 from policy.settings import Settings
 from policy.store.identities import Identity, Profile
 from service.settings import load
@@ -34,7 +35,7 @@ def tell_where_mail_goes(changed: Identity) -> None:
         if f"@{one.rpartition('@')[2]}" not in kept:
             print(
                 f"note: mail TO {one} is delivered elsewhere: this server keeps mail for {', '.join(domains)} alone "
-                "(SALLYPORT_DOMAINS)",
+                f"({set_as('DOMAINS')})",
                 file=sys.stderr,
             )
 

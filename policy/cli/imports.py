@@ -23,6 +23,7 @@ from policy.enrolment.table import MAX_FILE_OCTETS, BadLine, FileRefused
 from policy.enrolment.users import read_users
 from policy.location import open_existing
 from policy.opening import digest_key
+from policy.setting_names import set_as
 from policy.settings import Settings
 from policy.store.errors import StoreError
 from policy.store.organisation import Enrolled, organisation
@@ -238,6 +239,6 @@ def _tell_where_mail_goes(addresses: Sequence[str], settings: Settings) -> None:
     servers = Servers.of(settings)
     if elsewhere := sorted({one.rpartition("@")[2].lower() for one in addresses if not servers.serve(one)}):
         print(
-            f"note: mail TO addresses of {', '.join(elsewhere)} is delivered elsewhere (SALLYPORT_DOMAINS)",
+            f"note: mail TO addresses of {', '.join(elsewhere)} is delivered elsewhere ({set_as('DOMAINS')})",
             file=sys.stderr,
         )

@@ -7,13 +7,15 @@ from rich.console import Console
 from rich.table import Table
 
 from policy.cli.output import plain, printed_width, when
+from policy.store.contained import Contained
 from policy.store.incident_advice import in_words
 from policy.store.incident_story import Story
-from policy.store.incident_traffic import FirstUse, Traffic
+from policy.store.incident_traffic import UNKNOWN, FirstUse, Traffic
 from policy.store.incidents import Counted, StoredIncident
 from policy.visible import visible
 
 _RECIPIENTS_SHOWN = 20
+_WHOSE = {UNKNOWN: "logins alone"}
 _STATES = (  # of held mail, in the order of their coming
     ("held", "on hold"),
     ("releasing", "on their way out"),
@@ -27,7 +29,15 @@ _STATES = (  # of held mail, in the order of their coming
 
 
 def plain_incident(incident: StoredIncident) -> dict[str, Any]:  # JSON has no narrower type
-    return plain(incident) | {"since": when(incident.since), "is_settled": incident.is_settled}
+    return plain(incident) | {
+        "since": when(incident.since),
+        "is_settled": incident.is_settled,
+        "contained": _plain_contained(incident.contained),
+    }
+
+
+def _plain_contained(one: Contained | None) -> dict[str, Any] | None:
+    return plain(one) | {"is_whole": one.is_whole} if one else None
 
 
 def plain_story(story: Story) -> dict[str, Any]:
@@ -77,11 +87,19 @@ def _head(story: Story) -> Iterator[str]:
     yield f"Incident {one.number}: {one.identity}, {one.state}{closed}"
     yield f"  opened      {when(one.opened_at)} by {one.opened_by}"
     yield f"  ladder      now {story.step_now}, at home {story.at_home_now}; the highest was {one.step}"
+    yield f"  contained   {_contained(one.contained)}"
     yield f"  suspended   {', '.join(one.suspended) or 'no login'}"
     yield f"  the owner   {_answer(one)}"
     if one.note:
         yield f"  note        {one.note}"
     yield f"  first bad   {_first(story.first)}"
+
+
+def _contained(one: Contained | None) -> str:
+    if one is None:
+        return "no"
+    still = f"; still working: {', '.join(one.working)}" if one.working else ""
+    return f"since {when(one.at)} by {one.by or 'nobody known'}{still}"
 
 
 def _answer(one: StoredIncident) -> str:
@@ -117,7 +135,8 @@ def _traffic(one: Traffic) -> str:
 def _networks(story: Story) -> Table:
     table = _made("network", "whose", "area", "first use", "last use", "sent", "recipients", "held", "refused")
     for one in story.networks:
-        _add(table, one.network, one.whose, one.area, *_uses(one.first_used_at, one.last_used_at, one.traffic))
+        uses = _uses(one.first_used_at, one.last_used_at, one.traffic)
+        _add(table, one.network, _WHOSE.get(one.whose, one.whose), one.area, *uses)
     return table
 
 

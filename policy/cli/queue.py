@@ -1,6 +1,7 @@
 """`sallyport queue`: what is queued at Postfix now, and whose it is. Nothing is changed; held.py does that."""
 
 import json as documents
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
@@ -55,11 +56,16 @@ def queue_list(
 ) -> None:
     """List what is queued at this moment, the oldest first. Recipients' addresses are in --json alone.
 
+    Who looks at one person's is in the audit log.
+
     Example: sallyport queue list --identity ada
     """
     settings = load(Settings)
+    store = open_identities()
     if identity is not None:
-        open_identities().identity(identity)  # a misspelt name must not look like one with nothing queued
+        store.identity(identity)  # a misspelt name must not look like one with nothing queued
+    if whose := identity or login or submission:
+        store.note_queue_read(whose, time.time())
     found = ask_queue(settings, lambda agent: agent.queue(only_held=state is QueueName.HOLD)).messages
     wanted = [
         one

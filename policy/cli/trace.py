@@ -6,6 +6,7 @@ reads; where that is away the first half is shown, and a sentence says what is n
 
 import json as documents
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from rich.table import Table
 from policy.cli.at_queue import ask_queue
 from policy.cli.explain import words
 from policy.cli.output import JSON, plain, printed_width, when
+from policy.cli.store import open_identities
 from policy.location import open_existing
 from policy.queue_contract import Step, TrailAsked, TrailFound, TrailRow
 from policy.settings import Settings
@@ -76,6 +78,8 @@ def trace(
 ) -> None:
     """Trace one message: who handed it in, what was decided and why, and what became of it for each recipient.
 
+    That somebody has asked is in the audit log.
+
     Example: sallyport trace 3f9c0a7d52e14b68
     """
     if not _IS_ID.fullmatch(wanted):
@@ -88,6 +92,9 @@ def trace(
             f"the store does not know {wanted!r} (submissions are kept for {settings.submissions_kept_days} days), "
             f"{at_postfix}"
         )
+    whose = found.traced.record.identity if found.traced else ""
+    name = found.traced.record.id if found.traced else found.trail.submission or wanted
+    open_identities().note_trace(whose, name, time.time())
     if json:
         print(documents.dumps(_plain(found)))
     else:

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from policy.console.parts import Parts
 from policy.console.routes import HOME, own_route
 from policy.console.sending import account_state
+from policy.console.staff.whereabouts import in_words
 from policy.console.visit import Visit
 from policy.enrolment import Device
 from policy.enrolment.guides import guides
@@ -155,7 +156,10 @@ async def _taken(visit: Visit, session: Session, label: str, but: str = "") -> s
 
 
 async def _list(visit: Visit, session: Session, error: str = "") -> Response:
-    shown: dict[str, object] = {"session": session, "devices": await _devices(visit, session), "error": error}
+    devices = await _devices(visit, session)
+    places = await visit.call(lambda: [in_words(visit, one.last_used_from or "") for one in devices])
+    shown: dict[str, object] = {"session": session, "error": error}
+    shown |= {"devices": list(zip(devices, places, strict=True))}
     shown |= await account_state(visit, session)
     return visit.page("devices.html", shown, HTTPStatus.BAD_REQUEST if error else HTTPStatus.OK)
 

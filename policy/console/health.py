@@ -19,18 +19,22 @@ from policy.console.parts import Parts
 from policy.store.health_reports import PERIOD_S, HealthNotes, HealthReport, Service
 from policy.store.statements import OnConnection
 from service import VERSION
+from service.ailments import Ailment
 from service.health import LIVE, Health
+from service.steadiness import Steadiness
 
-STORE_AWAY = "the database does not answer: nobody can sign in or see anything"
+STORE_AWAY = Ailment.CONSOLE_STORE_SILENT.of()
 _NOBODY = "."  # no invite and no session has this token
 
 
 def routes(parts: Parts) -> list[Route]:
+    steadiness = Steadiness(parts.clock)
+
     async def live(_: Request) -> Response:
         return Response(LIVE, media_type="application/json")
 
     async def ready(_: Request) -> Response:
-        health = await looked(parts)
+        health = steadiness.steadied(await looked(parts))
         return Response(health.body, health.status, media_type="application/json")
 
     return [Route("/health/live", live, methods=["GET"]), Route("/health/ready", ready, methods=["GET"])]

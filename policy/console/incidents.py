@@ -15,12 +15,13 @@ from starlette.routing import Route
 from policy.console.confirm import path_to_confirm, to_confirm
 from policy.console.parts import Parts
 from policy.console.routes import own_route
+from policy.console.staff.whereabouts import homes_of
 from policy.console.visit import Visit, number_in
 from policy.people.confirming import is_fresh
 from policy.people.desk import Session
 from policy.store.errors import Decided, StoreError, Unknown
 from policy.store.incident_notes import State
-from policy.store.incident_traffic import SeenNetwork
+from policy.store.incident_traffic import UNKNOWN, SeenNetwork
 from policy.store.incidents import StoredIncident
 from policy.store.owner_answers import Question
 
@@ -39,6 +40,8 @@ class Place:
     devices: tuple[str, ...]  # their labels
     is_hosting: bool
     is_ticked: bool  # before anybody has touched it
+    is_home: bool  # when it was used; of one with logins alone: by now
+    only_logins: bool
 
 
 def routes(parts: Parts) -> list[Route]:
@@ -112,7 +115,8 @@ async def _page(visit: Visit, session: Session, number: int, error: str = "") ->
         question = await visit.call(store.question, number, session.identity, visit.now)
     except Unknown:
         return _no_such_incident(visit, session)
-    places = await visit.call(_places, visit, question)
+    homes = await visit.call(lambda: homes_of(visit, store.networks(session.identity)))
+    places = await visit.call(_places, visit, question, homes)
     shown: dict[str, object] = {
         "session": session,
         "incident": question.incident,
@@ -128,7 +132,7 @@ async def _page(visit: Visit, session: Session, number: int, error: str = "") ->
     return visit.page("incident.html", shown, HTTPStatus.CONFLICT if error else HTTPStatus.OK)
 
 
-def _places(visit: Visit, question: Question) -> list[Place]:
+def _places(visit: Visit, question: Question, homes: set[str]) -> list[Place]:
     """Waits for the database of addresses the first time."""
     atlas, language = visit.parts.atlas(), visit.language
     atlas.extend(visit.parts.rulebook().sources)
@@ -137,8 +141,11 @@ def _places(visit: Visit, question: Question) -> list[Place]:
     for one in question.sources.networks:
         origin = atlas.origin(one.client_address)
         devices = tuple(sorted(question.devices.get(login, login) for login in one.logins))
-        is_ticked = not one.is_home and not origin.is_hosting and question.sources.strange <= _MOST_OF_A_PERSON
-        found.append(Place(one, language.country(origin.country), devices, origin.is_hosting, is_ticked))
+        only_logins = one.whose == UNKNOWN
+        is_home = one.is_home or (only_logins and one.network in homes)
+        is_ticked = not is_home and not origin.is_hosting and question.sources.strange <= _MOST_OF_A_PERSON
+        country, is_hosting = language.country(origin.country), origin.is_hosting
+        found.append(Place(one, country, devices, is_hosting, is_ticked, is_home, only_logins))
     return found
 
 

@@ -7,15 +7,22 @@ together, so nothing is half translated.
 
 import datetime
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
+
+from policy.console import wording
+from policy.visible import visible
 
 HERE = Path(__file__).parent
 DEFAULT = "en"
+_SPACES = frozenset("\n\r\t\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}")  # that may stand in a text
 _LONGEST_HEADER = 200  # of Accept-Language; what is longer is not read
 
 
@@ -38,22 +45,41 @@ class Language:
 
     @cached_property
     def templates(self) -> Environment:
-        """Escapes every value; a name that no handler gave is an error and not an empty place."""
+        """Escapes every value and shows what is in it; a name that no handler gave is an error, no empty place."""
         environment = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=_seen,
             extensions=["jinja2.ext.i18n"],
             trim_blocks=True,
             lstrip_blocks=True,
         )
         environment.policies["ext.i18n.trimmed"] = True
         environment.filters["moment"] = moment_tag
+        environment.filters["said"] = self._said
+        environment.filters["worded"] = self._worded
         environment.filters["number"] = number
         # The extension adds this method when it is loaded, which no type checker can see.
         install = environment.install_gettext_callables  # type: ignore[attr-defined]
         install(self.say, self._count, newstyle=True)
+        found: dict[str, Any] = environment.globals
+        found |= {name: _with_seen(found[name]) for name in ("gettext", "ngettext")}
         return environment
+
+    @property
+    def is_default(self) -> bool:
+        return self.code == DEFAULT
+
+    def _said(self, text: str) -> str:
+        """A sentence of the machine's; one that stays English is marked so for whoever has it read aloud."""
+        said = seen(wording.in_words(self, text))
+        return Markup('<span lang="en">{}</span>').format(said) if wording.is_foreign(self, text) else said
+
+    def _worded(self, word: str, sort: str) -> str:
+        """What is on the list is a text of ours, as all of the catalogue is, and needs no escaping."""
+        said = wording.worded(self, word, sort)
+        return Markup(said) if word in wording.WORDS[sort] else said  # noqa: S704 - see above
 
     def _count(self, one: str, many: str, number: int) -> str:
         return self.say(one if number == 1 else many)
@@ -83,6 +109,27 @@ def preferred(accept: str, known: dict[str, Language]) -> Language:
     wishes = [(_weight(part), -place, _code(part)) for place, part in enumerate(accept.split(","))]
     wishes = [wish for wish in wishes if wish[0] > 0 and wish[2] in known]
     return known[max(wishes)[2]] if wishes else known[DEFAULT]
+
+
+def seen(text: str) -> str:
+    """What turns writing around, or is not seen, by its number; what is markup of ours has been here already."""
+    if isinstance(text, Markup) or text.isprintable():
+        return text
+    return "".join(one if one in _SPACES else visible(one) for one in text)
+
+
+def _seen(value: object) -> object:
+    return seen(value) if isinstance(value, str) else value
+
+
+def _with_seen(translate: Callable[..., str]) -> Callable[..., str]:
+    """The values within a sentence go no other way than those beside it."""
+
+    @pass_context
+    def translated(context: Context, *texts: object, **values: object) -> str:
+        return translate(context, *texts, **{name: _seen(value) for name, value in values.items()})
+
+    return translated
 
 
 def number(value: float) -> str:

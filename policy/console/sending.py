@@ -23,7 +23,6 @@ from policy.engine.sources import network_of
 from policy.people.desk import Session
 from policy.store.held import HeldState
 from policy.store.own_sending import Sent, Used, held_number, own_sending, used_since
-from policy.visible import visible
 
 SENDING = "/sending"
 _SHOWN = 25
@@ -48,7 +47,6 @@ class Line:
     fate: str
     country: str
     network: str
-    client_name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ async def show(visit: Visit, session: Session) -> Response:
 
 def _line(visit: Visit, sent: Sent) -> Line:
     country, network = country_of_area(visit, sent.area), network_of(sent.client_address)
-    return Line(sent, fate_of(sent), country, network, visible(sent.client_name))
+    return Line(sent, fate_of(sent), country, network)
 
 
 def fate_of(sent: Sent) -> str:
@@ -110,7 +108,17 @@ def fate_of(sent: Sent) -> str:
         return _OF_HELD.get(sent.held_state, "held")
     if sent.held:
         return f"partly-{_OF_HELD.get(sent.held_state, 'held')}"
-    return "sent"
+    return _fared(sent)
+
+
+def _fared(sent: Sent) -> str:
+    """What was handed over whole: as far as the next servers have said."""
+    fared = sent.fared
+    if fared.back:
+        return "returned" if fared.back >= sent.recipients else "partly-returned"
+    if fared.waiting:
+        return "waiting"
+    return "delivered" if fared.delivered >= sent.recipients else "sent"
 
 
 def _shares(visit: Visit, session: Session) -> list[Share]:

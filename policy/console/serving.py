@@ -20,6 +20,9 @@ from policy import log
 
 REQUEST_WITHIN_S = 20.0
 KEEP_ALIVE_S = 15
+# TLS waits for the other side to say that it ends, too: browsers say nothing on a connection that they do not use.
+_IDLE_ENDS_WITHIN_S = 0.2
+_ANSWER_ENDS_WITHIN_S = 2.0  # its last octets may be on a slow way
 MOST_CONNECTIONS = 256
 _LOOK_EVERY_S = 2.0
 
@@ -28,6 +31,7 @@ class BoundedProtocol(H11Protocol):
     """uvicorn's own, with a deadline for each request: from the connection, or its first octet, to its last one."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         super().connection_made(transport)
@@ -42,7 +46,26 @@ class BoundedProtocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._drop_deadline()
+        if self._end:
+            self._end.cancel()
         super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._end_within(_ANSWER_ENDS_WITHIN_S)
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._end_within(_IDLE_ENDS_WITHIN_S)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        self._end_within(_IDLE_ENDS_WITHIN_S)
+
+    def _end_within(self, seconds: float) -> None:
+        """If it is closing; whoever is still in a request is not."""
+        if self.transport.is_closing() and self._end is None:
+            self._end = self.loop.call_later(seconds, self.transport.abort)
 
     def _set_deadline(self) -> None:
         self._deadline = self.loop.call_later(REQUEST_WITHIN_S, self.transport.abort)

@@ -11,6 +11,7 @@ it here with a code of their own finds no errand. The page in between is ours, s
 
 import hmac
 import secrets
+from functools import partial
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -71,10 +72,18 @@ class _Pages:
         visit.drop(Cookie.ERRAND)
         if errand.is_over(visit.now):
             raise TicketExpired
-        since = errand.begun_at if errand.session else None
-        code, issuer = form.get("code", ""), form.get("iss", "")
-        vouched = await self._provider.vouched(code, issuer, proofs, visit.now, since=since)
-        return await (_confirmed(visit, errand, vouched) if errand.session else _signed_in(visit, vouched))
+        code, issuer, ask = form.get("code", ""), form.get("iss", ""), self._provider.vouched
+        if errand.session:  # begun by somebody who is signed in
+            vouched = await ask(code, issuer, proofs, visit.now, since=errand.begun_at)
+            return await _confirmed(visit, errand, vouched)
+        vouching, who = visit.parts.desk.vouching, visit.visitor
+        admit = partial(vouching.admit, code, who, visit.now)
+        try:
+            vouched = await ask(code, issuer, proofs, visit.now, since=None, admit=admit)
+        except SignInRefused:
+            vouching.note_refused(code, who, visit.now)
+            raise
+        return await _signed_in(visit, vouched)
 
     async def _sent_off(self, visit: Visit, errand: Errand) -> Response:
         cookie = errand.written()

@@ -24,7 +24,9 @@ from policy.queue_contract import (
     TrailAsked,
     TrailFound,
 )
+from service.ailments import Ailment
 from service.health import Health, read
+from service.sentence import Sentence
 
 _IS_QUEUE_ID = re.compile(QUEUE_ID, re.ASCII)
 _HEALTH_TIMEOUT_S = 5.0
@@ -34,7 +36,15 @@ Answer = TypeVar("Answer", bound=Frozen)
 
 
 class QueueUnavailable(Exception):
-    """The queue agent does not answer, or not as it should; str(self) says so and holds nothing of the answer."""
+    """The queue agent does not answer, or not as it should; str(self) says so and holds nothing of the answer.
+
+    `done` is what was carried out all the same, where there are several.
+    """
+
+    def __init__(self, why: str, done: frozenset[str] = frozenset()) -> None:
+        super().__init__(why)
+        self.sentence = why if isinstance(why, Sentence) else Sentence(why)
+        self.done = done
 
 
 class QueueOrders(Protocol):
@@ -108,7 +118,7 @@ class QueueClient:
         try:
             return read(content)
         except ValueError:
-            raise QueueUnavailable(f"the queue agent's health cannot be read (status {status})") from None
+            raise QueueUnavailable(Ailment.QUEUE_HEALTH_UNREADABLE.of(status=status)) from None
 
     async def statistics(self, *, timeout_s: float = _TIMEOUT_S) -> Statistics:
         return await self._ask("GET", "/v1/statistics", Statistics, timeout_s=timeout_s)
@@ -142,12 +152,12 @@ class QueueClient:
         if status == HTTPStatus.NOT_FOUND:
             raise _NotThere(f"{path}: not found")
         if status != HTTPStatus.OK:
-            raise QueueUnavailable(f"the queue agent answers {method} with {status}")
+            raise QueueUnavailable(Ailment.QUEUE_REFUSES.of(method=method, status=status))
         try:
             # A queue of 20,000 messages is a tenth of a second of work, for which no login waits.
             return await asyncio.to_thread(kind.model_validate_json, content)
         except ValidationError:
-            raise QueueUnavailable("the queue agent's answer cannot be read") from None
+            raise QueueUnavailable(Ailment.QUEUE_UNREADABLE.of()) from None
 
     async def _asked(self, method: str, path: str, body: Frozen | None, timeout_s: float) -> tuple[int, bytes]:
         """Status and body of the answer."""
@@ -158,7 +168,7 @@ class QueueClient:
             async with self._http.request(method, self._url + path, data=asked, timeout=patience) as answer:
                 return answer.status, await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise QueueUnavailable(f"the queue agent does not answer ({type(error).__name__})") from None
+            raise QueueUnavailable(Ailment.QUEUE_SILENT.of(error=type(error).__name__)) from None
 
 
 class _NotThere(QueueUnavailable):

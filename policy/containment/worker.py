@@ -18,7 +18,7 @@ from policy.engine.rulebook import Rulebook
 from policy.memory import Notes, Recall
 from policy.store.handed_in import handed_in
 from policy.store.held import MOVING, HeldQuestions, HeldState
-from policy.store.measures import Kind, Measure, due_measures
+from policy.store.measures import Kind, Measure, Outcome, due_measures
 from policy.store.writer import Writer
 
 PERIOD_S = 0.5
@@ -28,6 +28,7 @@ _TRUSTED_AFTER_S = 120.0  # what was said to be on hold a moment ago may not be 
 _AT_ONCE = 500  # rows of one transaction: the event loop waits for it
 
 _FROM = {Kind.RELEASE: HeldState.RELEASING, Kind.PURGE: HeldState.PURGING}  # where what they move is until then
+_MOVED = {Kind.RELEASE: Outcome.RELEASED, Kind.PURGE: Outcome.PURGED}
 
 One = TypeVar("One")
 
@@ -89,10 +90,12 @@ class Containment:
             try:
                 held = await self._hold_back(measure)
             except QueueUnavailable as error:
-                again = partial(self.notes.measures.note_again, measure.id, str(error), now + RETRY_AFTER_S)
+                again = partial(self.notes.measures.note_again, measure.id, error.sentence, now + RETRY_AFTER_S)
                 await self.writer.make(again)
                 raise
-            await self.writer.make(partial(self.notes.measures.note_done, measure.id, f"{held} messages", now))
+            await self.writer.make(
+                partial(self.notes.measures.note_done, measure.id, Outcome.HELD_BACK.of(messages=held), now)
+            )
             log.messages_held_back(measure.incident, measure.identity, held)
         elif measure.kind is Kind.PURGE:
             move = partial(self.notes.held.move_all, measure.incident, HeldState.PURGING, now)
@@ -109,13 +112,16 @@ class Containment:
             for one in await handed_in(self.recall.reader, measure.identity, since)
             if (one.login in logins if logins else is_home_bad or not one.is_home)
         }
-        held = await self.queue.hold(found) if found else frozenset()
-        return await self._in_portions(
+        held, away = await _done_of(self.queue.hold, found) if found else (frozenset[str](), None)
+        new = await self._in_portions(
             [one for queue_id, one in found.items() if queue_id in held],
             lambda one: self.notes.held.note_retro(
                 one.submission, one.queue_id, measure.incident, one.recipients, self.clock()
             ),
         )
+        if away:
+            raise away
+        return new
 
     def _purge(self, measure: Measure, move: Callable[[], int], now: float) -> None:
         """Where that had been put off, the incident ends with it."""
@@ -146,14 +152,13 @@ class Containment:
             HeldState.EXPIRING: self.queue.delete,
         }
         for state, queue_ids in (await held.moving()).items():
-            try:
-                done = await orders[state](queue_ids)
-            except QueueUnavailable as error:
-                due = await due_measures(self.recall.reader, self.clock())
-                await self._say_why({one.id: str(error) for one in due if one.kind in _FROM})
-                raise
+            done, away = await _done_of(orders[state], queue_ids)
             moved = [one for one in queue_ids if one in done]
             await self._note_moves(moved, state, MOVING[state])
+            if away:
+                due = await due_measures(self.recall.reader, self.clock())
+                await self._say_why({one.id: away.sentence for one in due if one.kind in _FROM})
+                raise away
             log.held_messages_moved(MOVING[state], len(moved))
 
     async def _finish(self, held: HeldQuestions) -> None:
@@ -163,10 +168,10 @@ class Containment:
             if not (before := _FROM.get(measure.kind)):
                 continue
             if left := await held.left(measure.incident, before):
-                waiting[measure.id] = f"{left} messages are still on hold"
+                waiting[measure.id] = Outcome.LEFT.of(messages=left)
                 continue
             done = await held.left(measure.incident, MOVING[before])
-            outcome = f"{done} messages {MOVING[before].value}"
+            outcome = _MOVED[measure.kind].of(messages=done)
             await self.writer.make(partial(self.notes.measures.note_done, measure.id, outcome, self.clock()))
         await self._say_why(waiting)
 
@@ -202,6 +207,16 @@ class Containment:
     async def _in_portions(self, these: Sequence[One], note: Callable[[One], bool]) -> int:
         """How many were new."""
         return sum([await self.writer.make(partial(_note_each, some, note)) for some in _portions(these)])
+
+
+async def _done_of(
+    order: Callable[[Collection[str]], Awaitable[frozenset[str]]], queue_ids: Collection[str]
+) -> tuple[frozenset[str], QueueUnavailable | None]:
+    """What was carried out, and what keeps the rest: where one Postfix of several is away, the others are not."""
+    try:
+        return await order(queue_ids), None
+    except QueueUnavailable as error:
+        return error.done, error
 
 
 def _note_each(these: Sequence[One], note: Callable[[One], bool]) -> int:

@@ -5,11 +5,12 @@ whether somebody is let in or not; too many of them are a signal (ladder.py). Wh
 not even there where a signal came from home.
 """
 
-from collections.abc import Generator
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
 
 from policy.engine import charges
 from policy.engine.budget import Take, Taken
+from policy.engine.evidence import Evidence
 from policy.engine.ladder import FREE, Signal, SignalKind, Standing, Step
 from policy.engine.profile import Place
 from policy.engine.rulebook import Limits, Rulebook
@@ -27,7 +28,8 @@ class Newcomer:
     place: Place
     standing: Standing = FREE
     signals: tuple[Signal, ...] = ()  # of the last day, none that was taken back
-    strange: tuple[str, ...] = ()  # what is new of the client: all of name, mechanism and TLS, or nothing
+    # What is new of the client: all of name, mechanism and tls, or nothing.
+    strange: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ def enter(newcomer: Newcomer, rulebook: Rulebook, now: float) -> Entering:
     place = newcomer.place
     suspicion = Suspicion(rulebook, place, newcomer.standing.at(now), newcomer.signals, now)
     if newcomer.strange:
-        suspicion.raise_signal(SignalKind.STRANGE_CLIENT, f"never before: {', '.join(newcomer.strange)}")
+        suspicion.raise_signal(SignalKind.STRANGE_CLIENT, Evidence.STRANGE_CLIENT.of(**newcomer.strange))
     limits = rulebook.limits_of(newcomer.kind, newcomer.identity)
     if sets := tuple(charges.spread_charges(newcomer.identity, place, limits, rulebook)):
         asked = tuple(replace(one, is_enforced=False) for one in sets)

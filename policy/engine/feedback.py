@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 
 from policy.engine.bounces import is_list, likelihood_after
 from policy.engine.budget import Sum, Take, Taken
+from policy.engine.evidence import Evidence
 from policy.engine.ladder import FREE, Signal, SignalKind, Standing
 from policy.engine.profile import Place
 from policy.engine.rulebook import Limits, Mode, Rulebook, Windows
 from policy.engine.suspicion import Suspicion, in_words, stood
 from policy.queue_contract import DeliveryOutcome
+from service.sentence import Sentence, joined
 
 _SHARED_FROM = 200  # recipients of a day of which a share says something
 
@@ -59,7 +61,7 @@ def weigh(report: Report, rulebook: Rulebook, now: float) -> Weighing:
     limits = rulebook.limits_of(report.kind, report.identity)
     unknown = report.outcomes.count(DeliveryOutcome.UNKNOWN_RECIPIENT)
     likelihood = _tested(report)
-    over: dict[str, str] = {}
+    over: dict[str, Sentence] = {}
     if counted := tuple(_counted(report, limits, rulebook)):
         taken = yield Take(counted)
         over = _over(counted, taken)
@@ -67,7 +69,7 @@ def weigh(report: Report, rulebook: Rulebook, now: float) -> Weighing:
         if evidence := over.get("unknown-recipients") or _found_by_share(report, limits, unknown, likelihood):
             suspicion.raise_signal(SignalKind.UNKNOWN_RECIPIENTS, evidence)
     elif not unknown and is_list(likelihood) and not limits.unknown_share:
-        suspicion.raise_signal(SignalKind.SPAM_REFUSALS, f"others refuse it, one after the other ({likelihood:.1f})")
+        suspicion.raise_signal(SignalKind.SPAM_REFUSALS, Evidence.REFUSED_IN_A_ROW.of(likelihood=round(likelihood, 1)))
     if "spam-refusals" in over:
         suspicion.raise_signal(SignalKind.SPAM_REFUSALS, over["spam-refusals"])
     return Weighed(
@@ -127,20 +129,21 @@ def _sum(name: str, who: str, cost: int, windows: Windows, rulebook: Rulebook) -
         yield Sum(name, f"{_KEYS[name]}:{who}", cost, windows, is_enforced=False)
 
 
-def _over(counted: Sequence[Sum], taken: Taken) -> dict[str, str]:
+def _over(counted: Sequence[Sum], taken: Taken) -> dict[str, Sentence]:
     """By rule, in words, what is over its limit."""
-    found: dict[str, list[str]] = {}
+    found: dict[str, list[Sentence]] = {}
     for one in stood(counted, taken):
         if one.is_over:
             found.setdefault(one.rule, []).append(in_words(one))
-    return {rule: "; ".join(words) for rule, words in found.items()}
+    return {rule: joined(words) for rule, words in found.items()}
 
 
-def _found_by_share(report: Report, limits: Limits, unknown: int, likelihood: float) -> str:
+def _found_by_share(report: Report, limits: Limits, unknown: int, likelihood: float) -> Sentence:
     """What the shares say, in words; empty where they say nothing."""
     if not limits.unknown_share:
-        return f"unknown new recipients, as of a list that was bought ({likelihood:.1f})" if is_list(likelihood) else ""
+        is_bought = is_list(likelihood)
+        return Evidence.BOUGHT_LIST.of(likelihood=round(likelihood, 1)) if is_bought else Sentence()
     of_today, all_unknown = report.recipients_today, report.unknown_today + unknown
     if of_today < _SHARED_FROM or all_unknown < of_today * limits.unknown_share:
-        return ""
-    return f"{all_unknown} of {of_today} recipients of today are unknown"
+        return Sentence()
+    return Evidence.UNKNOWN_SHARE.of(unknown=all_unknown, recipients=of_today)

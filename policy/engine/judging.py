@@ -12,18 +12,21 @@ less: fewer recipients that go, more that are held.
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from policy.contract import Action, MessageFacts, Reason
 from policy.engine import charges
 from policy.engine.baseline import usual_limit
 from policy.engine.budget import Charge, Distinct, Sum, Take, Taken
+from policy.engine.evidence import Evidence
 from policy.engine.ladder import ALONE, FREE, Signal, SignalKind, Standing, Step
 from policy.engine.profile import Profile, Recipient
 from policy.engine.rulebook import Mode, Rulebook
 from policy.engine.rules import Stage, decide
+from policy.engine.scanning import SYMBOLS_SHOWN, verdict_on
 from policy.engine.scanning import in_words as in_words_of_scan
-from policy.engine.scanning import verdict_on
 from policy.engine.suspicion import Stood, Suspicion, in_words, stood
+from service.sentence import Sentence, joined
 
 SLOW_S = 5.0  # what answers wait on the first step of the ladder, and where a rate is spent
 TOLD_AT = 0.25  # of the small budget of a strange network: owner and administrator hear of it
@@ -31,6 +34,18 @@ DOUBTED_AT = 0.5  # of the same: the day does not count towards its end
 _ROUNDS = 8  # a signal of each kind, a cut, a hold; more would be a fault
 
 Judging = Generator[Take, Taken, "Decision"]
+
+
+class Seen(NamedTuple):
+    """The facts that rules have looked at."""
+
+    recipients: int
+    new: int
+    internal: int
+    profile: str
+    octets: int
+    step: int  # of the ladder, before this message
+    scan: tuple[str, float, tuple[str, ...]] | None  # result, score, what was found; None: nobody has looked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +61,7 @@ class Decision:
     signals: tuple[Signal, ...] = ()  # new ones
     observed: tuple[str, ...] = ()  # rules in observe mode that would have refused or held
     stood: tuple[Stood, ...] = ()
-    facts: tuple[tuple[str, str], ...] = ()  # which facts met which rule, in words
+    seen: Seen | None = None  # which facts met which rule
     is_doubted: bool = False  # the day does not count towards the end of probation
     is_recorded: bool = True  # False for the refusals of an identity that are too many to be written down
 
@@ -95,7 +110,7 @@ def judge(
     if refusal := _refusal_by_scan(case):
         return (yield from _refused(case, refusal))
     if profile.traps:
-        suspicion.raise_signal(SignalKind.TRAP, "a recipient that only harvesters have")
+        suspicion.raise_signal(SignalKind.TRAP, Evidence.TRAP.of())
     for _ in range(_ROUNDS):
         if refusal := _refusal_by_ladder(case):
             return (yield from _refused(case, refusal))
@@ -216,7 +231,7 @@ def _accepted(case: _Case) -> Decision:
     profile, number = case.profile, len(charges.new_marks(case.accepted))
     usual = max(profile.usual_new_per_day, case.rulebook.usual_new_recipients_per_day)
     if number and profile.new_today + number >= (limit := usual_limit(usual)):
-        evidence = f"{profile.new_today + number} new recipients today; {limit} are out of the ordinary for {usual:.1f}"
+        evidence = Evidence.VOLUME.of(number=profile.new_today + number, limit=limit, usual=round(usual, 1))
         case.suspicion.raise_signal(SignalKind.VOLUME, evidence)
     is_slow = case.suspicion.step >= Step.SLOW and bool(case.new_places) and not profile.place.is_settled
     if _waits(case):
@@ -275,32 +290,27 @@ def _decision(
         signals=tuple(suspicion.new),
         observed=tuple(dict.fromkeys((*suspicion.observed, *over))),
         stood=(*case.over, *[one for one in case.stood if one not in case.over]),
-        facts=words(case.facts, case.profile),
+        seen=seen_of(case.facts, case.profile),
         is_doubted=is_strange and (case.is_doubted or any(ALONE[one.kind] >= Step.HOLD for one in suspicion.new)),
     )
 
 
-def words(facts: MessageFacts, profile: Profile) -> tuple[tuple[str, str], ...]:
-    """What was looked at, for people."""
+def seen_of(facts: MessageFacts, profile: Profile) -> Seen:
+    """What was looked at, beside the place. In words it is put when somebody reads it (policy/store/evidence.py)."""
     new = len([one for one in profile.recipients if one.is_new])
     internal = len([one for one in profile.recipients if one.is_internal])
-    place, scan = profile.place, facts.scan
-    standing = "home" if place.is_home else "settled" if place.is_settled else "on probation"
-    return (
-        ("recipients", f"{len(facts.recipients)}: {new} new, {internal} of this server"),
-        ("network", f"{place.origin.network} ({place.origin.area}), {standing}"),
-        ("profile", profile.kind),
-        ("size", f"{facts.message_bytes} octets"),
-        ("step", profile.standing.step.name.lower()),
-        *([("scan", in_words_of_scan(scan))] if scan else []),
-    )
+    scan = facts.scan
+    return Seen(
+        len(facts.recipients), new, internal, profile.kind, facts.message_bytes, profile.standing.step,
+        (scan.result, scan.score, scan.symbols[:SYMBOLS_SHOWN]) if scan else None,
+    )  # fmt: skip
 
 
 def _is_over(all_stood: Sequence[Stood], charge: Charge) -> bool:
     return any(one.key == charge.key and one.rule == charge.name and one.is_over for one in all_stood)
 
 
-def _evidence(all_stood: Sequence[Stood], *rules: str) -> str:
+def _evidence(all_stood: Sequence[Stood], *rules: str) -> Sentence:
     """Of these rules the windows that are over their limit; all of them where none is."""
     of_rules = [one for one in all_stood if one.rule in rules]
-    return "; ".join(in_words(one) for one in [one for one in of_rules if one.is_over] or of_rules)
+    return joined(in_words(one) for one in [one for one in of_rules if one.is_over] or of_rules)

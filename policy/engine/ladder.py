@@ -46,7 +46,7 @@ class Signal:
     kind: SignalKind
     at: float
     at_home: bool = False
-    evidence: str = ""  # one line: what was counted, and against which limit
+    evidence: str = ""  # a service.sentence.Sentence: what was counted, and against which limit
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ alone holds and no more.
 from dataclasses import dataclass
 
 from policy.contract import Action, Reason, Scan, ScanResult
+from policy.engine.evidence import Evidence
 from policy.engine.ladder import SignalKind
 from policy.engine.profile import Profile
 from policy.engine.rulebook import Mode, Rulebook, WhenSilent
+from service.sentence import Sentence
 
-_SYMBOLS_SHOWN = 5
+SYMBOLS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,11 @@ def _waits(profile: Profile, when_silent: WhenSilent) -> bool:
     return when_silent is WhenSilent.DEFER
 
 
-def in_words(scan: Scan) -> str:
+def in_words(scan: Scan) -> Sentence:
     """`spam, 15.2: GTUBE, R_MIXED_CHARSET`; names of checks alone, nothing of the message."""
     if scan.result is ScanResult.SILENT:
-        return scan.result.value
-    symbols = ", ".join(scan.symbols[:_SYMBOLS_SHOWN])
-    return f"{scan.result.value}, {scan.score:.1f}{': ' if symbols else ''}{symbols}"
+        return Evidence.SCAN_WITHOUT_ANSWER.of()
+    result, score = scan.result.value, round(scan.score, 1)
+    if symbols := scan.symbols[:SYMBOLS_SHOWN]:
+        return Evidence.SCANNED_FOR.of(result=result, score=score, symbols=symbols)
+    return Evidence.SCANNED.of(result=result, score=score)

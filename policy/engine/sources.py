@@ -54,7 +54,7 @@ class Sources:
     pools: tuple[tuple[str, Network], ...] = ()  # the provider's name and one of its networks
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32_768)
 def network_of(address: str) -> str:
     """`192.0.2.0/24` or `2001:db8:1::/48`. Whoever has no address is NOWHERE, with all who have none.
 

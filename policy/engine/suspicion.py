@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from policy.engine.budget import Charge, Taken
+from policy.engine.evidence import Evidence
 from policy.engine.ladder import LOCK_SPAN_S, Signal, SignalKind, Standing, Step, standing_after
 from policy.engine.profile import Place
 from policy.engine.rulebook import Mode, Rulebook
+from service.sentence import Sentence
 
-_SPANS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))
 _KIND_OF = {
     "networks": SignalKind.SPREAD,
     "asns": SignalKind.SPREAD,
@@ -60,7 +61,7 @@ class Suspicion:
             return Step.FREE
         return self.standing.home if self.place.is_home else self.standing.step
 
-    def raise_signal(self, kind: SignalKind, evidence: str) -> None:
+    def raise_signal(self, kind: SignalKind, evidence: Sentence) -> None:
         """One of a kind is enough for a day. A rule that is only observed raises none."""
         if any(one.kind is kind and self.now - one.at < LOCK_SPAN_S for one in (*self.earlier, *self.new)):
             return
@@ -93,11 +94,6 @@ def stood(asked: Sequence[Charge], taken: Taken) -> tuple[Stood, ...]:
     )
 
 
-def in_words(one: Stood) -> str:
+def in_words(one: Stood) -> Sentence:
     """`networks: 7 in an hour, 6 are allowed`, or in `2 days`."""
-    for seconds, name in _SPANS:
-        if one.seconds >= seconds:
-            number = one.seconds / seconds
-            span = f"{'an' if name == 'hour' else 'a'} {name}" if number == 1 else f"{number:g} {name}s"
-            return f"{one.rule}: {one.after} in {span}, {one.limit} are allowed"
-    return f"{one.rule}: {one.after} in {one.seconds:g} seconds, {one.limit} are allowed"
+    return Evidence.OVER.of(rule=one.rule, after=one.after, span=one.seconds, limit=one.limit)

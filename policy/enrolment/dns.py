@@ -13,10 +13,10 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from policy.enrolment.settings import Servers
+from policy.setting_names import set_as
 
 _TTL_S = 3600
 _HTTPS_PORT = 443
-_LEFT_OUT = "no autoconfig and autodiscover: the console is at {}, which is no public name; set SALLYPORT_CONSOLE_URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def records(servers: Servers, console_url: str) -> tuple[Record, ...]:
 
 def zone_file(records: tuple[Record, ...], console_url: str) -> str:
     """The same as lines of a zone file, with a comment on what was left out."""
-    comment = "" if is_public(console_url) else f"; {_LEFT_OUT.format(console_url)}\n"
+    comment = "" if is_public(console_url) else f"; {_left_out(console_url)}\n"
     return comment + lines(records)
 
 
@@ -52,7 +52,7 @@ def notes(console_url: str) -> tuple[str, ...]:
     if is_public(console_url):
         said.append("The certificate of the console must hold autoconfig.DOMAIN and autodiscover.DOMAIN.")
     else:
-        said.append(f"In these records there is {_LEFT_OUT.format(console_url)}.")
+        said.append(f"In these records there is {_left_out(console_url)}.")
     if is_public(console_url) and _port(console_url) != _HTTPS_PORT:
         said.append(
             f"The console is at {console_url}: mail programs ask autoconfig and autodiscover on port 443 only, "
@@ -100,3 +100,8 @@ def is_public(console_url: str) -> bool:
 
 def _port(console_url: str) -> int:
     return urlsplit(console_url).port or _HTTPS_PORT
+
+
+def _left_out(console_url: str) -> str:
+    why = f"the console is at {console_url}, which is no public name; set {set_as('CONSOLE_URL')}"
+    return f"no autoconfig and autodiscover: {why}"

@@ -13,10 +13,12 @@ from pathlib import Path
 import maxminddb
 
 from policy.geo.shapes import asn_in, country_in
+from service.ailments import Ailment
+from service.sentence import Sentence
 
 _PROBES = ("8.8.8.8", "2001:4860:4860::8888", "192.0.2.1")  # whatever the answer is: a broken file gives none
 
-_MISSING = "it is not there"
+_MISSING = Ailment.GEO_MISSING.of()
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Stamp = tuple[int, int, int]
@@ -76,9 +78,9 @@ class Database:
         except FileNotFoundError:
             self.fault = _MISSING
         except Exception as error:  # noqa: BLE001 - somebody else's file: whatever is wrong with it, it is not used
-            self.fault = f"it is no readable MMDB file ({type(error).__name__})"
+            self.fault = Ailment.GEO_UNREADABLE.of(error=type(error).__name__)
         else:
-            self.fault = ""
+            self.fault = Sentence()
 
     def country(self, address: Address) -> str:
         """ISO code, or ??."""
@@ -95,7 +97,7 @@ class Database:
         try:
             return reader.get(address)
         except Exception as error:  # noqa: BLE001 - a damaged file must not keep anybody out: nothing is known
-            self.fault = f"it is damaged ({type(error).__name__})"
+            self.fault = Ailment.GEO_DAMAGED.of(error=type(error).__name__)
             return None
 
 

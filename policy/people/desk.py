@@ -85,6 +85,6 @@ def make_desk(
         Invitations(people, sessions, site, choosing, hashing, user),
         Account(people, factors, site, choosing, hashing, fence, user),
         Confirming(people, factors, sessions, site),
-        Vouching(people, sessions),
+        Vouching(people, sessions, fence),
         hashing,
     )

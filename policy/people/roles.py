@@ -40,3 +40,8 @@ def may(role: Role, right: Right) -> bool:
 def may_act_on(role: Role, other: Role) -> bool:
     """Whether nothing is gained by it: who may let an administrator start over could become one."""
     return _RIGHTS[role] >= _RIGHTS[other]
+
+
+def may_free(role: Role, other: Role) -> bool:
+    """Whether he may lift a gate for somebody of that role: equals, who could do it for each other, may not."""
+    return _RIGHTS[role] > _RIGHTS[other]

@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 from policy import log
 from policy.contract import canonical_address
-from policy.people.errors import SignInRefused, Text, TicketExpired
-from policy.people.sign_in import SignedIn, actor_of
+from policy.engine.guessing import HOUR_S, Attempt
+from policy.engine.sources import is_within, network_of
+from policy.people.errors import SignInRefused, Text, TicketExpired, Wait
+from policy.people.sign_in import Fence, SignedIn, actor_of
 from policy.store.audit import Actor
 from policy.store.console_sessions import Session, Sessions, Visitor
 from policy.store.people import People, Person
@@ -20,9 +22,26 @@ _HOW = "issuer"
 class Vouching:
     """One for a process. `people` makes the store for an actor."""
 
-    def __init__(self, people: Callable[[Actor], People], sessions: Sessions) -> None:
+    def __init__(self, people: Callable[[Actor], People], sessions: Sessions, fence: Fence) -> None:
         self._people = people
         self._sessions = sessions
+        self._walls, self._unwalled = fence.walls, fence.unwalled
+
+    def admit(self, code: str, visitor: Visitor, now: float) -> None:
+        """Wait for somebody whose network has shown too many codes that are none: the issuer is not asked for them."""
+        if wall := self._walls.wall_for(self._attempt(code, visitor), now):
+            log.sign_in_refused(visitor.client_address, wall)
+            raise Wait(HOUR_S)
+
+    def note_refused(self, code: str, visitor: Visitor, now: float) -> None:
+        """The issuer does not know the code, or vouches for nobody with it: it counts as a wrong password does."""
+        self._walls.note_wrong(self._attempt(code, visitor), b"", now)
+
+    def _attempt(self, code: str, visitor: Visitor) -> Attempt:
+        """Whose account it would be nobody knows before, so each code is one of its own."""
+        address = visitor.client_address
+        network = None if is_within(address, self._unwalled) else network_of(address)
+        return Attempt(login=f"code {code}", network=network, is_known=False, has_history=False)
 
     def sign_in(self, name: str, authenticated_at: float, visitor: Visitor, now: float) -> SignedIn:
         """`name` is a name or an address. Nobody here, no person and somebody suspended read the same."""

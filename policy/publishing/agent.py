@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from policy.containment.queue_client import QueueClient, QueueUnavailable
+from policy.containment.queue_client import QueueUnavailable
+from policy.containment.queues import Queues
 from policy.settings import Settings
 from policy.store.errors import StoreError
 from service.settings import read_secret
@@ -12,14 +13,14 @@ from service.settings import read_secret
 Answer = TypeVar("Answer")
 
 
-def asked(settings: Settings, question: Callable[[QueueClient], Awaitable[Answer]]) -> Answer:
+def asked(settings: Settings, question: Callable[[Queues], Awaitable[Answer]]) -> Answer:
     """The answer; StoreError where there is no agent or it is away."""
     if not settings.queue_url:
         raise StoreError("there is no queue agent that could ask the world; POLICY_QUEUE_URL names it")
     token = read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token)
 
     async def go() -> Answer:
-        async with QueueClient(settings.queue_url, token) as client:
+        async with Queues(settings.queue_url, token) as client:
             return await question(client)
 
     try:

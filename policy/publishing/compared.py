@@ -14,6 +14,7 @@ from policy.publishing import mta_sts, spf
 from policy.publishing.records import Publishing
 from policy.publishing.world import World, parents
 from policy.queue_contract import Asked, PolicyAnswer, RecordType
+from policy.setting_names import set_as
 
 _UNKNOWN_TODO = "ask again later; look whether the resolver of the queue agent answers"
 
@@ -50,7 +51,7 @@ def mail_exchange(looked: Looked) -> Iterator[Finding]:
         todo = _publish(looked, "MX") if wanted else "publish an MX record that names the server which takes your mail"
         yield Finding(what, State.WRONG, "none: answers and bounces to your mail are lost, and many refuse it", todo)
     elif wanted and set(hosts) != set(wanted):
-        says = f"{', '.join(hosts)}, and POLICY_MX says {', '.join(wanted)}"
+        says = f"{', '.join(hosts)}, and {set_as('MX')} says {', '.join(wanted)}"
         yield Finding(what, State.WRONG, says, "correct one of the two")
     else:
         yield Finding(what, State.FINE, ", ".join(hosts))

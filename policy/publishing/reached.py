@@ -6,6 +6,7 @@ from policy.finding import Finding, State
 from policy.publishing.records import Publishing, records_of_host
 from policy.publishing.world import SIGNED, World, pointer
 from policy.queue_contract import Asked, OutsideAnswers, PortAnswer, RecordType
+from policy.setting_names import set_as
 
 _CLOCK_WARNING_S, _CLOCK_WRONG_S = 2.0, 60.0
 _USAGE = 3  # of the fields of TLSA: 3 1 1 DIGEST
@@ -23,7 +24,7 @@ def host_name(given: Publishing, world: World) -> Iterator[Finding]:
             "host name",
             State.WRONG,
             f"{host} has no address",
-            "publish A and AAAA records, or correct SALLYPORT_HOSTNAME",
+            f"publish A and AAAA records, or correct {set_as('HOSTNAME')}",
         )
         return
     yield Finding("host name", State.FINE, f"{host}: {', '.join(addresses)}")

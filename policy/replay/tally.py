@@ -10,6 +10,7 @@ from policy.engine.places import day_of
 from policy.engine.suspicion import in_words
 from policy.replay.happenings import HandedIn
 from policy.simulation.world import Judged
+from service.sentence import joined
 
 
 class Fate(StrEnum):
@@ -160,5 +161,5 @@ def case_of(given: HandedIn, judged: Judged, fate: Fate, rule: str) -> Case:
         client_address=given.client_address,
         area=profile.place.origin.area,
         recipients=len(profile.recipients),
-        evidence="; ".join(over or (earlier[-1:] if rule == "ladder" else [])),
+        evidence=joined(over or (earlier[-1:] if rule == "ladder" else [])),
     )

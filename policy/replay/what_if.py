@@ -9,12 +9,13 @@ became of the message, and whatever a replay misses for that it misses in both. 
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from policy.replay.happenings import HandedIn
 from policy.replay.running import Replay
 from policy.replay.tally import Case, Fate, case_of, fate_of
 from policy.simulation.world import Judged
+from service.sentence import packed
 
 _EXAMPLES_OF_A_TURN = 5
 _PEOPLE = 20
@@ -100,7 +101,8 @@ class SideBySide:
         turning.identities[after.profile.identity] += 1
         if len(turning.examples) < _EXAMPLES_OF_A_TURN:
             judged = before if fates[1] is Fate.ACCEPTED else after
-            turning.examples.append(case_of(one, judged, fate_of(judged), judged.decision.rule or _LADDER))
+            case = case_of(one, judged, fate_of(judged), judged.decision.rule or _LADDER)
+            turning.examples.append(replace(case, evidence=packed(case.evidence)))
 
 
 def _turn(found: tuple[tuple[Fate, Fate], _Turning]) -> Turn:

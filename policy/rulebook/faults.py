@@ -1,7 +1,9 @@
-"""What is wrong with a policy file: for each fault the line, the key and a sentence that says what to write instead."""
+"""What is wrong with a policy file: for each fault the line, the key and a sentence of wrong.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from service.sentence import Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,7 +11,7 @@ class Fault:
     """`column` is 0 where the whole line is meant, `key` is empty where the file is no TOML."""
 
     line: int
-    why: str
+    why: Sentence  # of wrong.py
     key: str = ""
     column: int = 0
 

@@ -11,10 +11,10 @@ from policy.addresses import parsed_owner_address
 from policy.engine.rulebook import Mode, Treatment, WhenSilent, Windows
 from policy.engine.sources import Network
 from policy.rulebook import words
+from policy.rulebook.wrong import Wrong
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 _POOL = re.compile(r"[a-z0-9][a-z0-9.-]{0,62}")
-_NAME_FORMS = "write small letters, digits and hyphens"
 _IDENTITY = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 Given = TypeVar("Given")
@@ -25,7 +25,7 @@ def _array(element: Callable[[object], Given]) -> Callable[[object], tuple[Given
 
     def read(given: object) -> tuple[Given, ...]:
         if not isinstance(given, list):
-            raise words.WordError(given, "is no list; write it in square brackets")
+            raise words.WordError(given, Wrong.NO_LIST)
         return tuple(element(one) for one in given)
 
     return read
@@ -35,10 +35,10 @@ def _set(element: Callable[[object], Given]) -> Callable[[object], frozenset[Giv
     return lambda given: frozenset(_array(element)(given))
 
 
-def _spelled_as(pattern: re.Pattern[str], what: str) -> AfterValidator:
+def _spelled_as(pattern: re.Pattern[str]) -> AfterValidator:
     def read(given: str) -> str:
         if not pattern.fullmatch(given):
-            raise words.WordError(given, f"is no {what}; {_NAME_FORMS}")
+            raise words.WordError(given, Wrong.NO_NAME)
         return given
 
     return AfterValidator(read)
@@ -48,31 +48,30 @@ def _network(given: object) -> Network:
     try:
         return ip_network(given if isinstance(given, str) else "")
     except ValueError:
-        raise words.WordError(given, 'is no network; write one such as "192.0.2.0/24" or "2001:db8::/32"') from None
+        raise words.WordError(given, Wrong.NO_NETWORK) from None
 
 
 def _identity(given: object) -> str:
     if not isinstance(given, str) or not _IDENTITY.fullmatch(given):
-        raise words.WordError(given, f"is no identity's name; {_NAME_FORMS}")
+        raise words.WordError(given, Wrong.NO_IDENTITY)
     return given
 
 
 def _trap(given: object) -> str:
     address = parsed_owner_address(given) if isinstance(given, str) else None
     if not address or address.startswith("@"):
-        raise words.WordError(given, 'is no address; write one such as "harvested@example.org"')
+        raise words.WordError(given, Wrong.NO_ADDRESS)
     return address
 
 
 def _choice(kind: type[Mode] | type[Treatment] | type[WhenSilent]) -> PlainValidator:
     """One of the words of an enumeration."""
-    offered = " or ".join(f'"{one}"' for one in kind)
 
     def read(given: object) -> Mode | Treatment | WhenSilent:
         for one in kind:
             if one == given:
                 return one
-        raise words.WordError(given, f"will not do; write {offered}")
+        raise words.WordError(given, Wrong.NO_CHOICE, offered=[f'"{one}"' for one in kind])
 
     return PlainValidator(read)
 
@@ -110,9 +109,9 @@ Treated = Annotated[Treatment, _choice(Treatment), _schema("string", enum=list(T
 Silent = Annotated[WhenSilent, _choice(WhenSilent), _schema("string", enum=list(WhenSilent))]
 Moded = Annotated[Mode, _choice(Mode), _schema("string", enum=list(Mode))]
 Until = Annotated[float, PlainValidator(words.end_of), _schema("string", format="date")]
-Name = Annotated[str, _spelled_as(_NAME, "name")]
+Name = Annotated[str, _spelled_as(_NAME)]
 Identity = Annotated[str, PlainValidator(_identity), _schema("string")]
-Pool = Annotated[str, _spelled_as(_POOL, "name")]
+Pool = Annotated[str, _spelled_as(_POOL)]
 Identities = Annotated[frozenset[str], PlainValidator(_set(_identity)), _array_schema(_TEXT)]
 Days = Annotated[int, Field(ge=1, le=400)]
 Number = Annotated[int, Field(ge=1, le=100_000)]

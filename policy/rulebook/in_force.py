@@ -53,9 +53,9 @@ class InForce:
         return self._rulebook
 
     @property
-    def fault(self) -> str:
-        """Why the file as it is now is not in force, without a word of it; empty where it is."""
-        return f"line {self._fault_line}; `sallyport policy check` says what is wrong" if self._fault_line else ""
+    def fault_line(self) -> int:
+        """The first of the file as it is now that keeps it from being in force; 0 where it is."""
+        return self._fault_line
 
     def follow(self, follower: Follow) -> None:
         """Call `follower` with the policy in force, now and whenever another one comes."""

@@ -10,7 +10,7 @@ What is wrong is said in a sentence for each thing, with its line in the file: w
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,8 @@ from policy.engine.sources import Network
 from policy.rulebook import lines, model, words
 from policy.rulebook.faults import Fault, PolicyFileError
 from policy.rulebook.making import Tables, rulebook_of
+from policy.rulebook.wrong import Wrong
+from service.sentence import Sentence
 
 SHIPPED = Path(__file__).with_name("shipped.toml")
 ALWAYS_ENFORCED = (
@@ -40,17 +42,37 @@ _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")  # ho
 _OF_A_KEY = "[key]"  # how pydantic says that a key of a table is meant, and not its value
 _OF_OTHERS: Final[Mapping[str, str]] = {"profiles": "person", "gates": "default"}  # whose keys new ones may have
 
-_SENTENCES: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
-    "int_type": lambda _: "is no whole number",
-    "float_type": lambda _: "is no number",
-    "string_type": lambda _: "is no text; write it in quotes",
-    "dict_type": lambda _: "is no table",
-    "model_type": lambda _: "is no table",
-    "tuple_type": lambda _: "is no list of tables; begin each with [[exemptions]]",
-    "greater_than_equal": lambda at: f"is too small; at least {at['ge']}",
-    "greater_than": lambda at: f"is too small; more than {at['gt']:g}",
-    "less_than_equal": lambda at: f"is too large; at most {at['le']:g}",
-    "less_than": lambda at: f"is too large; less than {at['lt']:g}",
+_SORTS: Final[Mapping[str, Wrong]] = {  # pydantic's kinds of errors
+    "int_type": Wrong.NO_WHOLE_NUMBER,
+    "float_type": Wrong.NO_NUMBER,
+    "string_type": Wrong.NO_TEXT,
+    "dict_type": Wrong.NO_TABLE,
+    "model_type": Wrong.NO_TABLE,
+    "tuple_type": Wrong.NO_TABLES,
+}
+_BOUNDS: Final[Mapping[str, tuple[Wrong, str, str]]] = {  # and of its context, what is the bound
+    "greater_than_equal": (Wrong.AT_LEAST, "least", "ge"),
+    "greater_than": (Wrong.MORE_THAN, "least", "gt"),
+    "less_than_equal": (Wrong.AT_MOST, "most", "le"),
+    "less_than": (Wrong.LESS_THAN, "most", "lt"),
+}
+_OF_TOML: Final[Mapping[str, Wrong]] = {  # how sentences of tomllib begin; those of other versions are TOML
+    "Invalid statement": Wrong.TOML_STATEMENT,
+    "Expected newline": Wrong.TOML_END,
+    "Expected '='": Wrong.TOML_EQUALS,
+    "Invalid initial character for a key": Wrong.TOML_KEY,
+    "Invalid value": Wrong.TOML_VALUE,
+    "Invalid date": Wrong.TOML_VALUE,
+    "Unterminated string": Wrong.TOML_STRING,
+    "Illegal character": Wrong.TOML_STRING,
+    "Found invalid character": Wrong.TOML_STRING,
+    "Unescaped": Wrong.TOML_STRING,
+    "Invalid hex": Wrong.TOML_STRING,
+    "Escaped character": Wrong.TOML_STRING,
+    "Expected ']": Wrong.TOML_BRACKET,
+    "Unclosed": Wrong.TOML_BRACKET,
+    "Cannot": Wrong.TOML_TWICE,
+    "Duplicate": Wrong.TOML_TWICE,
 }
 
 
@@ -64,12 +86,12 @@ def load(path: Path) -> Rulebook:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise PolicyFileError(str(path), [Fault(1, f"the file cannot be read ({error.strerror})")]) from None
+        raise PolicyFileError(str(path), [Fault(1, Wrong.FILE_UNREADABLE.of(error=str(error.strerror)))]) from None
     try:
         return parse(content.decode(), str(path))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise PolicyFileError(str(path), [Fault(line, "the file is not UTF-8")]) from None
+        raise PolicyFileError(str(path), [Fault(line, Wrong.NOT_UTF_8.of())]) from None
 
 
 def parse(text: str, name: str) -> Rulebook:
@@ -87,7 +109,7 @@ def parse(text: str, name: str) -> Rulebook:
         # A new profile that says little lacks many keys: the first one stands for all of them.
         faults = {fault.key: fault for fault in reversed([_explained(text, one) for one in wrong[:_MOST_FAULTS]])}
         last, left = text.rstrip("\n").count("\n") + 1, len(wrong) - _MOST_FAULTS
-        more = [Fault(last, f"that is not all: {left} more are wrong")] if left > 0 else []
+        more = [Fault(last, Wrong.MORE.of(number=left))] if left > 0 else []
         raise PolicyFileError(name, [*faults.values(), *more]) from None
     return rulebook_of(file)
 
@@ -100,7 +122,7 @@ def shipped_tables() -> Tables:
 class _Faulty(Exception):
     """Something that is wrong between tables."""
 
-    def __init__(self, path: lines.Path, value: object, why: str) -> None:
+    def __init__(self, path: lines.Path, value: object, why: Sentence) -> None:
         super().__init__(why)
         self.path, self.value, self.why = path, value, why
 
@@ -121,9 +143,14 @@ def _read(text: str, name: str) -> Tables:
     except tomllib.TOMLDecodeError as error:
         at = _AT.search(str(error))
         line, column = (int(at[1]), int(at[2])) if at and at[1] else (text.rstrip("\n").count("\n") + 1, 0)
-        raise PolicyFileError(name, [Fault(line, _AT.sub("", str(error)), column=column)]) from None
+        raise PolicyFileError(name, [Fault(line, _of_toml(_AT.sub("", str(error))), column=column)]) from None
     except (ValueError, RecursionError):  # a number of thousands of digits, brackets in thousands of brackets
-        raise PolicyFileError(name, [Fault(1, "the file is no policy")]) from None
+        raise PolicyFileError(name, [Fault(1, Wrong.NO_POLICY.of())]) from None
+
+
+def _of_toml(said: str) -> Sentence:
+    """The library's own sentence, with the nearest of ours for other languages."""
+    return next((wrong for begin, wrong in _OF_TOML.items() if said.startswith(begin)), Wrong.TOML).instead_of(said)
 
 
 def _merged(below: Tables, above: Tables) -> Tables:
@@ -160,9 +187,10 @@ def _resolved(name: str, profiles: Tables, own: Tables, asked: tuple[str, ...]) 
         return profiles[name]
     path = ("profiles", name, "like")
     if like not in profiles:
-        raise _Faulty(path, like, f"{words.shown(like)} is no profile{_did_you_mean(like, profiles)}")
+        why = _or_near(Wrong.NO_PROFILE, Wrong.NO_PROFILE_BUT, like, profiles, given=words.shown(like))
+        raise _Faulty(path, like, why)
     if like in (*asked, name):
-        raise _Faulty(path, like, "goes round in a circle; one of them must say everything itself")
+        raise _Faulty(path, like, Wrong.CIRCLE.of())
     base = _resolved(like, profiles, own, (*asked, name))
     return {**base, "identities": [], **said} if isinstance(base, dict) else said
 
@@ -173,7 +201,7 @@ def _check_pools(sources: model.Sources) -> None:
     for name, networks in sources.pools.items():
         for network in networks:
             if (other := seen.setdefault(network, name)) != name:
-                why = f"{network} is in the pool {words.shown(other)}, too; leave it in one of them"
+                why = Wrong.IN_TWO_POOLS.of(network=str(network), other=words.shown(other))
                 raise _Faulty(("sources", "pools", name), str(network), why)
 
 
@@ -183,7 +211,7 @@ def _check_members(file: model.PolicyFile) -> None:
     for name, profile in file.profiles.items():
         for identity in sorted(profile.identities):
             if (other := seen.setdefault(identity, name)) != name:
-                why = f"{identity} has the profile {words.shown(other)} already; leave it in one of them"
+                why = Wrong.IN_TWO_PROFILES.of(identity=identity, other=words.shown(other))
                 raise _Faulty(("profiles", name, "identities"), identity, why)
 
 
@@ -195,13 +223,20 @@ def _explained(text: str, error: ErrorDetails) -> Fault:
     if error["type"] == "extra_forbidden":
         return _fault(text, path, None, _unknown(path))
     if isinstance(wrong, words.WordError):
-        return _fault(text, path, wrong.given, f"{words.shown(wrong.given)} {wrong}")
-    sentence = _SENTENCES.get(error["type"])
-    why = sentence(error.get("ctx", {})) if sentence else error["msg"]
-    return _fault(text, path, given, f"{words.shown(given)} {why}")
+        return _fault(text, path, wrong.given, wrong.sentence)
+    return _fault(text, path, given, _in_words(error["type"], words.shown(given), error.get("ctx", {})))
 
 
-def _fault(text: str, path: lines.Path, value: object, why: str) -> Fault:
+def _in_words(kind: str, given: str, context: Mapping[str, Any]) -> Sentence:
+    """What pydantic has found."""
+    if kind in _BOUNDS:
+        wrong, name, bound = _BOUNDS[kind]
+        most = context[bound]
+        return wrong.of(given=given, **{name: f"{most:g}" if isinstance(most, float) else most})
+    return _SORTS.get(kind, Wrong.NOT_POSSIBLE).of(given=given)
+
+
+def _fault(text: str, path: lines.Path, value: object, why: Sentence) -> Fault:
     return Fault(lines.line_of(text, path, value), why, _dotted(path))
 
 
@@ -212,21 +247,22 @@ def _dotted(path: lines.Path) -> str:
 
 def _missing(text: str, path: lines.Path) -> Fault:
     if path[0] != "profiles":
-        return _fault(text, path, None, "is missing")
-    why = f'{path[-1]} is missing; a new profile says everything, or like = "person" and what is different'
-    return _fault(text, path[:-1], None, why)
+        return _fault(text, path, None, Wrong.MISSING.of())
+    return _fault(text, path[:-1], None, Wrong.PROFILE_LACKS.of(key=str(path[-1])))
 
 
-def _unknown(path: lines.Path) -> str:
+def _unknown(path: lines.Path) -> Sentence:
     *above, last = path
     if above == ["modes"] and last in ALWAYS_ENFORCED:
-        return "this rule is always enforced and has no mode"
-    return f"there is no such {'rule' if above == ['modes'] else 'key'}{_did_you_mean(str(last), _keys_at(above))}"
+        return Wrong.ALWAYS_ENFORCED.of()
+    kinds = (Wrong.NO_RULE, Wrong.NO_RULE_BUT) if above == ["modes"] else (Wrong.NO_KEY, Wrong.NO_KEY_BUT)
+    return _or_near(*kinds, str(last), _keys_at(above))
 
 
-def _did_you_mean(given: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(given.lower().replace("_", "-"), known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+def _or_near(wrong: Wrong, but: Wrong, name: str, known: Iterable[str], **values: str) -> Sentence:
+    """With what was perhaps meant."""
+    near = difflib.get_close_matches(name.lower().replace("_", "-"), known, n=1)
+    return but.of(near=near[0], **values) if near else wrong.of(**values)
 
 
 def _keys_at(path: list[str | int]) -> list[str]:

@@ -15,9 +15,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Final
 
-from policy.countries import checked_country
+from policy.countries import NoCountry, checked_country
 from policy.engine.budget import Window
 from policy.engine.rulebook import Windows
+from policy.rulebook.wrong import Wrong
+from service.sentence import Value
 
 NO_LIMIT = "none"
 MOST = 1_000_000_000  # of a limit
@@ -42,16 +44,14 @@ _PER = r"\s*/\s*(?:(?P<times>[1-9][0-9]{0,6}) +)?(?P<span>week|day|hour|minute|s
 _LIMIT = re.compile(rf"(?P<number>[0-9]{{1,18}}){_PER}")
 _SIZE = re.compile(rf"(?P<number>[0-9]{{1,18}}) ?(?P<unit>{'|'.join(_SIZES)}){_PER}")
 _ASN = re.compile(r"AS([0-9]{1,10})")
-_LIMIT_FORMS = 'write one such as "50/hour" or "100/10 minutes", several in a list, or "none"'
-_SIZE_FORMS = 'write one such as "100 MB/day" or "1 GB/hour", several in a list, or "none"'
 
 
 class WordError(ValueError):
-    """str(self) goes on where what was given ends: `is no country; did you mean "DE"?`"""
+    """str(self) is the sentence: `"Germany" is no country; did you mean "DE"?`"""
 
-    def __init__(self, given: object, why: str) -> None:
-        super().__init__(why)
-        self.given = given
+    def __init__(self, given: object, wrong: Wrong, **values: Value) -> None:
+        self.given, self.sentence = given, wrong.of(given=shown(given), **values)
+        super().__init__(self.sentence)
 
 
 def shown(given: object) -> str:
@@ -69,7 +69,7 @@ def counts(given: object) -> Windows:
     """The same of different things, each of which is kept for as long as the span."""
     windows = limits(given)
     if any(one.limit > MOST_DIFFERENT for one in windows):
-        raise WordError(given, f'is too large; at most {MOST_DIFFERENT} different ones, and "none" is no limit')
+        raise WordError(given, Wrong.TOO_MANY_DIFFERENT, most=MOST_DIFFERENT)
     return windows
 
 
@@ -92,8 +92,10 @@ def country(given: object) -> str:
     """In capitals."""
     try:
         return checked_country(given)
-    except ValueError as error:
-        raise WordError(given, str(error)) from None
+    except NoCountry as error:
+        if error.meant:
+            raise WordError(given, Wrong.COUNTRY_BUT, meant=error.meant) from None
+        raise WordError(given, Wrong.NO_COUNTRY if isinstance(given, str) else Wrong.COUNTRY_NO_TEXT) from None
 
 
 def asn(given: object) -> int:
@@ -101,7 +103,7 @@ def asn(given: object) -> int:
     match = _ASN.fullmatch(given) if isinstance(given, str) else None
     number = int(match[1]) if match else given
     if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= LAST_ASN:
-        raise WordError(given, 'is no autonomous system; write its number, such as 3320 or "AS3320"')
+        raise WordError(given, Wrong.NO_SYSTEM)
     return number
 
 
@@ -113,7 +115,7 @@ def end_of(given: object) -> float:
     elif isinstance(given, date):
         until = datetime.combine(given, time(), UTC).timestamp() + _SPANS["day"]
     if not 0 <= until < _ENDLESS:
-        raise WordError(given, "is no date; write the last day, such as 2027-01-14, without quotes")
+        raise WordError(given, Wrong.NO_DATE)
     return until
 
 
@@ -127,48 +129,41 @@ def _windows(given: object, read: Callable[[object], Window]) -> Windows:
     if given == NO_LIMIT:
         return ()
     if isinstance(given, list) and not given:
-        raise WordError(given, 'is empty; for no limit at all write "none"')
+        raise WordError(given, Wrong.EMPTY)
     several = given if isinstance(given, list) else [given]
     windows = sorted((read(one) for one in several), key=lambda window: window.seconds)
     for shorter, longer in pairwise(windows):
-        if fault := _fault_of(shorter, longer):
-            raise WordError(given, fault)
+        if shorter.seconds == longer.seconds:
+            raise WordError(given, Wrong.SAME_SPAN, span=shorter.seconds)
+        if shorter.limit > longer.limit:
+            raise WordError(given, Wrong.LESS_IN_LONGER, shorter=shorter.seconds, longer=longer.seconds)
     return tuple(windows)
-
-
-def _fault_of(shorter: Window, longer: Window) -> str:
-    span = _spell_span(shorter.seconds)
-    if shorter.seconds == longer.seconds:
-        return f"has two limits for the same span, {span}; write one of them"
-    if shorter.limit > longer.limit:
-        return f"allows more in {_with_article(span)} than in {_with_article(_spell_span(longer.seconds))}"
-    return ""
 
 
 def _limit(given: object) -> Window:
     match = _LIMIT.fullmatch(given.strip()) if isinstance(given, str) else None
     if not match:
-        raise WordError(given, f"is no limit; {_LIMIT_FORMS}")
+        raise WordError(given, Wrong.NO_LIMIT)
     number = int(match["number"])
     if number > MOST:
-        raise WordError(given, f'is too large; at most {MOST}, and "none" is no limit')
+        raise WordError(given, Wrong.TOO_LARGE, most=MOST)
     return Window(number, _seconds(match))
 
 
 def _size(given: object) -> Window:
     match = _SIZE.fullmatch(given.strip()) if isinstance(given, str) else None
     if not match:
-        raise WordError(given, f"is no limit of octets; {_SIZE_FORMS}")
+        raise WordError(given, Wrong.NO_SIZE)
     number = int(match["number"]) * _SIZES[match["unit"]]
     if number > MOST_BYTES:
-        raise WordError(given, 'is too large; at most 1000000 GB, and "none" is no limit')
+        raise WordError(given, Wrong.TOO_LARGE, most="1000000 GB")
     return Window(number, _seconds(match))
 
 
 def _seconds(match: re.Match[str]) -> float:
     seconds = int(match["times"] or 1) * _SPANS[match["span"]]
     if seconds > LONGEST_S:
-        raise WordError(match[0], "has too long a span; at most 31 days")
+        raise WordError(match[0], Wrong.TOO_LONG)
     return seconds
 
 
@@ -178,10 +173,6 @@ def _spell_span(seconds: float) -> str:
             times = int(seconds // length)
             return name if times == 1 else f"{times} {name}s"
     raise ValueError(f"{seconds} s is no whole number of seconds")
-
-
-def _with_article(span: str) -> str:
-    return span if span[0].isdigit() else f"{'an' if span == 'hour' else 'a'} {span}"
 
 
 def _spell_size(octets: int) -> str:

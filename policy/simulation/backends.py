@@ -21,7 +21,7 @@ from valkey.exceptions import ValkeyError
 from valkey.retry import Retry
 
 from policy.budgets import Budgets
-from policy.budgets.location import options_of
+from policy.budgets.location import server_at
 from policy.budgets.memory import MemoryBudgets
 from policy.budgets.stored import StoredBudgets
 from policy.budgets.valkey import ValkeyBudgets
@@ -104,7 +104,7 @@ class _Here:
 
     def __init__(self, runner: asyncio.Runner, path: Path) -> None:
         self._runner = runner
-        self._there = ValkeyBudgets(options_of(f"unix://{path}"))
+        self._there = ValkeyBudgets(server_at(f"unix://{path}"))
 
     def reserve(self, reservation: str, take: Take, now: float) -> Taken:
         return self._runner.run(self._there.reserve(reservation, take, now))

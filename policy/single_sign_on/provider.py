@@ -8,7 +8,7 @@ import asyncio
 import base64
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
@@ -85,13 +85,26 @@ class Provider:
         asked |= {"acr_values": self._agreed.acr} if self._agreed.acr else {}
         return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(asked)}"
 
-    async def vouched(self, code: str, issuer: str, proofs: Proofs, now: float, *, since: float | None) -> Vouched:
-        """Whom the code is about. `issuer` is empty, or who says that it has sent the browser back (RFC 9207)."""
+    async def vouched(
+        self,
+        code: str,
+        issuer: str,
+        proofs: Proofs,
+        now: float,
+        *,
+        since: float | None,
+        admit: Callable[[], None] = lambda: None,
+    ) -> Vouched:
+        """Whom the code is about. `issuer` is empty, or who says that it has sent the browser back (RFC 9207).
+
+        `admit` raises where nobody may be asked any more; its turn comes when those before have been answered.
+        """
         if issuer and issuer != self._agreed.issuer:
             raise _refused("the answer is another issuer's")
         if not code or len(code) > _LONGEST_CODE:
             raise _refused("there is no code")
         async with self._at_once:
+            admit()
             text = await self._redeemed(code, proofs, await self._about(now))
         return await self._judged(text, proofs, now, since)
 

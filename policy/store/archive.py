@@ -65,7 +65,7 @@ class ArchiveWriter:
         count, digest = 0, hashlib.sha256()
         with tempfile.TemporaryFile(dir=self._folder) as collected:
             for row in rows:
-                line = json.dumps(row, default=_octets, ensure_ascii=False).encode() + b"\n"
+                line = line_of(row)
                 digest.update(line)
                 collected.write(line)
                 count += 1
@@ -114,6 +114,11 @@ class ArchiveReader:
         if found is None:
             raise StoreError(_DAMAGED.format(f"{name} is missing"))
         return found
+
+
+def line_of(row: Row) -> bytes:
+    """One row, as it is in an archive."""
+    return json.dumps(row, default=_octets, ensure_ascii=False).encode() + b"\n"
 
 
 @contextlib.contextmanager

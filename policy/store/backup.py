@@ -7,8 +7,9 @@ it: without the digest key no secret in it can be verified. restore.py is the wa
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 from sqlalchemy import Connection, Engine, Table, select, text
@@ -27,14 +28,25 @@ Say = Callable[[str, int], None]  # how far it is: a table's name, and how many 
 _ROWS_AT_ONCE = 5000
 
 
-def back_up(engine: Engine, state_dir: Path, file: IO[bytes], now: float, say: Say) -> Manifest:
-    """Write everything to `file`."""
-    with writing(file, now, state_dir) as writer, _snapshot(engine) as connection:
+def back_up(
+    engine: Engine,
+    state_dir: Path,
+    file: IO[bytes],
+    now: float,
+    say: Say,
+    elsewhere: Mapping[str, Iterable[Row]] = MappingProxyType({}),
+) -> Manifest:
+    """Write everything to `file`. `elsewhere` has the rows of tables that are not kept in the database: budgets.
+
+    They are read after the database's moment, so that they may know of a little more than it.
+    """
+    with writing(file, now, state_dir) as writer, snapshot(engine) as connection:
         revision = revision_of(connection)
         if revision != newest_revision():
             raise StoreError("the database has not the schema of this version; run `sallyport init` first")
         tables = {
-            table.name: writer.add_table(table.name, _rows(connection, table, say)) for table in METADATA.sorted_tables
+            table.name: writer.add_table(table.name, elsewhere.get(table.name) or _rows(connection, table, say))
+            for table in METADATA.sorted_tables
         }
         keys = [name for name in KEYS if (state_dir / name).exists()]
         manifest = Manifest(
@@ -96,7 +108,7 @@ def last_ids_of(connection: Connection) -> dict[str, int]:
 
 
 @contextlib.contextmanager
-def _snapshot(engine: Engine) -> Iterator[Connection]:
+def snapshot(engine: Engine) -> Iterator[Connection]:
     """One moment of the database for as long as it takes, without the write lock."""
     words = "BEGIN" if engine.dialect.name == "sqlite" else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:

@@ -24,7 +24,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from policy.store.errors import StoreError
 
-TAKE_WRITE_LOCK = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'sallypor')})"
+WRITE_LOCK = int.from_bytes(b"sallypor")
+TAKE_WRITE_LOCK = f"SELECT pg_advisory_xact_lock({WRITE_LOCK})"
 
 Location = Path | URL  # of the SQLite file, or of the database of a PostgreSQL server
 

@@ -1,23 +1,44 @@
-"""What was written down of a decision beside its outcome: read back, for `sallyport explain`.
+"""What was written down of a decision beside its outcome: read back and put in words, for `sallyport explain`.
 
 records.py writes it. A record of an older version, or one that somebody has cut, has what it has.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from policy.contract import Action
+from policy.contract import Action, ScanResult
+from policy.engine.judging import Seen
 from policy.engine.ladder import Step
 from policy.engine.suspicion import Stood
+from service.sentence import Sentence, Sentences, heard
+
+FACTS = ("recipients", "network", "profile", "size", "step", "scan")
+
+
+class Looked(Sentences):
+    """What is said of each. `step`, `profile`, `standing` and `result` are words of closed lists."""
+
+    RECIPIENTS = "%(number)s: %(new)s new, %(internal)s of this server"
+    NETWORK = "%(network)s (%(area)s), %(standing)s"
+    PROFILE = "%(profile)s"
+    SIZE = "%(octets)s octets"
+    STEP = "%(step)s"
+    SCAN_SILENT = "%(result)s"
+    SCAN = "%(result)s, %(score)s"
+    SCAN_FOUND = "%(result)s, %(score)s: %(symbols)s"
+
+
+STANDINGS = ("home", "settled", "on probation")
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What was looked at, in words."""
+    """What was looked at, in words. `name` is one of FACTS."""
 
     name: str
-    value: str
+    value: Sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +46,7 @@ class RaisedSignal:
     """What this message was taken for."""
 
     kind: str
-    evidence: str
+    evidence: Sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +88,14 @@ def evidence_of(text: str) -> Evidence | None:
         place = given.get("place") or ("", "", None, False)
         step, home = given.get("standing", (0, 0))
         return Evidence(
-            facts=tuple(Fact(str(name), str(value)) for name, value in given.get("facts", ())),
+            facts=_facts(given, place),
             stood=tuple(
                 Stood(
                     rule=rule, key=key, limit=limit, seconds=seconds, before=before, after=after, is_enforced=enforced
                 )
                 for rule, key, limit, seconds, before, after, enforced in given.get("stood", ())
             ),
-            signals=tuple(RaisedSignal(str(kind), str(said)) for kind, said in given.get("signals", ())),
+            signals=tuple(_signal(*one) for one in given.get("signals", ())),
             observed=tuple(map(str, given.get("observed", ()))),
             step=Step(step),
             home=Step(home),
@@ -84,3 +105,34 @@ def evidence_of(text: str) -> Evidence | None:
         )
     except (ValueError, TypeError, AttributeError, LookupError):
         return None
+
+
+def _facts(given: Mapping[str, Any], place: Sequence[Any]) -> tuple[Fact, ...]:
+    """Older records have them in words."""
+    if not (seen := given.get("seen")):
+        return tuple(Fact(str(name), Sentence(str(value))) for name, value in given.get("facts", ()))
+    looked = Seen(*seen)
+    network, area, settled, is_home = place
+    standing = STANDINGS[0] if is_home else STANDINGS[1] if settled == "settled" else STANDINGS[2]
+    number, new, internal = looked.recipients, looked.new, looked.internal
+    said = (
+        Looked.RECIPIENTS.of(number=number, new=new, internal=internal),
+        Looked.NETWORK.of(network=network, area=area, standing=standing),
+        Looked.PROFILE.of(profile=looked.profile),
+        Looked.SIZE.of(octets=looked.octets),
+        Looked.STEP.of(step=Step(looked.step).name.lower()),
+        *([_scan(*looked.scan)] if looked.scan else []),
+    )
+    return tuple(Fact(name, sentence) for name, sentence in zip(FACTS, said, strict=False))
+
+
+def _scan(result: str, score: float, symbols: Sequence[str]) -> Sentence:
+    if result == ScanResult.SILENT:
+        return Looked.SCAN_SILENT.of(result=result)
+    if symbols:
+        return Looked.SCAN_FOUND.of(result=result, score=round(score, 1), symbols=symbols)
+    return Looked.SCAN.of(result=result, score=round(score, 1))
+
+
+def _signal(kind: str, said: str, parts: object = ()) -> RaisedSignal:
+    return RaisedSignal(str(kind), heard(str(said), parts))

@@ -59,11 +59,11 @@ class HabitBook:
             self._statements.execute(_FORGET, values | {"kept": KEPT})
 
 
-def strange_of(looks: Looks, habits: dict[tuple[str, str], float]) -> tuple[str, ...]:
+def strange_of(looks: Looks, habits: dict[tuple[str, str], float]) -> dict[str, str]:
     """All that is known of the client, if nothing of it was seen before; nothing for a credential without habits."""
     seen = looks.seen()
     known = {kind for kind, _ in habits}
     compared = {kind: value for kind, value in seen.items() if kind in known}
     if len(compared) < len(Looks._fields) or any(one in habits for one in compared.items()):
-        return ()
-    return tuple(f"{kind} {value}" for kind, value in compared.items())
+        return {}
+    return compared

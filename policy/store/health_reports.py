@@ -14,11 +14,12 @@ from policy.store.operation_models import HealthReports
 from policy.store.reader import Reader
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
+from service.sentence import all_heard, told
 
 PERIOD_S = 10.0  # between two reports
 OLD_S = 60.0
 SILENT_S = 180.0  # without one it is not heard of
-KEPT_S = 86400.0
+KEPT_S = 3600.0  # then it is forgotten: the name of a container that was replaced never comes back
 _MOST = 50  # instances of a part: a gateway that was broken into can say any name
 
 _PUT = prepared(
@@ -28,6 +29,10 @@ _PUT = prepared(
     " WHERE (SELECT count(*) FROM health_report WHERE service = :service AND instance <> :instance)"
     f" < {_MOST}"
     " ON CONFLICT (service, instance) DO UPDATE SET at = excluded.at, content = excluded.content"
+)
+_MAKE_ROOM = prepared(  # of those who are not heard of, where there are too many
+    "DELETE FROM health_report WHERE service = :service AND instance <> :instance AND at < :edge"  # noqa: S608 - a number
+    f" AND (SELECT count(*) FROM health_report WHERE service = :service AND instance <> :instance) >= {_MOST}"
 )
 _LEAVE = prepared("DELETE FROM health_report WHERE service = :service AND instance = :instance")
 _OF = prepared("SELECT service, instance, at, content FROM health_report WHERE service = :service ORDER BY instance")
@@ -48,7 +53,7 @@ class Service(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HealthReport:
-    """`faults` keep it from its work, `warnings` want somebody to look: sentences. `figures` are for people, too."""
+    """`faults` keep it from its work, `warnings` want somebody to look: Sentences. `figures` are for people, too."""
 
     service: Service
     instance: str
@@ -67,8 +72,10 @@ class HealthNotes:
 
     def put(self, report: HealthReport) -> None:
         content = {key: value for key, value in asdict(report).items() if key not in {"service", "instance", "at"}}
-        row = {"service": report.service.value, "instance": report.instance, "at": report.at}
-        self.statements.execute(_PUT, {**row, "content": json.dumps(content)})
+        content["made_of"] = [told(one) for one in (*report.faults, *report.warnings)]
+        who = {"service": report.service.value, "instance": report.instance}
+        self.statements.execute(_MAKE_ROOM, {**who, "edge": report.at - SILENT_S})
+        self.statements.execute(_PUT, {**who, "at": report.at, "content": json.dumps(content)})
 
     def leave(self, service: Service, instance: str) -> None:
         """It ends in order: nobody has to miss it."""
@@ -95,12 +102,14 @@ async def reports_of(reader: Reader, service: Service) -> list[HealthReport]:
 
 def _report(service: str, instance: str, at: float, content: str) -> HealthReport:
     said = json.loads(content)
+    faults, warnings = said["faults"], said["warnings"]
+    whole = all_heard((*faults, *warnings), said.get("made_of", ()))
     return HealthReport(
         service=Service(service),
         instance=instance,
         at=at,
         version=said["version"],
-        faults=tuple(said["faults"]),
-        warnings=tuple(said["warnings"]),
+        faults=whole[: len(faults)],
+        warnings=whole[len(faults) :],
         figures=said["figures"],
     )

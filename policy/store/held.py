@@ -21,7 +21,7 @@ from policy.store.changes import Changes
 from policy.store.errors import Decided, Unknown
 from policy.store.incident_models import HeldMessages
 from policy.store.incident_notes import IncidentNotes
-from policy.store.notices import NoticeBook, thread_of
+from policy.store.notices import More, NoticeBook, thread_of
 from policy.store.reader import Reader
 from policy.store.statements import OnConnection, Prepared, prepared
 from policy.store.transactions import Statements
@@ -155,9 +155,11 @@ class HeldNotes:
         """The open one of the identity. Where mail is held without a signal, it begins here."""
         opened = self._incidents.open(identity, Step.HOLD, now, since=at)
         if opened.is_new:
-            subject, lines = f"{identity}: mail is held", [f"More: sallyport incident {opened.number}"]
-            thread = thread_of(opened.number)
-            self._notices.add(Kind.INCIDENT_OPENED, subject, lines, now, thread=thread, owner=identity)
+            subject = f"{identity}: mail is held"
+            done = "Done already: what it sent to new recipients waits on hold; nothing of it is lost."
+            facts = {"incident": opened.number, "identity": identity}
+            more: More = {"thread": thread_of(opened.number), "facts": facts, "owner": identity}
+            self._notices.add(Kind.INCIDENT_OPENED, subject, [done], now, **more)
         return opened.number
 
     def note_retro(self, submission: str, queue_id: str, incident: int, recipients: int, now: float) -> bool:

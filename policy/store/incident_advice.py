@@ -85,7 +85,7 @@ def _decision(story: "Story") -> Iterator[Advice]:
     if incident.state != State.OPEN:
         return
     there = on_hold(incident)
-    if not incident.suspended:
+    if not (incident.contained and incident.contained.is_whole):
         yield Advice(
             f"Logins of {incident.identity} still work (step {story.step_now}; at home {story.at_home_now})."
             " To shut all of them out at once:",

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from policy.engine.ladder import Standing, Step
-from policy.store.measures import Kind, MeasureNotes
+from policy.store.measures import Kind, MeasureNotes, Outcome
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
 
@@ -92,4 +92,4 @@ class IncidentNotes:
         """Of the credentials that something speaks against; other devices notice nothing."""
         values = {"identity": identity, "since": since, "now": now, "with_home": with_home}
         ended = self._statements.execute(_END_SESSIONS, values).rowcount
-        self._measures.add_done(incident, Kind.END_SESSIONS, f"of {ended} credentials", now)
+        self._measures.add_done(incident, Kind.END_SESSIONS, Outcome.OF_CREDENTIALS.of(credentials=ended), now)

@@ -11,13 +11,16 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
+from policy.alerting.kinds import Kind as Notice
+from policy.alerting.subjects import Subject
 from policy.store.audit import is_about
 from policy.store.held import HeldState
 from policy.store.incident_models import Complaints, HeldMessages, Notices
 from policy.store.incident_traffic import STRANGE, SeenNetwork, Span
 from policy.store.incidents import StoredIncident
-from policy.store.measures import Kind, StoredMeasure
+from policy.store.measures import Kind, Outcome, StoredMeasure
 from policy.store.models import Audit, Identities, Revocations, Signals, Submissions, TrapHits
+from service.sentence import unpacked
 
 READ = 500  # of one table
 SHOWN = 200  # of all together: the first half, and the last
@@ -42,16 +45,21 @@ class Said(StrEnum):
         "the last of %(messages)s held messages to %(recipients)s recipients was gone from the queue:"
         " somebody released or deleted it there"
     )
-    SIGNAL = "%(kind)s: %(evidence)s"
-    SIGNAL_FROM = "%(kind)s: %(evidence)s, from %(source)s"
-    TRAP = "%(kind)s tried from %(address)s over %(protocol)s, %(hits)s times in that hour"
-    ACT = "%(actor)s: %(act)s"
+    SIGNAL = "%(signal)s: %(evidence)s"
+    SIGNAL_FROM = "%(signal)s: %(evidence)s, from %(source)s"
+    SIGNAL_OF = "%(signal)s: %(evidence)s, %(submission)s"
+    TRAP = "%(trap)s tried from %(address)s over %(protocol)s, %(hits)s times in that hour"
+    TRAP_OF = "%(trap)s (%(label)s) tried from %(address)s over %(protocol)s, %(hits)s times in that hour"
+    ACT = "%(actor)s: %(act)s %(subject)s"
+    ACT_WITH_NOTE = '%(actor)s: %(act)s %(subject)s ("%(note)s")'
     TOLD = "%(channel)s was told: %(subject)s"
-    NOT_TOLD = "%(channel)s could not be told%(why)s: %(subject)s"
-    NOT_TOLD_YET = "%(channel)s is not told yet%(why)s: %(subject)s"
+    NOT_TOLD = "%(channel)s could not be told: %(subject)s"
+    NOT_TOLD_WHY = "%(channel)s could not be told (%(why)s): %(subject)s"
+    NOT_TOLD_YET = "%(channel)s is not told yet: %(subject)s"
+    NOT_TOLD_YET_WHY = "%(channel)s is not told yet (%(why)s): %(subject)s"
     SESSION = "sessions of 1 credential ended"
     SESSIONS = "sessions of %(credentials)s credentials ended"
-    COMPLAINT = "%(kind)s, reported by %(reporter)s, %(submission)s"
+    COMPLAINT = "%(complaint)s, reported by %(reporter)s, %(submission)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ class Entry:
     kind: str  # incident, use, message, signal, trap, measure, sessions, held, told, act, complaint, answer
     text: str
     said: str = ""  # the sentence without its values, for whoever says it in another language
-    values: Mapping[str, object] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)  # words of the machine, sentences, names, numbers
 
 
 _IS_REFUSED = Submissions.action.in_(("defer", "reject"))
@@ -72,6 +80,7 @@ _ENDED = {
     HeldState.EXPIRED.value: Said.EXPIRED,
     HeldState.GONE.value: Said.GONE,
 }
+_ABOUT = {kind.value: Subject[kind.name] for kind in Notice}
 Question = Select[*tuple[Any, ...]]
 Part = tuple[list[Entry], int]  # and how many there are in all
 
@@ -118,7 +127,9 @@ def _tables(incident: StoredIncident, span: Span) -> Iterator[tuple[Question, Ca
         _act,
     )
     yield (
-        select(notice.at, notice.channel, notice.subject, notice.sent_at, notice.given_up_at, notice.problem)
+        select(
+            notice.at, notice.kind, notice.channel, notice.subject, notice.sent_at, notice.given_up_at, notice.problem
+        )
         .where(notice.thread == f"incident:{incident.number}")
         .order_by(notice.at, notice.id),
         _told,
@@ -171,11 +182,11 @@ def _uses(networks: Iterable[SeenNetwork]) -> Iterator[Entry]:
 
 
 def _measure(measure: StoredMeasure) -> Iterator[Entry]:
-    what = {"measure": measure.kind, "outcome": measure.outcome, "tries": measure.tries}
+    what: dict[str, object] = {"measure": measure.kind, "outcome": measure.outcome, "tries": measure.tries}
     if measure.kind == Kind.END_SESSIONS:  # the feed of revocations says it
         return
     if measure.done_at is not None:
-        yield _entry(measure.done_at, "measure", Said.DONE, **what | {"outcome": measure.outcome or "done"})
+        yield _entry(measure.done_at, "measure", Said.DONE, **what | {"outcome": measure.outcome or Outcome.DONE.of()})
     else:
         yield _entry(measure.due_at, "measure", Said.NOT_DONE_WHY if measure.outcome else Said.NOT_DONE, **what)
 
@@ -208,33 +219,42 @@ def _moved(connection: Connection, incident: int) -> Iterator[Entry]:
 
 
 def _signal(at: float, kind: str, evidence: str, address: str, submission: str) -> Entry:
+    what: dict[str, object] = {"signal": kind, "evidence": unpacked(evidence)}
+    if not address and submission:
+        return _entry(at, "signal", Said.SIGNAL_OF, **what, submission=submission)
     if not address:
-        what = f", {submission}" if submission else ""
-        return _entry(at, "signal", Said.SIGNAL, kind=kind, evidence=f"{evidence}{what}")
+        return _entry(at, "signal", Said.SIGNAL, **what)
     source = f"{address}, {submission}" if submission else address
-    return _entry(at, "signal", Said.SIGNAL_FROM, kind=kind, evidence=evidence, source=source)
+    return _entry(at, "signal", Said.SIGNAL_FROM, **what, source=source)
 
 
 def _trap(at: float, kind: str, address: str, protocol: str, label: str, hits: int) -> Entry:
-    which = f"{kind} ({label})" if label else kind
-    return _entry(at, "trap", Said.TRAP, kind=which, address=address, protocol=protocol, hits=hits)
+    values = {"trap": kind, "address": address, "protocol": protocol, "hits": hits}
+    if label:
+        return _entry(at, "trap", Said.TRAP_OF, label=label, **values)
+    return _entry(at, "trap", Said.TRAP, **values)
 
 
 def _act(at: float, actor: str, action: str, subject: str, after: str) -> Entry:
     note = json.loads(after).get("note")
-    act = f'{action} {subject} ("{note}")' if note else f"{action} {subject}"
-    return _entry(at, "act", Said.ACT, actor=actor, act=act)
+    if note:
+        return _entry(at, "act", Said.ACT_WITH_NOTE, actor=actor, act=action, subject=subject, note=note)
+    return _entry(at, "act", Said.ACT, actor=actor, act=action, subject=subject)
 
 
 def _told(
-    at: float, channel: str, subject: str, sent_at: float | None, given_up_at: float | None, problem: str
+    at: float, kind: str, channel: str, subject: str, sent_at: float | None, given_up_at: float | None, problem: str
 ) -> Entry:
-    what = {"channel": channel, "subject": subject, "why": f" ({problem})" if problem else ""}
+    """In other languages than that of the notice its kind is said."""
+    about = _ABOUT.get(kind)
+    what: dict[str, object] = {"channel": channel, "subject": about.instead_of(subject) if about else subject}
+    if sent_at is None and problem:
+        what["why"] = unpacked(problem)
     if sent_at is not None:
         return _entry(sent_at, "told", Said.TOLD, **what)
     if given_up_at is not None:
-        return _entry(given_up_at, "told", Said.NOT_TOLD, **what)
-    return _entry(at, "told", Said.NOT_TOLD_YET, **what)
+        return _entry(given_up_at, "told", Said.NOT_TOLD_WHY if problem else Said.NOT_TOLD, **what)
+    return _entry(at, "told", Said.NOT_TOLD_YET_WHY if problem else Said.NOT_TOLD_YET, **what)
 
 
 def _sessions(at: float, credentials: int) -> Entry:
@@ -242,4 +262,4 @@ def _sessions(at: float, credentials: int) -> Entry:
 
 
 def _complaint(at: float, reporter: str, kind: str, submission: str) -> Entry:
-    return _entry(at, "complaint", Said.COMPLAINT, kind=kind, reporter=reporter, submission=submission)
+    return _entry(at, "complaint", Said.COMPLAINT, complaint=kind, reporter=reporter, submission=submission)

@@ -9,7 +9,7 @@ is told, and the row in the audit log. Asked again, each changes nothing more.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select, update
@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, select, update
 from policy.alerting.kinds import Kind as Notice
 from policy.engine.ladder import LOCK_SPAN_S, Step
 from policy.store.changes import Changes, end_sessions, identity_id
+from policy.store.contained import DONE, Contained, contained_by
 from policy.store.errors import Decided, StoreError, Unknown
 from policy.store.handed_in import was_home
 from policy.store.held import HeldNotes, HeldState, count_held
@@ -24,10 +25,11 @@ from policy.store.incident_models import HeldMessages, Incidents, Measures
 from policy.store.incident_notes import IncidentNotes, State
 from policy.store.incident_traffic import decided_before
 from policy.store.ladder_book import NOTE_LIMIT
-from policy.store.measures import Kind, MeasureNotes, StoredMeasure
+from policy.store.measures import Kind, MeasureNotes, Outcome, StoredMeasure
 from policy.store.models import Credentials, Identities, Signals, Standings, Submissions
 from policy.store.notices import add_notice, thread_of
 from policy.store.statements import OnConnection
+from service.sentence import unpacked
 
 LISTED = 100
 _PAGE = 500
@@ -63,6 +65,7 @@ class StoredIncident:
     answered_at: float | None
     note: str
     suspended: tuple[str, ...]  # logins
+    contained: Contained | None  # as long as there are any
     held: dict[str, Counted]
     measures: tuple[StoredMeasure, ...]
 
@@ -154,7 +157,7 @@ class IncidentBook(Changes):
                 self._record(connection, now, "incident-purged", before.identity, {}, _told(number, note))
                 self._tell(connection, Notice.INCIDENT_PURGED, before, note, now)
             elif HeldState.HELD.value in before.held:  # its owner has said that it was not him: sooner than that
-                MeasureNotes(OnConnection(connection)).call_off(number, Kind.PURGE, "done at once", now)
+                MeasureNotes(OnConnection(connection)).call_off(number, Kind.PURGE, Outcome.DONE_AT_ONCE.of(), now)
                 self._purge_held(connection, number, now)
                 self._record(connection, now, "incident-purged", before.identity, {}, _told(number, note))
             return known_incident(connection, number)
@@ -198,7 +201,7 @@ class IncidentBook(Changes):
         names = sorted(logins[number] for number in fresh)
         measures = MeasureNotes(OnConnection(connection))
         measures.add_done(incident, Kind.SUSPEND, ", ".join(names), now)
-        measures.add_done(incident, Kind.END_SESSIONS, f"of {len(fresh)} credentials", now)
+        measures.add_done(incident, Kind.END_SESSIONS, Outcome.OF_CREDENTIALS.of(credentials=len(fresh)), now)
         return names
 
     def _release(self, connection: Connection, before: StoredIncident, note: str, now: float) -> None:
@@ -207,8 +210,8 @@ class IncidentBook(Changes):
         connection.execute(
             update(Credentials).where(Credentials.contained_by == before.number).values(contained_by=None)
         )
-        for kind, why in ((Kind.RETRO_HOLD, "released before"), (Kind.PURGE, "called off: released")):
-            measures.call_off(before.number, kind, why, now)
+        for kind, why in ((Kind.RETRO_HOLD, Outcome.RELEASED_BEFORE), (Kind.PURGE, Outcome.CALLED_OFF)):
+            measures.call_off(before.number, kind, why.of(), now)
         self._close(connection, before, State.RELEASED, note, now)
         held.move_all(before.number, HeldState.RELEASING, now)
         measures.add(before.number, Kind.RELEASE, now)
@@ -219,7 +222,8 @@ class IncidentBook(Changes):
     def _tell(self, connection: Connection, kind: Notice, incident: StoredIncident, note: str, now: float) -> None:
         number, identity = incident.number, incident.identity
         subject = f"{identity}: {kind.value.removeprefix('incident-')} by {self._actor.name}"
-        lines = [*([f"Why: {note}"] if note else []), f"More: sallyport incident {number}"]
+        logins = ", ".join(known_incident(connection, number).suspended) or "none"
+        lines = [*([f"Why: {note}"] if note else []), f"Done already: {DONE[kind].format(logins=logins)}"]
         facts = {"incident": number, "identity": identity, "by": self._actor.name}
         add_notice(connection, kind, subject, lines, now, thread=thread_of(number), facts=facts, owner=identity)
 
@@ -286,7 +290,8 @@ def _by_number(rows: Sequence[Sequence[Any]]) -> dict[int, str]:
 
 
 def _incident(connection: Connection, row: Row[*tuple[Any, ...]]) -> StoredIncident:
-    suspended = select(Credentials.login).where(Credentials.contained_by == row.id).order_by(Credentials.login)
+    wanted = select(Credentials.login).where(Credentials.contained_by == row.id).order_by(Credentials.login)
+    suspended, measures = tuple(connection.scalars(wanted)), tuple(_measures(connection, row.id))
     return StoredIncident(
         number=row.id,
         identity=row.identity,
@@ -300,9 +305,10 @@ def _incident(connection: Connection, row: Row[*tuple[Any, ...]]) -> StoredIncid
         answer=row.answer,
         answered_at=row.answered_at,
         note=row.note,
-        suspended=tuple(connection.scalars(suspended)),
+        suspended=suspended,
+        contained=contained_by(connection, row.identity, measures) if suspended else None,
         held={state: Counted(*counted) for state, counted in count_held(connection, row.id).items()},
-        measures=tuple(_measures(connection, row.id)),
+        measures=measures,
     )
 
 
@@ -310,7 +316,8 @@ def _measures(connection: Connection, number: int) -> list[StoredMeasure]:
     row = Measures
     wanted = select(row.kind, row.created_at, row.due_at, row.done_at, row.outcome, row.tries)
     wanted = wanted.where(row.incident_id == number).order_by(row.id)
-    return [StoredMeasure(*one) for one in connection.execute(wanted)]
+    found = connection.execute(wanted)
+    return [replace(one, outcome=unpacked(one.outcome)) for one in (StoredMeasure(*row) for row in found)]
 
 
 def known_incident(connection: Connection, number: int) -> StoredIncident:

@@ -1,7 +1,7 @@
 """Where identities stand on the ladder, for administrators; and taking it back. standings.py is the hot path's."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, func, select, update
 
@@ -9,6 +9,7 @@ from policy.engine.ladder import Step
 from policy.store.changes import Changes, identity_id
 from policy.store.errors import StoreError
 from policy.store.models import Identities, Signals, Standings
+from service.sentence import unpacked
 
 NOTE_LIMIT = 200
 LISTED_FOR_S = 7 * 86400.0
@@ -129,4 +130,5 @@ def _signals(connection: Connection, number: int, *, is_all: bool) -> Iterable[S
     )
     if not is_all:
         wanted = wanted.where(Signals.cleared_at.is_(None))
-    return [StoredSignal(*row) for row in connection.execute(wanted)]
+    found = connection.execute(wanted)
+    return [replace(one, evidence=unpacked(one.evidence)) for one in (StoredSignal(*row) for row in found)]

@@ -107,6 +107,16 @@ class LookBook(Changes):
         with self._engine.begin() as connection:
             return self._ask(connection, _own(connection, queue_id, identity), now, with_text=False)
 
+    def note_trace(self, identity: str, submission: str, now: float) -> None:
+        """Somebody sees whom a message went to, and what became of it there."""
+        with self._engine.begin() as connection:
+            self._record(connection, now, "message-traced", identity, {}, {"submission": submission})
+
+    def note_queue_read(self, subject: str, now: float) -> None:
+        """The same of all that is queued of an identity, of a login, or of a submission."""
+        with self._engine.begin() as connection:
+            self._record(connection, now, "queue-read", subject, {}, {})
+
     def look(self, number: int, now: float) -> Look:
         """Unknown where there is none of this actor's, or not any more."""
         with self._reading.connect() as connection:

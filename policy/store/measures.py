@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from policy.store.reader import Reader
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
+from service.sentence import Sentences, packed
 
 # A message may be on its way to the queue at this moment, and its queue id on its way to us: it is looked for again.
 RETRO_HOLD_AGAIN_S = (0.0, 3.0, 15.0)
@@ -28,6 +29,20 @@ class Kind(StrEnum):
     RETRO_HOLD = "retro-hold"  # hold what was handed in and is still queued
     RELEASE = "release"  # let held messages go
     PURGE = "purge"  # delete held messages
+
+
+class Outcome(Sentences):
+    """What was done, or why not yet. Where the queue agent is away, it is service.ailments that says so."""
+
+    DONE = "done"
+    OF_CREDENTIALS = "of %(credentials)s credentials"
+    HELD_BACK = "%(messages)s messages"
+    LEFT = "%(messages)s messages are still on hold"
+    RELEASED = "%(messages)s messages released"
+    PURGED = "%(messages)s messages purged"
+    DONE_AT_ONCE = "done at once"
+    RELEASED_BEFORE = "released before"
+    CALLED_OFF = "called off: released"
 
 
 _ADD = prepared(
@@ -81,7 +96,7 @@ class StoredMeasure:
     created_at: float
     due_at: float
     done_at: float | None
-    outcome: str  # what was done, or why not yet
+    outcome: str  # a Sentence of Outcome, or logins
     tries: int = 0
 
 
@@ -112,20 +127,20 @@ class MeasureNotes:
         self._statements.execute(_LOOK_AGAIN, {"identity": identity, "since": since, "now": now})
 
     def note_done(self, measure: int, outcome: str, now: float) -> None:
-        values = {"measure": measure, "outcome": outcome[:_OUTCOME_LIMIT], "now": now}
+        values = {"measure": measure, "outcome": packed(outcome, _OUTCOME_LIMIT), "now": now}
         self._statements.execute(_DONE, values)
 
     def note_again(self, measure: int, why: str, due_at: float) -> None:
         """It could not be done; it is tried again then."""
-        self._statements.execute(_AGAIN, {"measure": measure, "outcome": why[:_OUTCOME_LIMIT], "due": due_at})
+        self._statements.execute(_AGAIN, {"measure": measure, "outcome": packed(why, _OUTCOME_LIMIT), "due": due_at})
 
     def note_waiting(self, measure: int, why: str) -> None:
         """It is under way, and could not be ended until now."""
-        self._statements.execute(_WAITS, {"measure": measure, "outcome": why[:_OUTCOME_LIMIT]})
+        self._statements.execute(_WAITS, {"measure": measure, "outcome": packed(why, _OUTCOME_LIMIT)})
 
     def call_off(self, incident: int, kind: Kind, why: str, now: float) -> None:
         """Those of a kind that are not done need not be done any more."""
-        values = {"incident": incident, "kind": kind.value, "outcome": why, "now": now}
+        values = {"incident": incident, "kind": kind.value, "outcome": packed(why, _OUTCOME_LIMIT), "now": now}
         self._statements.execute(_CALL_OFF, values)
 
     def last_due(self, incident: int, kind: Kind) -> float | None:
@@ -153,7 +168,7 @@ class MeasureNotes:
                 "now": now,
                 "due": due,
                 "done": done,
-                "outcome": outcome[:_OUTCOME_LIMIT],
+                "outcome": packed(outcome, _OUTCOME_LIMIT),
             },
         )
 

@@ -8,13 +8,27 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from policy.store.errors import StoreError
+
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
+MOVING = "moving"  # in place of a revision, as long as policy/migrating fills the database
+OF_A_MOVE = ("state_move", "state_move_identity")  # its tables
 
 
 def migrate(engine: Engine) -> None:
     """Bring the schema up to date; nothing happens where it is."""
     with engine.begin() as connection:
-        if revision_of(connection) != newest_revision():
+        found = revision_of(connection)
+        if found == MOVING:
+            raise StoreError(
+                "the database is being filled by `sallyport migrate-state`, which has not finished: run it again"
+            )
+        if found is not None and not revision_is_known(found):
+            raise StoreError(
+                f"the database has the schema {found}, of a newer version; this one works with {newest_revision()}: "
+                "start that version, or restore a backup of before the upgrade"
+            )
+        if found != newest_revision():
             migrate_on(connection, "head")
 
 

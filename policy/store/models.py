@@ -372,7 +372,7 @@ class Rulebooks(Base):
 
 
 class Charges(Base):
-    """What one reservation has taken from one counter; `open` until the gateway has reported what became of it.
+    """What one reservation has taken from one counter; `is_open` until the gateway has reported what became of it.
 
     `total` is the running total of the key, this charge included, in the order of `at`: what a window holds is the
     newest total less the one before the window's first charge, however many charges lie between.
@@ -384,7 +384,7 @@ class Charges(Base):
     cost: Mapped[int]
     at: Mapped[float]
     total: Mapped[int] = mapped_column(BigInteger)  # it only grows
-    open: Mapped[bool]
+    is_open: Mapped[bool]
     __table_args__ = (
         PrimaryKeyConstraint("reservation", "key"),
         Index("ix_charge_key_at_total_cost", "key", "at", "total", "cost"),
@@ -442,6 +442,7 @@ class Submissions(Base):
     # Of the recipients that are none of ours, 8 octets each: the new ones, the known ones, and those that are held.
     marks: Mapped[bytes | None]
     reported: Mapped[bytes | None]  # a bit for each mark: its delivery was reported
+    delivered: Mapped[int] = mapped_column(server_default="0")  # of these marks
     __table_args__ = (
         Index("ix_submission_identity_at", "identity", "at"),
         Index(
@@ -451,3 +452,14 @@ class Submissions(Base):
             postgresql_where=text("reason <> ''"),
         ),
     )
+
+
+class Fates(Base):
+    """What became of one recipient's copy; see policy.store.fates for which of them have a row."""
+
+    __tablename__ = "fate"
+    submission: Mapped[str]
+    mark: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[float] = mapped_column(index=True)
+    fate: Mapped[str]  # policy.store.fates.Fate
+    __table_args__ = (PrimaryKeyConstraint("submission", "mark"), {"sqlite_with_rowid": False})

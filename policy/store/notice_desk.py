@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 from policy.alerting.kinds import Kind
 from policy.alerting.pacing import DAY_S, Pace, Sent, Waiting, plan
 from policy.alerting.parcels import Notice, Parcel, number_of
+from policy.alerting.undelivered import Undelivered
 from policy.store.notices import CHANNEL_KEPT_S
 from policy.store.reader import Reader
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
+from service.sentence import packed
 
 CLAIMED_S = 120.0  # longer than any channel takes for one message
 KEPT_S = 90 * DAY_S  # what was sent can be read, and sent again, for so long
@@ -43,7 +45,7 @@ _NOTE_FAILED = prepared(
     "UPDATE notice SET claimed_until = 0, problem = :problem, due_at = :due, given_up_at = :given_up WHERE id = :id"
 )
 _GIVE_UP = prepared(
-    "UPDATE notice SET given_up_at = :now, problem = 'nobody sends by this channel any more'"
+    "UPDATE notice SET given_up_at = :now, problem = :problem"
     " WHERE sent_at IS NULL AND given_up_at IS NULL AND due_at < :edge AND claimed_until < :edge"
 )
 _FORGET = prepared(
@@ -80,7 +82,7 @@ class NoticeDesk:
 
     def note_failed(self, notices: Iterable[int], problem: str, due_at: float, given_up_at: float | None) -> None:
         """It was not: it is tried again from `due_at` on, unless it is given up."""
-        values = {"problem": problem[:_PROBLEM_LIMIT], "due": due_at, "given_up": given_up_at}
+        values = {"problem": packed(problem, _PROBLEM_LIMIT), "due": due_at, "given_up": given_up_at}
         for number in notices:
             self._statements.execute(_NOTE_FAILED, {"id": number, **values})
 
@@ -90,7 +92,8 @@ class NoticeDesk:
         The last of each conversation is kept: what was told last is what watch.py goes by.
         """
         self.note_present([f"channel:{one}" for one in channels], now)
-        self._statements.execute(_GIVE_UP, {"now": now, "edge": now - CHANNEL_KEPT_S})
+        gone = packed(Undelivered.NOBODY_SENDS.of())
+        self._statements.execute(_GIVE_UP, {"now": now, "edge": now - CHANNEL_KEPT_S, "problem": gone})
         self._statements.execute(_FORGET, {"edge": now - KEPT_S})
 
     def note_present(self, names: Iterable[str], now: float) -> None:

@@ -1,6 +1,6 @@
 """Notices for commands: what was told and what became of it, sent again, and tests of the channels."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine, delete, insert, or_, select, update
 
@@ -9,6 +9,7 @@ from policy.store.changes import begins
 from policy.store.errors import StoreError
 from policy.store.incident_models import Notices, Presences
 from policy.store.notices import ADMINISTRATOR, CHANNEL_KEPT_S, FORGOTTEN
+from service.sentence import unpacked
 
 _CONTENT = '{"lines": ["If you read this, this channel works."], "facts": {}}'
 _SUBJECT = "A test, asked for at the command line"
@@ -59,7 +60,8 @@ def listed(engine: Engine, channel: str | None, limit: int) -> list[StoredNotice
     if channel:
         wanted = wanted.where(row.channel == channel)
     with engine.connect() as connection:
-        return [StoredNotice(*tuple(one)) for one in connection.execute(wanted.order_by(row.id.desc()).limit(limit))]
+        found = connection.execute(wanted.order_by(row.id.desc()).limit(limit))
+        return [replace(one, problem=unpacked(one.problem)) for one in (StoredNotice(*tuple(row)) for row in found)]
 
 
 def replay(engine: Engine, channel: str, since: float, now: float) -> int:
@@ -115,4 +117,5 @@ def outcome_of_test(engine: Engine, thread: str) -> list[ChannelOutcome]:
     row = Notices
     wanted = select(row.channel, row.sent_at, row.problem).where(row.thread == thread).order_by(row.id)
     with engine.connect() as connection:
-        return [ChannelOutcome(channel, at is not None, problem) for channel, at, problem in connection.execute(wanted)]
+        found = connection.execute(wanted)
+        return [ChannelOutcome(channel, at is not None, unpacked(problem)) for channel, at, problem in found]

@@ -18,14 +18,16 @@ from typing import TypedDict, Unpack
 from sqlalchemy import Connection
 
 from policy.alerting.kinds import Kind
+from policy.alerting.undelivered import Undelivered
 from policy.store.statements import OnConnection, prepared
 from policy.store.transactions import Statements
+from service.sentence import packed
 
 ADMINISTRATOR = "administrator"
 OWNER = "owner"
 WEBHOOK = "webhook"
 APPRISE = "apprise"
-FORGOTTEN = "its channel was taken out"  # the problem of a notice that nobody has to miss
+FORGOTTEN = packed(Undelivered.CHANNEL_GONE.of())  # the problem of a notice that nobody has to miss
 # A channel whose sender has not been seen for so long is gone: nobody writes for it any more.
 CHANNEL_KEPT_S = 7 * 86400.0
 

@@ -1,11 +1,12 @@
 """What one identity has sent, for its owner: message by message, and how much of it lately. Nobody else's rows."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, func, literal, select, tuple_
 
 from policy.contract import Action
+from policy.store.fates import Fared, fared
 from policy.store.held import HeldState
 from policy.store.incident_models import HeldMessages
 from policy.store.models import Credentials, Submissions
@@ -27,6 +28,7 @@ class Sent:
     reason: str
     outcome: str
     held_state: str = ""
+    fared: Fared = field(default_factory=Fared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,16 @@ def own_sending(engine: Engine, identity: str, before: str, most: int) -> list[S
                 return []
             wanted = wanted.where(tuple_(row.at, row.id) < tuple_(literal(at), literal(before)))
         rows = connection.execute(wanted).all()
-        held = HeldMessages
-        asked = select(held.submission, held.state).where(held.submission.in_([found[0] for found in rows]))
+        held, ids = HeldMessages, [found[0] for found in rows]
+        became = fared(connection, ids)
+        asked = select(held.submission, held.state).where(held.submission.in_(ids))
         states = {one.submission: one.state for one in connection.execute(asked.order_by(held.id))}
     names = ("id", "at", "device", "client_address", "client_name", "area", "recipients", "held", "action")
     fields = (*names, "reason", "outcome")
-    return [Sent(**dict(zip(fields, found, strict=True)), held_state=states.get(found[0], "")) for found in rows]
+    return [
+        Sent(**dict(zip(fields, row, strict=True)), held_state=states.get(row[0], ""), fared=became[row[0]])
+        for row in map(tuple, rows)
+    ]
 
 
 def used_since(engine: Engine, identity: str, moments: Iterable[float]) -> dict[float, Used]:

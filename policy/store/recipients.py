@@ -12,6 +12,7 @@ so the rows behind a mark that is learnt are a random sample of them; each mark 
 that are too old go. Of all rows at most a quarter or so is ever too old, whoever learns whatever.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 
 from policy.store.reader import Reader
@@ -39,13 +40,14 @@ _KNOWN = Prepared(
 _LEARN = Prepared(
     sqlite=(
         "INSERT INTO known_recipient (identity_id, mark, last_used_day)"
-        " SELECT :identity, value, :day FROM json_each(:marks) WHERE true"
+        " SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), :day FROM json_each(:pairs) WHERE true"
         " ON CONFLICT (identity_id, mark) DO UPDATE SET last_used_day = excluded.last_used_day"
         " WHERE known_recipient.last_used_day < excluded.last_used_day"
     ),
     postgresql=(
         "INSERT INTO known_recipient (identity_id, mark, last_used_day)"
-        " SELECT %(identity)s, mark, %(day)s FROM unnest(CAST(translate(%(marks)s, '[]', '{}') AS bigint[])) AS mark"
+        " SELECT CAST(one ->> 0 AS bigint), CAST(one ->> 1 AS bigint), %(day)s"
+        " FROM json_array_elements(CAST(%(pairs)s AS json)) AS one"
         " ON CONFLICT (identity_id, mark) DO UPDATE SET last_used_day = excluded.last_used_day"
         " WHERE known_recipient.last_used_day < excluded.last_used_day"
     ),
@@ -79,12 +81,17 @@ class RecipientBook:
 
     def learn(self, identity: int, marks: Iterable[int], now: float) -> None:
         """They are used on the day of `now`. Those that were used on it already cost no write."""
-        fresh = list(dict.fromkeys(marks))  # PostgreSQL takes none twice in one statement
+        self.learn_all([(identity, mark) for mark in marks], now)
+
+    def learn_all(self, pairs: Iterable[tuple[int, int]], now: float) -> None:
+        """The same of several identities: each with a mark."""
+        fresh = list(dict.fromkeys(pairs))  # PostgreSQL takes none twice in one statement
         if not fresh:
             return
-        asked = {"identity": identity, "marks": str(fresh), "day": day_of(now)}
-        if learnt := self._statements.execute(_LEARN, asked).rowcount:
-            look = {"identity": identity, "mark": fresh[0], "most": LOOKED_AT * learnt, "oldest": oldest_day(now)}
+        learnt = self._statements.execute(_LEARN, {"pairs": json.dumps(fresh), "day": day_of(now)}).rowcount
+        if learnt:
+            identity, mark = fresh[0]
+            look = {"identity": identity, "mark": mark, "most": LOOKED_AT * learnt, "oldest": oldest_day(now)}
             self._statements.execute(FORGET, look)
 
 

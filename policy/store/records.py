@@ -5,7 +5,8 @@ without a recipient's address. They go with age, a few with each one that comes.
 leaves behind is charges.py's to say: somebody with a stolen credential could otherwise fill the disk with refusals.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from struct import Struct
@@ -18,8 +19,9 @@ from policy.contract import Action, MessageFacts, Outcome
 from policy.engine.judging import Decision
 from policy.engine.profile import Profile
 from policy.store.models import Submissions
-from policy.store.statements import prepared
+from policy.store.statements import Prepared, prepared
 from policy.store.transactions import Statements
+from service.sentence import told
 
 _FORGOTTEN_EVERY, DELETED_AT_ONCE = 8, 24  # more than come in
 _PAGE = 1000
@@ -36,10 +38,25 @@ _INSERT = prepared(  # an id that comes twice stays what it was
 FORGET = prepared(
     "DELETE FROM submission WHERE id IN (SELECT id FROM submission WHERE at < :edge ORDER BY at LIMIT :most)"
 )
-_END = prepared(
-    "UPDATE submission SET outcome = :what, queue_id = :whose, held_queue_id = :whose_held WHERE id = :ended RETURNING"
-    " (SELECT identity.id FROM identity WHERE identity.name = submission.identity), marks,"
-    " new_recipients + known_recipients, held, at"
+_END = (
+    "UPDATE submission SET outcome = ended.what, queue_id = ended.whose, held_queue_id = ended.whose_held FROM ({0})"
+    " AS ended WHERE submission.id = ended.submission RETURNING submission.id,"
+    " (SELECT identity.id FROM identity WHERE identity.name = submission.identity), submission.marks,"
+    " submission.new_recipients + submission.known_recipients, submission.held, submission.at"
+)
+_ENDS = Prepared(
+    prepared(
+        _END.format(
+            "SELECT json_extract(value, '$[0]') AS submission, json_extract(value, '$[1]') AS what,"
+            " json_extract(value, '$[2]') AS whose, json_extract(value, '$[3]') AS whose_held FROM json_each(:ended)"
+        )
+    ).sqlite,
+    prepared(
+        _END.format(
+            "SELECT one ->> 0 AS submission, one ->> 1 AS what, one ->> 2 AS whose, one ->> 3 AS whose_held"
+            " FROM json_array_elements(CAST(:ended AS json)) AS one"
+        )
+    ).postgresql,
 )
 _FAILED = prepared(
     "SELECT identity.id, identity.name, submission.at, submission.recipients, submission.held, submission.marks,"
@@ -47,7 +64,11 @@ _FAILED = prepared(
     " WHERE submission.id = :asked"
 )
 _DROP = prepared("DELETE FROM submission WHERE id = :asked")
-_REPORT = prepared(update(Submissions).where(Submissions.id == bindparam("asked")).values(reported=bindparam("bits")))
+_REPORT = prepared(
+    update(Submissions)
+    .where(Submissions.id == bindparam("asked"))
+    .values(reported=bindparam("bits"), delivered=Submissions.delivered + bindparam("got"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +181,17 @@ class Records:
             },
         )
 
-    def end_submission(self, submission: str, outcome: Outcome) -> Reached | None:
-        """Whom it reached, if it was relayed; None where the record, or its identity, is gone."""
-        ended = {
-            "ended": submission,
-            "what": outcome.outcome.value,
-            "whose": outcome.queue_id,
-            "whose_held": outcome.held_queue_id,
+    def end_submissions(self, outcomes: Mapping[str, Outcome]) -> Mapping[str, Reached]:
+        """By submission whom it reached, if it was relayed; none where the record, or its identity, is gone."""
+        ended = [(one, end.outcome, end.queue_id, end.held_queue_id) for one, end in outcomes.items()]
+        if not ended:
+            return {}
+        rows = self._statements.execute(_ENDS, {"ended": json.dumps(ended)}).fetchall()
+        return {
+            submission: Reached(identity, unpacked(marks)[:number], held > 0, at)
+            for submission, identity, marks, number, held, at in rows
+            if identity
         }
-        for identity, marks, number, held, at in self._statements.execute(_END, ended).fetchall():
-            return Reached(identity, unpacked(marks)[:number], held > 0, at) if identity else None
-        return None
 
     def failed(self, submission: str) -> Failed | None:
         """None where the record, or its identity, is gone."""
@@ -183,11 +204,14 @@ class Records:
         """There are too many like it."""
         self._statements.execute(_DROP, {"asked": submission})
 
-    def note_reported(self, submission: str, places: Sequence[int], before: bytes | None) -> None:
-        """Deliveries to the recipients at these places of the marks were reported; `before` are those until now."""
+    def note_reported(self, submission: str, places: Sequence[int], before: bytes | None, delivered: int) -> None:
+        """Deliveries to the recipients at these places of the marks were reported; `before` are those until now.
+
+        `delivered` says how many of these have it.
+        """
         bits = int.from_bytes(before or b"") | sum(1 << place for place in set(places))
         octets = bits.to_bytes((bits.bit_length() + 7) // 8)
-        self._statements.execute(_REPORT, {"asked": submission, "bits": octets})
+        self._statements.execute(_REPORT, {"asked": submission, "bits": octets, "got": delivered})
 
 
 def unpacked(marks: bytes | None) -> tuple[int, ...]:
@@ -201,9 +225,9 @@ def evidence_of(decision: Decision, profile: Profile | None) -> str:
     return to_json(
         {
             "rule": decision.rule,
-            "facts": decision.facts,
+            "seen": decision.seen,
             "stood": decision.stood,
-            "signals": [[one.kind, one.evidence] for one in decision.signals],
+            "signals": [[one.kind, one.evidence, told(one.evidence)] for one in decision.signals],
             "observed": decision.observed,
             "standing": [decision.standing.step, decision.standing.home],
             "place": [

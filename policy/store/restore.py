@@ -2,8 +2,8 @@
 
 The tables are made anew at the schema that the backup has, filled, and then brought up to date, so that a backup of an
 older version goes the way that its database would have gone. What must not go back goes on from where it was: the
-numbers of rows that others remember (a credential of an open session, the feed of revocations), and the audit log,
-whose acts since the backup stay in it. Browsers have to sign in again.
+numbers of rows that others remember (a credential of an open session, the feed of revocations), the audit log, whose
+acts since the backup stay in it, and budgets: what was spent since stays spent. Browsers have to sign in again.
 """
 
 import contextlib
@@ -14,14 +14,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Integer, MetaData, Table, delete, func, insert, inspect, select, text
-from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, MetaData, delete, insert, inspect, select, text
+from sqlalchemy.exc import NoSuchTableError
 
-from policy.store import audit
+from policy.store import audit, kept_budgets
 from policy.store.archive import ArchiveReader, Manifest
 from policy.store.backup import KEYS, Say, last_ids_of
 from policy.store.errors import StoreError
-from policy.store.migrating import migrate_on, revision_is_known
+from policy.store.filling import go_on_from, put_rows, reflected
+from policy.store.migrating import OF_A_MOVE, migrate_on, revision_is_known
 from policy.store.models import Audit, ConsoleSessions
 from policy.store.operation_models import HealthReports, Looks
 from policy.store.schema import METADATA
@@ -74,12 +75,15 @@ def _replace(engine: Engine, archive: ArchiveReader, actor: audit.Actor, now: fl
     manifest = archive.manifest
     with engine.begin() as connection:
         acts, last_ids = _what_goes_on(connection)
-        _drop_everything(connection)
+        are_charges_kept = kept_budgets.keep(connection)
+        drop_everything(connection)
         migrate_on(connection, manifest.revision)
         for name in manifest.tables:
             _fill(connection, name, archive.rows(name), say)
         migrate_on(connection, "head")
-        _go_on_from(connection, manifest.last_ids, last_ids)
+        if are_charges_kept:
+            kept_budgets.add(connection)
+        go_on_from(connection, manifest.last_ids, last_ids)
         _append(connection, acts)
         for gone in (ConsoleSessions, HealthReports, Looks):  # of a moment, and of the parts that there were then
             connection.execute(delete(gone))
@@ -90,13 +94,13 @@ def _what_goes_on(connection: Connection) -> tuple[list[dict[str, Any]], dict[st
     """The acts in the audit log, and the last number that each table has given."""
     if not inspect(connection).has_table("audit"):
         return [], {}
-    log = _reflected(connection, "audit")
+    log = reflected(connection, "audit")
     return [dict(row) for row in connection.execute(select(log).order_by(log.c.id)).mappings()], last_ids_of(connection)
 
 
-def _drop_everything(connection: Connection) -> None:
+def drop_everything(connection: Connection) -> None:
     """Our own tables, of any revision; whatever else is in the database is somebody else's."""
-    ours = {*METADATA.tables, "alembic_version"}
+    ours = {*METADATA.tables, "alembic_version", *OF_A_MOVE}
     there = MetaData()
     there.reflect(connection, only=lambda name, _: name in ours)
     there.drop_all(connection)
@@ -106,40 +110,14 @@ def _drop_everything(connection: Connection) -> None:
 
 def _fill(connection: Connection, name: str, rows: Iterator[dict[str, Any]], say: Say) -> None:
     try:
-        table = _reflected(connection, name)
+        table = reflected(connection, name)
     except NoSuchTableError:
         raise StoreError(f"the backup is damaged: its schema has no table {name}") from None
     done = 0
     while batch := list(islice(rows, _ROWS_AT_ONCE)):
-        try:
-            connection.execute(insert(table), batch)
-        except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or type(error).__name__).splitlines()[0]
-            raise StoreError(f"a row of table {name} cannot be stored ({reason})") from None
+        put_rows(connection, table, batch)
         done += len(batch)
         say(name, done)
-
-
-def _go_on_from(connection: Connection, *last_ids: Mapping[str, int]) -> None:
-    """No number comes twice, neither one of a row that is here nor one that was given before."""
-    for table in METADATA.sorted_tables:
-        number = table.c.get("id")
-        if number is None or not isinstance(number.type, Integer):
-            continue
-        highest = connection.execute(select(func.max(number))).scalar() or 0
-        last = max(highest, *[given.get(table.name, 0) for given in last_ids])
-        if last == 0:
-            continue
-        if connection.dialect.name == "postgresql":
-            connection.execute(
-                text("SELECT setval(pg_get_serial_sequence(:name, 'id'), :last)"), {"name": table.name, "last": last}
-            )
-        elif table.dialect_options["sqlite"]["autoincrement"]:
-            connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :name"), {"name": table.name})
-            connection.execute(
-                text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :last)"),
-                {"name": table.name, "last": last},
-            )
 
 
 def _append(connection: Connection, acts: Iterable[dict[str, Any]]) -> None:
@@ -175,8 +153,3 @@ def _drafts(state_dir: Path, keys: Mapping[str, bytes]) -> Iterator[dict[Path, P
     finally:
         for draft in drafts:
             draft.unlink(missing_ok=True)
-
-
-def _reflected(connection: Connection, name: str) -> Table:
-    """A table as it is in the database, whatever its revision."""
-    return Table(name, MetaData(), autoload_with=connection, resolve_fks=False)

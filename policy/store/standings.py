@@ -8,6 +8,7 @@ from policy.store.incident_notes import IncidentNotes, Opened
 from policy.store.reader import Reader, Row
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
+from service.sentence import packed, unpacked
 
 _FRESH = prepared(
     "SELECT kind, at, at_home, evidence FROM signal"
@@ -95,7 +96,7 @@ class StandingBook:
                     "at": one.at,
                     "kind": one.kind.value,
                     "at_home": one.at_home,
-                    "evidence": one.evidence,
+                    "evidence": packed(one.evidence),
                     "credential": cause.credential,
                     "submission": cause.submission,
                     "client_address": cause.client_address,
@@ -126,7 +127,7 @@ class StandingBook:
 
 def _signals(rows: Sequence[Row]) -> tuple[Signal, ...]:
     return tuple(
-        Signal(kind=SignalKind(kind), at=at, at_home=bool(at_home), evidence=evidence)
+        Signal(kind=SignalKind(kind), at=at, at_home=bool(at_home), evidence=unpacked(evidence))
         for kind, at, at_home, evidence in rows
     )
 

@@ -12,6 +12,7 @@ from policy.store.complaints import StoredComplaint
 from policy.store.incident_models import Complaints, HeldMessages, Incidents, Measures
 from policy.store.models import Credentials, Identities, Signals, Submissions
 from policy.store.records import Record, find_submission
+from service.sentence import unpacked
 
 _MOST = 100  # of each kind
 
@@ -100,7 +101,7 @@ def _signals(connection: Connection, record: Record) -> Iterator[Happening]:
         .limit(_MOST)
     )
     for at, kind, evidence in connection.execute(wanted):
-        yield Happening(at, "signal", f"{kind}: {evidence}")
+        yield Happening(at, "signal", f"{kind}: {unpacked(evidence)}")
 
 
 def _incidents(connection: Connection, numbers: list[int]) -> Iterator[Happening]:
@@ -115,7 +116,7 @@ def _incidents(connection: Connection, numbers: list[int]) -> Iterator[Happening
         measure.incident_id.in_(numbers), measure.done_at.is_not(None)
     )
     for at, number, kind, outcome in connection.execute(done.order_by(measure.id).limit(_MOST)):
-        yield Happening(at, "measure", f"incident {number}: {kind}{f': {outcome}' if outcome else ''}")
+        yield Happening(at, "measure", f"incident {number}: {kind}{f': {unpacked(outcome)}' if outcome else ''}")
 
 
 def _complaints(connection: Connection, submission: str) -> Iterator[StoredComplaint]:

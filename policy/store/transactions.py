@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 import psycopg
 
-from policy.store.checkpoints import Checkpoints
+from policy.store.checkpoints import LOG_PAGES, Checkpoints
 from policy.store.database import (
     ALWAYS_ON_DISK,
     TAKE_WRITE_LOCK,
@@ -34,6 +34,9 @@ from policy.store.statements import Prepared
 
 _LOCK_TRIES = 500
 _LOCK_PAUSE_S = 0.01  # 5 s in all, as long as a command waits for us
+_CACHE_KIB = (
+    32 * 1024
+)  # SQLite's own 2 MB are read anew again and again: no message's pages are those of the one before
 
 _BEGIN = f"BEGIN; {TAKE_WRITE_LOCK}"
 
@@ -242,5 +245,7 @@ def open_transactions(where: Location) -> Transactions:
     """A writer's transactions on the database at `where`; PostgreSQL is connected when the first one begins."""
     if isinstance(where, Path):
         own, for_checkpoints = (kept_connection(open_database(where, busy_timeout_s=0)) for _ in range(2))
+        own.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        own.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         return SqliteTransactions(own, Checkpoints(for_checkpoints))
     return PostgresqlTransactions(conninfo(where))

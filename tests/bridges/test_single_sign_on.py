@@ -1,5 +1,6 @@
 """Signing in to the console at a real issuer over TLS: the way there and back, and everybody who goes another one."""
 
+import asyncio
 import base64
 import json
 import ssl
@@ -290,6 +291,42 @@ async def test_a_stolen_code_is_worth_nothing(site: Site) -> None:
         assert (await thief.post(FINISH, **(his | {"code": hers["code"]}))).status_code == 400
         assert not thief.cookie("session")
         assert (await thief.post(FINISH, **hers)).status_code == 403
+
+
+async def test_codes_that_are_none_are_counted_before_the_issuer_is_asked(site: Site) -> None:
+    """From the sixth on nobody asks it, from this network; many at once come through no further than a few."""
+
+    async def guess(number: int, address: str = "203.0.113.66") -> int:
+        async with site.console.browser(address) as stranger:
+            sent = await stranger.get(BEGIN)
+            state = parse_qs(urlsplit(sent.headers["location"]).query)["state"][0]
+            return (await stranger.post(FINISH, code=f"guess-{number}", state=state)).status_code
+
+    assert [await guess(number) for number in range(5)] == [400] * 5
+    asked = site.issuer.asked[TOKEN]
+    assert [await guess(number) for number in range(5, 8)] == [429] * 3
+    assert site.issuer.asked[TOKEN] == asked
+    async with site.console.browser("203.0.113.66") as ada:  # with a code that is good
+        answer = await ada.post(FINISH, **await site.brought_back(ada))
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "3600")
+    async with site.console.browser("198.51.100.7") as ada:
+        assert (await site.sign_in(ada)).status_code == 303
+    storm = await asyncio.gather(*(guess(100 + number, "192.0.2.9") for number in range(60)))
+    assert storm.count(429) >= 60 - 5 - 8
+    site.console.now += 3601
+    async with site.console.browser("203.0.113.66") as ada:
+        assert (await site.sign_in(ada)).status_code == 303
+
+
+async def test_an_issuer_that_is_down_walls_nobody(site: Site) -> None:
+    """A whole office that tries again finds it open when the issuer is back."""
+    async with site.console.browser() as ada:
+        for _ in range(8):
+            given = await site.brought_back(ada)
+            site.issuer.behaviour[TOKEN] = "down"
+            assert (await ada.post(FINISH, **given)).status_code == 503
+            site.issuer.behaviour.clear()
+        assert (await site.sign_in(ada)).status_code == 303
 
 
 async def test_nobody_is_signed_in_as_somebody_else(site: Site) -> None:

@@ -60,6 +60,8 @@ class Run:
         environment = self.sallyport.policy_environment
         command = [sys.executable, "-m", "policy.console"]
         self.console = Process(command, environment, self.sallyport.folder / "console.log")
+        for one in (self.sallyport.policy, self.sallyport.gateway, self.console):
+            one.is_fresh = True  # its arguments and its environment are looked at
 
     def _policy_settings(self) -> dict[str, str]:
         return {

@@ -189,7 +189,7 @@ def test_what_ends_in_order_is_not_missed(stage: Stage) -> None:
     stage.sallyport.gateway.send(signal.SIGTERM)
     assert stage.sallyport.gateway.ended() == 0
     until(lambda: "gateway" not in parts(), "policy has written down that it left")
-    assert stage.parts()["gateway"]["sentences"] == ["it was never heard of"]
+    assert stage.parts()["gateway"]["sentences"] == ["none of its kind was heard of for an hour"]
     stage.sallyport.policy.send(signal.SIGTERM)
     stage.sallyport.policy.ended()
     assert "policy" not in parts()

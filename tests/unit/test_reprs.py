@@ -59,6 +59,10 @@ PUBLIC = {
     ("policy.store.rulebooks", "KeptRulebook", "digest"),  # of the policy
     ("policy.client_ca", "Issued", "key"),  # an object of the cryptography library, which shows no key
     ("policy.client_ca", "ClientCa", "key"),
+    ("policy.alerting.mails", "ToAdministrator", "console_url"),
+    ("policy.migrating.places", "Counter", "key"),  # the name of a budget
+    ("policy.migrating.places", "MemberSet", "key"),
+    ("policy.migrating.target", "Done", "last_key"),  # of a row
     ("policy.api.caller", "Caller", "token"),  # its row: name, scopes and times
 }
 

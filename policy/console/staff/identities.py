@@ -109,6 +109,20 @@ def not_yours(visit: Visit, session: Session) -> Response:
     return visit.page("message.html", {"session": session, "error": text}, HTTPStatus.FORBIDDEN)
 
 
+def not_to_oneself(visit: Visit, session: Session) -> Response:
+    text = visit.language.say("Nobody does this to his own account: ask somebody else of the staff.")
+    return visit.page("message.html", {"session": session, "error": text}, HTTPStatus.FORBIDDEN)
+
+
+def not_for_equals(visit: Visit, session: Session) -> Response:
+    """What lifts a gate for somebody."""
+    text = visit.language.say(
+        "Only somebody of a higher role does this: for a help desk an administrator, for an administrator whoever has "
+        "the command line."
+    )
+    return visit.page("message.html", {"session": session, "error": text}, HTTPStatus.FORBIDDEN)
+
+
 def chosen(kind: type[Choice], given: str) -> Choice | None:
     """What a form or an address names; None for what is none of them."""
     return next((one for one in kind if one == given), None)

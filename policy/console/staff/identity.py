@@ -24,11 +24,12 @@ from policy.engine.sources import UNKNOWN_COUNTRY, network_of
 from policy.geo.atlas import Atlas
 from policy.people.confirming import is_fresh
 from policy.people.desk import Session
-from policy.people.roles import Right, Role, may_act_on
+from policy.people.roles import Right, Role, may_act_on, may_free
 from policy.store.errors import Unknown
 from policy.store.identities import IdentityStore
 from policy.store.identity_seen import DayDone, areas_of, days_of, devices_of, sign_in_of, steps_of
 from policy.store.incident_notes import State
+from policy.store.incidents import StoredIncident
 from policy.store.people import MOST_DAYS
 from policy.store.records import newest_submissions
 from policy.store.rows import Credential, Identity, Network, StoredExemption
@@ -96,9 +97,11 @@ def _seen(visit: Visit, session: Session, name: str) -> dict[str, object]:
     one, back = store.identity(name), path_of(name)
     shown: dict[str, object] = {"session": session, "one": one, "back": back, "is_own": name == session.identity}
     shown |= {"is_fresh": is_fresh(session, now), "confirm": path_to_confirm(back)}
-    shown |= {"may_act": may_act_on(session.role, one.role), "roles": list(Role), "days": DAYS, "most_days": MOST_DAYS}
+    shown |= {"may_act": may_act_on(session.role, one.role), "may_free": may_free(session.role, one.role)}
+    shown |= {"roles": list(Role), "days": DAYS, "most_days": MOST_DAYS}
     shown |= {"sign_in": sign_in_of(engine, name, now), "step": steps_of(engine, [name], now).get(name)}
     shown |= {"incidents": store.incidents(state=State.OPEN, identity=name), "standing": store.standing(name)}
+    shown |= {"contained_by": _contained_by(store, name)}
     shown |= {"signals_shown": _SIGNALS, "decisions": lines(visit, newest_submissions(engine, name, _DECISIONS))}
     shown |= _where(visit, one, store) | _devices(visit, store, name) | _budgets(visit, name)
     return shown | {"history": _history(visit, name)}
@@ -109,6 +112,13 @@ def _history(visit: Visit, name: str) -> list[tuple[int, str, DayDone]]:
     today = day_of(visit.now)
     history = days_of(visit.parts.engine, name, today - _DAYS + 1, today)
     return [(one.day * int(DAY_S), (_EPOCH + timedelta(days=one.day)).isoformat(), one) for one in history]
+
+
+def _contained_by(store: IdentityStore, name: str) -> list[StoredIncident]:
+    """Those that suspend a login of the identity, closed ones, too."""
+    numbers = {one.contained_by for one in store.credentials(name) if one.contained_by and not one.revoked_at}
+    found = [store.incident(number) for number in sorted(numbers)]
+    return [one for one in found if one.contained]
 
 
 def _devices(visit: Visit, store: IdentityStore, name: str) -> dict[str, object]:

@@ -2,7 +2,8 @@
 other person has: a help desk that could let an administrator start over would be one.
 
 Nobody starts himself over, gives himself a role or suspends himself here: a browser that was left open must not become
-an account.
+an account. What lifts a gate is for those above alone, so that no two of a help desk can let each other's mail out; of
+administrators it is the command line.
 """
 
 import datetime
@@ -16,13 +17,22 @@ from starlette.routing import Route
 from policy.console.confirm import to_confirm
 from policy.console.parts import Parts
 from policy.console.routes import OwnPage, staff_route
-from policy.console.staff.identities import IDENTITIES, chosen, days_in, not_yours, path_of, shown_once
+from policy.console.staff.identities import (
+    IDENTITIES,
+    chosen,
+    days_in,
+    not_for_equals,
+    not_to_oneself,
+    not_yours,
+    path_of,
+    shown_once,
+)
 from policy.console.staff.identity import identity_page, network_given, no_such_identity
 from policy.console.visit import Visit, number_in
 from policy.countries import COUNTRIES
 from policy.engine.sources import UNKNOWN_COUNTRY
 from policy.people.desk import Session
-from policy.people.roles import Right, Role, may_act_on
+from policy.people.roles import Right, Role, may_act_on, may_free
 from policy.rulebook.words import end_of
 from policy.store.errors import StoreError, Unknown
 from policy.store.exemptions import NOTE_LIMIT
@@ -58,23 +68,25 @@ def routes(parts: Parts) -> list[Route]:
     of_one = f"{IDENTITIES}/{{name}}"
     acts: tuple[tuple[str, Right, OwnPage], ...] = (
         ("suspend", Right.CONTAIN, _page_of(_suspend, is_for_others=True)),
-        ("resume", Right.DECIDE, _page_of(_resume)),
-        ("clear", Right.DECIDE, _page_of(_clear)),
+        ("resume", Right.DECIDE, _page_of(_resume, is_for_others=True)),
+        ("clear", Right.DECIDE, _page_of(_clear, is_for_others=True)),
         ("role", Right.RULE, _page_of(_give_role, is_for_others=True)),
         ("invite", Right.CARE, _page_of(_invite, is_for_others=True)),
         ("withdraw", Right.CARE, _page_of(_withdraw)),
         ("reset", Right.CARE, _page_of(_reset, is_for_others=True)),
         ("notice-address", Right.CARE, _page_of(_change_notice_address)),
         ("revoke", Right.CARE, _page_of(_revoke)),
-        ("confirm-network", Right.CARE, _page_of(_confirm_network)),
+        ("confirm-network", Right.CARE, _page_of(_confirm_network, frees=True)),
         ("forget-network", Right.CARE, _page_of(_forget_network)),
-        ("exempt", Right.CARE, _page_of(_exempt)),
+        ("exempt", Right.CARE, _page_of(_exempt, frees=True)),
         ("end-exemption", Right.CARE, _page_of(_end_exemption)),
     )
     return [staff_route(parts, "POST", f"{of_one}/{path}", right, page) for path, right, page in acts]
 
 
-def _page_of(act: Act, *, is_for_others: bool = False) -> OwnPage:
+def _page_of(act: Act, *, is_for_others: bool = False, frees: bool = False) -> OwnPage:
+    """`frees`: it lifts a gate."""
+
     async def page(visit: Visit, session: Session) -> Response:
         form, name = await visit.form(), visit.request.path_params["name"]
         try:
@@ -84,8 +96,9 @@ def _page_of(act: Act, *, is_for_others: bool = False) -> OwnPage:
         if not may_act_on(session.role, other.role):
             return not_yours(visit, session)
         if is_for_others and name == session.identity:
-            text = visit.language.say("Nobody does this to his own account: ask somebody else of the staff.")
-            return visit.page("message.html", {"session": session, "error": text}, HTTPStatus.FORBIDDEN)
+            return not_to_oneself(visit, session)
+        if frees and not may_free(session.role, other.role):
+            return not_for_equals(visit, session)
         if first := to_confirm(visit, session, path_of(name)):
             return first
         try:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from policy.console.confirm import to_confirm
 from policy.console.parts import Parts
 from policy.console.routes import OwnPage, staff_route
-from policy.console.staff.identities import chosen, not_yours
+from policy.console.staff.identities import chosen, not_for_equals, not_to_oneself, not_yours
 from policy.console.staff.incidents import (
     INCIDENTS,
     decision_in_words,
@@ -26,7 +26,7 @@ from policy.console.staff.incidents import (
 )
 from policy.console.visit import Visit
 from policy.people.desk import Session
-from policy.people.roles import Right, may_act_on
+from policy.people.roles import Right, Role, may_act_on, may_free
 from policy.store.errors import Decided, StoreError, Unknown
 from policy.store.identities import IdentityStore
 from policy.store.incident_acts import decisions_on
@@ -55,21 +55,21 @@ Act = Callable[[_Hand, Form], StoredIncident | None]  # what it returns is the i
 
 
 def routes(parts: Parts) -> list[Route]:
-    acts: tuple[tuple[str, Right, Act], ...] = (
-        ("contain", Right.CONTAIN, _contain),
-        ("release", Right.DECIDE, _release),
-        ("purge", Right.DECIDE, _purge),
-        ("keep", Right.DECIDE, _keep),
-        ("answer", Right.DECIDE, _answer),
-        ("revoke", Right.CARE, _revoke),
-        ("trust", Right.CARE, _trust),
+    acts: tuple[tuple[str, Right, OwnPage], ...] = (
+        ("contain", Right.CONTAIN, _page_of(_contain)),
+        ("release", Right.DECIDE, _page_of(_release, is_for_others=True)),
+        ("purge", Right.DECIDE, _page_of(_purge)),
+        ("keep", Right.DECIDE, _page_of(_keep)),
+        ("answer", Right.DECIDE, _page_of(_answer, is_for_others=True)),
+        ("revoke", Right.CARE, _page_of(_revoke)),
+        ("trust", Right.CARE, _page_of(_trust, frees=True)),
     )
-    return [
-        staff_route(parts, "POST", f"{INCIDENTS}/{{number}}/{path}", right, _page_of(act)) for path, right, act in acts
-    ]
+    return [staff_route(parts, "POST", f"{INCIDENTS}/{{number}}/{path}", right, page) for path, right, page in acts]
 
 
-def _page_of(act: Act) -> OwnPage:
+def _page_of(act: Act, *, is_for_others: bool = False, frees: bool = False) -> OwnPage:
+    """As in identity_changes.py: of an own incident there is the own page, which asks “was this you?”."""
+
     async def page(visit: Visit, session: Session) -> Response:
         form, number = await visit.form(), number_given(visit)
         seen, store = chosen(State, form.get("seen", "")), visit.parts.store_of(session, visit.visitor)
@@ -80,8 +80,9 @@ def _page_of(act: Act) -> OwnPage:
         except Unknown:
             return no_such_incident(visit, session)
         role = await role_of(visit, store, incident.identity)
-        if not may_act_on(session.role, role):
-            return not_yours(visit, session)
+        is_own = incident.identity == session.identity
+        if refusal := _refusal(session.role, role, is_barred=is_for_others and is_own, frees=frees):
+            return refusal(visit, session)
         store = visit.parts.store_of(session, visit.visitor, {incident.identity: role})
         if first := to_confirm(visit, session, path_of(number)):
             return first
@@ -95,6 +96,15 @@ def _page_of(act: Act) -> OwnPage:
         return visit.redirect(path_of(done.number if done else number))
 
     return page
+
+
+def _refusal(own: Role, other: Role, *, is_barred: bool, frees: bool) -> Callable[[Visit, Session], Response] | None:
+    """The page for whoever may not."""
+    if not may_act_on(own, other):
+        return not_yours
+    if is_barred:
+        return not_to_oneself
+    return not_for_equals if frees and not may_free(own, other) else None
 
 
 def _contain(hand: _Hand, form: Form) -> StoredIncident:

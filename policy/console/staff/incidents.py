@@ -15,11 +15,12 @@ from policy.console.confirm import path_to_confirm
 from policy.console.parts import Parts
 from policy.console.routes import staff_route
 from policy.console.staff.identities import chosen
-from policy.console.staff.whereabouts import atlas_of
+from policy.console.staff.whereabouts import atlas_of, homes_of
 from policy.console.visit import Visit, number_in
+from policy.console.wording import entry_in_words
 from policy.people.confirming import is_fresh
 from policy.people.desk import Session
-from policy.people.roles import Right, Role, may_act_on
+from policy.people.roles import Right, Role, may_act_on, may_free
 from policy.store.errors import Unknown
 from policy.store.identities import IdentityStore
 from policy.store.incident_acts import Decision, decisions_on
@@ -126,6 +127,7 @@ async def incident_page(
         return no_such_incident(visit, session)
     incident = story.incident
     decisions = await visit.call(decisions_on, visit.parts.engine, incident)
+    role = await role_of(visit, store, incident.identity)
     shown: dict[str, object] = {
         "session": session,
         "story": story,
@@ -135,6 +137,7 @@ async def incident_page(
         "bars": _bars(pace),
         "minutes": round(pace.width_s / 60),
         "networks": story.networks[:_SHOWN_NETWORKS],
+        "homes": await visit.call(_homes, visit, store, incident.identity),
         "networks_left_out": story.networks_left_out + len(story.networks[_SHOWN_NETWORKS:]),
         "to_warn": story.to_warn[:_SHOWN_RECIPIENTS],
         "to_warn_number": len(story.to_warn) + story.to_warn_left_out,
@@ -143,7 +146,9 @@ async def incident_page(
         "stolen": stolen(story),
         "decisions": [(one, decision_in_words(visit, one)) for one in decisions],
         "country": visit.language.country,
-        "may_act": may_act_on(session.role, await role_of(visit, store, incident.identity)),
+        "may_act": may_act_on(session.role, role),
+        "may_free": may_free(session.role, role),
+        "is_own": incident.identity == session.identity,
         "is_fresh": is_fresh(session, visit.now),
         "confirm": path_to_confirm(path_of(number)),
         "back": path_of(number),
@@ -161,6 +166,13 @@ async def role_of(visit: Visit, store: IdentityStore, identity: str) -> Role:
         return Role.OWNER
 
 
+def _homes(visit: Visit, store: IdentityStore, identity: str) -> set[str]:
+    try:
+        return homes_of(visit, store.networks(identity))
+    except Unknown:  # it is gone
+        return set()
+
+
 def number_given(visit: Visit) -> int:
     return number_in(visit.request.path_params, "number")
 
@@ -171,8 +183,8 @@ def no_such_incident(visit: Visit, session: Session) -> Response:
 
 
 def said(visit: Visit, entry: Entry) -> str:
-    """In the reader's language; evidence stays as it was written down."""
-    return visit.language.say(entry.said, **entry.values) if entry.values else visit.language.say(entry.said)
+    """In the reader's language; sentences of older versions stay as they were written down."""
+    return entry_in_words(visit.language, entry.said, entry.values)
 
 
 def decision_in_words(visit: Visit, decision: Decision) -> str:

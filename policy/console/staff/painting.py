@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 from policy.console.language import Language
 from policy.console.staff.figures import GRAINS, Grain, Group, Point, Span, Tiles, groups, points, tiles
 from policy.engine.sources import UNKNOWN_COUNTRY
+from policy.part_status import PartState, part_statuses
 from policy.store.health_reports import SILENT_S, HealthReport, Service, health_reports
 from policy.store.overview import Standing, standing_now
 from policy.store.tallies import figures_by
@@ -27,9 +28,10 @@ PIECES: Mapping[str, tuple[str, ...]] = {
     "tiles": ("tiles", "held", "held_since"),
     "series": ("series", "table"),
     "stages": ("groups",),
-    "health": ("parts", "queue"),
+    "health": ("parts", "more_parts", "queue"),
     "decisions": ("newest",),
 }
+_SHOWN_PARTS = 25  # the worst of them
 _FRESH_S, _FIGURES_FRESH_S = 0.9, 1.9  # policy writes figures every two seconds
 
 Fragments = Mapping[str, str]
@@ -55,11 +57,12 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of the installation. `report` is None where it has never told anything, or for a day."""
+    """One part of the installation, or several of a kind that simply work. `report` is None where none was heard of."""
 
     service: Service
     report: HealthReport | None
     silent_min: int  # since its last report, where that is too long ago; 0: it is heard of
+    others: tuple[str, ...] = ()  # instances that are as well as this one
 
     @property
     def is_working(self) -> bool:
@@ -110,7 +113,7 @@ class Painter:
 
     def _values(self, view: View, now: float) -> dict[str, object]:
         standing, figures, reports = self._standing_at(now), self._figures_at(view.span, now), self._health_at(now)
-        country = self.languages[view.language].country
+        country, parts = self.languages[view.language].country, _parts(reports, now)
         return {
             "span": view.span,
             "looked_at": now,
@@ -124,7 +127,8 @@ class Painter:
             "groups": figures.groups,
             "table": figures.table,
             "series": figures.series,
-            "parts": _parts(reports, now),
+            "parts": parts[:_SHOWN_PARTS],
+            "more_parts": len(parts) - _SHOWN_PARTS,
             "queue": _queue(reports, now),
         }
 
@@ -158,12 +162,18 @@ def _series(over_time: list[Point]) -> str:
 
 
 def _parts(reports: list[HealthReport], now: float) -> list[Part]:
-    """Every part that there can be, in the order of Service."""
-    made = [Part(one.service, one, _silent_min(one, now)) for one in reports]
-    heard = {one.service for one in made}
-    made += [Part(service, None, 0) for service in Service if service not in heard]
-    order = {service: place for place, service in enumerate(Service)}
-    return sorted(made, key=lambda part: order[part.service])
+    """Every part that there can be: the worst first, then in the order of Service; those that work are one row."""
+    by_instance = {(one.service, one.instance): one for one in reports}
+    wrong, well = list[Part](), dict[Service, list[HealthReport]]()
+    for status in part_statuses(reports, (), now):
+        report = by_instance[status.part, status.instance]
+        if status.state is PartState.UP:
+            well.setdefault(status.part, []).append(report)
+        else:
+            wrong.append(Part(status.part, report, _silent_min(report, now)))
+    right = [Part(kind, one, 0, tuple(other.instance for other in others)) for kind, (one, *others) in well.items()]
+    heard = {one.service for one in reports}
+    return [*wrong, *right, *(Part(service, None, 0) for service in Service if service not in heard)]
 
 
 def _queue(reports: list[HealthReport], now: float) -> HealthReport | None:

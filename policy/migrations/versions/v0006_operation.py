@@ -56,11 +56,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_look"),
         sqlite_autoincrement=True,
     )
+    op.add_column("submission", sa.Column("delivered", sa.Integer, nullable=False, server_default="0"))
+    op.create_table(
+        "fate",
+        sa.Column("submission", sa.String, nullable=False),
+        sa.Column("mark", sa.BigInteger, nullable=False),
+        sa.Column("at", sa.Double, nullable=False),
+        sa.Column("fate", sa.String, nullable=False),
+        sa.PrimaryKeyConstraint("submission", "mark", name="pk_fate"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_fate_at", "fate", ["at"])
     stopped = sa.text("reason <> ''")
     op.create_index("ix_submission_stopped_at", "submission", ["at"], sqlite_where=stopped, postgresql_where=stopped)
     op.create_index("ix_signal_at", "signal", ["at"])  # a step of policy/cutting.py would read all of them
     op.drop_index("ix_charge_key_at_total", "charge")
     _turn_keys(_NAME_FIRST)
+    # A policy of before that still runs would count under the keys of before: it must fail instead.
+    op.execute("ALTER TABLE charge RENAME COLUMN open TO is_open")
     op.create_index("ix_charge_key_at_total_cost", "charge", ["key", "at", "total", "cost"])
 
 
@@ -68,11 +81,13 @@ def downgrade() -> None:
     """Nobody but the owner of the command line administers."""
     op.drop_index("ix_charge_key_at_total_cost", "charge")
     _turn_keys(_BUDGET_FIRST)
+    op.execute("ALTER TABLE charge RENAME COLUMN is_open TO open")
     op.create_index("ix_charge_key_at_total", "charge", ["key", "at", "total"])
     op.drop_index("ix_submission_stopped_at", "submission")
     op.drop_index("ix_signal_at", "signal")
-    for table in ("look", "health_report", "tally"):
+    for table in ("look", "health_report", "tally", "fate"):
         op.drop_table(table)
+    op.drop_column("submission", "delivered")
     op.drop_column("identity", "role")
 
 

@@ -9,11 +9,13 @@ from console_app import Console
 from cryptography.hazmat.primitives.serialization import pkcs7
 from markupsafe import escape
 from pocket import six_digits
+from sqlalchemy import update
 
 from policy.certificate import new_key, self_signed
 from policy.store.audit import Wanted, newest
 from policy.store.database import open_database
 from policy.store.handles import Scope
+from policy.store.models import Credentials
 
 XSS = "\"><script>alert(1)</script>'&{{7*7}}"
 
@@ -74,6 +76,17 @@ async def test_the_network_of_the_enrolment_is_known_from_the_start(console: Con
         await console.add_device(browser, "ada", "phone")
     (network,) = console.store.networks("ada")
     assert (network.network, network.confirmed_at) == ("198.51.100.0/24", console.now)
+
+
+async def test_where_a_device_was_used_last(console: Console) -> None:
+    """With the country and the network's system, as staff see it; of an address that nobody knows, too."""
+    async with await console.enrolled("ada") as browser:
+        login, _ = await console.add_device(browser, "ada", "phone")
+        for address, where in (("95.216.0.9", "Finland, AS24940"), ("198.51.100.7", "an unknown country")):
+            with console.engine.begin() as connection:
+                used = {"last_used_at": console.now, "last_used_from": address}
+                connection.execute(update(Credentials).where(Credentials.login == login).values(**used))
+            assert f"from {address}, {where}" in (await browser.get("/devices")).text
 
 
 async def test_scopes_are_what_was_chosen(console: Console) -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,7 @@ import pytest
 from browser import HOME, Browser
 from console_app import Console
 from every_route import EVERY, EVERYBODY, MACHINES, OWN, STAFF, STREAMS, Fields, Things
-from sqlalchemy import MetaData, Table, select
+from sqlalchemy import MetaData, Table, select, update
 from starlette.routing import Route
 from stolen import Thief
 
@@ -24,6 +25,8 @@ from policy.people.roles import Right, Role, may
 from policy.store.audit import Actor
 from policy.store.console_sessions import Sessions, Visitor
 from policy.store.models import ConsoleSessions, Identities, SecondFactors
+from policy.store.reached import ReachedBook
+from policy.store.statements import OnConnection
 
 PAGES = [*EVERYBODY, *OWN, *STAFF]
 POSTS = [one for one in PAGES if one.startswith("POST ")]
@@ -274,6 +277,41 @@ async def test_staff_read_what_they_may(world: World) -> None:
                 answer = await world.ask(browser, one)
                 assert answer.status_code in {200, 303, 404}, one
                 assert answer.status_code != 404 or "{digest}" in one or "{look}" in one, one
+
+
+# What people, programs and strangers write: no number, and no word of ours.
+WRITTEN = {
+    "identity": ("owner", "notice_address"),
+    "credential": ("label", "last_used_from"),
+    "submission": ("client_name", "reverse_path", "client_address"),
+    "incident": ("note", "opened_by"),
+    "signal": ("client_address",),
+    "exemption": ("note",),
+    "address": ("address",),
+    "second_factor": ("label",),
+    "console_session": ("user_agent",),
+    "reached": ("recipient",),
+}
+
+
+async def test_no_text_turns_a_page_around(world: World) -> None:
+    """Whatever it is that somebody has written, on every page: what cannot be seen is shown by its number."""
+    hostile, shown = "moc.live\u202e\u200b\u0007", "moc.live\\u202e\\u200b\\u0007"
+    world.console.store.add_exemption("bob", "FR", world.console.now + 86400.0, "x", world.console.now)
+    with world.console.engine.begin() as connection:
+        ReachedBook(OnConnection(connection)).note("bob", world.his.submission, ["x@example.net"], world.console.now)
+        for table in world.tables:
+            if columns := WRITTEN.get(table.name):
+                values = {one: table.c[one] + hostile for one in columns}
+                connection.execute(update(table).values(values))
+    pages = [(world.chief, one) for one, _ in STAFF.items()] + [(world.bob, one) for one in OWN]
+    found = 0
+    for browser, one in pages:
+        if one.startswith("GET ") and one not in STREAMS:
+            page = unescape((await world.ask(browser, one)).text)
+            assert not set(page) & set("\u202e\u200b\u0007"), one
+            found += shown in page
+    assert found >= 10
 
 
 async def test_what_takes_a_fresh_factor_takes_it(world: World) -> None:

@@ -7,14 +7,16 @@ from browser import Browser
 from console_app import Console
 from markupsafe import escape
 from pocket import six_digits
-from sqlalchemy import select
+from sqlalchemy import select, update
 from stolen import ABROAD, HOSTING, Thief
 
-from policy.engine.ladder import Step
+from policy.engine.ladder import SignalKind, Step
 from policy.people.confirming import FRESH_S
+from policy.people.roles import Role
 from policy.store.held import HeldState
 from policy.store.incident_models import HeldMessages, Notices
 from policy.store.incident_notes import State
+from policy.store.models import Networks
 
 XSS = "\"><script>alert(1)</script>'&{{7*7}}"
 HOUR = 3600.0
@@ -68,6 +70,30 @@ async def test_the_question_comes_first_and_yes_gives_everything_back(console: C
     assert "203.0.113.0/24" in [one.network for one in console.store.networks("ada") if one.confirmed_at]
     assert states(console) == [HeldState.RELEASING]
     assert console.store.credential(thief.login).revoked_at is None
+
+
+@pytest.mark.parametrize(("days", "is_home"), [(1, False), (30, True)])
+async def test_a_network_with_logins_alone_is_explained(console: Console, days: int, is_home: bool) -> None:
+    """Whether it is home, and what that means: to the owner, and shorter to the staff."""
+    where = "192.0.2.0/24"
+    async with await console.enrolled("ada") as browser:
+        thief = await stolen(console, browser)
+        console.now, thief.now = console.now + 1, thief.now + 1
+        thief.raise_signal(Step.LOCK, SignalKind.SPAM, address="192.0.2.77")
+        console.store.confirm_network("ada", where, console.now)
+        used = {"first_used_at": console.now - days * 86400.0, "last_used_at": console.now, "confirmed_at": None}
+        with console.engine.begin() as connection:
+            connection.execute(update(Networks).where(Networks.network == where).values(days=days, **used))
+        page = (await browser.get("/incidents/1")).text
+        card = page[page.rindex("<li", 0, page.index(where)) : page.index("</li>", page.index(where))]
+        assert "From here somebody only logged in, to read mail for instance. Nothing was sent." in card
+        assert ("It is a network that you use" in card) is is_home
+        assert ("It is not known as a network of yours" in card) is not is_home
+        assert (f'value="{where}"' in page) is not is_home  # it need not be ticked
+        console.store.set_role("ada", Role.HELP_DESK, console.now)
+        page = (await browser.get("/staff/incidents/1")).text
+        row = page[page.index(f"{where}</th>") :]
+        assert f">logins alone, {'home' if is_home else 'not home'}</span>" in row[: row.index("</tr>")]
 
 
 async def test_no_revokes_and_the_deletion_can_be_stopped(console: Console) -> None:

@@ -7,8 +7,10 @@ import string
 import pytest
 
 from policy.console.language import HERE, Language, load_languages, moment, preferred
+from policy.console.wording import LISTS, WORDS
 from policy.people.errors import Text
 from policy.store.incident_timeline import Said
+from service.sentence import Spans
 
 KNOWN = load_languages()
 
@@ -35,7 +37,8 @@ def test_preferred(accept: str, expected: str) -> None:
 
 def texts() -> set[str]:
     """Every text of templates and code, and every sentence for people."""
-    found = {str(text) for text in Text} | {str(text) for text in Said}
+    found = {str(text) for some in (Text, Said, Spans, *LISTS) for text in some}
+    found |= {text for some in WORDS.values() for text in some.values()}
     extract = Language("en", {}).templates.extract_translations  # type: ignore[attr-defined]  # of the extension
     for template in sorted((HERE / "templates").rglob("*.html")):
         for _, _, message in extract(template.read_text(encoding="utf-8")):

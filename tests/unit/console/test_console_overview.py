@@ -9,7 +9,7 @@ from browser import Browser
 from console_app import Console, T
 from sqlalchemy import insert
 
-from policy.console.language import Language
+from policy.console.language import Language, moment
 from policy.contract import Reason
 from policy.engine.ladder import Step
 from policy.people.roles import Role
@@ -70,9 +70,9 @@ def add(console: Console, *rows: dict[str, object]) -> None:
         connection.execute(insert(Submissions), list(rows))
 
 
-def report(console: Console, service: Service, at: float, **more: object) -> None:
+def report(console: Console, service: Service, at: float, instance: str = "here", **more: object) -> None:
     with console.engine.begin() as connection:
-        HealthNotes(OnConnection(connection)).put(HealthReport(service, "here", at, **more))  # type: ignore[arg-type]
+        HealthNotes(OnConnection(connection)).put(HealthReport(service, instance, at, **more))  # type: ignore[arg-type]
 
 
 def shown(browser: Browser) -> dict[str, int]:
@@ -246,11 +246,32 @@ async def test_health_is_told_as_it_is(console: Console, staff: Browser) -> None
         "Decisions (policy) here": "does not work the store does not answer",
         "Scanner": "not heard of",
         "Queue (Postfix)": "not heard of",
-        "Queue agent here": "silent nothing heard for 4 minutes",
+        "Queue agent here": f"silent gone since {moment(T - SILENT_S - 61)} : nothing heard for 4 minutes",
         "Mailboxes (Dovecot)": "not heard of",
         "Console here": "works",
     }
     assert "Nothing is known of the queue at the moment." in staff.seen
+
+
+async def test_the_worst_comes_first_and_those_that_work_are_one_row(console: Console, staff: Browser) -> None:
+    """However many there are: what is wrong is never cut off by what works."""
+    for number in range(30):
+        report(console, Service.GATEWAY, T, f"gateway-{number:02}")
+        report(console, Service.POLICY, T, f"policy-{number:02}", warnings=("the certificate ends in 3 days",))
+    report(console, Service.DOVECOT, T - SILENT_S)
+    report(console, Service.CONSOLE, T, faults=("the store does not answer",))
+    await staff.get("/staff")
+    rows = [name for name, _ in words(staff, "What each part says of itself")[1:]]
+    assert rows[:3] == ["Console here", "Mailboxes (Dovecot) here", "Decisions (policy) policy-00"]
+    assert "And 11 more, none worse than the last one here." in staff.seen
+    for number in range(28):
+        report(console, Service.POLICY, T, f"policy-{number:02}")
+    console.now += 1
+    await staff.get("/staff")
+    rows = [name for name, _ in words(staff, "What each part says of itself")[1:]]
+    names = ", ".join(f"gateway-{number:02}" for number in range(6))
+    assert rows[4] == f"Gateway {names}, and 24 more"
+    assert "more, none worse" not in staff.seen
 
 
 async def test_the_queue(console: Console, staff: Browser) -> None:

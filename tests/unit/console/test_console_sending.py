@@ -15,10 +15,11 @@ from policy.console.sending import fate_of
 from policy.contract import Reason
 from policy.engine.ladder import Step
 from policy.rulebook import shipped
+from policy.store.fates import Fared, Fate
 from policy.store.held import HeldState
 from policy.store.incident_models import HeldMessages, Incidents
 from policy.store.incident_notes import State
-from policy.store.models import Submissions
+from policy.store.models import Fates, Submissions
 from policy.store.own_sending import Sent
 
 XSS = "\"><script>alert(1)</script>'&{{7*7}}"
@@ -31,6 +32,16 @@ FATES = [
     # what it shows, what is stored of it, in one word
     ("relayed", {}, "sent"),
     ("nobody knows whether", {"outcome": "unknown"}, "sent"),
+    ("all have it", {"fared": Fared(5)}, "delivered"),
+    ("some have it, of the others nothing is known", {"fared": Fared(4)}, "sent"),
+    ("one waits", {"fared": Fared(4, 1)}, "waiting"),
+    ("one came back", {"fared": Fared(3, 1, {Fate.FULL: 1})}, "partly-returned"),
+    ("all came back", {"fared": Fared(0, 0, {Fate.UNKNOWN: 4, Fate.SPAM: 1})}, "returned"),
+    (
+        "let go, and back",
+        {"action": "hold", "held_state": "released", "fared": Fared(0, 0, {Fate.SPAM: 5})},
+        "released",
+    ),
     ("not yet", {"outcome": ""}, "on-its-way"),
     ("the next server said no", {"outcome": "failed"}, "failed"),
     ("on hold", {"action": "hold", "held_state": "held"}, "held"),
@@ -58,6 +69,14 @@ def test_every_reason_has_words(code: str) -> None:
     said = {one: str(module.reason(one.value)).strip() for one in Reason}  # type: ignore[attr-defined]  # a macro
     assert [one for one, words in said.items() if words == one.value] == []
     assert len(set(said.values())) == len(Reason)
+
+
+@pytest.mark.parametrize("code", ["en", "de"])
+def test_whatever_came_back_has_words(code: str) -> None:
+    module = load_languages()[code].templates.get_template("owner_words.html").module
+    backs = [one for one in Fate if one not in {Fate.DELIVERED, Fate.WAITING}]
+    said = {str(module.came_back(one.value)).strip() for one in backs}  # type: ignore[attr-defined]  # a macro
+    assert (len(said), "" in said) == (len(backs), False)
 
 
 def fates(browser: Browser) -> list[str]:
@@ -96,6 +115,37 @@ async def test_what_became_of_it(console: Console) -> None:
         await browser.get("/sending")
         assert fates(browser)[1] == "sent, after it was on hold"
         assert "Your account is all right: no question is open" in browser.seen
+
+
+async def test_what_the_world_said_of_it(console: Console) -> None:
+    """What came back is not “sent”: how many, and why."""
+    async with await console.enrolled("ada") as browser:
+        sender = Thief(console.engine, "ada", "ada", console.now)
+        for _ in range(3):
+            sender.hand_in("accept")
+            sender.now += 1
+        first, second, third = (f"ada-{console.now + at:.0f}-{at + 1}" for at in range(3))
+        noted = [
+            (first, 1, "unknown"),
+            (first, 2, "unknown"),
+            (first, 3, "spam"),
+            (second, 1, "full"),
+            (third, 1, "waiting"),
+        ]
+        with console.engine.begin() as connection:
+            values = [{"submission": one, "mark": mark, "at": console.now, "fate": fate} for one, mark, fate in noted]
+            connection.execute(insert(Fates), values)
+            connection.execute(update(Submissions).where(Submissions.id == second).values(delivered=2))
+        page = await browser.get("/sending")
+        assert fates(browser) == ["waiting", "partly came back", "came back"]
+        said = re.findall(r"<li>((?:Came back|Delivered|Waiting)[^<]*)</li>", page.text)
+        assert said == [
+            "Waiting for the other server: 1.",
+            "Delivered: 2.",
+            "Came back: 1; the mailbox is full.",
+            "Came back: 2; nobody has this address.",
+            "Came back: 1; the other server took it for unwanted mail.",
+        ]
 
 
 async def test_an_open_question_comes_first(console: Console) -> None:

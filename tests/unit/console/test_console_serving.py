@@ -168,3 +168,45 @@ async def test_streams_end_when_the_server_is_to_end() -> None:
             await reader.read()
             await serving
         writer.close()
+
+
+async def test_it_ends_though_browsers_leave_connections_open(files: tuple[Path, Path]) -> None:
+    """TLS would wait half a minute for the word of a client who says nothing; who is in a request has his answer."""
+    asked, answering = asyncio.Event(), asyncio.Event()
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/slow":
+            asked.set()
+            await answering.wait()
+        await hello(scope, receive, send)
+
+    def request(path: str) -> tuple[ssl.SSLSocket, bytes]:
+        """As a browser does that keeps the connection for later."""
+        client = trusting.wrap_socket(socket.create_connection(address, timeout=20))
+        client.sendall(HEAD.replace(b"/ ", path.encode() + b" ", 1) + b"\r\n")
+        octets = b""
+        while b"ok" not in octets and (more := client.recv(1000)):
+            octets += more
+        return client, octets
+
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    context = Certificate(*files).context
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        config = uvicorn.Config(
+            answer, http=BoundedProtocol, log_config=None, lifespan="off", ssl_context_factory=lambda *_: context
+        )
+        server = Server(config, answering.set)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        slow = asyncio.create_task(asyncio.to_thread(request, "/slow"))
+        idle, _ = await asyncio.to_thread(request, "/")
+        await asked.wait()
+        server.should_exit = True
+        async with asyncio.timeout(5):
+            busy, octets = await slow
+            assert octets.startswith(b"HTTP/1.1 200")
+        async with asyncio.timeout(9):
+            await serving
+        for client in (idle, busy):
+            client.close()

@@ -106,6 +106,35 @@ async def test_a_help_desk_does_nothing_to_an_administrator(console: Console) ->
         assert account.acts() == account.audited
 
 
+@pytest.mark.parametrize(
+    ("role", "other", "status"),
+    [
+        (Role.HELP_DESK, Role.OWNER, 303),
+        (Role.HELP_DESK, Role.HELP_DESK, 403),
+        (Role.ADMINISTRATOR, Role.HELP_DESK, 303),
+        (Role.ADMINISTRATOR, Role.ADMINISTRATOR, 403),
+    ],
+)
+async def test_equals_lift_no_gate_for_each_other(console: Console, role: Role, other: Role, status: int) -> None:
+    """Nor does anybody for himself. What takes something away goes."""
+    gates = [act[:2] for act in ACTS if act[0] in {"confirm-network", "exempt"}]
+    async with staff(console, "eve", role) as eve:
+        account = Account(console, other)
+        console.store.confirm_network("eve", "203.0.113.9", console.now)
+        page = await eve.get("/staff/identities/ada")
+        assert ("/ada/exempt" in page.text) is (status == 303)
+        assert ("/ada/confirm-network" in page.text) is (status == 303)
+        for act, fields in gates:
+            assert (await eve.post(f"/staff/identities/ada/{act}", **account.fields(fields))).status_code == status
+            own = await eve.get("/staff/identities/eve")
+            assert f"/eve/{act}" not in own.text
+            assert (await eve.post(f"/staff/identities/eve/{act}", **fields)).status_code == 403, act
+        assert [one.network for one in console.store.networks("eve") if one.confirmed_at] == ["203.0.113.0/24"]
+        assert console.store.exemptions("eve") == []
+        fields = {"network": "203.0.113.0/24"}
+        assert (await eve.post("/staff/identities/eve/forget-network", **fields)).status_code == 303
+
+
 async def test_an_act_takes_a_form_of_ours(console: Console) -> None:
     async with staff(console, "chief", Role.ADMINISTRATOR) as root:
         account = Account(console)

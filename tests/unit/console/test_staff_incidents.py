@@ -8,6 +8,7 @@ from console_app import Console
 from markupsafe import escape
 from sqlalchemy import update
 from staff_scene import XSS, Staged, confirmed, staff, stage
+from stolen import Thief
 
 from policy.engine.ladder import SignalKind, Step
 from policy.people.confirming import FRESH_S
@@ -165,7 +166,79 @@ async def test_all_about_one(console: Console) -> None:
         assert "victim@example.net" not in desk
         assert "Recipients that are known by address: 1." in desk
         assert "/staff/incidents/1/purge" not in desk
-        assert "/staff/incidents/1/contain" in desk
+        assert "/staff/incidents/1/revoke" in desk
+
+
+async def test_what_is_contained_says_so(console: Console) -> None:
+    """Since when and by whom, here and on the page of the identity; what undoes it stands where the button was."""
+    staged = stage(console)
+    other = console.store.add_credential("eve", "phone", console.now).login
+    async with await staff(console, "ada", ADMINISTRATOR) as root, await staff(console, "hal", DESK) as desk:
+        for path in ("/staff/incidents/1", "/staff/identities/eve"):
+            assert "ontained</span>" not in (await root.get(path)).text
+        assert "Contain the identity" in (await root.get("/staff/incidents/1")).text
+        await root.post("/staff/incidents/1/contain", seen="open", login=staged.thief.login)
+        text = (await root.get("/staff/incidents/1")).text
+        for part in (
+            "partly contained</span>",
+            f"Still working: {other}.",
+            "Contain the rest, too",
+            ", by console:ada",
+        ):
+            assert part in text, part
+        console.now += 60
+        await desk.get("/staff/incidents/1")
+        await desk.post("/staff/incidents/1/contain", seen="open")
+        for path in ("/staff/incidents/1", "/staff/identities/eve"):
+            text = (await root.get(path)).text
+            assert ">contained</span>" in text, path
+            assert ", by console:ada" in text, path  # who began it
+            assert "Undo it: release" in text, path
+            assert "incidents/1/contain" not in text, path
+            text = (await desk.get(path)).text
+            assert "An administrator can undo it." in text, path
+            assert "incidents/1/release" not in text, path
+        await root.get("/staff/identities/eve")
+        await root.follow(await root.post("/staff/incidents/1/release", seen="open", note=""))
+        for path in ("/staff/incidents/1", "/staff/identities/eve"):
+            assert "ontained</span>" not in (await root.get(path)).text
+
+
+OWN = [
+    # whose incident, who acts, path, fields
+    ("his own", "hal", DESK, "hal", "trust", {"network": ABROAD}),
+    ("of the same help desk", "hal", DESK, "lou", "trust", {"network": ABROAD}),
+    ("her own", "ada", ADMINISTRATOR, "ada", "trust", {"network": ABROAD}),
+    ("her own", "ada", ADMINISTRATOR, "ada", "release", {}),
+    ("her own", "ada", ADMINISTRATOR, "ada", "answer", {"said": "yes"}),
+    ("of another administrator", "ada", ADMINISTRATOR, "bob", "trust", {"network": ABROAD}),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "whose", "path", "fields"),
+    [case[1:] for case in OWN],
+    ids=[f"{c[2]}: {c[4]}, {c[0]}" for c in OWN],
+)
+async def test_nobody_frees_himself_or_his_equals(
+    console: Console, name: str, role: Role, whose: str, path: str, fields: dict[str, str]
+) -> None:
+    """Of a gate; whatever restricts he may do, and there is no form for what he may not."""
+    async with await staff(console, name, role) as browser:
+        if whose != name:
+            console.store.add_identity(whose, (f"{whose}@example.org",), console.now, role=role)
+        login = console.store.add_credential(whose, "laptop", console.now).login
+        thief = Thief(console.engine, whose, login, console.now)
+        thief.hand_in("accept")
+        thief.hand_in("hold")
+        before = console.store.incident(1)
+        page = await browser.get("/staff/incidents/1")
+        assert f"/staff/incidents/1/{path}" not in page.text
+        assert (await browser.post(f"/staff/incidents/1/{path}", seen="open", **fields)).status_code == 403
+        assert console.store.incident(1) == before
+        assert not [one for one in console.store.networks(whose) if one.network == ABROAD and one.confirmed_at]
+        await browser.get("/staff/incidents/1")
+        assert (await browser.post("/staff/incidents/1/contain", seen="open")).status_code == 303
 
 
 async def test_contain_and_release(console: Console) -> None:

@@ -56,6 +56,7 @@ def test_all_is_well() -> None:
 SAID = [
     # gauge, value, is a fault, the beginning of the sentence
     ("policy_silent", 1, True, "policy does not answer"),
+    ("policy_contract", 2, True, "the gateway speaks contract 1 and policy 2: update the gateway"),
     ("next_hop_silent", 1, True, "the next hop does not answer"),
     ("hold_relay_silent", 1, False, "the listener for held mail does not answer"),
     ("scanner_silent", 1, False, "the scanner does not answer"),
@@ -75,6 +76,15 @@ def test_what_a_worker_sees_all_say(gauge: str, value: float, is_fault: bool, se
     (said,) = health.faults if is_fault else health.warnings
     assert said.startswith(sentence)
     assert (health.is_ready, len(health.faults) + len(health.warnings)) == (not is_fault, 1)
+
+
+def test_a_policy_of_another_contract_is_not_called_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It answers all the time; what is wrong is which of the two is older."""
+    monkeypatch.setattr(condition, "CONTRACT", 2)
+    edge = edge_of(scanner=object())
+    edge.scoreboard.set("policy_silent", 1)
+    edge.scoreboard.set("policy_contract", 1)
+    assert condition.health(edge).faults == ("the gateway speaks contract 2 and policy 1: update policy first",)
 
 
 CERTIFICATES = [

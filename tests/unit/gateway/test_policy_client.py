@@ -108,6 +108,25 @@ async def test_one_connection_serves_one_question_after_the_other() -> None:
     assert ConnectFacts.model_validate_json(body) == FACTS
 
 
+async def test_a_policy_of_another_contract_says_which_it_speaks() -> None:
+    """For health; what was asked is refused for the time being, as with any other failure."""
+    refused = b'{"error":"contract","spoken":[2,3]}'
+    feed = b'{"newest":3,"credentials":[]}'
+    policy = Scripted(
+        b"HTTP/1.1 501 Not Implemented\r\ncontent-length: %d\r\n\r\n%b" % (len(refused), refused),
+        b"HTTP/1.1 501 Not Implemented\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(feed), feed),
+    )
+    async with asking(policy) as client:
+        seen = []
+        for _ in range(2):
+            with pytest.raises(PolicyUnavailable):
+                await client.revocations(3)
+            seen.append(client.other_contract)
+        await client.revocations(3)
+    assert (seen, client.other_contract) == ([3, 0], 0)
+
+
 async def test_questions_at_the_same_time_have_connections_of_their_own() -> None:
     policy = Scripted(GOOD, GOOD, GOOD, GOOD)
     async with asking(policy) as client:

@@ -103,7 +103,7 @@ BAD = [
 @pytest.mark.parametrize(("octets", "source", "port"), [case[1:] for case in GOOD], ids=[case[0] for case in GOOD])
 def test_headers(octets: bytes, source: str | None, port: int) -> None:
     """Whole, byte at a time, and with the client's own octets behind."""
-    expected = ProxyHeader(len(octets), source, port)
+    expected = ProxyHeader(len(octets), source, port, is_own=octets.startswith(SIGNATURE + b"\x20"))
     assert all(parse(octets[:count]) is None for count in range(len(octets)))
     assert parse(octets) == expected
     assert parse(octets + b"\x16\x03\x01") == parse(octets + octets) == expected

@@ -9,7 +9,7 @@ import pytest
 import valkey_server
 
 from policy.budgets import Budgets
-from policy.budgets.location import options_of
+from policy.budgets.location import server_at
 from policy.budgets.memory import MemoryBudgets
 from policy.budgets.stored import StoredBudgets
 from policy.budgets.valkey import ValkeyBudgets
@@ -50,7 +50,7 @@ def require_valkey() -> None:
 
 @contextmanager
 def valkey_budgets(server: valkey_server.Server, replicas: int = 0) -> Iterator[Waiting]:
-    waiting = Waiting(ValkeyBudgets(options_of(f"unix://{server.socket}"), replicas))
+    waiting = Waiting(ValkeyBudgets(server_at(f"unix://{server.socket}"), replicas))
     try:
         yield waiting
     finally:

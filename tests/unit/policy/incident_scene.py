@@ -67,7 +67,7 @@ class Scene:
                 queue_id=queue_id(submission),
                 held_queue_id=held_id(submission),
             )
-            records.end_submission(submission, ended)
+            records.end_submissions({submission: ended})
         return submission
 
     def hold(self, at: float, place: Place, *, recipients: int = 1, held: int = 0) -> str:

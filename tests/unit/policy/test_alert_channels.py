@@ -32,6 +32,7 @@ from policy.store.incident_models import Notices, Presences
 from policy.store.notice_list import replay
 from policy.store.notices import thread_of
 from policy.store.reader import open_reader
+from service.sentence import unpacked
 from service.settings import SettingError
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -137,7 +138,7 @@ async def test_an_owner_without_an_address_is_given_up(database: Location, engin
     await reader.close()
     with engine.connect() as connection:
         problem = connection.scalar(select(Notices.problem).where(Notices.given_up_at.is_not(None)))
-    assert problem == "the owner has no address"
+    assert unpacked(problem) == "the owner has no address"
 
 
 FAILURES = [

@@ -15,7 +15,8 @@ from policy.alerting.nearly_spent import NearlySpent
 from policy.alerting.watch import DAY_S, FINE, HOUR_S, Measured, Said
 from policy.alerting.watching import Watched, Watching
 from policy.certificate import new_key, self_signed
-from policy.containment.queue_client import QueueClient, QueueUnavailable
+from policy.containment.queue_client import QueueUnavailable
+from policy.containment.queues import Queues
 from policy.contract import Scan, ScanResult
 from policy.engine.suspicion import Stood
 from policy.geo.atlas import Atlas
@@ -37,7 +38,8 @@ LEVELS = [
     ("one of two", watch.gateway(0, [Said("g", 9), Said("h", 9, ("f",), (), 120)]), "faults"),
     ("one that wants somebody to look", watch.gateway(0, [Said("g", 9, (), ("w",), 120)]), "warnings"),
     ("one that asks and does not report", watch.gateway(0, [Said("g", 180)]), "unreported"),
-    ("beside one that does", watch.gateway(0, [Said("g", 180, ("f",), (), 900), Said("h", 9)]), FINE),
+    ("beside one that does", watch.gateway(0, [Said("g", 180, ("f",), (), 900), Said("h", 9)]), "missing"),
+    ("which is forgotten", watch.gateway(0, [Said("h", 9)]), FINE),
     ("of a version that cannot", watch.gateway(0, []), FINE),
     ("too few messages to say anything", watch.scanner(9, 9, ""), None),
     ("one in ten is not scanned", watch.scanner(100, 10, ""), FINE),
@@ -114,7 +116,7 @@ def watching(one: Post, folder: Path, queue: Queue, heard: Heard) -> Watching:
         heard=heard,
         certificate=certificate,
         atlas=Atlas(None, None),
-        queue=cast("QueueClient", queue),
+        queue=cast("Queues", queue),
         held_s=lambda: 14 * DAY_S,
         clock=lambda: one.now,
     )

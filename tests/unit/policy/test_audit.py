@@ -130,6 +130,8 @@ CHANGES: dict[str, tuple[Change, str, str | None, dict[str, object], dict[str, o
     "move_held_of": (lambda s: s.move_held_of(1, HeldState.RELEASING, T), "held-messages-released", "ada",
                      {}, {"incident": 1, "messages": 1}),
     "note_look": (lambda s: s.note_look(HELD, T), "held-message-read", "ada", {}, {"queue_id": HELD}),
+    "note_trace": (lambda s: s.note_trace("ada", "m1", T), "message-traced", "ada", {}, {"submission": "m1"}),
+    "note_queue_read": (lambda s: s.note_queue_read("ada", T), "queue-read", "ada", {}, {}),
     "ask_look": (lambda s: s.ask_look(HELD, T, with_text=True), "held-message-read", "ada",
                  {}, {"queue_id": HELD, "incident": 1, "text": True}),
     "ask_own_look": (lambda s: s.ask_own_look(HELD, "ada", T), "held-message-read", "ada",

@@ -20,7 +20,7 @@ import valkey_server
 from budget_backends import require_valkey, valkey_budgets
 
 from policy.budgets import Budgets
-from policy.budgets.location import options_of
+from policy.budgets.location import server_at
 from policy.budgets.stored import StoredBudgets
 from policy.budgets.valkey import ValkeyBudgets
 from policy.engine.budget import Distinct, Sum, Take, Window
@@ -91,7 +91,7 @@ async def test_fifty_clients_of_one_server_never_overshoot() -> None:
     """The same over the network, with a connection for each."""
     require_valkey()
     valkey_server.server().order("FLUSHALL")
-    clients = [ValkeyBudgets(options_of(f"unix://{valkey_server.server().socket}")) for _ in range(50)]
+    clients = [ValkeyBudgets(server_at(f"unix://{valkey_server.server().socket}")) for _ in range(50)]
     assert (await clients[0].reserve("before", one_of(10, 3), T)).fits
     answers = await asyncio.gather(
         *[client.reserve(f"racer-{number}", one_of(10), T) for number, client in enumerate(clients)]
@@ -128,7 +128,7 @@ RESERVING = """
     from functools import partial
     from sqlalchemy import make_url
     from pathlib import Path
-    from policy.budgets.location import options_of
+    from policy.budgets.location import server_at
     from policy.budgets.stored import StoredBudgets
     from policy.budgets.valkey import ValkeyBudgets
     from policy.engine.budget import Sum, Take, Window
@@ -141,7 +141,7 @@ RESERVING = """
 
     async def main():
         if kind == "valkey":
-            budgets = ValkeyBudgets(options_of(where))
+            budgets = ValkeyBudgets(server_at(where))
             reserve = lambda name: budgets.reserve(name, take, 1_000_000.0)
         else:
             transactions = open_transactions(Path(where) if kind == "sqlite" else make_url(where))

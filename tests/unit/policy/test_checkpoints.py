@@ -20,7 +20,7 @@ def rows_in_the_file_alone(database: Path) -> int:
     return int(number)
 
 
-@pytest.mark.parametrize(("rows", "carried"), [(10, 0), (300, 300)], ids=["a few wait", "many do not"])
+@pytest.mark.parametrize(("rows", "carried"), [(10, 0), (1100, 1100)], ids=["a few wait", "many do not"])
 def test_many_changed_rows_are_carried_over(sqlite_database: Path, rows: int, carried: int) -> None:
     writer, other = (kept_connection(open_database(sqlite_database)) for _ in range(2))
     checkpoints, before = Checkpoints(other), writer.total_changes

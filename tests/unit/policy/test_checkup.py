@@ -1,5 +1,6 @@
 """`sallyport doctor` on installations in which one thing is wrong, and on one in which nothing is."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -291,3 +292,15 @@ def test_command(tmp_path: Path) -> None:
     assert wrong.stdout.endswith("}]\n")
     assert wrong.stderr == "sallyport: 2 of 17 findings say that something is wrong\n"
     assert "chmod 600" in sallyport("doctor").stdout
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(("mode", "state"), [(0o440, "fine"), (0o444, "wrong"), (0o460, "wrong")])
+def test_a_secret_of_a_pod_is_its_groups_to_read(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, state: str
+) -> None:
+    """A kubelet makes it root's, of mode 0440, and the pod's process is alone in the group."""
+    monkeypatch.setattr("policy.checkup.os.getegid", lambda: 10001)
+    os.chown(tmp_path / "gateway.token", 0, 10001)
+    (tmp_path / "gateway.token").chmod(mode)
+    assert [found for found, says in findings(settings)["token"] if "gateway.token" in says] == [state]

@@ -450,7 +450,7 @@ def test_a_console_without_a_public_name_is_in_no_record(host: str) -> None:
     assert {one.type for one in found} == {"SRV"}
     assert not any("autodiscover" in one.name or "localhost" in one.data for one in found)
     first, *others = zone_file(found, url).splitlines()
-    assert re.fullmatch(r"; .*autoconfig.*SALLYPORT_CONSOLE_URL.*", first)
+    assert re.fullmatch(r"; .*autoconfig.*POLICY_CONSOLE_URL.*", first)
     assert len(others) == len(found)
     assert not any("certificate" in note or "443 only" in note for note in notes(url))
 

@@ -1,6 +1,6 @@
 """Containment on both databases: what is written, what is then done at the queue, and that no death matters."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -551,3 +551,37 @@ async def test_whose_incident_is_open_is_not_removed(scene: Scene) -> None:
         scene.store.remove_identity("ada", scene.now)
     scene.store.release_incident(incident.number, "", scene.now)
     scene.store.remove_identity("ada", scene.now)
+
+
+async def test_one_postfix_of_several_that_is_away_keeps_the_others_mail_from_nothing(scene: Scene) -> None:
+    """What could be held is known as held at once; the rest is held when its Postfix is back. So with releases."""
+    for _ in range(2):
+        await scene.hand_in("friend@example.net")
+    orders = {name: getattr(scene.queue, name) for name in ("hold", "release")}
+
+    def half(name: str) -> Callable[[Collection[str]], Awaitable[frozenset[str]]]:
+        async def order(queue_ids: Collection[str]) -> frozenset[str]:
+            done = await orders[name]([one for one in queue_ids if one == "4Q000002"])
+            raise QueueUnavailable("the queue agent does not answer", done)
+
+        return order
+
+    for name in orders:
+        setattr(scene.queue, name, half(name))
+    number = scene.store.contain_identity("ada", "", scene.now).number
+    with pytest.raises(QueueUnavailable):
+        await scene.worker.round()
+    assert scene.held() == ["4Q000002"]
+    scene.queue.hold = orders["hold"]  # type: ignore[method-assign]  # both are there
+    scene.now += RETRY_AFTER_S
+    await scene.rounds()
+    assert sorted(scene.held()) == ["4Q000001", "4Q000002"]
+    scene.store.release_incident(number, "", scene.now)
+    with pytest.raises(QueueUnavailable):
+        await scene.worker.round()
+    assert scene.held(HeldState.RELEASING) == ["4Q000001"]
+    assert not scene.store.incident(number).is_settled
+    scene.queue.release = orders["release"]  # type: ignore[method-assign]
+    await scene.rounds()
+    assert scene.held(HeldState.RELEASING) == []
+    assert scene.store.incident(number).is_settled

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 from policy.brain import Brain
 from policy.budgets import Budgets
 from policy.budgets.driving import run_here, run_there
-from policy.budgets.location import options_of
+from policy.budgets.location import server_at
 from policy.budgets.memory import MemoryBudgets
 from policy.budgets.stored import StoredBudgets
 from policy.budgets.valkey import BudgetsAway, ValkeyBudgets
@@ -236,7 +236,7 @@ async def test_a_server_that_is_not_there_lets_nothing_through(tmp_path: Path) -
     def decide() -> Generator[Take, Taken, bool]:
         return (yield recipients(1)).fits
 
-    budgets = ValkeyBudgets(options_of(f"unix://{tmp_path}/nobody"))
+    budgets = ValkeyBudgets(server_at(f"unix://{tmp_path}/nobody"))
     with pytest.raises(BudgetsAway):
         await run_there(decide(), budgets, "one", T)
     await budgets.close()

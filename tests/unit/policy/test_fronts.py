@@ -55,7 +55,7 @@ async def test_a_message_is_charged_committed_and_written_down(say: Say, engine:
         assert await say("RCPT", recipient=recipient) == "DUNNO"
     assert rows(engine, "SELECT * FROM charge") == []
     assert await say("END-OF-MESSAGE", recipient_count=2, size=99, queue_id="4bX") == "DUNNO"
-    assert rows(engine, "SELECT cost, open FROM charge WHERE key = 'ada\\:recipients'") == [(2, False)]
+    assert rows(engine, "SELECT cost, is_open FROM charge WHERE key = 'ada\\:recipients'") == [(2, False)]
     assert rows(engine, "SELECT identity, recipients, message_bytes, outcome, queue_id FROM submission") == [
         ("ada", 2, 99, "relayed", "4bX")
     ]

@@ -18,10 +18,19 @@ from policy.neighbours import Mailboxes, Neighbours, sessions_of
 from policy.queue_contract import QueueName, Statistics
 from policy.reporting import Means, Reporting
 from policy.store.database import Location
-from policy.store.health_reports import KEPT_S, HealthNotes, HealthReport, Service, health_reports, reports_of
+from policy.store.health_reports import (
+    KEPT_S,
+    SILENT_S,
+    HealthNotes,
+    HealthReport,
+    Service,
+    health_reports,
+    reports_of,
+)
 from policy.store.reader import open_reader
 from policy.store.transactions import Transactions
 from policy.store.writer import Writer
+from service.ailments import Ailment
 from service.health import Health
 
 NOW = 1_764_000_000.0
@@ -69,7 +78,8 @@ class Dovecot:
 
 
 def neighbours(agent: Agent | None, dovecot: Dovecot | None) -> Neighbours:
-    return Neighbours(cast("QueueClient | None", agent), cast("Mailboxes | None", dovecot))
+    queues = {"queue": cast("QueueClient", agent)} if agent else {}
+    return Neighbours(queues, cast("Mailboxes | None", dovecot))
 
 
 async def test_neighbours_who_answer() -> None:
@@ -92,7 +102,7 @@ async def test_neighbours_who_do_not() -> None:
         (Service.DOVECOT, True),
     ]
     condition = Condition(
-        ask_store=_fine, ask_budgets=None, policy_file_fault=lambda: "", atlas=Atlas(None, None), away=one.away
+        ask_store=_fine, ask_budgets=None, policy_file_fault=lambda: 0, atlas=Atlas(None, None), away=one.away
     )
     assert [sentence.partition(":")[0] for sentence in (await condition.look()).warnings] == [
         "the queue agent does not answer",
@@ -104,12 +114,10 @@ async def test_neighbours_who_do_not() -> None:
 
 async def test_what_keeps_policy_from_its_work() -> None:
     """Without a word of the error."""
-    condition = Condition(
-        ask_store=_silent, ask_budgets=_silent, policy_file_fault=lambda: "line 3", atlas=Atlas(None, None)
-    )
+    condition = Condition(ask_store=_silent, ask_budgets=_silent, policy_file_fault=lambda: 3, atlas=Atlas(None, None))
     health = await condition.look()
     assert health.faults == (STORE_AWAY, BUDGETS_AWAY)
-    assert health.warnings == ("the policy file is refused, and what was in force before goes on: line 3",)
+    assert health.warnings == (Ailment.POLICY_FILE_REFUSED.of(line=3),)
     assert b"secret" not in health.body
 
 
@@ -163,7 +171,7 @@ def test_names_without_end_fill_nothing(engine: Engine, statements: Transactions
 async def test_policy_reports(database: Location, engine: Engine, statements: Transactions) -> None:
     """Itself and its neighbours, in one transaction; its own row goes with it."""
     writer, reader = Writer(statements, patience_s=0), open_reader(database)
-    condition = Condition(ask_store=_fine, ask_budgets=None, policy_file_fault=lambda: "", atlas=Atlas(None, None))
+    condition = Condition(ask_store=_fine, ask_budgets=None, policy_file_fault=lambda: 0, atlas=Atlas(None, None))
     reporting = Reporting(
         Means(
             instance="p1",
@@ -237,3 +245,17 @@ async def test_what_a_gateway_says_has_bounds(app: App, engine: Engine, changed:
 async def _written(brain: Brain) -> None:
     """What nobody waits for is on disk as soon as what somebody waits for behind it is."""
     await asyncio.wait_for(brain.writer.make(lambda: None), 5)
+
+
+def test_who_is_not_heard_of_makes_room(engine: Engine, statements: Transactions) -> None:
+    """Gateways are replaced, and their names never come back; one that dies says no goodbye."""
+    notes = HealthNotes(statements)
+    for number in range(50):
+        notes.put(HealthReport(Service.GATEWAY, f"old{number}", NOW if number else NOW - SILENT_S - 1))
+    notes.put(HealthReport(Service.POLICY, "p", NOW - SILENT_S - 1))
+    notes.put(HealthReport(Service.GATEWAY, "new", NOW))
+    heard = {one.instance for one in health_reports(engine)}
+    assert len(heard) == 51
+    assert "new" in heard
+    assert "old0" not in heard
+    assert "p" in heard, "of another kind"

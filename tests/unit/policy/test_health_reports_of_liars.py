@@ -17,6 +17,7 @@ from policy.store.health_reports import HealthNotes, Service, health_reports
 from policy.store.transactions import SqliteTransactions, Transactions, open_transactions
 from policy.store.writer import Writer
 from service.health import Health, read
+from service.steadiness import LASTING_S
 
 ROWS = [
     b'[["doveadmResponse",[{"connections":Infinity}],"who"]]',
@@ -54,7 +55,7 @@ def reporting(others: Neighbours, statements: Transactions) -> Reporting:
         """The store answers."""
 
     condition = Condition(
-        ask_store=fine, ask_budgets=None, policy_file_fault=lambda: "", atlas=Atlas(None, None), away=others.away
+        ask_store=fine, ask_budgets=None, policy_file_fault=lambda: 0, atlas=Atlas(None, None), away=others.away
     )
     return Reporting(
         Means(
@@ -104,10 +105,14 @@ async def test_a_full_disk_is_a_fault(sqlite_database: Path) -> None:
     assert isinstance(statements, SqliteTransactions)
     one = reporting(neighbours(Agent(Health(warnings=("x" * 400,) * 20)), None), statements)
     connection = statements._connection
-    condition = one._means.condition
+    condition, ticks = one._means.condition, [0.0]
+    condition.steadiness.ticks = lambda: ticks[0]
+    assert (await condition.look()).is_ready
     connection.execute("PRAGMA max_page_count = 1")
     with pytest.raises(sqlite3.OperationalError, match="full"):
         await one.report()
+    assert STORE_FULL in (await condition.look()).warnings, "once is no fault yet"
+    ticks[0] = LASTING_S
     assert (await condition.look()).faults == (STORE_FULL,)
     connection.execute("PRAGMA max_page_count = 1000000")
     await one.report()

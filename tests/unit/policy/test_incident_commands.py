@@ -9,8 +9,9 @@ from command_line import CommandLine, InProcess, is_one_sentence, prepared
 from incident_scene import T, bad_day, held_id
 from sqlalchemy import Engine, update
 
-from policy.cli import at_queue, waiting
+from policy.cli import waiting
 from policy.cli.waiting import Left, tell_what_is_left, wait_until_done
+from policy.containment import queues
 from policy.containment.queue_client import QueueClient
 from policy.queue_contract import Queued, QueuedMessage, QueueName
 from policy.store.database import open_database
@@ -260,7 +261,7 @@ class Agent(QueueClient):
 
 def test_held_show(sallyport: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose, to whom, and how it begins; what would do something to a terminal is shown by its number."""
-    monkeypatch.setattr(at_queue, "QueueClient", Agent)
+    monkeypatch.setattr(queues, "QueueClient", Agent)
     url = "http://queue-agent:7589"
     done = sallyport("held", "show", HOLDS[0], POLICY_QUEUE_URL=url)
     assert done.returncode == 0, done.stderr

@@ -30,6 +30,7 @@ INCIDENT = StoredIncident(
     answered_at=None,
     note="",
     suspended=("fosem-4k7q-talir",),
+    contained=None,
     held={"held": Counted(9, 10)},
     measures=(StoredMeasure("retro-hold", T, T, None, "the queue agent does not answer"),),
 )

@@ -59,6 +59,8 @@ def client(back: Back, store: IdentityStore) -> Client:
 def test_contain_release(client: Client, ada: NewCredential) -> None:
     contained = client.post(f"/credentials/{ada.login}/contain", json={"note": "stolen"}).json()
     assert (contained["number"], contained["suspended"], contained["is_settled"]) == (1, [ada.login], False)
+    who = {"by": "api:desk", "working": [], "is_whole": True}
+    assert contained["contained"] | {"at": ""} == who | {"at": ""}
     assert contained["held"] == {"held": {"messages": 3, "recipients": 16}}
     assert contained["since"] == "2025-06-15T16:05:00Z"
     assert client.post("/identities/ada/contain", json={}).json() == contained

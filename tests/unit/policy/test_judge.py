@@ -26,6 +26,7 @@ from policy.engine.ladder import Step
 from policy.engine.rulebook import Rulebook
 from policy.queue_contract import Deliveries, Delivery, DeliveryOutcome
 from policy.rulebook import parse, shipped
+from policy.store.fates import Fared, Fate, fared, fate_of
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.incident_models import Notices, ReachedRecipients
 from policy.store.models import Areas, Days, Signals, Standings
@@ -398,3 +399,46 @@ async def test_of_messages_from_home_only_strangers_addresses_are_kept(world: Wo
     await world.hand_in(*people(0, 2), "boss@example.org")
     await world.deliver("m2", DeliveryOutcome.DELIVERED, *people(0, 2), "boss@example.org")
     assert len(to_warn(engine)) == 2
+
+
+async def test_what_became_of_each_recipient_is_kept_for_the_sender(world: World, engine: Engine) -> None:
+    """The last word on each, once: in any order, however often it is told; colleagues, who have no mark, too."""
+
+    def became() -> Fared:
+        with engine.connect() as connection:
+            return fared(connection, ["m1"])["m1"]
+
+    await world.hand_in(*people(0, 4), "boss@example.org", "tom@example.org")
+    assert became() == Fared()
+    for _ in range(2):
+        await world.deliver("m1", DeliveryOutcome.OTHER, "p0@example.net", "p1@example.net", status="deferred")
+        await world.deliver("m1", DeliveryOutcome.DELIVERED, "p2@example.net", "boss@example.org", status="sent")
+    assert became() == Fared(2, 2)
+    await world.deliver("m1", DeliveryOutcome.DELIVERED, "p0@example.net", status="sent")
+    await world.deliver("m1", DeliveryOutcome.OTHER, "p1@example.net", status="expired")
+    await world.deliver("m1", DeliveryOutcome.UNKNOWN_RECIPIENT, "p3@example.net", "tom@example.org", status="bounced")
+    last = Fared(3, 0, {Fate.UNKNOWN: 2, Fate.EXPIRED: 1})
+    assert became() == last
+    await world.deliver("m1", DeliveryOutcome.OTHER, "p0@example.net", "tom@example.org", status="deferred")  # late
+    assert became() == last
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "dsn", "fate"),
+    [
+        ("delivered", "sent", "2.0.0", Fate.DELIVERED),
+        ("other", "deferred", "4.2.2", Fate.WAITING),
+        ("unknown-recipient", "bounced", "5.1.1", Fate.UNKNOWN),
+        ("spam", "bounced", "5.7.1", Fate.SPAM),
+        ("blocklisted", "bounced", "5.7.1", Fate.BLOCKLISTED),
+        ("other", "bounced", "5.2.2", Fate.FULL),
+        ("other", "bounced", "5.3.4", Fate.TOO_LARGE),
+        ("other", "bounced", "5.2.3", Fate.TOO_LARGE),
+        ("other", "bounced", "", Fate.REFUSED),
+        ("other", "expired", "4.4.1", Fate.EXPIRED),
+        ("other", "deleted", "", Fate.DELETED),
+    ],
+)
+def test_what_a_report_means_to_the_sender(outcome: str, status: str, dsn: str, fate: Fate) -> None:
+    told = Delivery(submission="m1", recipient="p0@example.net", outcome=DeliveryOutcome(outcome), status=status)
+    assert fate_of(told.model_copy(update={"dsn": dsn})) is fate

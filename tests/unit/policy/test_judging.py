@@ -278,7 +278,8 @@ def test_the_evidence_says_where_every_window_stood() -> None:
     assert stood["probation-new-recipients", HOUR] == (0, 2, 10)
     assert stood["probation-recipients", DAY] == (0, 3, 100)
     assert stood["networks", HOUR] == (0, 1, 6)
-    assert dict(decision.facts)["recipients"] == "3: 2 new, 0 of this server"
+    assert decision.seen is not None
+    assert (decision.seen.recipients, decision.seen.new, decision.seen.internal) == (3, 2, 0)
 
 
 def test_the_server_has_a_budget_of_its_own() -> None:

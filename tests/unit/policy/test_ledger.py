@@ -7,7 +7,7 @@ import pytest
 import valkey_server
 from budget_backends import require_valkey
 
-from policy.budgets.location import options_of
+from policy.budgets.location import server_at
 from policy.budgets.stored import StoredBudgets
 from policy.budgets.valkey import BudgetsAway, ValkeyBudgets
 from policy.engine.budget import Sum, Take, Taken, Window
@@ -27,7 +27,7 @@ async def ledger(request: pytest.FixtureRequest, sqlite_database: Path) -> Async
     if request.param == "elsewhere":
         require_valkey()
         valkey_server.server().order("FLUSHALL")
-        one = RemoteLedger(ValkeyBudgets(options_of(f"unix://{valkey_server.server().socket}")), writer)
+        one = RemoteLedger(ValkeyBudgets(server_at(f"unix://{valkey_server.server().socket}")), writer)
     yield one
     await one.close()
     await writer.close()
@@ -80,7 +80,7 @@ async def test_many_reports_at_once(ledger: Ledger) -> None:
 async def test_counts_that_are_away_decide_nothing(tmp_path: Path, sqlite_database: Path) -> None:
     """No decision, no record: the asker hears "not now"."""
     writer = Writer(open_transactions(sqlite_database))
-    ledger = RemoteLedger(ValkeyBudgets(options_of(f"unix://{tmp_path}/nobody")), writer)
+    ledger = RemoteLedger(ValkeyBudgets(server_at(f"unix://{tmp_path}/nobody")), writer)
     written = list[str]()
     with pytest.raises(BudgetsAway):
         await ledger.settle(asking, "r", T, written.append)

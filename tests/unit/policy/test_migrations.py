@@ -208,7 +208,7 @@ def test_going_back_keeps_what_the_old_schema_can_hold(engine: Engine) -> None:
 def test_a_total_may_grow_beyond_32_bits(engine: Engine) -> None:
     """It is never set back, so that a busy sender comes there some day."""
     migrate(engine)
-    row = {"reservation": "r", "key": "k", "cost": 1, "at": T, "total": 2**40, "open": False}
+    row = {"reservation": "r", "key": "k", "cost": 1, "at": T, "total": 2**40, "is_open": False}
     with engine.begin() as connection:
         connection.execute(insert(Charges), [row])
         assert connection.execute(select(Charges.total)).scalar() == 2**40

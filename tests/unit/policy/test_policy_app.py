@@ -460,7 +460,8 @@ async def test_not_ready_without_a_store(asker: httpx.AsyncClient, engine: Engin
         connection.exec_driver_sql("ALTER TABLE address RENAME TO gone")
     answer = await asker.get("/health/ready")
     assert answer.status_code == 503
-    assert answer.json() == {"ready": False, "faults": [STORE_AWAY], "warnings": []}
+    said = {"ready": False, "faults": [STORE_AWAY], "warnings": [], "made_of": [[["STORE_SILENT", {}]]]}
+    assert answer.json() == said
     assert (await asker.get("/health/live")).status_code == 200
 
 

@@ -1,12 +1,13 @@
 """`sallyport queue`: what is queued at Postfix, and whose it is."""
 
+import json
 from pathlib import Path
 
 import pytest
 from command_line import InProcess, is_one_sentence, prepared
 from incident_scene import T, bad_day
 
-from policy.cli import at_queue
+from policy.containment import queues
 from policy.containment.queue_client import QueueClient, QueueUnavailable
 from policy.queue_contract import Queue, Queued, QueueName, Statistics
 from policy.store.database import open_database
@@ -67,7 +68,7 @@ def sallyport(tmp_path_factory: pytest.TempPathFactory) -> InProcess:
 
 @pytest.fixture(autouse=True)
 def agent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(at_queue, "QueueClient", Agent)
+    monkeypatch.setattr(queues, "QueueClient", Agent)
 
 
 LISTED = [
@@ -113,7 +114,7 @@ def test_queue_statistics(sallyport: InProcess) -> None:
 
 def test_what_cannot_be_shown(sallyport: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sentence says what to do."""
-    monkeypatch.setattr(at_queue, "QueueClient", Away)
+    monkeypatch.setattr(queues, "QueueClient", Away)
     for options, url, says in (
         ((), URL, "the queue agent does not answer (ClientConnectorError): nothing can be shown"),
         ((), "", "POLICY_QUEUE_URL is empty"),
@@ -123,3 +124,17 @@ def test_what_cannot_be_shown(sallyport: InProcess, monkeypatch: pytest.MonkeyPa
         assert (done.returncode, done.stdout) == (1, "")
         assert is_one_sentence(done.stderr)
         assert says in done.stderr
+
+
+def test_who_looks_at_one_persons_queue_is_in_the_audit_log(sallyport: InProcess) -> None:
+    """Who looks how long the queue is has looked at nobody's mail."""
+
+    def looks() -> list[str]:
+        acts = map(json.loads, sallyport("audit", "list", "--json").stdout.splitlines())
+        return [act["subject"] for act in acts if act["action"] == "queue-read"]
+
+    before = len(looks())
+    sallyport.json("queue", "list", POLICY_QUEUE_URL=URL)
+    assert len(looks()) == before
+    sallyport.json("queue", "list", "--identity", "ada", POLICY_QUEUE_URL=URL)
+    assert looks()[: len(looks()) - before] == ["ada"]

@@ -79,7 +79,7 @@ def recorded(transactions: Transactions, submission: str, profile: Profile, at: 
     outcome = Outcome(
         reservation=submission, outcome=RelayOutcome.RELAYED, queue_id="4Q8kXz0Zg", held_queue_id="4Q8kXz1Zh"
     )
-    records.end_submission(submission, outcome)
+    records.end_submissions({submission: outcome})
     return decision
 
 

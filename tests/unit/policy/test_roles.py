@@ -2,7 +2,7 @@
 
 import pytest
 
-from policy.people.roles import Right, Role, may, may_act_on
+from policy.people.roles import Right, Role, may, may_act_on, may_free
 
 RIGHTS = [
     # role, right, may
@@ -36,3 +36,18 @@ ON_OTHERS = [
 @pytest.mark.parametrize(("role", "other", "expected"), ON_OTHERS)
 def test_nobody_gains_a_right_through_somebody_else(role: Role, other: Role, expected: bool) -> None:
     assert may_act_on(role, other) is expected
+
+
+FREE = [
+    (Role.HELP_DESK, Role.OWNER, True),
+    (Role.HELP_DESK, Role.HELP_DESK, False),
+    (Role.HELP_DESK, Role.ADMINISTRATOR, False),
+    (Role.ADMINISTRATOR, Role.HELP_DESK, True),
+    (Role.ADMINISTRATOR, Role.ADMINISTRATOR, False),
+    (Role.OWNER, Role.OWNER, False),
+]
+
+
+@pytest.mark.parametrize(("role", "other", "expected"), FREE)
+def test_only_those_above_lift_a_gate(role: Role, other: Role, expected: bool) -> None:
+    assert may_free(role, other) is expected

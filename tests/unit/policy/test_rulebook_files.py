@@ -226,10 +226,7 @@ BAD = [
     (
         "the same span twice",
         PERSON + 'recipients = ["5/hour", "9/60 minutes"]',
-        (
-            '2: profiles.person.recipients: ["5/hour", "9/60 minutes"] has two limits for the same span, hour; '
-            "write one of them"
-        ),
+        ('2: profiles.person.recipients: ["5/hour", "9/60 minutes"] has two limits in an hour; write one of them'),
     ),
     (
         "more in less",
@@ -335,9 +332,13 @@ BAD = [
     (
         "no treatment",
         '[gates.default]\nhosting = "deny"',
-        '2: gates.default.hosting: "deny" will not do; write "accept" or "probation" or "refuse"',
+        '2: gates.default.hosting: "deny" will not do; write one of "accept", "probation", "refuse"',
     ),
-    ("no mode", '[modes]\nasns = "maybe"', '2: modes.asns: "maybe" will not do; write "enforce" or "observe" or "off"'),
+    (
+        "no mode",
+        '[modes]\nasns = "maybe"',
+        '2: modes.asns: "maybe" will not do; write one of "enforce", "observe", "off"',
+    ),
     (
         "a rule that is none",
         '[modes]\ncontries = "off"',

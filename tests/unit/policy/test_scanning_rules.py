@@ -126,9 +126,12 @@ def test_a_suspicious_message_is_held_whole_whatever_else_is() -> None:
 
 def test_the_evidence_names_what_weighed_most() -> None:
     """In the record of a message that went, too; where there was no scanner, nothing is said."""
-    assert ("scan", "suspicious, 7.0: ONE, TWO") in handed_in(SUSPICIOUS).facts
-    assert ("scan", "silent") in handed_in(SILENT, known(1)).facts
-    assert not [words for name, words in handed_in(None).facts if name == "scan"]
+    seen = [handed_in(SUSPICIOUS).seen, handed_in(SILENT, known(1)).seen, handed_in(None).seen]
+    assert [one.scan for one in seen if one] == [
+        (ScanResult.SUSPICIOUS, 7.0, ("ONE", "TWO")),
+        (ScanResult.SILENT, 0.0, ("ONE", "TWO")),
+        None,
+    ]
     assert in_words(Scan(result=ScanResult.CLEAN, score=-0.1)) == "clean, -0.1"
 
 

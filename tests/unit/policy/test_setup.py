@@ -155,9 +155,26 @@ def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(settings: Settings, 
 def test_a_folder_below_a_file_is_told_in_a_sentence(tmp_path: Path, settings: Settings) -> None:
     """The same one level deeper."""
     (tmp_path / "file").write_text("a file")
-    elsewhere = settings.model_copy(update={"state_dir": tmp_path / "file" / "state"})
+    state = tmp_path / "file" / "state"
+    elsewhere = settings.model_copy(update={"state_dir": state, "digest_key_file": state / "digest.key"})
     with pytest.raises(SettingError, match=r"^POLICY_STATE_DIR: .* cannot be written"):
         init(elsewhere, T)
+
+
+def test_a_digest_key_of_its_own_is_used_and_not_made_anew(tmp_path: Path, settings: Settings) -> None:
+    """A cluster gives all policies one; what is wrong with it is said of the setting that names it."""
+    key = tmp_path / "secret" / "digest.key"
+    elsewhere = settings.model_copy(update={"digest_key_file": key})
+    key.parent.mkdir()
+    settings.state_dir.mkdir()
+    key.write_text(bytes(range(32)).hex())
+    assert "digest key" not in init(elsewhere, T)
+    assert not (settings.state_dir / "digest.key").exists()
+    key.write_text("no key")
+    engine = open_database(location(elsewhere))
+    with pytest.raises(SettingError, match=r"^POLICY_DIGEST_KEY_FILE: .*digest\.key is not there or no key"):
+        open_store(elsewhere, engine)
+    engine.dispose()
 
 
 KEYS = [

@@ -9,8 +9,8 @@ from incident_scene import T, bad_day
 from sqlalchemy import update
 from test_status_commands import a_view
 
-from policy.cli import at_queue
 from policy.cli.frame import frame
+from policy.containment import queues
 from policy.containment.queue_client import QueueClient
 from policy.queue_contract import Step, TrailAsked, TrailFound, TrailRow
 from policy.store.database import open_database
@@ -42,7 +42,7 @@ def sallyport(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
     with engine.begin() as connection:
         connection.execute(update(Submissions).values(client_address=request.param))
     engine.dispose()
-    monkeypatch.setattr(at_queue, "QueueClient", Liar)
+    monkeypatch.setattr(queues, "QueueClient", Liar)
     return made
 
 

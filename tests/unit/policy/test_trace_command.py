@@ -1,5 +1,6 @@
 """`sallyport trace`: what policy knows of a message and what Postfix says, in one column of moments."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from command_line import InProcess, is_one_sentence, prepared
 from incident_scene import T, bad_day, held_id, queue_id
 from sqlalchemy import insert
 
-from policy.cli import at_queue
+from policy.containment import queues
 from policy.containment.queue_client import QueueClient, QueueUnavailable
 from policy.queue_contract import Step, TrailAsked, TrailFound, TrailRow
 from policy.store.database import open_database
@@ -51,7 +52,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> InProcess:
 @pytest.fixture
 def sallyport(scene: InProcess, monkeypatch: pytest.MonkeyPatch) -> InProcess:
     """The agent has nothing to say, until a test says otherwise."""
-    monkeypatch.setattr(at_queue, "QueueClient", Agent)
+    monkeypatch.setattr(queues, "QueueClient", Agent)
     Agent.found, Agent.away = TrailFound(log_from=T - 9000), ""
     return scene
 
@@ -161,3 +162,17 @@ def test_there_is_nothing(sallyport: InProcess, wanted: str, away: str, says: st
     assert done.returncode == 1
     assert is_one_sentence(done.stderr)
     assert says in done.stderr
+
+
+def test_who_traces_is_in_the_audit_log(sallyport: InProcess) -> None:
+    """Whatever was asked for; not where nothing was found, and so nothing seen."""
+
+    def traced() -> list[tuple[str, str]]:
+        acts = map(json.loads, sallyport("audit", "list", "--json").stdout.splitlines())
+        return [(act["subject"], act["after"]["submission"]) for act in acts if act["action"] == "message-traced"]
+
+    before = len(traced())
+    sallyport("trace", FIRST, **URL)
+    sallyport.json("trace", held_id(HELD), **URL)
+    sallyport("trace", "nothing0such", **URL)
+    assert traced()[: len(traced()) - before] == [("ada", HELD), ("ada", FIRST)]

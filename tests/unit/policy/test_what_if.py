@@ -22,6 +22,7 @@ from policy.settings import Settings
 from policy.store.database import open_database
 from policy.store.identities import read_key
 from policy.store.models import Submissions
+from service.sentence import unpacked
 from tests.migrated import migrated
 
 T = 1_700_000_000.0
@@ -77,7 +78,7 @@ def test_what_would_have_been_decided_otherwise() -> None:
     (turn,) = found.turns
     assert (turn.before, turn.after, turn.messages, turn.recipients) == (Fate.ACCEPTED, Fate.DEFERRED, 10, 20)
     assert [one.submission for one in turn.examples] == [f"ada{minute}" for minute in range(10, 15)]
-    assert turn.examples[0].evidence == "recipients: 22 in an hour, 20 are allowed"
+    assert unpacked(turn.examples[0].evidence) == "recipients: 22 in an hour, 20 are allowed"
     assert [(one.identity, one.messages) for one in found.people] == [("ada", 10)]
 
 

@@ -12,11 +12,13 @@ from structlog.testing import capture_logs
 from policy.queue_contract import QUEUE_IDS_LIMIT, QueueName
 from queue_agent.app import BODY_LIMIT, App
 from queue_agent.commands import PostfixFailed
+from queue_agent.condition import Condition
 from queue_agent.ledger import Ledger
 from queue_agent.outside import Outside
 from queue_agent.queue import Queue, queued_of
 from queue_agent.spool import arrived_at, listing_of
 from queue_agent.trail import Trail
+from service.steadiness import LASTING_S
 
 TOKEN = "token-of-the-queue-agent"
 IDS = ["4jbCvX3bs2zJB60", "4jbCvX3f0czJB61", "4jbCvX3jPxzJB5r"]
@@ -87,11 +89,18 @@ def postfix() -> PlayedPostfix:
 
 
 @pytest.fixture
-async def asker(postfix: PlayedPostfix, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+def ticks() -> list[float]:
+    """The agent's clock, which the test moves."""
+    return [0.0]
+
+
+@pytest.fixture
+async def asker(postfix: PlayedPostfix, tmp_path: Path, ticks: list[float]) -> AsyncIterator[httpx.AsyncClient]:
     """Policy, with its token."""
     ledger = Ledger(tmp_path / "queue.db", 0.0)
     queue = Queue(commands=postfix, ledger=ledger)  # type: ignore[arg-type]  # stands in for the commands
-    app = App(queue, Outside(time_server=""), Trail(tmp_path / "postfix.log"), TOKEN)
+    condition = Condition(ticks=lambda: ticks[0])
+    app = App(queue, Outside(time_server=""), Trail(tmp_path / "postfix.log"), TOKEN, condition)
     network = httpx.ASGITransport(app, raise_app_exceptions=True)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=network, base_url="http://queue.test", headers=headers) as client:
@@ -136,13 +145,15 @@ async def test_without_the_token_nothing_is_answered(
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
-async def test_health(asker: httpx.AsyncClient, postfix: PlayedPostfix, path: str) -> None:
-    """Anybody may ask. Ready is who can read the queue."""
+async def test_health(asker: httpx.AsyncClient, postfix: PlayedPostfix, ticks: list[float], path: str) -> None:
+    """Anybody may ask. Ready is who can read the queue; not to read it once turns nothing."""
     del asker.headers["Authorization"]
     answer = await asker.get(path)
     assert answer.status_code == 200
     assert answer.json() == ({"live": True} if path.endswith("live") else {"ready": True, "faults": [], "warnings": []})
     postfix.fails = "find"
+    assert (await asker.get(path)).status_code == 200
+    ticks[0] = LASTING_S
     assert (await asker.get(path)).status_code == (503 if path.endswith("ready") else 200)
 
 
@@ -265,6 +276,14 @@ async def test_one_message(asker: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("path", ["4jbCvX3jPxzJB5s", "ALL", "-", "..%2f..%2fetc", "x" * 100])
 async def test_no_such_message(asker: httpx.AsyncClient, postfix: PlayedPostfix, path: str) -> None:
     assert (await asker.get(f"/v1/queue/{path}")).status_code == 404
+    assert "postcat" not in postfix.calls
+
+
+@pytest.mark.parametrize("path", [f"/v2/queue/{IDS[0]}", "/v2/queue", "/v0/statistics"])
+async def test_another_contract_is_refused(asker: httpx.AsyncClient, postfix: PlayedPostfix, path: str) -> None:
+    """Not 404, which policy takes for "the message is gone"."""
+    answer = await asker.get(path)
+    assert (answer.status_code, answer.json()) == (501, {"error": "contract", "spoken": [1]})
     assert "postcat" not in postfix.calls
 
 

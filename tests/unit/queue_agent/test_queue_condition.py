@@ -9,8 +9,10 @@ def test_an_order_that_nobody_repeats_is_no_fault_for_ever() -> None:
     condition = Condition(ticks=lambda: now)
     assert condition.health(is_queue_read=True, unreported=0).is_ready
     condition.order_failed("hold")
-    (fault,) = condition.health(is_queue_read=True, unreported=0).faults
-    assert "(hold)" in fault
+    (warning,) = condition.health(is_queue_read=True, unreported=0).warnings
+    assert "(hold)" in warning, "once is no fault yet"
+    now = 5.0
+    assert condition.health(is_queue_read=True, unreported=0).faults == (warning,)
     now = 299.0
     assert not condition.health(is_queue_read=True, unreported=0).is_ready
     condition.order_failed("hold")
