@@ -71,8 +71,9 @@ class Entrances:
         known = place_of(origin, {}, comer.network, rulebook, now)
         if passage.treatment is Treatment.REFUSE:
             return Entered(passage.why, known)
-        areas = {} if known.is_home else await self.recall.areas.of(comer.identity_id)
         is_suspect = passage.treatment is not Treatment.ACCEPT
+        comer = await self._first_of_all(comer, origin, client_address, now, is_suspect=is_suspect)
+        areas = {} if known.is_home else await self.recall.areas.of(comer.identity_id)
         place = place_of(origin, areas, comer.network, rulebook, now, is_suspect=is_suspect)
         if comer.is_first_use and not is_suspect and origin.network != NOWHERE:
             place = Place(
@@ -83,6 +84,21 @@ class Entrances:
         if entry.is_granted:
             await self._remember(comer, origin, areas.get(origin.area), now)
         return Entered("" if entry.is_granted else LOCKED, place)
+
+    async def _first_of_all(
+        self, comer: Comer, origin: Origin, client_address: str, now: float, *, is_suspect: bool
+    ) -> Comer:
+        """Of logins that come at once one is the first use; the others find what it has left, on disk."""
+        if not (comer.is_first_use and comer.credential):
+            return comer
+
+        def claim() -> bool:
+            is_first = self.notes.uses.note_first_use(comer.credential, client_address, now)
+            if is_first and not is_suspect and origin.network != NOWHERE:
+                self.notes.areas.note(comer.identity_id, origin.area, now, is_vouched=True)
+            return is_first
+
+        return comer._replace(is_first_use=await self.writer.make(claim))
 
     async def is_let_in(self, comer: Comer, gate: str, client_address: str, now: float) -> bool:
         """Whether gate and ladder would let him in. Changes nothing."""

