@@ -73,8 +73,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory, sink: Sink, scanner: Rspamd)
 
 
 @pytest.fixture(scope="module")
-def ada(stack: Sallyport) -> Login:
-    return stack.new_login("ada", SENDER, "ada@bücher.example")
+def ada(stack: Sallyport, sink: Sink) -> Login:
+    """Once the scanner has read the keys that policy has just made."""
+    one = stack.new_login("ada", SENDER, "ada@bücher.example")
+    until(lambda: b"DKIM-Signature: " in sent(stack, one, sink, message("Subject: keys?")), "it is signed")
+    return one
 
 
 @pytest.fixture

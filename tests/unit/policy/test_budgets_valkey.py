@@ -71,7 +71,8 @@ def pair(tmp_path: Path) -> Iterator[tuple[Server, Server, Path]]:
     port = free_port()  # replication has no sockets but TCP
     with running(port=str(port), bind="127.0.0.1", repl_diskless_sync_delay="0") as primary, running() as replica:
         replica.order("REPLICAOF", "127.0.0.1", str(port))
-        until(lambda: primary.order("WAIT", "1", "100") == 1, "the replica is in step")
+        primary.order("SET", "step", "1")  # WAIT alone asks about what its own client wrote: nothing
+        until(lambda: replica.order("GET", "step") == "1", "the replica is in step")
         name = tmp_path / "primary"
         name.symlink_to(primary.socket)
         yield primary, replica, name
