@@ -68,7 +68,7 @@ def test_no_number_of_sessions_overshoots(large: Large) -> None:
 
 
 def test_containment_reaches_every_gateway(large: Large) -> None:
-    """A session on each of them, ended within a second of the command."""
+    """A session on each of them, ended within two seconds (docs/large.md: 0.4 to 1.0 in three runs)."""
     login = large.people([LOST])[LOST]
     clients = list[smtplib.SMTP_SSL]()
     while len(clients) < 12:
