@@ -73,7 +73,7 @@ class Policy:
 
     def _new_process(self) -> Process:
         log = self._folder / f"policy-{self.port}.log"
-        return Process([sys.executable, "-m", "policy"], self._environment, log)
+        return Process([sys.executable, "-m", "policy"], self._environment, log, is_fresh=True)
 
     def start(self) -> float:
         """Until it is ready; how many seconds that took."""

@@ -18,6 +18,7 @@ from tests.harness import Process, free_port
 
 LOCK = Path(__file__).parent.parent / "haraka"
 OLDEST_NODE = 20
+FINITE_FIELD = ("genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe2048")
 FILES = {
     "config/smtp.ini": "listen=127.0.0.1:{port},127.0.0.1:{tls_port}\nsmtps_port={tls_port}\nnodes=cpus\n",
     "config/plugins": "no_rdns\ntls\nauth/flat_file\nqueue/smtp_forward\n",
@@ -66,6 +67,8 @@ class Haraka:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text if name.endswith(".js") else text.format(**values))
         (self.folder / "queue").mkdir()
+        # Without them it lets openssl look for a prime, for up to half a minute of a processor while others are measured.
+        run("openssl", *FINITE_FIELD, "-out", self.folder / "config/dhparams.pem")
         shutil.copy(self.certificate, self.folder / "config/tls_cert.pem")
         shutil.copy(self.key, self.folder / "config/tls_key.pem")
         logins = "".join(f"{LOGIN.format(n)}={SECRET.format(n)}\n" for n in range(1, USERS + 1))

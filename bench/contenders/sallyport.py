@@ -34,6 +34,7 @@ def gateway_settings(workers: int | None) -> dict[str, str]:
 def prepared(folder: Path, next_hop: int, workers: int | None = None) -> Sallyport:
     """Not yet running: state, certificate and identities are made."""
     sallyport = Sallyport(folder, next_hop, policy_file(folder, EVERYBODY, person=PERSON), gateway_settings(workers))
+    sallyport.policy.is_fresh = sallyport.gateway.is_fresh = True  # as people run them: nothing is shared with a parent
     spool = folder / "spool"
     spool.mkdir()
     if "spool_dir" in GatewaySettings.model_fields:
