@@ -67,7 +67,7 @@ class Haraka:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text if name.endswith(".js") else text.format(**values))
         (self.folder / "queue").mkdir()
-        # Without them it lets openssl look for a prime, for up to half a minute of a processor while others are measured.
+        # Without them it has openssl look for a prime: up to half a minute of a processor, while others are measured.
         run("openssl", *FINITE_FIELD, "-out", self.folder / "config/dhparams.pem")
         shutil.copy(self.certificate, self.folder / "config/tls_cert.pem")
         shutil.copy(self.key, self.folder / "config/tls_key.pem")
