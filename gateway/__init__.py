@@ -5,7 +5,8 @@ A message downwards:
     listener.py       accepts connections, PROXY protocol, the caps
     door.py           may this address talk here: the first question to policy
     handshake.py      looks at the ClientHello, chooses the certificate
-    conversation.py   the octets of a session: lines, replies, deadlines, TLS
+    wire.py           the octets of a connection, in clear and under TLS
+    conversation.py   what a session hears and says: lines, replies, deadlines
     session.py        one session: one method for each SMTP verb, in wire order
     login.py          the SASL exchange of AUTH
     handover.py       a finished transaction: facts, verdict
@@ -27,6 +28,7 @@ Of the process:
 
     workers.py        the worker processes and the one above them
     edge.py           what the sessions of a worker share
+    prompt.py         a future that wakes its task at once
     caps.py, scoreboard.py    memory that the workers share: open connections, counters
     tls.py            certificates, loaded anew when they change
     spool.py          the content of a message while it waits

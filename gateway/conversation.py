@@ -1,8 +1,12 @@
-"""The octets of one session: lines in, replies out, deadlines, TLS. What the lines mean is session.py's concern.
+"""What one session hears and says: lines in, replies out, deadlines. What the lines mean is session.py's concern.
 
-It is a protocol of asyncio's own. aiosmtpd's SMTP, which it began as, had been overridden in every method by then: its
-loop accepts bare LF, its replies lack enhanced codes and may carry an exception's text, its AUTH lines end at 512
-octets, its DATA reader costs up to 75 times the message in memory, and it inspects itself with each connection.
+    wire.py           the octets, in clear and under TLS
+    conversation.py   (you are here)
+    session.py        the verbs
+
+aiosmtpd's SMTP, which it began as, had been overridden in every method by then: its loop accepts bare LF, its replies
+lack enhanced codes and may carry an exception's text, its AUTH lines end at 512 octets, its DATA reader costs up to 75
+times the message in memory, and it inspects itself with each connection.
 
 Pipelining (RFC 2920): replies wait until no whole line is left to be answered, and leave in one write. After EHLO, AUTH
 with a challenge, STARTTLS, DATA and before the greeting a client has to wait for us; one that does not is an injection
@@ -15,10 +19,8 @@ client that does not read is waited for as long as one that does not write.
 import asyncio
 import secrets
 from abc import ABC, abstractmethod
-from asyncio import sslproto
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from gateway import handshake, log, replies
 from gateway.edge import Edge
@@ -26,25 +28,17 @@ from gateway.errors import SessionOver
 from gateway.handshake import Secured
 from gateway.replies import Reply
 from gateway.settings import ListenerSettings
-from gateway.tls import Selected
+from gateway.wire import Wire
 from policy.contract import ConnectOutcome
 
 _REPLIES_AT_ONCE = 8 * 1024
-_UNREAD_LIMIT = 64 * 1024  # octets that wait for a session that is busy; then the client is not read any more
 _VERB_OCTETS = 5
 _TURNED_AWAY: Mapping[ConnectOutcome, Reply] = {
     ConnectOutcome.REFUSED: replies.NOT_FROM_THERE,
     ConnectOutcome.LATER: replies.NOT_FROM_THERE_NOW,
 }
 _NEVER = float("inf")
-TLS_GOODBYE_S = 2.0  # how long the client's own close_notify is waited for
-
-# asyncio reads TLS through a zeroed buffer of 256 KiB for each connection. 16 KiB is one TLS record (RFC 8446 section
-# 5.1); measured: a quarter more sessions in a second. After the handshake all connections read through the same two
-# buffers, one for what the socket gives and one for what TLS makes of it: neither holds anything between two events.
-sslproto.SSLProtocol.max_size = 16 * 1024
-_FROM_SOCKET, _UNDER_TLS = bytearray(256 * 1024), bytearray(256 * 1024)
-_FROM_SOCKET_VIEW, _UNDER_TLS_VIEW = memoryview(_FROM_SOCKET), memoryview(_UNDER_TLS)
+_TLS_GOODBYE_S = 2.0  # how long the client's own close_notify is waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,30 +61,28 @@ class Admission:
     is_probe: bool = False
 
 
-class Conversation(asyncio.BufferedProtocol, ABC):
-    """One connection. `ended` is done when it is gone."""
+class Conversation(ABC):
+    """One connection, for as long as serve() runs."""
 
-    def __init__(self, edge: Edge, listener: ListenerSettings, admission: Admission, selected: Selected | None) -> None:
+    def __init__(
+        self, edge: Edge, listener: ListenerSettings, admission: Admission, wire: Wire, tls: Secured | None
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.loop = loop
         # Shared by all sessions
         self._edge = edge
         self._listener = listener
         # Of this connection
-        self.ended: asyncio.Future[None] = loop.create_future()
         self._id = secrets.token_hex(6)
         self._admission = admission
         self._client_address = admission.client_address
-        self._selected = selected  # where TLS comes before the greeting
-        self._tls: Secured | None = None
-        self.transport: asyncio.Transport | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._received = bytearray()  # octets that were read and not yet understood
+        self._wire = wire
+        self._tls = tls
+        self._task: asyncio.Task[object] | None = None
+        self._received = wire.received  # octets that were read and not yet understood
         self._replies = bytearray()  # replies that were given and not yet written
-        self._arrival: asyncio.Future[None] | None = None  # what a session waits for that waits for the client
-        self._room: asyncio.Future[None] | None = None  # what it waits for while the client does not read
-        self._is_paused = self._is_at_eof = False
         self._waiting = False  # for a command
+        self._is_handing_over = False  # a message: nothing ends the session before there is a reply to it
         self._draining = False
         self._over: Reply | None = None  # what to say at the next wait for the client, which is the last one
         # Deadlines, on the loop's clock
@@ -100,81 +92,20 @@ class Conversation(asyncio.BufferedProtocol, ABC):
 
     # The life of the connection
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for the type alone
-        self.transport = transport
-        self._task = self.loop.create_task(self._serve())
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        self._edge.sessions.discard(self)
-        self.transport = None
-        if self._task:
-            self._task.cancel()
-        if not self.ended.done():
-            self.ended.set_result(None)
-
-    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's signature
-        return _UNDER_TLS_VIEW
-
-    def buffer_updated(self, nbytes: int) -> None:
-        self._received += _UNDER_TLS_VIEW[:nbytes]
-        if len(self._received) > _UNREAD_LIMIT and self.transport and not self._is_paused:
-            self.transport.pause_reading()
-            self._is_paused = True
-        _settle(self._arrival)
-
-    def eof_received(self) -> bool:
-        """The client has closed its half: what it has sent is still answered."""
-        self._is_at_eof = True
-        _settle(self._arrival)
-        return False
-
-    def pause_writing(self) -> None:
-        self._room = self.loop.create_future()
-
-    def resume_writing(self) -> None:
-        _settle(self._room)
-        self._room = None
-
-    def drain(self) -> None:
-        """End as soon as no transaction is open: at once where the client has nothing to wait for."""
-        self._draining = True
-        if self._waiting and self._is_idle() and self._task:
-            self._task.cancel()
-
-    def cut(self) -> None:
-        """The time to drain is over."""
-        if self.transport:
-            self.transport.abort()
-
-    def end_with(self, last: Reply) -> None:
-        """Say `last` and close, as soon as the session waits for its client: a message under way is still answered."""
-        self._over = last
-        if self._arrival and not self._arrival.done():
-            self._arrival.set_exception(SessionOver(last))
-
-    def check(self, now: float) -> None:
-        """Enforce the deadline of whatever is waited for; `now` is the loop's clock."""
-        if now >= self._unread_until:
-            self._edge.scoreboard.count("sessions_expired_total")
-            self.cut()
-        elif now >= self._expires_at and self._arrival and not self._arrival.done():
-            self._edge.scoreboard.count("sessions_expired_total")
-            late = replies.SESSION_TOO_LONG if self._expires_at == self._ends_at else replies.TIMED_OUT
-            self._arrival.set_exception(SessionOver(late))
-
-    async def _serve(self) -> None:
+    async def serve(self) -> None:
+        """To its end; the wire is closed then."""
+        self._task = asyncio.current_task()
+        self._wire.on_loss = self._stop
+        self._wire.resume()
         self._edge.sessions.add(self)
         log.session_opened(self._id, self._listener.name, self._client_address)
         last: Reply | None = None
         try:
-            if self._selected:
-                self._is_under_tls(self._selected)
             await self._converse()
         except SessionOver as over:
             last = over.reply
         except asyncio.CancelledError:
-            if not self._draining or self.transport is None:
+            if not self._draining or self._wire.is_gone:
                 raise
             last = replies.SHUTTING_DOWN
         except ConnectionError:
@@ -183,22 +114,55 @@ class Conversation(asyncio.BufferedProtocol, ABC):
             log.failed(self._id, error)
             last = replies.INTERNAL_ERROR
         finally:
+            self._waiting = False
             self._end()
-            await self._part(last)
+            try:
+                await self._part(last)
+            finally:
+                self._edge.sessions.discard(self)
+
+    def drain(self) -> None:
+        """End as soon as no transaction is open: at once where the client has nothing to wait for."""
+        self._draining = True
+        if self._waiting and self._is_idle():
+            self._stop()
+
+    def cut(self) -> None:
+        """The time to drain is over, or the client does not read."""
+        self._wire.cut()
+
+    def end_with(self, last: Reply) -> None:
+        """Say `last` and close, as soon as the session waits for its client: a message under way is still answered."""
+        self._over = last
+        if self._expires_at < _NEVER:
+            self._wire.interrupt(SessionOver(last))
+
+    def check(self, now: float) -> None:
+        """Enforce the deadline of whatever is waited for; `now` is the loop's clock."""
+        if now >= self._unread_until:
+            self._edge.scoreboard.count("sessions_expired_total")
+            self.cut()
+        elif now >= self._expires_at:
+            self._edge.scoreboard.count("sessions_expired_total")
+            late = replies.SESSION_TOO_LONG if self._expires_at == self._ends_at else replies.TIMED_OUT
+            self._wire.interrupt(SessionOver(late))
+
+    def _stop(self) -> None:
+        """What is begun with a message runs to its end, whether or not the client is still there."""
+        if self._task and not self._is_handing_over:
+            self._task.cancel()
 
     async def _part(self, last: Reply | None) -> None:
         """Say the last line if there is still somebody, and close; TLS says close_notify first."""
-        if self.transport is None:
-            return
         try:
             if last:
                 self._say(last)
             await self._flush()
-        except SessionOver:  # nobody is there any more
+            await self._wire.part(_TLS_GOODBYE_S)
+        except ConnectionError:  # nobody is there any more
             return
         finally:
-            if self.transport:
-                self.transport.close()
+            self._wire.close()
 
     async def _pass_the_door(self) -> None:
         """Until policy's word is there. SessionOver, with what is said in place of a greeting, where it is no."""
@@ -240,13 +204,12 @@ class Conversation(asyncio.BufferedProtocol, ABC):
         """Write what was said; wait where the client does not read."""
         if not self._replies:
             return
-        if self.transport is None or self.transport.is_closing():
-            raise SessionOver
-        self.transport.write(bytes(self._replies))
+        octets = bytes(self._replies)
         self._replies.clear()
-        if self._room:
+        self._wire.write(octets)
+        if self._wire.is_sending:
             self._unread_until = self.loop.time() + self._edge.settings.command_timeout_s
-            await self._room
+            await self._wire.sent()
             self._unread_until = _NEVER
 
     # Reading
@@ -264,17 +227,11 @@ class Conversation(asyncio.BufferedProtocol, ABC):
             raise SessionOver(self._over)
         if len(self._received) > before:
             return
-        if self._is_at_eof:
-            raise SessionOver
-        if self._is_paused and self.transport:
-            self.transport.resume_reading()
-            self._is_paused = False
-        self._arrival = self.loop.create_future()
         self._expires_at = min(expires_at, self._ends_at)
         try:
-            await self._arrival
+            await self._wire.more()
         finally:
-            self._arrival, self._expires_at = None, _NEVER
+            self._expires_at = _NEVER
         if len(self._received) == before:  # the end, and nothing before it
             raise SessionOver
 
@@ -298,44 +255,16 @@ class Conversation(asyncio.BufferedProtocol, ABC):
 
     async def _start_tls(self, ready: Reply) -> None:
         """Say `ready` and shake hands. SessionOver where that fails, or where somebody did not wait for `ready`."""
-        if self.transport is None:
-            raise SessionOver
         # From here on nothing is read but by the handshake: what comes in clear is taken for no command under TLS.
-        self.transport.pause_reading()
+        self._wire.pause()
         self._must_have_waited()
         self._say(ready)
         await self._flush()
-        settings = self._edge.settings
         try:
-            selected = await handshake.choose(
-                self.transport.get_extra_info("socket").dup(), self._edge, self._listener, settings.handshake_timeout_s
-            )
-            transport = await self.loop.start_tls(
-                self.transport,
-                self,
-                selected.context,
-                server_side=True,
-                ssl_handshake_timeout=settings.handshake_timeout_s,
-                ssl_shutdown_timeout=TLS_GOODBYE_S,
-            )
+            self._tls = await handshake.shake_hands(self._wire, self._edge, self._listener)
         except OSError as error:
             self._edge.scoreboard.count("handshakes_total", "failed")
             log.handshake_failed(self._listener.name, self._client_address, error)
             raise SessionOver from None
-        self.transport = transport
-        self._is_under_tls(selected)
-
-    def _is_under_tls(self, selected: Selected) -> None:
-        """The handshake is done. Read through the shared buffers from now on."""
         if not self._admission.is_probe:
             self._edge.scoreboard.count("handshakes_total", "done")
-        transport: Any = self.transport  # asyncio's own class has no public name
-        self._tls = handshake.secured(transport, selected, self._listener)
-        protocol = transport._ssl_protocol  # noqa: SLF001 - see max_size above
-        protocol._ssl_buffer, protocol._ssl_buffer_view = _FROM_SOCKET, _FROM_SOCKET_VIEW  # noqa: SLF001
-        transport.set_read_buffer_limits(high=_UNREAD_LIMIT)
-
-
-def _settle(waited_for: "asyncio.Future[None] | None") -> None:
-    if waited_for and not waited_for.done():
-        waited_for.set_result(None)

@@ -5,8 +5,8 @@
     examination.py   what is in the message
     dispatch.py      an accepted message on its way to the next hop, and its outcome back to policy
 
-This runs as a task of its own that nothing cancels: a reservation that was made is reported on, even where the client
-has gone.
+Nothing cancels the session while this runs (Conversation._stop): a reservation that was made is reported on, even where
+the client has gone.
 """
 
 import asyncio

@@ -11,17 +11,19 @@ a hash: to a worker that is busy as well, and to one that has just died, whose w
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 from dataclasses import dataclass
 
 from gateway import handshake, log, proxy, replies
-from gateway.conversation import TLS_GOODBYE_S, Admission
+from gateway.conversation import Admission
 from gateway.edge import Edge
 from gateway.health import PROBE_ADDRESS
 from gateway.replies import Reply
 from gateway.session import Session
 from gateway.settings import ListenerSettings
+from gateway.wire import Wire
 from policy.contract import ConnectOutcome
 from service.settings import SettingError
 
@@ -81,33 +83,29 @@ class Listener:
 
     async def _serve_proxied(self, connection: socket.socket, proxied_by: str) -> None:
         """The PROXY header says who the client is; it is counted as that client's from then on."""
+        wire = Wire(connection)
         try:
             async with asyncio.timeout(_PROXY_TIMEOUT_S):
-                header = await handshake.peek(connection, proxy.parse)
+                header = await handshake.peek(wire, proxy.parse)
             connection.recv(header.length)
         except (OSError, proxy.NotProxy) as error:
             log.connection_refused(self.settings.name, proxied_by, type(error).__name__)
-            connection.close()
+            wire.close()
             return
+        wire.pause()
         # Where it names nobody there is no other address than the proxy's.
         self._count_and_serve(connection, header.source or proxied_by, is_probe=header.is_own)
 
     async def _serve(self, connection: socket.socket, admission: Admission) -> None:
         """One connection, to its end."""
-        loop = asyncio.get_running_loop()
-        timeout_s = self.edge.settings.handshake_timeout_s
         try:
-            tls = None
-            if self.settings.tls == "implicit":
-                tls = await handshake.choose(connection.dup(), self.edge, self.settings, timeout_s)
-            _, session = await loop.connect_accepted_socket(
-                lambda: Session(self.edge, self.settings, admission, tls),
-                connection,
-                ssl=tls.context if tls else None,
-                ssl_handshake_timeout=timeout_s if tls else None,
-                ssl_shutdown_timeout=TLS_GOODBYE_S if tls else None,
-            )
-            await session.ended
+            with contextlib.closing(Wire(connection)) as wire:
+                tls = None
+                if self.settings.tls == "implicit":
+                    tls = await handshake.shake_hands(wire, self.edge, self.settings)
+                    if not admission.is_probe:
+                        self.edge.scoreboard.count("handshakes_total", "done")
+                await Session(self.edge, self.settings, admission, wire, tls).serve()
         except OSError as error:  # ssl.SSLError and ConnectionError are OSErrors
             if not admission.is_probe:
                 self.edge.scoreboard.count("handshakes_total", "failed")

@@ -1,7 +1,8 @@
 """One SMTP submission session, from greeting to QUIT.
 
     listener.py       accepts the connection and makes one Session for it
-    conversation.py   its octets: lines, replies, deadlines, TLS
+    wire.py           its octets, in clear and under TLS
+    conversation.py   its lines, replies and deadlines
     session.py        (you are here) one method for each verb, in the order in which they come
     login.py          the SASL exchange of AUTH
     handover.py       a finished transaction: facts, verdict; dispatch.py: relay, outcome
@@ -23,11 +24,12 @@ from gateway.envelope import Offers
 from gateway.errors import SessionOver, TransactionFailed
 from gateway.framing import ChunkReader, DataReader, Flaw
 from gateway.handover import Message, Transaction, hand_over
+from gateway.handshake import Secured
 from gateway.login import AUTH_LINE_LIMIT, LoginSource, exchange, may_be_tried, mechanisms
 from gateway.relay_commands import Recipient
 from gateway.replies import Reply
 from gateway.settings import ListenerSettings, Mechanism
-from gateway.tls import Selected
+from gateway.wire import Wire
 from policy.contract import Grants, LoginAnswer, LoginOutcome
 
 _BEFORE_TLS = frozenset(("EHLO", "NOOP", "QUIT", "STARTTLS"))  # RFC 3207 section 4
@@ -57,8 +59,10 @@ _REPLY_TO_LOGIN: Mapping[LoginOutcome, Reply] = {
 class Session(Conversation):
     """The verbs of one session and what they have to remember."""
 
-    def __init__(self, edge: Edge, listener: ListenerSettings, admission: Admission, selected: Selected | None) -> None:
-        super().__init__(edge, listener, admission, selected)
+    def __init__(
+        self, edge: Edge, listener: ListenerSettings, admission: Admission, wire: Wire, tls: Secured | None
+    ) -> None:
+        super().__init__(edge, listener, admission, wire, tls)
         # Of this session
         self._client_name = ""
         self._grants: Grants | None = None
@@ -369,7 +373,11 @@ class Session(Conversation):
             log.message_refused(self._id, "", reply, reader.flaw.value)
         else:
             message.is_ascii = reader.is_ascii
-            reply = await asyncio.shield(self._edge.in_background(hand_over(self._edge, transaction, message)))
+            self._is_handing_over = True
+            try:
+                reply = await hand_over(self._edge, transaction, message)
+            finally:
+                self._is_handing_over = False
         self._edge.scoreboard.count("messages_total", _counted_as_message(reply))
         self._messages += reply.is_positive
         return reply

@@ -10,6 +10,7 @@ from gateway.errors import PolicyUnavailable
 from gateway.policy_client import PolicyClient
 from gateway.policy_connection import HttpAnswer, NoAnswer, read_answer
 from policy.contract import ConnectFacts, ConnectOutcome, Outcome, RelayOutcome
+from service.shared_token import SharedToken
 
 FACTS = ConnectFacts(listener="submission", client_address="192.0.2.7")
 BODY = b'{"outcome":"accepted","seconds":10.0}'
@@ -85,9 +86,11 @@ class Scripted:
 
 
 @asynccontextmanager
-async def asking(policy: Scripted, timeout_s: float = 5.0) -> AsyncIterator[PolicyClient]:
+async def asking(
+    policy: Scripted, timeout_s: float = 5.0, tokens: tuple[str, ...] = ("token",)
+) -> AsyncIterator[PolicyClient]:
     server = await asyncio.start_server(policy.serve, "127.0.0.1", 0)
-    client = PolicyClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", "token", timeout_s)
+    client = PolicyClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", SharedToken(*tokens), timeout_s)
     try:
         yield client
     finally:
@@ -125,6 +128,27 @@ async def test_a_policy_of_another_contract_says_which_it_speaks() -> None:
             seen.append(client.other_contract)
         await client.revocations(3)
     assert (seen, client.other_contract) == ([3, 0], 0)
+
+
+UNKNOWN = b'HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: 17\r\n\r\n{"error":"token"}'
+
+
+async def test_the_next_token_is_shown_where_the_first_is_not_known() -> None:
+    """On another connection: policy reads the one on which it did not know who asks in its slower way."""
+    policy = Scripted(UNKNOWN, GOOD, GOOD)
+    async with asking(policy, tokens=("new", "old")) as client:
+        for _ in range(2):
+            assert (await client.connect(FACTS)).outcome is ConnectOutcome.ACCEPTED
+    shown = [head.partition(b"Bearer ")[2].partition(b"\r\n")[0] for head in policy.asked]
+    assert (shown, policy.connections) == ([b"new", b"old", b"old"], 2)
+
+
+async def test_where_no_token_is_known_nobody_is_let_in() -> None:
+    policy = Scripted(UNKNOWN, UNKNOWN)
+    async with asking(policy, tokens=("new", "old")) as client:
+        with pytest.raises(PolicyUnavailable, match="status 401"):
+            await client.connect(FACTS)
+    assert len(policy.asked) == 2
 
 
 async def test_questions_at_the_same_time_have_connections_of_their_own() -> None:
@@ -190,7 +214,7 @@ async def test_nobody_there_is_unavailable() -> None:
     server.close()
     await server.wait_closed()
     with pytest.raises(PolicyUnavailable):
-        await PolicyClient(f"http://127.0.0.1:{port}", "token", 5.0).connect(FACTS)
+        await PolicyClient(f"http://127.0.0.1:{port}", SharedToken("token"), 5.0).connect(FACTS)
 
 
 async def test_outcomes_go_together() -> None:
