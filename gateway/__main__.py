@@ -34,7 +34,8 @@ from gateway.settings import ListenerSettings, Settings, host_and_port
 from gateway.tls import Certificates
 from service import log as service_log
 from service import tracing
-from service.settings import SettingError, load, read_secret, stop
+from service.settings import SettingError, load, stop
+from service.shared_token import SharedToken
 
 _WARM_S = 2.0
 
@@ -51,7 +52,7 @@ def main() -> None:
             client_ca=settings.tls_client_ca,
             clock=time.time,
         )
-        token = read_secret("GATEWAY_POLICY_TOKEN_FILE", settings.policy_token_file)
+        token = SharedToken.from_file("GATEWAY_POLICY_TOKEN_FILE", settings.policy_token_file, log)
         if sys.argv[1:] == ["--check"]:
             return
         service_log.configure(settings.log_format)
@@ -115,7 +116,7 @@ def _bind(settings: Settings) -> tuple[Bound, socket.socket]:
 async def _serve(
     settings: Settings,
     certificates: Certificates,
-    token: str,
+    token: SharedToken,
     caps: Caps,
     scoreboard: Scoreboard,
     bound: Bound,

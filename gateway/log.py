@@ -32,6 +32,16 @@ def certificate_refused(failure: str) -> None:
     _log.error("certificate-refused", failure=failure)
 
 
+def token_read(setting: str, lines: int) -> None:
+    """A new token file is in use."""
+    _log.info("token-read", setting=setting, lines=lines)
+
+
+def token_refused(failure: str) -> None:
+    """What is on disk is no token; what was there before stays in use."""
+    _log.error("token-refused", failure=failure)
+
+
 def spool_failed(error: OSError) -> None:
     _log.error("spool-failed", error=error.strerror)
 

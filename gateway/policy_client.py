@@ -34,14 +34,21 @@ from policy.contract import (
     RevocationsAsked,
 )
 from service import tracing
+from service.shared_token import SharedToken
 
 _ANSWER_LIMIT = 256 * 1024  # an identity with thousands of addresses fits; rubbish without end does not
 _CONNECTIONS = 100  # questions at the same time; more wait for their turn
 _IDLE_LIMIT_S = 15.0
+_PATIENCE_S = {"revocations": 2.0}  # then another policy is asked, if there is one: nothing is decided by it
 _MESSAGE = "message"
 # Nobody waits for a report, so it waits for company: at 500 messages in a second, ten of them go in one question.
 _REPORT_DELAY_S = 0.02
 _REPORT_PAUSES_S = (0.0, 0.5, 2.0, 5.0, 10.0)
+
+_HEAD = (  # in this form policy reads it in one piece: policy/gateway_line.py
+    b"POST %b/%b HTTP/1.1\r\nHost: %b\r\nAuthorization: Bearer %b\r\nContent-Type: application/json\r\n"
+    b"%bContent-Length: %d\r\n\r\n"
+)
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
@@ -62,16 +69,14 @@ def _newest_spoken(body: bytes) -> int:
 class PolicyClient:
     """With connections kept open, for the life of the process."""
 
-    def __init__(self, url: str, token: str, timeout_s: float) -> None:
+    def __init__(self, url: str, token: SharedToken, timeout_s: float) -> None:
         parts = urlsplit(url)
         self._path = f"{parts.path.rstrip('/')}/v{CONTRACT}".encode()
         port = parts.port or (443 if parts.scheme == "https" else 80)
         tls = ssl.create_default_context() if parts.scheme == "https" else None
         self._addresses = PolicyAddresses(parts.hostname or "", port, tls, _ANSWER_LIMIT)
-        self._head = (
-            f" HTTP/1.1\r\nHost: {parts.netloc.rpartition('@')[2]}\r\nAuthorization: Bearer {token}\r\n"
-            "Content-Type: application/json\r\n"
-        ).encode()
+        self._token = token
+        self._host = parts.netloc.rpartition("@")[2].encode()
         self._timeout_s = timeout_s
         self._free: deque[PolicyConnection] = deque()  # in the order in which they were used
         self._turns = asyncio.Semaphore(_CONNECTIONS)
@@ -86,10 +91,10 @@ class PolicyClient:
 
     async def connect(self, facts: ConnectFacts) -> ConnectVerdict:
         """Asked for every stranger, so a failure is not logged each time."""
-        return await self._ask("connect", facts, ConnectVerdict, is_logged=False)
+        return await self._ask("connect", facts, ConnectVerdict, facts.client_address, is_logged=False)
 
     async def login(self, step: LoginStep) -> LoginAnswer:
-        return await self._ask("login", step, LoginAnswer)
+        return await self._ask("login", step, LoginAnswer, step.client_address)
 
     async def judge(self, facts: MessageFacts) -> MessageVerdict:
         return await self._ask(_MESSAGE, facts, MessageVerdict)
@@ -133,8 +138,10 @@ class PolicyClient:
             return True
         return False
 
-    async def _ask(self, question: str, body: BaseModel, answer: type[Answer], *, is_logged: bool = True) -> Answer:
-        octets = await self._post(question, body, is_logged=is_logged)
+    async def _ask(
+        self, question: str, body: BaseModel, answer: type[Answer], client_address: str = "", *, is_logged: bool = True
+    ) -> Answer:
+        octets = await self._post(question, body, client_address, is_logged=is_logged)
         try:
             return answer.model_validate_json(octets)
         except ValidationError:
@@ -143,12 +150,18 @@ class PolicyClient:
                 log.policy_failed(question, "not an answer")
             raise PolicyUnavailable("not an answer") from None
 
-    async def _post(self, question: str, body: BaseModel, *, is_logged: bool = True) -> bytes:
+    async def _post(self, question: str, body: BaseModel, client_address: str = "", *, is_logged: bool = True) -> bytes:
+        """`client_address` where policy counts what comes from its network."""
+        timeout_s = min(self._timeout_s, _PATIENCE_S.get(question, self._timeout_s))
+        octets = body.model_dump_json().encode()
         connection: PolicyConnection | None = None
         try:
-            async with asyncio.timeout(self._timeout_s), self._turns:
-                connection = self._pooled() or await self._addresses.open()
-                answer = await self._answered(connection, question, body.model_dump_json().encode())
+            async with asyncio.timeout(timeout_s), self._turns:
+                for token in self._token.to_show():
+                    connection = self._pooled(client_address) or await self._addresses.open(client_address)
+                    answer = await self._answered(connection, question, token, octets)
+                    if answer.status != HTTPStatus.UNAUTHORIZED:
+                        break
         except (NoAnswer, OSError) as error:  # TimeoutError is an OSError
             failure = type(error).__name__
             if connection:
@@ -163,29 +176,31 @@ class PolicyClient:
             log.policy_failed(question, failure)
         raise PolicyUnavailable(failure)
 
-    async def _answered(self, connection: PolicyConnection, question: str, body: bytes) -> HttpAnswer:
-        """Asked once: what gets no answer may have been decided all the same."""
-        is_answered = False
+    async def _answered(self, connection: PolicyConnection, question: str, token: str, body: bytes) -> HttpAnswer:
+        """Asked once: what gets no answer may have been decided all the same.
+
+        Where the token is not known nothing was decided, and the connection is not kept: policy reads it slower then.
+        """
+        is_kept = False
+        head = _HEAD % (self._path, question.encode(), self._host, token.encode(), _trace(question), len(body))
         try:
-            answer = await connection.ask(
-                b"POST %b/%b%b%bContent-Length: %d\r\n\r\n%b"
-                % (self._path, question.encode(), self._head, _trace(question), len(body), body)
-            )
-            is_answered = True
+            answer = await connection.ask(head + body)
+            is_kept = answer.status != HTTPStatus.UNAUTHORIZED
         finally:
-            if is_answered and connection.is_open:
+            if is_kept and connection.is_open:
                 self._free.append(connection)
             else:
                 connection.close()
         return answer
 
-    def _pooled(self) -> PolicyConnection | None:
+    def _pooled(self, client_address: str) -> PolicyConnection | None:
         """One that was used lately; policy keeps them for longer, so that none is closed while it is asked."""
+        home = self._addresses.home_of(client_address)
         oldest = asyncio.get_running_loop().time() - _IDLE_LIMIT_S
         while self._free and self._free[0].used_at < oldest:
             self._free.popleft().close()
-        while self._free:
-            pooled = self._free.pop()
+        while pooled := next((one for one in reversed(self._free) if home in ("", one.address)), None):
+            self._free.remove(pooled)
             if pooled.is_open and not self._addresses.is_avoided(pooled.address):
                 return pooled
             pooled.close()

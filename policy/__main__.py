@@ -27,6 +27,7 @@ from policy.containment.queues import open_queues
 from policy.delegation.listening import bind_all
 from policy.dkim.domains import key_book, make_missing, our_domains
 from policy.dkim.seen import KeyWatch
+from policy.doveadm import Doveadm
 from policy.fronts import Wanted
 from policy.gateway_line import Line
 from policy.geo.opened import Watch, open_atlas
@@ -48,7 +49,8 @@ from policy.store.transactions import open_transactions
 from policy.store.writer import Writer
 from service import log as service_log
 from service import tracing
-from service.settings import SettingError, load, read_secret, stop
+from service.settings import SettingError, load, stop
+from service.shared_token import SharedToken
 
 _KEEP_ALIVE_S = (
     75  # longer than the gateway keeps a connection unused: it closes first, and no question meets a closed one
@@ -71,10 +73,10 @@ def _run(settings: Settings) -> None:
     # It would print the traceback of an error of ours with its text, which may hold what was asked; app.py logs it.
     logging.getLogger("uvicorn.error").disabled = True
     tokens = Tokens(
-        gateway=read_secret("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file),
-        dovecot=read_secret("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file),
-        queue=read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token),
-        auth_policy=read_secret("POLICY_AUTH_POLICY_TOKEN_FILE", settings.auth_policy_token),
+        gateway=SharedToken.from_file("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file, log),
+        dovecot=SharedToken.from_file("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file, log),
+        queue=SharedToken.from_file("POLICY_QUEUE_TOKEN_FILE", settings.queue_token, log),
+        auth_policy=SharedToken.from_file("POLICY_AUTH_POLICY_TOKEN_FILE", settings.auth_policy_token, log),
     )
     tracing.check("POLICY_OTLP_URL", settings.otlp_url)
     app = App(_brain(settings, tokens), tokens)
@@ -112,7 +114,7 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
     in_force.follow(lambda rulebook: atlas.extend(rulebook.sources))
 
     def pickup(feed: Feed) -> Pickup | None:
-        return Pickup(settings.doveadm_url, tokens.dovecot, feed, time.time) if settings.doveadm_url else None
+        return Pickup(_doveadm(settings, tokens), feed, time.time) if settings.doveadm_url else None
 
     reader = open_reader(where)
     queue = open_queues(settings.queue_url, tokens.queue)
@@ -131,7 +133,7 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
             unwalled=settings.unwalled_networks,
             bridges=open_bridges(settings),
             pickup=pickup,
-            complaints=partial(_complaints, settings, tokens.dovecot),
+            complaints=partial(_complaints, settings, tokens),
             queue=queue,
             beside=(Watch(atlas), in_force, _keys(settings, tokens.queue)),
             fronts=_fronts(settings),
@@ -152,7 +154,7 @@ def _reporting(
     queues = open_queues(settings.queue_url, tokens.queue)
     neighbours = Neighbours(
         queues=queues.by_name if queues else {},
-        mailboxes=Mailboxes(settings.doveadm_url, tokens.dovecot) if settings.doveadm_url else None,
+        mailboxes=Mailboxes(_doveadm(settings, tokens)) if settings.doveadm_url else None,
         away=condition.away,
     )
     means = Means(
@@ -167,14 +169,19 @@ def _reporting(
     return (Reporting(means),)
 
 
-def _complaints(settings: Settings, token: str, notes: ComplaintNotes, writer: Writer) -> Sequence[ComplaintMailbox]:
+def _doveadm(settings: Settings, tokens: Tokens) -> Doveadm:
+    return Doveadm(settings.doveadm_url, tokens.dovecot)
+
+
+def _complaints(
+    settings: Settings, tokens: Tokens, notes: ComplaintNotes, writer: Writer
+) -> Sequence[ComplaintMailbox]:
     """Read where there is a mailbox for them."""
     if not settings.complaints_mailbox:
         return ()
     return (
         ComplaintMailbox(
-            url=settings.doveadm_url,
-            token=token,
+            doveadm=_doveadm(settings, tokens),
             mailbox=settings.complaints_mailbox,
             hostname=settings.hostname,
             notes=notes,
@@ -184,7 +191,7 @@ def _complaints(settings: Settings, token: str, notes: ComplaintNotes, writer: W
     )
 
 
-def _keys(settings: Settings, queue_token: str) -> KeyWatch:
+def _keys(settings: Settings, queue_token: SharedToken) -> KeyWatch:
     """Looks after the DKIM keys."""
     engine = open_database(location(settings))
     book = key_book(settings, engine, ITSELF)

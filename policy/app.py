@@ -6,17 +6,16 @@
     others    POST /, /command/...                           policy/authpolicy/: the Dovecot of another server
     anybody   GET  /health/live, /health/ready, /metrics
 
-Each of the four has its own token and may ask only its own questions. The gateway's three come for every message, so
-they are answered before FastAPI is reached, which would cost more than the answer; in the form in which the gateway
-writes them, before uvicorn parses them, too (gateway_line.py). An error of ours is a 500 without a text; both askers
-take that for "not now" and never for "no".
+Each of the four has its own token (service/shared_token.py) and may ask only its own questions. The gateway's three
+come for every message, so they are answered before FastAPI is reached, which would cost more than the answer; in the
+form in which the gateway writes them, before uvicorn parses them, too (gateway_line.py). An error of ours is a 500
+without a text; both askers take that for "not now" and never for "no".
 """
 
 import asyncio
-import hmac
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -44,6 +43,7 @@ from policy.metrics import CONTENT_TYPE_LATEST, Sources, written
 from policy.queue_contract import Deliveries
 from service import tracing
 from service.health import LIVE
+from service.shared_token import SharedToken
 
 BODY_LIMIT = 4 * 1024 * 1024  # a thousand recipients of the longest kind are a quarter of it
 _JSON = (b"content-type", b"application/json")
@@ -54,10 +54,10 @@ _INTERNAL_ERROR = b'{"error":"internal"}'
 class Tokens:
     """Who may ask."""
 
-    gateway: str
-    dovecot: str
-    queue: str
-    auth_policy: str = ""  # the Dovecot of another server; empty: nobody has it
+    gateway: SharedToken
+    dovecot: SharedToken
+    queue: SharedToken
+    auth_policy: SharedToken | None = None  # the Dovecot of another server; None: nobody has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Question:
     """Who may ask it, what its body must be, and who answers."""
 
     path: str
-    bearer: bytes
+    token: SharedToken = field(repr=False)
     kind: type[BaseModel]
     answer: Callable[[Any], Awaitable[BaseModel | None]]
 
@@ -75,7 +75,7 @@ class App:
 
     def __init__(self, brain: Brain, tokens: Tokens) -> None:
         self._others = _make_others(brain, tokens)
-        gateway, queue = (f"Bearer {token}".encode() for token in (tokens.gateway, tokens.queue))
+        gateway, queue = tokens.gateway, tokens.queue
         questions = (
             Question("/v1/connect", gateway, ConnectFacts, brain.connect),
             Question("/v1/login", gateway, LoginStep, brain.login),
@@ -120,7 +120,7 @@ class App:
     def question(self, path: str, bearer: bytes) -> Question | None:
         """What is asked under this path, for whoever shows the token for it."""
         question = self._questions.get(path)
-        return question if question and hmac.compare_digest(bearer, question.bearer) else None
+        return question if question and question.token.is_bearer(bearer) else None
 
     async def answer(
         self, question: Question, body: bytes, fields: Iterable[tuple[bytes, bytes]] = ()
@@ -182,7 +182,7 @@ def _make_others(brain: Brain, tokens: Tokens) -> FastAPI:
     return app
 
 
-def _add_dovecot_routes(app: FastAPI, brain: Brain, token: str) -> None:
+def _add_dovecot_routes(app: FastAPI, brain: Brain, token: SharedToken) -> None:
     allowed = [Depends(_holder_of(token))]
 
     @app.post("/v1/dovecot/login", dependencies=allowed, response_class=PlainTextResponse)
@@ -228,11 +228,9 @@ def _add_metrics_route(app: FastAPI, brain: Brain) -> None:
         return Response(written(sources, await brain.levels()), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _holder_of(token: str) -> Callable[[str], None]:
-    expected = f"Bearer {token}".encode()
-
+def _holder_of(token: SharedToken) -> Callable[[str], None]:
     def check(authorization: Annotated[str, Header()] = "") -> None:
-        if not hmac.compare_digest(authorization.encode(), expected):
+        if not token.is_bearer(authorization.encode()):
             raise HTTPException(401)
 
     return check

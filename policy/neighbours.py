@@ -8,17 +8,16 @@ strangers, so that one may have been broken into: what it says has bounds, and n
 """
 
 import asyncio
-import base64
 import json
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from http import HTTPStatus
 from typing import TypeVar
 
 import aiohttp
 
 from policy.containment.queue_client import QueueClient, QueueUnavailable
+from policy.doveadm import Doveadm
 from policy.queue_contract import Statistics
 from policy.store.health_reports import HealthReport, Service
 from policy.visible import visible
@@ -37,24 +36,18 @@ _Number = TypeVar("_Number", int, float)
 Ask = Callable[[float], Coroutine[None, None, list[HealthReport]]]
 
 
+@dataclass(frozen=True, slots=True)
 class Mailboxes:
-    """Dovecot. `url` is that of doveadm's HTTP listener."""
+    """Dovecot."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._url = f"{url.rstrip('/')}/doveadm/v1"
-        self._headers = {"Authorization": f"X-Dovecot-API {base64.b64encode(token.encode()).decode()}"}
+    doveadm: Doveadm
 
     async def sessions(self) -> int | None:
         """How many are open; None where it does not answer."""
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         try:
-            async with (
-                aiohttp.ClientSession(headers=self._headers, timeout=timeout) as http,
-                http.post(self._url, data=json.dumps([["who", {}, "who"]])) as answer,
-            ):
-                if answer.status != HTTPStatus.OK:
-                    return None
-                return sessions_of(await answer.content.read(_ANSWER_LIMIT))
+            async with aiohttp.ClientSession(timeout=timeout) as http:
+                return sessions_of(await self.doveadm.ask(http, [["who", {}, "who"]], _ANSWER_LIMIT))
         except (aiohttp.ClientError, OSError, ValueError):
             return None
 

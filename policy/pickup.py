@@ -1,24 +1,22 @@
 """Ends the IMAP sessions of whoever has lost a credential: Dovecot is told through its doveadm HTTP API, "kick".
 
 Dovecot knows sessions by mailbox, not by login: all of an identity's are ended, and its other devices log in again by
-themselves. The token with which Dovecot asks policy is the key with which policy asks Dovecot; nobody else has it.
-While Dovecot does not answer the same is tried again: what was not kicked must not be forgotten. And each is kicked
-once more a little later: a login that was granted just before the revocation is no session yet at the first time.
+themselves. While Dovecot does not answer the same is tried again: what was not kicked must not be forgotten. And each
+is kicked once more a little later: a login that was granted just before the revocation is no session yet at the first
+time.
 Credentials that come to their end by themselves are looked for twice a minute.
 """
 
 import asyncio
-import base64
-import json
 from collections.abc import Callable
-from http import HTTPStatus
 
 import aiohttp
 
 from policy import log
+from policy.doveadm import Doveadm
 from policy.store.revocations import Feed
 
-_PERIOD_S = 0.5
+_PERIOD_S = 0.2
 _EXPIRY_PERIOD_S = 30.0
 _AGAIN_S = 5.0  # longer than Dovecot takes from our yes to the session
 _TIMEOUT_S = 5.0
@@ -26,11 +24,10 @@ _LOOK_BACK_S = 600.0  # at the start: what was revoked while nobody was there to
 
 
 class Pickup:
-    """`url` is that of doveadm's HTTP listener, for example http://dovecot:8080."""
+    """Goes on until it is closed."""
 
-    def __init__(self, url: str, token: str, feed: Feed, clock: Callable[[], float]) -> None:
-        self._url = f"{url.rstrip('/')}/doveadm/v1"
-        self._headers = {"Authorization": f"X-Dovecot-API {base64.b64encode(token.encode()).decode()}"}
+    def __init__(self, doveadm: Doveadm, feed: Feed, clock: Callable[[], float]) -> None:
+        self._doveadm = doveadm
         self._feed = feed
         self._clock = clock
         self._is_failing = False
@@ -50,7 +47,7 @@ class Pickup:
     async def _follow(self) -> None:
         known: int | None = None
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
-        async with aiohttp.ClientSession(headers=self._headers, timeout=timeout) as http:
+        async with aiohttp.ClientSession(timeout=timeout) as http:
             while True:
                 try:
                     if known is None:
@@ -66,9 +63,10 @@ class Pickup:
                 await asyncio.sleep(_PERIOD_S)
 
     async def _kick_after(self, known: int, http: aiohttp.ClientSession) -> int:
+        newest = await self._feed.newest()
+        if newest <= known:
+            return newest  # a store that was restored goes on from there
         ended = await self._feed.after(known)
-        if not ended:
-            return min(known, await self._feed.newest())  # a store that was restored goes on from there
         names = sorted({one.identity for one in ended})
         await self._kick(names, http)
         log.sessions_kicked(names)
@@ -91,8 +89,4 @@ class Pickup:
 
     async def _kick(self, names: list[str], http: aiohttp.ClientSession) -> None:
         """A mailbox that has no session is an error to doveadm and none to us: only the whole answer counts."""
-        commands = [["kick", {"mask": [name]}, name] for name in names]
-        async with http.post(self._url, data=json.dumps(commands)) as answer:
-            if answer.status != HTTPStatus.OK:
-                raise aiohttp.ClientError(f"status {answer.status}")
-            await answer.read()
+        await self._doveadm.ask(http, [["kick", {"mask": [name]}, name] for name in names])

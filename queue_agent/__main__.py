@@ -27,7 +27,8 @@ from queue_agent.settings import Settings
 from queue_agent.trail import Trail
 from queue_agent.watch import Watch
 from service import log as service_log
-from service.settings import SettingError, load, read_secret, stop
+from service.settings import SettingError, load, stop
+from service.shared_token import SharedToken
 
 
 def main() -> None:
@@ -38,14 +39,14 @@ def main() -> None:
         service_log.configure(settings.log_format)
         # It would print the traceback of an error of ours with its text; app.py logs it.
         logging.getLogger("uvicorn.error").disabled = True
-        token = read_secret("QUEUE_AGENT_TOKEN_FILE", settings.token_file)
+        token = SharedToken.from_file("QUEUE_AGENT_TOKEN_FILE", settings.token_file, log)
         postfix = postfix_of(settings.postfix_config)
         asyncio.run(_serve(settings, token, postfix, _listen(settings.bind, settings.port)))
     except SettingError as error:
         stop(error, "queue agent")
 
 
-async def _serve(settings: Settings, token: str, postfix: Postfix, listening: socket.socket) -> None:
+async def _serve(settings: Settings, token: SharedToken, postfix: Postfix, listening: socket.socket) -> None:
     ledger, condition = _ledger(settings), Condition()
     queue = Queue(commands=Commands(postfix), ledger=ledger)
     watch = Watch(

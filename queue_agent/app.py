@@ -11,7 +11,6 @@
 An error of ours is a 500 without a text, and of Postfix's a 503: policy takes both for "not now".
 """
 
-import hmac
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from queue_agent.queue import Queue
 from queue_agent.spool import QUEUE_ID
 from queue_agent.trail import Trail
 from service.health import LIVE
+from service.shared_token import SharedToken
 
 BODY_LIMIT = 2 * 1024 * 1024  # the contract's number of the longest ids is 1.7 million octets
 _PIECE = 64 * 1024
@@ -64,13 +64,13 @@ class App:
     """The ASGI application."""
 
     def __init__(
-        self, queue: Queue, outside: Outside, trail: Trail, token: str, condition: Condition | None = None
+        self, queue: Queue, outside: Outside, trail: Trail, token: SharedToken, condition: Condition | None = None
     ) -> None:
         self._queue = queue
         self._outside = outside
         self._trail = trail
         self._condition = condition or Condition()
-        self._token = f"Bearer {token}".encode()
+        self._token = token
         self._changes: Mapping[str, Change] = {
             "/v1/hold": queue.hold,
             "/v1/release": queue.release,
@@ -116,7 +116,7 @@ class App:
 
     def _is_allowed(self, scope: Message) -> bool:
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        return hmac.compare_digest(given, self._token)
+        return self._token.is_bearer(given)
 
     async def _health(self, path: str) -> Answer:
         """See condition.py."""

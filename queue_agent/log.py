@@ -13,6 +13,16 @@ def stopped() -> None:
     _log.info("queue-agent-stopped")
 
 
+def token_read(setting: str, lines: int) -> None:
+    """A new token file is in use."""
+    _log.info("token-read", setting=setting, lines=lines)
+
+
+def token_refused(failure: str) -> None:
+    """What is on disk is no token; what was there before stays in use."""
+    _log.error("token-refused", failure=failure)
+
+
 def queue_changed(what: str, asked: int, done: int) -> None:
     """On policy's word: so many ids it named, so many are now as it wants them."""
     _log.info("queue-changed", what=what, asked=asked, done=done)

@@ -14,6 +14,7 @@ from policy.queue_contract import Deliveries, Delivery
 from queue_agent import log
 from queue_agent.condition import Condition
 from queue_agent.ledger import Ledger
+from service.shared_token import SharedToken
 
 _TIMEOUT_S = 10.0
 PAUSE_S = 0.5  # where there is nothing to be told
@@ -24,25 +25,35 @@ _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 60.0
 class PolicySays:
     """One question at a time over a connection that is kept."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: SharedToken) -> None:
         parts = urlsplit(url)
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=_TIMEOUT_S)
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._token = token
 
     def deliveries(self, deliveries: Sequence[Delivery]) -> str:
         """Why policy did not take them; empty where it did. Blocks."""
         body = Deliveries(deliveries=tuple(deliveries)).model_dump_json()
+        status = HTTPStatus.UNAUTHORIZED.value
         try:
-            self._connection.request("POST", "/v1/deliveries", body, self._headers)
-            answer = self._connection.getresponse()
-            answer.read()
+            for one in self._token.to_show():
+                status = self._posted(body, one)
+                if status != HTTPStatus.UNAUTHORIZED:
+                    break
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             return type(error).__name__
-        return "" if answer.status == HTTPStatus.NO_CONTENT else f"it answered {answer.status}"
+        return "" if status == HTTPStatus.NO_CONTENT else f"it answered {status}"
 
     def close(self) -> None:
         self._connection.close()
+
+    def _posted(self, body: str, token: str) -> int:
+        """The status of the answer."""
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._connection.request("POST", "/v1/deliveries", body, headers)
+        answer = self._connection.getresponse()
+        answer.read()
+        return answer.status
 
 
 class Reporting:

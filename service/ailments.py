@@ -26,6 +26,9 @@ class Ailment(Sentences):
     # Policy
     STORE_SILENT = "the database does not answer: nothing can be decided"
     STORE_FULL = "the database takes no changes: nothing can be decided"
+    SCHEMA_NEWER = (
+        "the database has the schema %(found)s, of a newer version, and this one is made for %(ours)s: update it"
+    )
     BUDGETS_SILENT = "the server of the budgets does not answer: no message can be judged"
     POLICY_FILE_REFUSED = (
         "the policy file is refused, and what was in force before goes on: line %(line)s; "

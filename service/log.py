@@ -9,8 +9,12 @@ Of an error the log has the class and the place, ours and those of libraries. Wh
 import logging
 import re
 import sys
+import time
 import traceback
+from datetime import UTC, datetime
+from functools import lru_cache
 from types import TracebackType
+from typing import Any
 
 import structlog
 
@@ -25,18 +29,47 @@ def configure(log_format: LogFormat) -> None:
     """Called once, at the start of a process. Libraries' own loggers are heard from WARNING on."""
     renderer: structlog.types.Processor = structlog.processors.JSONRenderer() if log_format == "json" else _as_text
     structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.add_log_level,
-            structlog.processors.ExceptionRenderer(_trace_of),
-            renderer,
-        ],
+        processors=[_completed, structlog.processors.ExceptionRenderer(_trace_of), renderer],
+        wrapper_class=_Logger,
         logger_factory=structlog.WriteLoggerFactory(sys.stdout),
         cache_logger_on_first_use=True,
     )
     libraries = logging.StreamHandler(sys.stdout)
     libraries.setFormatter(_LibraryLine("%(asctime)s [%(levelname)s] %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[libraries])
+
+
+class _Logger(structlog.BoundLoggerBase):
+    """Without the layers of structlog's own, which take half as long as all else: every login and message feels it."""
+
+    def info(self, event: str, **fields: object) -> None:
+        self._say("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        self._say("warning", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        self._say("error", event, fields)
+
+    def _say(self, level: str, event: str, fields: dict[str, object]) -> None:
+        fields["event"] = event
+        line: Any = fields
+        for step in self._processors:
+            line = step(self, level, line)
+        self._logger.msg(line)
+
+
+def _completed(_logger: object, level: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """With when it was and how grave it is."""
+    second, microseconds = divmod(time.time_ns() // 1000, 1_000_000)
+    event["timestamp"] = f"{_second(second)}.{microseconds:06}Z"
+    event["level"] = level
+    return event
+
+
+@lru_cache(maxsize=1)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class _LibraryLine(logging.Formatter):

@@ -8,7 +8,6 @@ Dovecot's auth_policy_server_api_header can say.
 """
 
 import base64
-import hmac
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -17,11 +16,12 @@ from fastapi.responses import JSONResponse, Response
 from policy import log
 from policy.authpolicy.asked import Unreadable, read_body
 from policy.authpolicy.desk import COMMANDS, Desk
+from service.shared_token import SharedToken
 
 _BODY_LIMIT = 64 * 1024
 
 
-def add_auth_policy_routes(app: FastAPI, desk: Desk, token: str) -> None:
+def add_auth_policy_routes(app: FastAPI, desk: Desk, token: SharedToken) -> None:
     """Both forms of the address."""
 
     @app.api_route("/", methods=["GET", "POST"])
@@ -33,7 +33,7 @@ def add_auth_policy_routes(app: FastAPI, desk: Desk, token: str) -> None:
         return await _answered(desk, token, request, command)
 
 
-async def _answered(desk: Desk, token: str, request: Request, command: str) -> Response:
+async def _answered(desk: Desk, token: SharedToken, request: Request, command: str) -> Response:
     if not _is_holder(request, token):
         challenge = {"WWW-Authenticate": 'basic realm="wforce"'}
         return _failure(HTTPStatus.UNAUTHORIZED, "Unauthorized", challenge)
@@ -61,16 +61,15 @@ async def _body(request: Request) -> bytes:
     return bytes(octets)
 
 
-def _is_holder(request: Request, token: str) -> bool:
-    expected = token.encode()
-    if hmac.compare_digest(request.headers.get("x-api-key", "").encode(), expected):
+def _is_holder(request: Request, token: SharedToken) -> bool:
+    if token.is_shown(request.headers.get("x-api-key", "").encode()):
         return True
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     try:
         password = base64.b64decode(encoded.strip(), validate=True).partition(b":")[2]
     except ValueError:
         return False
-    return scheme.lower() == "basic" and hmac.compare_digest(password, expected)
+    return scheme.lower() == "basic" and token.is_shown(password)
 
 
 def _failure(status: HTTPStatus, reason: str, headers: dict[str, str] | None = None) -> Response:

@@ -5,17 +5,16 @@ has his abuse@ elsewhere hands letters over with `sallyport complaint read`.
 """
 
 import asyncio
-import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 
 import aiohttp
 
 from policy import log
 from policy.complaints.report import complaint_in
+from policy.doveadm import Doveadm
 from policy.store.complaints import ComplaintNotes
 from policy.store.writer import Writer
 
@@ -28,10 +27,9 @@ _TIMEOUT_S = 30.0
 
 @dataclass(slots=True, kw_only=True)
 class ComplaintMailbox:
-    """One of what goes on beside the questions. `url` is that of doveadm's HTTP listener; mailboxes are identities'."""
+    """One of what goes on beside the questions; mailboxes are identities'."""
 
-    url: str
-    token: str = field(repr=False)
+    doveadm: Doveadm
     mailbox: str
     hostname: str  # in our Received fields
     notes: ComplaintNotes
@@ -51,9 +49,8 @@ class ComplaintMailbox:
             await asyncio.wait({self._reading})
 
     async def _read_on(self) -> None:
-        key = base64.b64encode(self.token.encode()).decode()
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
-        async with aiohttp.ClientSession(headers={"Authorization": f"X-Dovecot-API {key}"}, timeout=timeout) as http:
+        async with aiohttp.ClientSession(timeout=timeout) as http:
             while True:
                 try:
                     while await self.read(http) == _AT_ONCE:
@@ -86,10 +83,7 @@ class ComplaintMailbox:
         self, http: aiohttp.ClientSession, command: str, asked: Mapping[str, object]
     ) -> Sequence[dict[str, str]]:
         """Dovecot's answer is a list of [kind, content, tag]."""
-        async with http.post(f"{self.url.rstrip('/')}/doveadm/v1", data=json.dumps([[command, asked, "c"]])) as answer:
-            if answer.status != HTTPStatus.OK:
-                raise aiohttp.ClientError(f"status {answer.status}")
-            ((kind, content, _),) = json.loads(await answer.read())
+        ((kind, content, _),) = json.loads(await self.doveadm.ask(http, [[command, asked, "c"]]))
         if kind != "doveadmResponse":
             raise aiohttp.ClientError(f"{command} failed")
         return content if isinstance(content, list) else ()

@@ -27,6 +27,7 @@ from policy.queue_contract import (
 from service.ailments import Ailment
 from service.health import Health, read
 from service.sentence import Sentence
+from service.shared_token import SharedToken
 
 _IS_QUEUE_ID = re.compile(QUEUE_ID, re.ASCII)
 _HEALTH_TIMEOUT_S = 5.0
@@ -72,9 +73,9 @@ class QueueOrders(Protocol):
 class QueueClient:
     """`url` is that of the queue agent, for example http://queue-agent:7589."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: SharedToken) -> None:
         self._url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._token = token
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -160,15 +161,23 @@ class QueueClient:
             raise QueueUnavailable(Ailment.QUEUE_UNREADABLE.of()) from None
 
     async def _asked(self, method: str, path: str, body: Frozen | None, timeout_s: float) -> tuple[int, bytes]:
-        """Status and body of the answer."""
-        self._http = self._http or aiohttp.ClientSession(headers=self._headers)
+        """Status and body of the answer. Each token may take `timeout_s` of its own."""
+        self._http = self._http or aiohttp.ClientSession()
         asked = body.model_dump_json() if body else None
         patience = aiohttp.ClientTimeout(total=timeout_s)
+        status, content = HTTPStatus.UNAUTHORIZED.value, b""
         try:
-            async with self._http.request(method, self._url + path, data=asked, timeout=patience) as answer:
-                return answer.status, await answer.read()
+            for one in self._token.to_show():
+                headers = {"Authorization": f"Bearer {one}"}
+                async with self._http.request(
+                    method, self._url + path, data=asked, headers=headers, timeout=patience
+                ) as answer:
+                    status, content = answer.status, await answer.read()
+                if status != HTTPStatus.UNAUTHORIZED:
+                    break
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise QueueUnavailable(Ailment.QUEUE_SILENT.of(error=type(error).__name__)) from None
+        return status, content
 
 
 class _NotThere(QueueUnavailable):

@@ -25,6 +25,7 @@ from policy.queue_contract import (
     TrailAsked,
     TrailFound,
 )
+from service.shared_token import SharedToken
 
 ALONE = "queue"  # the name of the only one, whatever its container is called
 
@@ -35,7 +36,7 @@ Ask = Callable[[QueueClient], Coroutine[Any, Any, Answer]]
 class Queues:
     """`urls` are those of the agents; they share the token."""
 
-    def __init__(self, urls: Sequence[str], token: str) -> None:
+    def __init__(self, urls: Sequence[str], token: SharedToken) -> None:
         self.by_name: Mapping[str, QueueClient] = {
             name: QueueClient(url, token) for name, url in zip(_names(urls), urls, strict=True)
         }
@@ -140,7 +141,7 @@ class Queues:
         return answers, away
 
 
-def open_queues(urls: Sequence[str], token: str) -> Queues | None:
+def open_queues(urls: Sequence[str], token: SharedToken) -> Queues | None:
     """None where nobody is at a queue."""
     return Queues(urls, token) if urls else None
 

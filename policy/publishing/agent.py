@@ -8,7 +8,7 @@ from policy.containment.queue_client import QueueUnavailable
 from policy.containment.queues import Queues
 from policy.settings import Settings
 from policy.store.errors import StoreError
-from service.settings import read_secret
+from service.shared_token import SharedToken
 
 Answer = TypeVar("Answer")
 
@@ -17,7 +17,7 @@ def asked(settings: Settings, question: Callable[[Queues], Awaitable[Answer]]) -
     """The answer; StoreError where there is no agent or it is away."""
     if not settings.queue_url:
         raise StoreError("there is no queue agent that could ask the world; POLICY_QUEUE_URL names it")
-    token = read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token)
+    token = SharedToken.from_file("POLICY_QUEUE_TOKEN_FILE", settings.queue_token)
 
     async def go() -> Answer:
         async with Queues(settings.queue_url, token) as client:

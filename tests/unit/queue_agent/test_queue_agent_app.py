@@ -18,6 +18,7 @@ from queue_agent.outside import Outside
 from queue_agent.queue import Queue, queued_of
 from queue_agent.spool import arrived_at, listing_of
 from queue_agent.trail import Trail
+from service.shared_token import SharedToken
 from service.steadiness import LASTING_S
 
 TOKEN = "token-of-the-queue-agent"
@@ -100,7 +101,7 @@ async def asker(postfix: PlayedPostfix, tmp_path: Path, ticks: list[float]) -> A
     ledger = Ledger(tmp_path / "queue.db", 0.0)
     queue = Queue(commands=postfix, ledger=ledger)  # type: ignore[arg-type]  # stands in for the commands
     condition = Condition(ticks=lambda: ticks[0])
-    app = App(queue, Outside(time_server=""), Trail(tmp_path / "postfix.log"), TOKEN, condition)
+    app = App(queue, Outside(time_server=""), Trail(tmp_path / "postfix.log"), SharedToken(TOKEN), condition)
     network = httpx.ASGITransport(app, raise_app_exceptions=True)
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with httpx.AsyncClient(transport=network, base_url="http://queue.test", headers=headers) as client:

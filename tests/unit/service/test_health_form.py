@@ -1,9 +1,10 @@
 """What every service says of its health: the form, and the question of those who watch over containers."""
 
 import json
+import ssl
 import subprocess
-import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import service.health
+from policy.certificate import new_key, self_signed
 from service.health import Health, read
 
 FORMS = [
@@ -33,9 +35,9 @@ def test_what_is_no_health_is_refused(octets: bytes) -> None:
         read(octets)
 
 
-@pytest.fixture
-def answering() -> Iterator[tuple[str, list[Health]]]:
-    """A service; it says the last of these."""
+@pytest.fixture(params=["http", "https"])
+def answering(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, list[Health]]]:
+    """A service, and with TLS the console; it says the last of these."""
     said = [Health()]
 
     class Handler(BaseHTTPRequestHandler):
@@ -50,24 +52,46 @@ def answering() -> Iterator[tuple[str, list[Health]]]:
             """Nobody reads it."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if request.param == "https":
+        key, pair = new_key(), tmp_path / "pair.pem"
+        pair.write_bytes(self_signed("console.example", key, time.time()) + key)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}", said
+    yield f"{request.param}://127.0.0.1:{server.server_address[1]}", said
     server.shutdown()
     server.server_close()
 
 
-def test_the_check_of_a_container(answering: tuple[str, list[Health]]) -> None:
+CHECK = Path(service.health.__file__).with_name("is-well")
+
+
+def checked(url: str) -> tuple[int, str]:
     """As compose.yaml runs it: exit code, and the sentences for the health log."""
+    done = subprocess.run([CHECK, url], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_check_of_a_container(answering: tuple[str, list[Health]]) -> None:
     url, said = answering
-
-    def check(where: str = url) -> tuple[int, str]:
-        command = [sys.executable, "-P", str(Path(service.health.__file__)), where]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        return done.returncode, done.stdout + done.stderr
-
-    assert check() == (0, "")
+    assert checked(url) == (0, "")
     said.append(Health(warnings=("look at it",)))
-    assert check() == (0, "look at it\n")
+    assert checked(url) == (0, "look at it\n")
     said.append(Health(("it is broken",), ("look at it",)))
-    assert check() == (1, "it is broken\nlook at it\n")
-    assert check("http://127.0.0.1:1") == (1, "it does not answer (ConnectionRefusedError)\n")
+    assert checked(url) == (1, "it is broken\nlook at it\n")
+    assert checked("http://127.0.0.1:1") == (1, "it does not answer (ConnectionRefusedError)\n")
+
+
+def test_the_check_starts_no_python_where_all_is_well(
+    answering: tuple[str, list[Health]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It runs every five seconds, and a Python costs more than the service does."""
+    python = tmp_path / "python3"
+    python.write_text("#!/bin/sh\nexec echo a Python was started\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    url, said = answering
+    assert checked(url) == (0, "")
+    said.append(Health(warnings=("look at it",)))
+    assert checked(url) == (0, "a Python was started\n")

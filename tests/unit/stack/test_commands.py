@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,31 @@ def test_the_command_line_says_when_no_stack_is_up(run: Run) -> None:
     done = run("sallyport", "identity", "list", WAY="native")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("sallyport: no stack is up; start it with `make up`")
+
+
+def test_a_stack_that_does_not_start_can_be_restored(run: Run, tmp_path: Path) -> None:
+    """The way back after an upgrade: the old version does not start on the newer data; the restore is the remedy."""
+    program = tmp_path / "run" / "bin" / "sallyport"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "restored: $*"\n')
+    program.chmod(0o755)
+    (tmp_path / "run" / ".sallyport").write_text("")
+    done = run("sallyport", "restore", "-", "--replace", WAY="native")
+    assert (done.returncode, done.stdout) == (0, "restored: restore - --replace\n")
+    assert run("sallyport", "identity", "list", WAY="native").returncode == 1
+
+
+def test_so_can_containers(run: Run, tmp_path: Path) -> None:
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir()
+    engine.write_text(
+        '#!/bin/sh\ncase "$*" in *" run "*) echo "$*" ;; *config*) echo "name: s" ;; *"ps --all"*) echo 1 ;; esac\n'
+    )
+    engine.chmod(0o755)
+    done = run("sallyport", "restore", "-", WAY="containers", PATH=f"{engine.parent}:{os.environ['PATH']}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " run --rm --no-deps -T " in done.stdout
+    assert done.stdout.endswith(" policy sallyport restore -\n")
 
 
 @pytest.mark.parametrize("arguments", [("--test", "identity", "list"), ("identity", "list")])
@@ -104,3 +130,21 @@ def test_up_leaves_a_folder_alone_that_is_not_its_own(run: Run, tmp_path: Path) 
     assert done.returncode == 2
     assert "SALLYPORT_RUN_DIR" in done.stderr
     assert [file.name for file in foreign.parent.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ([], "  apt-get install swaks libnet-ssleay-perl curl\n"),
+        (["swaks"], "  apt-get install curl\n"),
+        (["swaks", "curl"], ""),
+    ],
+)
+def test_what_the_lines_to_paste_need_is_named_where_it_is_missing(tmp_path: Path, there: list[str], told: str) -> None:
+    for name in there:
+        (tmp_path / name).symlink_to("/bin/true")
+    script = ". stack/lib.sh; . stack/next-steps.sh; PATH=$1; print_missing_tools"
+    done = subprocess.run(
+        ["/bin/bash", "-ec", script, "test", tmp_path], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == told
