@@ -106,3 +106,9 @@ containers_cli() { # the command line inside the policy container; a terminal on
     compose exec -T -e "$caller" policy sallyport "$@" </dev/null
   fi
 }
+
+containers_cli_alone() { # where nothing runs, in a container of its own
+  local caller
+  caller="SALLYPORT_CALLER=$(who_calls)"
+  compose run --rm --no-deps -T -e "$caller" policy sallyport "$@"
+}

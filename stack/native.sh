@@ -199,3 +199,7 @@ native_cli() {
   set_native_paths
   SALLYPORT_CALLER="$(who_calls)" run_inside cli "$@"
 }
+
+native_cli_alone() { # where nothing runs, with the programs of the last start
+  native_cli "$@"
+}

@@ -40,7 +40,7 @@ print_state() { # HOST
   fi
 }
 
-# The three below are called by print_next_steps alone and see its variables.
+# Those below are called by print_next_steps alone and see its variables.
 
 print_first_login() {
   say
@@ -65,9 +65,17 @@ print_person() {
 print_messages() {
   say
   say "A test message, first on port $SALLYPORT_SUBMISSION_PORT, then on port $SALLYPORT_SUBMISSIONS_PORT, from here to $address. Clients have to trust the certificate:"
+  print_missing_tools
   say "  ./sallyport$test_flag certificate > $certificate"
   say "  swaks --server $host --port $SALLYPORT_SUBMISSION_PORT --tls --tls-verify --tls-ca-path $certificate --auth PLAIN --auth-user $login --auth-password $secret --from $address --to $address"
   say "  printf 'From: %s\\r\\nTo: %s\\r\\nSubject: test\\r\\n\\r\\nIt works.\\r\\n' $address $address | curl --cacert $certificate --user $login:$secret --mail-from $address --mail-rcpt $address --upload-file - smtps://$host:$SALLYPORT_SUBMISSIONS_PORT"
   say "Read it back (MAILINDEX counts from the oldest):"
   say "  curl --cacert $certificate --user $login:$secret 'imaps://$host:$SALLYPORT_IMAPS_PORT/INBOX;MAILINDEX=1'"
+}
+
+print_missing_tools() { # what the lines need and a bare Debian has not; swaks alone cannot speak TLS
+  local missing=''
+  command -v swaks >/dev/null || missing="swaks libnet-ssleay-perl"
+  command -v curl >/dev/null || missing="$missing${missing:+ }curl"
+  [ -z "$missing" ] || say "  apt-get install $missing"
 }

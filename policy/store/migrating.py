@@ -9,9 +9,11 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from policy.store.errors import StoreError
+from policy.store.statements import prepared
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 MOVING = "moving"  # in place of a revision, as long as policy/migrating fills the database
+REVISION_FOUND = prepared("SELECT version_num FROM alembic_version")
 OF_A_MOVE = ("state_move", "state_move_identity")  # its tables
 
 

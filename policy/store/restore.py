@@ -22,6 +22,7 @@ from policy.store.archive import ArchiveReader, Manifest
 from policy.store.backup import KEYS, Say, last_ids_of
 from policy.store.errors import StoreError
 from policy.store.filling import go_on_from, put_rows, reflected
+from policy.store.first_0006 import is_of_the_first_form, turn_back
 from policy.store.migrating import OF_A_MOVE, migrate_on, revision_is_known
 from policy.store.models import Audit, ConsoleSessions
 from policy.store.operation_models import HealthReports, Looks
@@ -78,6 +79,8 @@ def _replace(engine: Engine, archive: ArchiveReader, actor: audit.Actor, now: fl
         are_charges_kept = kept_budgets.keep(connection)
         drop_everything(connection)
         migrate_on(connection, manifest.revision)
+        if is_of_the_first_form(manifest.revision, manifest.tables):
+            turn_back(connection)
         for name in manifest.tables:
             _fill(connection, name, archive.rows(name), say)
         migrate_on(connection, "head")

@@ -46,7 +46,8 @@ def main(folder: Path) -> None:
     name = f"store-{newest_revision()}"
     with (folder / f"{name}.tar.gz").open("wb") as file:
         back_up(engine, folder, file, NOW, lambda _table, _rows: None)
-    (folder / f"{name}.json").write_text(json.dumps(known | _said(engine), indent=1, sort_keys=True) + "\n")
+    said = json.dumps(known | _said(engine), sort_keys=True, separators=(",", ":"))
+    (folder / f"{name}.json").write_text(said + "\n")
     engine.dispose()
 
 
@@ -65,8 +66,14 @@ def _set_up(store: IdentityStore) -> dict[str, object]:
     return {"logins": logins}
 
 
+def _name(key: str) -> str:
+    """`ada:recipients`, as it is stored since 0006, by the name that the engine has for it: `recipients:ada`."""
+    who, colon, budget = key.rpartition(":")
+    return f"{budget}:{who}" if colon else key
+
+
 def _said(engine: Engine) -> dict[str, object]:
-    """How many rows there are of each, open incidents, and what each budget holds, by this version's own names."""
+    """How many rows there are of each, open incidents, and what each budget holds, by the engine's names."""
     with engine.connect() as connection:
         rows = {
             table.name: connection.execute(text(f"SELECT count(*) FROM {table.name}")).scalar_one()  # noqa: S608
@@ -74,12 +81,12 @@ def _said(engine: Engine) -> dict[str, object]:
         }
         counters: dict[str, list[int]] = {}
         for key, at, cost in connection.execute(select(Charges.key, Charges.at, Charges.cost)):
-            held = counters.setdefault(key, [0] * len(SPANS_S))
-            counters[key] = [have + cost * (at > NOW - span) for have, span in zip(held, SPANS_S, strict=True)]
+            held = counters.setdefault(_name(key), [0] * len(SPANS_S))
+            counters[_name(key)] = [have + cost * (at > NOW - span) for have, span in zip(held, SPANS_S, strict=True)]
         sets: dict[str, list[int]] = {}
         for key, at in connection.execute(select(Members.key, Members.at)):
-            held = sets.setdefault(key, [0] * len(SPANS_S))
-            sets[key] = [have + (at > NOW - span) for have, span in zip(held, SPANS_S, strict=True)]
+            held = sets.setdefault(_name(key), [0] * len(SPANS_S))
+            sets[_name(key)] = [have + (at > NOW - span) for have, span in zip(held, SPANS_S, strict=True)]
         incidents = [[one.id, one.identity, one.state] for one in connection.execute(select(Incidents.__table__))]
         newest_act = connection.execute(select(Audit.id).order_by(Audit.id.desc()).limit(1)).scalar_one()
     return {"rows": rows, "counters": counters, "sets": sets, "incidents": incidents, "newest_act": newest_act}

@@ -12,6 +12,8 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+_NEW = ("look", "health_report", "tally", "fate")
+
 # `recipients:ada` as `ada:recipients`, and back. A name may have a colon in it, a budget has none.
 _NAME_FIRST = {
     "sqlite": "substr(key, instr(key, ':') + 1) || ':' || substr(key, 1, instr(key, ':') - 1)",
@@ -25,6 +27,8 @@ _BUDGET_FIRST = {
 
 
 def upgrade() -> None:
+    for table in _NEW:  # a restore with the version before has left them, which does not know them
+        op.execute(f"DROP TABLE IF EXISTS {table}")
     op.add_column("identity", sa.Column("role", sa.String, nullable=False, server_default="owner"))
     op.execute("UPDATE identity SET role = 'administrator' WHERE name = 'administrator'")
     op.create_table(
@@ -85,7 +89,7 @@ def downgrade() -> None:
     op.create_index("ix_charge_key_at_total", "charge", ["key", "at", "total"])
     op.drop_index("ix_submission_stopped_at", "submission")
     op.drop_index("ix_signal_at", "signal")
-    for table in ("look", "health_report", "tally", "fate"):
+    for table in _NEW:
         op.drop_table(table)
     op.drop_column("submission", "delivered")
     op.drop_column("identity", "role")
