@@ -7,7 +7,7 @@ domain, of the whole server and of a network are nobody's alone, and are not amo
 from collections.abc import Iterator, Sequence
 
 from policy.engine.budget import Charge, Distinct, Sum
-from policy.engine.charges import in_quarters
+from policy.engine.charges import elsewhere, in_quarters
 from policy.engine.rulebook import Limits, Mode, Rulebook, Windows
 
 
@@ -15,7 +15,9 @@ def allowances(identity: str, kind: str, credentials: Sequence[int], rulebook: R
     """In the order in which people read them; `kind` is the profile."""
     limits = rulebook.limits_of(kind, identity)
     listed = [*_rates(identity, credentials, limits), *_new(identity, limits), *_spread(identity, limits)]
-    return tuple(_charges(listed, rulebook))
+    every = tuple(_charges(listed, rulebook))
+    shared = {f"{budget}:{identity}" for budget in ("messages", "recipients", "bytes", "new")}
+    return (*every, *[elsewhere(one) for one in every if one.key in shared])
 
 
 _Line = tuple[type[Sum] | type[Distinct], str, str, Windows]

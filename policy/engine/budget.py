@@ -9,8 +9,7 @@ Windows slide and are exact: at most `limit` in any half-open span of `seconds`.
 counted like any other and never refuses.
 """
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 # Of one set no more members are kept than its largest limit; of one that is not enforced, or has a smaller limit, this
 # many: what lies beyond is "many". Whoever is counted cannot make a set longer than that.
@@ -18,16 +17,14 @@ MEMBERS_KEPT = 64
 RESERVATION_LIFE_S = 3600.0  # an open reservation that is older cannot be released any more: it may have been sent
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """At most `limit` in any span of `seconds`."""
 
     limit: int
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Sum:
+class Sum(NamedTuple):
     """`cost` on the counter `key`. `name` is the rule's, for evidence: it decides nothing."""
 
     name: str
@@ -37,8 +34,7 @@ class Sum:
     is_enforced: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Distinct:
+class Distinct(NamedTuple):
     """`members` (marks: signed 64 bits) in the set `key`; a window holds the members that were seen within it.
 
     A member that is there already is seen anew and costs nothing. `release` takes out the members that its reservation
@@ -55,8 +51,7 @@ class Distinct:
 Charge: TypeAlias = Sum | Distinct
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(NamedTuple):
     """`charges` are taken all together, as one reservation, if with them no window of an enforced one is over its
     limit.
 
@@ -72,8 +67,7 @@ class Take:
     otherwise: tuple[Charge, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """`before` and `after`: for each of `charges`, for each of its windows, what is counted without it and with it.
 
     `after` is what would be counted where the charges did not fit. For a Distinct the two differ by the members that

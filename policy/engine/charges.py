@@ -3,6 +3,7 @@
 Recipients are counted, not messages: one message to 500 people is 500 chances to hurt. Every RCPT counts, the same
 recipient twice as well, so that no spelling and no repetition is cheaper than another. A budget belongs to the
 identity, so a second device is no second budget; the credential has one of its own beside it where the policy says so.
+Of what all its networks share, an eighth is left for home: whoever spends the rest from elsewhere does not silence it.
 """
 
 import hashlib
@@ -17,6 +18,8 @@ from policy.engine.rulebook import Limits, Mode, Rulebook, Windows
 
 DAY_S = 86400.0
 QUARTERS = 4  # a message costs four quarters of one, an attempt that was refused one
+_STRANGE = "strange-"
+_KEPT_FOR_HOME = 8  # an eighth of each window
 REFUSALS_KEPT = (Window(1000, DAY_S),)  # of one identity, in the store; beyond these they are in the log alone
 
 # What follows where a budget has no room. The first of these groups decides.
@@ -32,34 +35,61 @@ def message_charges(
     profile: Profile, accepted: Sequence[Recipient], message_bytes: int, rulebook: Rulebook
 ) -> Iterator[Charge]:
     """What a message to these recipients costs; nothing of it where there are none, but that it is a message."""
-    who, limits = profile.identity, rulebook.limits_of(profile.kind, profile.identity)
-    yield from _sum(
-        "messages",
-        _apart("messages", profile, is_accepted=bool(accepted)),
-        QUARTERS,
-        in_quarters(limits.messages),
-        rulebook,
-    )
+    limits = rulebook.limits_of(profile.kind, profile.identity)
+    for one in _shared_charges(profile, accepted, message_bytes, limits, rulebook):
+        yield one
+        if not profile.place.is_home and not one.key.startswith(_STRANGE):
+            yield elsewhere(one)
     if not accepted:
         return
     number, new = len(accepted), new_marks(accepted)
-    yield from _sum("recipients", f"recipients:{who}", number, limits.recipients, rulebook)
-    octets = _apart("bytes", profile, is_accepted=True)
-    yield from _sum("bytes", octets, message_bytes, limits.message_bytes, rulebook)
     if profile.credential:
         key = f"credential:{profile.credential}"
         yield from _sum("credential-recipients", key, number, limits.credential_recipients, rulebook)
     if profile.domain:
         most = _domain_window(profile, rulebook)
         yield from _sum("domain-recipients", f"domain:{profile.domain}", number, most, rulebook)
-    if not profile.place.is_settled:
-        yield from _sum("probation-recipients", f"probation:{who}", number, limits.probation_recipients, rulebook)
     if new:
-        yield from _distinct("new-recipients", f"new:{who}", new, limits.new_recipients, rulebook)
         yield from _sum("host-new-recipients", "host-new", len(new), rulebook.host_new_recipients, rulebook)
-    if new and not profile.place.is_settled:
+    if profile.place.is_settled:
+        return
+    who = profile.identity
+    yield from _sum("probation-recipients", f"probation:{who}", number, limits.probation_recipients, rulebook)
+    if new:
         most = limits.probation_new_recipients
         yield from _distinct("probation-new-recipients", f"probation-new:{who}", new, most, rulebook)
+
+
+def _shared_charges(
+    profile: Profile, accepted: Sequence[Recipient], message_bytes: int, limits: Limits, rulebook: Rulebook
+) -> Iterator[Charge]:
+    """On what the identity has for all its networks, but for what strange ones have of their own."""
+    messages = _apart("messages", profile, is_accepted=bool(accepted))
+    yield from _sum("messages", messages, QUARTERS, in_quarters(limits.messages), rulebook)
+    if not accepted:
+        return
+    who = profile.identity
+    yield from _sum("recipients", f"recipients:{who}", len(accepted), limits.recipients, rulebook)
+    yield from _sum("bytes", _apart("bytes", profile, is_accepted=True), message_bytes, limits.message_bytes, rulebook)
+    if new := new_marks(accepted):
+        yield from _distinct("new-recipients", f"new:{who}", new, limits.new_recipients, rulebook)
+
+
+def elsewhere(charge: Charge) -> Charge:
+    """The same once more, with the limits of all networks together that are not home.
+
+    One message that is larger than these goes where nothing else went: it would never fit.
+    """
+    cost = charge.cost if isinstance(charge, Sum) else 0
+    windows = but_for_home(charge.windows)
+    if any(cost > window.limit for window in windows):
+        windows = tuple(
+            [
+                Window(max(less, min(cost, most)), s)
+                for (most, s), (less, _) in zip(charge.windows, windows, strict=True)
+            ]
+        )
+    return charge._replace(key=f"elsewhere-{charge.key}", windows=windows)
 
 
 def holding_charges(profile: Profile, message_bytes: int, rulebook: Rulebook) -> Iterator[Charge]:
@@ -120,12 +150,18 @@ def _apart(budget: str, profile: Profile, *, is_accepted: bool = False) -> str:
     Or a thief could spend the owner's at home.
     """
     is_own = profile.place.is_home or (is_accepted and profile.place.is_settled)
-    return f"{budget}:{profile.identity}" if is_own else f"strange-{budget}:{profile.identity}"
+    return f"{budget}:{profile.identity}" if is_own else f"{_STRANGE}{budget}:{profile.identity}"
 
 
 def new_marks(recipients: Sequence[Recipient]) -> tuple[int, ...]:
     """Of those that are new, each once."""
     return tuple(dict.fromkeys(one.mark for one in recipients if one.is_new))
+
+
+@cache
+def but_for_home(windows: Windows) -> Windows:
+    """What of them may be spent elsewhere."""
+    return tuple(Window(window.limit - window.limit // _KEPT_FOR_HOME, window.seconds) for window in windows)
 
 
 @cache

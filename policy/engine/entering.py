@@ -6,7 +6,7 @@ not even there where a signal came from home.
 """
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from policy.engine import charges
 from policy.engine.budget import Take, Taken
@@ -51,7 +51,7 @@ def enter(newcomer: Newcomer, rulebook: Rulebook, now: float) -> Entering:
         suspicion.raise_signal(SignalKind.STRANGE_CLIENT, Evidence.STRANGE_CLIENT.of(**newcomer.strange))
     limits = rulebook.limits_of(newcomer.kind, newcomer.identity)
     if sets := tuple(charges.spread_charges(newcomer.identity, place, limits, rulebook)):
-        asked = tuple(replace(one, is_enforced=False) for one in sets)
+        asked = tuple(one._replace(is_enforced=False) for one in sets)
         taken = yield Take(asked)
         over = [one for one in stood(asked, taken) if one.is_over]
         enforced = {one.name for one in sets if one.is_enforced}

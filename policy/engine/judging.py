@@ -11,7 +11,7 @@ less: fewer recipients that go, more that are held.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from policy.contract import Action, MessageFacts, Reason
@@ -118,7 +118,8 @@ def judge(
         taken = yield Take(asked, tuple(_noted(case)))
         case.stood = stood(asked, taken)
         if taken.fits:
-            _watch_probation(case)
+            if not profile.place.is_settled:
+                _watch_probation(case)
             return _accepted(case)
         case.over += [one for one in case.stood if one.is_over and one.is_enforced]
         if refusal := _narrowed(case, asked, taken):
@@ -158,7 +159,7 @@ def _charges(case: _Case) -> Iterator[Charge]:
     profile, rulebook, size = case.profile, case.rulebook, case.facts.message_bytes
     yield from charges.message_charges(profile, case.accepted, size, rulebook)
     for one in _noted(case, is_enforced=True):
-        yield replace(one, is_enforced=False) if one.name in case.noted else one
+        yield one._replace(is_enforced=False) if one.name in case.noted else one
     if case.held:
         yield from charges.holding_charges(profile, size, rulebook)
 
@@ -169,7 +170,7 @@ def _noted(case: _Case, *, is_enforced: bool = False) -> Iterator[Distinct]:
     sets = charges.spread_charges(case.profile.identity, case.profile.place, limits, case.rulebook)
     links = charges.link_charges(case.profile, case.profile.recipients, case.rulebook)
     for one in (*sets, *links):
-        yield one if is_enforced else replace(one, is_enforced=False)
+        yield one if is_enforced else one._replace(is_enforced=False)
 
 
 def _narrowed(case: _Case, asked: Sequence[Charge], taken: Taken) -> "_Refusal | None":
@@ -205,9 +206,10 @@ def _hold_whole(case: _Case, name: str) -> None:
 
 def _cut(case: _Case, asked: Sequence[Charge], taken: Taken) -> None:
     """As many new recipients go as there is room for; the others are held, and the next message meets the ladder."""
-    place = next(place for place, one in enumerate(asked) if one.name == "new-recipients")
-    windows = asked[place].windows
-    room = min(window.limit - before for window, before in zip(windows, taken.before[place], strict=True))
+    counted = [(one, befores) for one, befores in zip(asked, taken.before, strict=True) if one.name == "new-recipients"]
+    room = min(
+        window.limit - before for one, befores in counted for window, before in zip(one.windows, befores, strict=True)
+    )
     case.suspicion.raise_signal(SignalKind.NEW_RECIPIENTS, _evidence(case.stood, "new-recipients"))
     # Where that was tried before, others were faster; then all of them are held.
     room = 0 if case.is_cut else max(room, 0)
@@ -221,8 +223,8 @@ def _cut(case: _Case, asked: Sequence[Charge], taken: Taken) -> None:
 def _watch_probation(case: _Case) -> None:
     """Owner and administrator hear of a strange network before its small budget is spent."""
     used = [one for one in case.stood if one.rule in charges.PROBATION and one.limit]
-    if any(one.after >= one.limit * TOLD_AT for one in used):
-        case.suspicion.raise_signal(SignalKind.PROBATION, _evidence(case.stood, *charges.PROBATION))
+    if told := [one for one in used if one.after >= one.limit * TOLD_AT]:
+        case.suspicion.raise_signal(SignalKind.PROBATION, joined(map(in_words, told)))
     if any(one.after > one.limit * DOUBTED_AT for one in used):
         case.is_doubted = True
 
@@ -277,7 +279,7 @@ def _decision(
 ) -> Decision:
     """With what was found on the way."""
     suspicion = case.suspicion
-    over = [one.rule for one in case.stood if one.is_over and not one.is_enforced and one.rule not in case.noted]
+    over = [one.rule for one in case.stood if not one.is_enforced and one.is_over and one.rule not in case.noted]
     is_strange = not case.profile.place.is_settled
     return Decision(
         action=action,

@@ -87,9 +87,9 @@ def stood(asked: Sequence[Charge], taken: Taken) -> tuple[Stood, ...]:
     """Each window of each charge, with what it held."""
     return tuple(
         [
-            Stood(charge.name, charge.key, window.limit, window.seconds, before, after, charge.is_enforced)
+            Stood(charge.name, charge.key, limit, seconds, before, after, charge.is_enforced)
             for charge, befores, afters in zip(asked, taken.before, taken.after, strict=True)
-            for window, before, after in zip(charge.windows, befores, afters, strict=True)
+            for (limit, seconds), before, after in zip(charge.windows, befores, afters, strict=True)
         ]
     )
 

@@ -18,7 +18,7 @@ from policy.engine.places import DAY_S
 from policy.engine.rulebook import Limits, Rulebook, Windows
 from policy.marks import Marks
 from policy.simulation.atlas import Atlas, Network
-from policy.simulation.bounds import From, Whom
+from policy.simulation.bounds import From, Whom, spendable
 from policy.simulation.doors import Person, Sallyport
 from policy.simulation.runs import BEGINS_AT
 from policy.simulation.scene import Actor, Scene
@@ -135,13 +135,14 @@ def _over_and_over(contacts: Sequence[str]) -> Iterator[str]:
 def informed(rulebook: Rulebook, aim: Aim) -> Iterator[Campaign]:
     """Each set of windows filled as soon as it has room, in one message or in many, with new recipients and known."""
     limits = rulebook.limits_of(aim.kind)
-    always = (*limits.recipients, *limits.credential_recipients)
+    shared_new = spendable(limits.new_recipients, aim.start)
+    always = (*spendable(limits.recipients, aim.start), *limits.credential_recipients)
     strange = limits.probation_recipients if aim.start is From.STRANGE else ()
     strange_new = limits.probation_new_recipients if aim.start is From.STRANGE else ()
     for windows, is_new in (
-        ((*always, *strange, *limits.new_recipients, *strange_new), True),
+        ((*always, *strange, *shared_new, *strange_new), True),
         ((*always, *strange), False),
-        (limits.new_recipients, True),
+        (shared_new, True),
         (always, False),
     ):
         for is_one_message in (True, False):

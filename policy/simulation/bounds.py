@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from policy.engine.charges import but_for_home
 from policy.engine.rulebook import Limits, Mode, Rulebook, Windows
 
 
@@ -47,12 +48,17 @@ def bound(rulebook: Rulebook, kind: str, start: From, whom: Whom, seconds: float
     return Bound(*min(found)) if found else Bound(None, "")
 
 
+def spendable(windows: Windows, start: From) -> Windows:
+    """What of the windows that all networks share can be spent from there."""
+    return windows if start is From.OWN else but_for_home(windows)
+
+
 def _windows(limits: Limits, rulebook: Rulebook, start: From, whom: Whom) -> Iterable[tuple[str, Windows]]:
     """By the names of their rules. What a message is made of bounds new recipients as well."""
-    yield "recipients", limits.recipients
+    yield "recipients", spendable(limits.recipients, start)
     yield "credential-recipients", limits.credential_recipients
     if whom is Whom.NEW:
-        yield "new-recipients", limits.new_recipients
+        yield "new-recipients", spendable(limits.new_recipients, start)
         yield "host-new-recipients", rulebook.host_new_recipients
     if start is From.STRANGE:
         yield "probation-recipients", limits.probation_recipients

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import count
+from itertools import count, cycle
 
 from policy.engine.ladder import Step
 from policy.simulation.atlas import Network
@@ -15,12 +15,13 @@ from policy.simulation.scenarios.scenario import (
     SOME_HELD,
     Expectation,
     Scenario,
+    all_at_most,
     new_at_most,
     noted,
     step_within,
 )
 from policy.simulation.scene import Actor, Scene
-from policy.simulation.senders import HOME_ASN, HOME_COUNTRY, goes_on, person
+from policy.simulation.senders import HOME_ASN, HOME_COUNTRY, colleagues, goes_on, person
 from policy.simulation.thieves import STRANGE, Thief, around_the_world
 
 _WORLD = (
@@ -118,7 +119,22 @@ def _neighbours(scene: Scene, thief: Thief, unknown: float) -> Actor:
         session = thief.log_in(scene.atlas.network(HOME_COUNTRY, HOME_ASN))
         if session:
             thief.send(session, scene.strangers(1, gone=unknown))
-        yield thief.rest(HOUR_S / 45)
+        yield thief.rest(HOUR_S / 40)
+
+
+def _a8c(scene: Scene) -> None:
+    """Whom nobody here has to get to know: no new recipient, so that nothing is suspicious."""
+    who = person(scene)
+    scene.start(_until_nothing_goes(scene, Thief(scene, who.name)))
+    scene.start(goes_on(scene, who))
+
+
+def _until_nothing_goes(scene: Scene, thief: Thief) -> Actor:
+    everybody = cycle(colleagues(500))
+    while True:
+        if session := thief.log_in(scene.atlas.network(HOME_COUNTRY, HOME_ASN)):
+            thief.send(session, [next(everybody) for _ in range(2)])
+        yield thief.rest(5.0)
 
 
 def _a15(scene: Scene) -> None:
@@ -201,11 +217,11 @@ BOTNETS = (
     ),
     Scenario(
         name="A8a",
-        title="residential proxies of the owner's provider, 45 new an hour, 30 % of them unknown",
+        title="residential proxies of the owner's provider, 40 new an hour, 30 % of them unknown",
         cast=partial(_a8, unknown=0.3),
         lasts_s=DAY_S,
         expected=(
-            new_at_most(50, HOUR_S),
+            new_at_most(44, HOUR_S),
             Expectation(
                 text="new recipients until restricted, median: at most 20",
                 measure=lambda tally: tally.new_until(tally.all_at(Step.RESTRICT)),
@@ -221,7 +237,14 @@ BOTNETS = (
         title="the same, all of them exist",
         cast=partial(_a8, unknown=0.0),
         lasts_s=2 * DAY_S,
-        expected=(new_at_most(50, HOUR_S), new_at_most(150, DAY_S), OWNER_GOES_ON),
+        expected=(new_at_most(44, HOUR_S), new_at_most(132, DAY_S), OWNER_GOES_ON),
+    ),
+    Scenario(
+        name="A8c",
+        title="the same provider, to our own people until nothing goes: the owner is to be silenced",
+        cast=_a8c,
+        lasts_s=DAY_S,
+        expected=(all_at_most(105, 10 * MINUTE_S), all_at_most(438, DAY_S), OWNER_GOES_ON),
     ),
     Scenario(
         name="A15",
