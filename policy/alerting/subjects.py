@@ -1,10 +1,13 @@
-"""What a notice was about, in few words for the timeline of an incident: by the name of its kind (kinds.py)."""
+"""What a notice was about, in few words for the timeline of an incident: by its kind (kinds.py) and its facts. Pure."""
 
-from service.sentence import Sentences
+from collections.abc import Mapping
+
+from policy.alerting.kinds import Kind
+from service.sentence import Part, Sentences
 
 
 class Subject(Sentences):
-    """One for each Kind. The notice itself, which has more to say, is in English."""
+    """One for each Kind, and some more. The notice itself, which has more to say, is in English."""
 
     INCIDENT_OPENED = "an incident was opened"
     INCIDENT_ESCALATED = "the incident got graver"
@@ -24,3 +27,30 @@ class Subject(Sentences):
     HELD_EXPIRING = "held mail is deleted soon because of its age"
     NOTICE_ADDRESS_CHANGED = "a second address was changed"
     TEST = "a test"
+    # Of some kinds more is known.
+    RAISED = "%(signal)s; now: %(step)s"
+    CONTAINED_BY = "it was contained by %(actor)s"
+    RELEASED_BY = "it was released by %(actor)s"
+    PURGED_BY = "the held mail was deleted by %(actor)s"
+    OWNER_SAID_NO = "the owner says that it was not him"
+
+
+def about(kind: str, facts: Mapping[str, object]) -> Part | None:
+    """What a notice of this kind says, as a part of a sentence; None of a kind that nobody knows."""
+    if kind not in set(Kind):
+        return None
+    signals, step, actor = facts.get("signals"), facts.get("step"), facts.get("by")
+    if isinstance(signals, list) and signals and step:
+        return Part(Subject.RAISED.name, {"signal": str(signals[-1]["kind"]), "step": str(step)})
+    if actor and (known := _BY.get(Kind(kind))):
+        return Part(known.name, {"actor": str(actor)})
+    if kind == Kind.INCIDENT_PURGED and "until" in facts:
+        return Part(Subject.OWNER_SAID_NO.name, {})
+    return Part(Subject[Kind(kind).name].name, {})
+
+
+_BY = {
+    Kind.INCIDENT_CONTAINED: Subject.CONTAINED_BY,
+    Kind.INCIDENT_RELEASED: Subject.RELEASED_BY,
+    Kind.INCIDENT_PURGED: Subject.PURGED_BY,
+}

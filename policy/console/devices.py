@@ -30,7 +30,7 @@ from policy.store.errors import StoreError
 from policy.store.handles import Scope
 from policy.store.rows import Credential, Terms
 
-_LONGEST_LABEL = 100
+_LONGEST_LABEL, _SHOWN = 100, 100
 _SCOPES = (Scope.SUBMIT, Scope.IMAP)  # console is no device's: a stolen phone must not confirm its own misuse
 # What a person has, and whose guide is shown first; the names of the guides are those of policy/enrolment/guides.py.
 KINDS: Mapping[str, str] = {
@@ -156,9 +156,10 @@ async def _taken(visit: Visit, session: Session, label: str, but: str = "") -> s
 
 
 async def _list(visit: Visit, session: Session, error: str = "") -> Response:
-    devices = await _devices(visit, session)
+    every = await _devices(visit, session)
+    devices = every[:_SHOWN]
     places = await visit.call(lambda: [in_words(visit, one.last_used_from or "") for one in devices])
-    shown: dict[str, object] = {"session": session, "error": error}
+    shown: dict[str, object] = {"session": session, "error": error, "more_devices": len(every) - len(devices)}
     shown |= {"devices": list(zip(devices, places, strict=True))}
     shown |= await account_state(visit, session)
     return visit.page("devices.html", shown, HTTPStatus.BAD_REQUEST if error else HTTPStatus.OK)

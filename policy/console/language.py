@@ -18,12 +18,14 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from policy.console import wording
+from policy.store.areas import beside_network
 from policy.visible import visible
 
 HERE = Path(__file__).parent
 DEFAULT = "en"
 _SPACES = frozenset("\n\r\t\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}")  # that may stand in a text
 _LONGEST_HEADER = 200  # of Accept-Language; what is longer is not read
+_KIB, _HUNDRED = 1024.0, 100
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,28 @@ class Language:
         environment.filters["said"] = self._said
         environment.filters["worded"] = self._worded
         environment.filters["number"] = number
+        environment.filters["octets"] = self.octets
+        environment.filters["beside_network"] = beside_network
         # The extension adds this method when it is loaded, which no type checker can see.
         install = environment.install_gettext_callables  # type: ignore[attr-defined]
         install(self.say, self._count, newstyle=True)
         found: dict[str, Any] = environment.globals
         found |= {name: _with_seen(found[name]) for name in ("gettext", "ngettext")}
         return environment
+
+    def decimal(self, value: float) -> str:
+        """No more digits than it needs, and the sign between them that this language has."""
+        whole, point, part = f"{value:.10g}".partition(".")
+        return self.say("%(whole)s.%(part)s", whole=whole, part=part) if point else whole
+
+    def octets(self, number: float) -> str:
+        """In the largest unit of which there is one."""
+        unit = "B"
+        for larger in ("KiB", "MiB", "GiB"):
+            if number < _KIB:
+                break
+            number, unit = number / _KIB, larger
+        return f"{self.decimal(float(f'{number:.3g}') if number < _HUNDRED else round(number))} {unit}"
 
     @property
     def is_default(self) -> bool:

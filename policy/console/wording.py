@@ -2,7 +2,7 @@
 
     LISTS      the closed lists of sentences (service/sentence.py); each sentence is a key of the catalogues
     WORDS      the closed lists of words, by the name that a value has in a sentence; each is a key, too
-    in_words   a sentence; in English, and where nobody knows what it was made of, as it was written down
+    in_words   a sentence; where nobody knows what it was made of, as it was written down
     worded     one word; what is on no list is a name of somebody's, and stays as it is
 
 A test holds lists and catalogues together (tests/unit/console/test_console_language.py).
@@ -18,7 +18,7 @@ from policy.rulebook.wrong import Wrong
 from policy.store.evidence import STANDINGS, Looked
 from policy.store.measures import Outcome
 from service.ailments import Ailment
-from service.sentence import BETWEEN, Part, Sentence, Sentences, Value, filled, unpacked
+from service.sentence import BETWEEN, SPANS, Part, Sentence, Sentences, Value, filled, unpacked
 
 LISTS: tuple[type[Sentences], ...] = (Evidence, Looked, Outcome, Ailment, Wrong, Subject, Undelivered)
 TEMPLATES: Mapping[str, str] = {one.name: one.value for some in LISTS for one in some}
@@ -171,7 +171,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "opt-out": "wish for no more mail",
         "other": "another complaint",
     },
-    "channel": {"administrator": "administrator"},
+    "channel": {"administrator": "the administrator", "owner": "the owner"},
     "fact": {
         "recipients": "Recipients",
         "network": "Network",
@@ -189,6 +189,7 @@ class Speaker(Protocol):
     @property
     def is_default(self) -> bool: ...
     def say(self, text: str, /, **values: object) -> str: ...
+    def decimal(self, value: float) -> str: ...
 
 
 def in_words(speaker: Speaker, text: str) -> str:
@@ -221,7 +222,7 @@ def _entry_value(speaker: Speaker, name: str, value: object) -> object:
 def _in_words(speaker: Speaker, text: str) -> str | None:
     """None where it is to stay as it was written down."""
     sentence = _sentence(text)
-    if speaker.is_default or not sentence.parts:
+    if not sentence.parts:
         return None
     try:
         return BETWEEN.join(_part(speaker, part) for part in sentence.parts)
@@ -235,6 +236,8 @@ def _part(speaker: Speaker, part: Part) -> str:
 
 
 def _value(speaker: Speaker, name: str, value: Value) -> Value:
+    if isinstance(value, float) and name not in SPANS:
+        return speaker.decimal(value)
     is_word = isinstance(value, str) and not isinstance(value, Sentence) and name in WORDS
     return worded(speaker, str(value), name) if is_word else value
 

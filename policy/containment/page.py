@@ -8,6 +8,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from policy.store.areas import beside_network
 from policy.store.incident_story import Story
 from policy.visible import visible
 
@@ -28,6 +29,7 @@ def _template() -> Template:
         finalize=lambda value: visible(value) if isinstance(value, str) and not hasattr(value, "__html__") else value,
     )
     environment.filters["when"] = _moment
+    environment.filters["beside_network"] = beside_network
     environment.filters["number"] = lambda number: f"{number:,}"
     return environment.get_template("incident.html")
 

@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import axe
 import pytest
 from browser_parts import CANARY, Site, browsing, screenshot
 from every_route import EVERYBODY, Things
-from page_walk import NARROW, Walk, fits, go, is_part, name_of, pages_of, photograph, things_of
+from page_walk import NARROW, WIDE, Walk, fits, go, is_part, name_of, pages_of, photograph, things_of
 from playwright.sync_api import Browser, expect
 from stolen import HOSTING, Thief
 
@@ -118,6 +119,30 @@ def test_a_message_that_was_looked_at(site: Site, chromium: Browser, things: Thi
     assert not walk.faults, "\n".join(walk.faults)
 
 
+def test_on_a_telephone_a_table_is_read_row_by_row(site: Site, chromium: Browser, things: Things) -> None:
+    """Nothing is cut off, each cell says what it is, and for a screen reader it is a table still."""
+    site.member("staff-on-the-way", Role.ADMINISTRATOR)
+    with site.signed_in(chromium, "staff-on-the-way", viewport=NARROW) as page:
+        for path in ("/staff", "/staff/decisions", "/staff/incidents/{incident}", "/staff/identities/{name}"):
+            go(site, page, path, things)
+            page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+            cell = page.get_by_role("cell", name="held").first
+            expect(cell).to_be_visible()
+            assert page.locator(".stacked").count(), path
+            box = cell.bounding_box()
+            assert box
+            assert box["x"] + box["width"] <= NARROW["width"], path
+            _, faults = axe.faults(page)
+            assert not faults, faults
+        go(site, page, "/staff/decisions", things)
+        row = page.locator(".stacked tbody tr").first
+        said = row.locator("td").evaluate_all("(all) => all.map((one) => one.dataset.label)")
+        assert said == ["Who", "From where", "Recipients", "Decision", "Then"]
+        page.set_viewport_size(WIDE)
+        expect(page.locator(".stacked")).to_have_count(0)
+        expect(page.get_by_role("columnheader", name="Decision")).to_be_visible()
+
+
 LANGUAGES = [("de-DE", "Asia/Tokyo", "%d.%m.%Y, %H:%M"), ("en-GB", "America/St_Johns", "%-d %b %Y, %H:%M")]
 
 
@@ -135,6 +160,7 @@ def test_moments_are_in_the_readers_zone(
         assert page.locator("html").get_attribute("lang") == locale[:2]
         for shown, machine in told:
             assert shown == in_zone(machine, zone, form)
+        expect(page.locator("#zone")).to_contain_text(zone)
 
 
 def in_zone(machine: str, zone: str, form: str) -> str:

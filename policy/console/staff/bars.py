@@ -8,10 +8,9 @@ from policy.console.language import Language
 from policy.engine.charges import QUARTERS
 from policy.engine.suspicion import Stood
 
-_STRANGE = "strange-"
+_APART = ("strange-", "elsewhere-")
 _CREDENTIAL = "credential:"
 _BYTES = ("bytes", "held-bytes")
-_KIB = 1024.0
 _DAY_S, _HOUR_S, _MINUTE_S = 86400.0, 3600.0, 60.0
 
 
@@ -21,7 +20,7 @@ class Bar:
 
     rule: str
     device: str
-    is_strange: bool  # what is counted apart: from strange networks, or held or refused elsewhere than at home
+    is_strange: bool  # what is counted apart: from elsewhere than home, or held or refused there
     span: str
     before: str
     after: str
@@ -39,11 +38,11 @@ def bars(stood: Iterable[Stood], language: Language, devices: Mapping[int, str] 
 def _bar(one: Stood, language: Language, devices: Mapping[int, str]) -> Bar:
     # A limit of nothing is met by anything.
     share = min(one.after / one.limit, 1.0) if one.limit else float(one.after > 0)
-    before, after, limit = (_amount(one.rule, number) for number in (one.before, one.after, one.limit))
+    before, after, limit = (_amount(one.rule, number, language) for number in (one.before, one.after, one.limit))
     return Bar(
         rule=one.rule,
         device=_device(one.key, devices),
-        is_strange=one.key.startswith(_STRANGE),
+        is_strange=one.key.startswith(_APART),
         span=span_in_words(one.seconds, language),
         before=before,
         after=after,
@@ -59,19 +58,10 @@ def _device(key: str, devices: Mapping[int, str]) -> str:
     return devices.get(int(number), number) if found and number.isdigit() else ""
 
 
-def _amount(rule: str, number: int) -> str:
+def _amount(rule: str, number: int, language: Language) -> str:
     if rule in _BYTES:
-        return octets(number)
-    return f"{number / QUARTERS:.10g}" if rule == "messages" else str(number)
-
-
-def octets(number: float) -> str:
-    """In the largest unit of which there is one."""
-    for unit in ("B", "KiB", "MiB"):
-        if number < _KIB:
-            return f"{number:.3g} {unit}" if number < 100 else f"{number:.0f} {unit}"  # noqa: PLR2004 - three digits
-        number /= _KIB
-    return f"{number:.1f} GiB"
+        return language.octets(number)
+    return language.decimal(number / QUARTERS) if rule == "messages" else str(number)
 
 
 def span_in_words(seconds: float, language: Language) -> str:

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from policy.console.parts import Parts
 from policy.console.routes import staff_route
-from policy.console.staff.bars import Bar, bars, octets
+from policy.console.staff.bars import Bar, bars
 from policy.console.staff.identities import chosen
 from policy.console.staff.whereabouts import country_of_area
 from policy.console.visit import Visit
@@ -79,7 +79,11 @@ async def show(visit: Visit, session: Session) -> Response:
     evidence = evidence_of(found.evidence)
     refused, taken = _bars(visit, found, evidence)
     shown: dict[str, object] = {"session": session, "one": found, "evidence": evidence, "refused": refused}
-    shown |= {"taken": taken, "country": country_of_area(visit, found.origin), "size": octets(found.message_bytes)}
+    shown |= {
+        "taken": taken,
+        "country": country_of_area(visit, found.origin),
+        "size": visit.language.octets(found.message_bytes),
+    }
     return visit.page("staff/decision.html", shown)
 
 

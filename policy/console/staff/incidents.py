@@ -17,7 +17,7 @@ from policy.console.routes import staff_route
 from policy.console.staff.identities import chosen
 from policy.console.staff.whereabouts import atlas_of, homes_of
 from policy.console.visit import Visit, number_in
-from policy.console.wording import entry_in_words
+from policy.console.wording import entry_in_words, worded
 from policy.people.confirming import is_fresh
 from policy.people.desk import Session
 from policy.people.roles import Right, Role, may_act_on, may_free
@@ -28,7 +28,7 @@ from policy.store.incident_advice import left_to_do, moving, on_hold
 from policy.store.incident_notes import State
 from policy.store.incident_story import AreaOf, Story
 from policy.store.incident_timeline import Entry
-from policy.store.incident_traffic import Pace, Traffic
+from policy.store.incident_traffic import STRANGE, Pace, Traffic
 from policy.store.incidents import Place, StoredIncident
 
 INCIDENTS = "/staff/incidents"
@@ -142,6 +142,8 @@ async def incident_page(
         "to_warn": story.to_warn[:_SHOWN_RECIPIENTS],
         "to_warn_number": len(story.to_warn) + story.to_warn_left_out,
         "entries": [(_CLASSES.get(one.kind, ""), one, said(visit, one)) for one in story.timeline],
+        "strange_networks": sum(one.whose == STRANGE for one in story.networks),
+        "signals": _signals(visit, story),
         "evidence": [one for one in story.timeline if one.kind == "signal"],
         "stolen": stolen(story),
         "decisions": [(one, decision_in_words(visit, one)) for one in decisions],
@@ -203,6 +205,12 @@ def stolen(story: Story) -> list[str]:
     """Logins that were used from strange networks, or are suspended, and were not revoked."""
     used = {one.login for one in story.logins if one.is_strange} | {*story.incident.suspended}
     return sorted(used & {*story.working})
+
+
+def _signals(visit: Visit, story: Story) -> str:
+    """Each kind once, in the order in which they came."""
+    kinds = dict.fromkeys(str(one.values["signal"]) for one in story.timeline if one.kind == "signal")
+    return "; ".join(worded(visit.language, one, "signal") for one in kinds)
 
 
 def _read(store: IdentityStore, number: int, visit: Visit) -> tuple[Story, Pace]:

@@ -24,6 +24,7 @@ from policy.store.tallies import figures_by
 # What each piece is made of: it is rendered again only where that has changed.
 PIECES: Mapping[str, tuple[str, ...]] = {
     "stand": ("looked_at",),
+    "ailing": ("ailing",),
     "incidents": ("incidents", "open_incidents"),
     "tiles": ("tiles", "held", "held_since"),
     "series": ("series", "table"),
@@ -31,7 +32,7 @@ PIECES: Mapping[str, tuple[str, ...]] = {
     "health": ("parts", "more_parts", "queue"),
     "decisions": ("newest",),
 }
-_SHOWN_PARTS = 25  # the worst of them
+_SHOWN_PARTS, _NAMED_AILING = 25, 5  # the worst of them
 _FRESH_S, _FIGURES_FRESH_S = 0.9, 1.9  # policy writes figures every two seconds
 
 Fragments = Mapping[str, str]
@@ -116,6 +117,7 @@ class Painter:
         country, parts = self.languages[view.language].country, _parts(reports, now)
         return {
             "span": view.span,
+            "minutes": GRAINS[view.span].chart // 60,
             "looked_at": now,
             "incidents": standing.incidents,
             "open_incidents": standing.open_incidents,
@@ -127,6 +129,7 @@ class Painter:
             "groups": figures.groups,
             "table": figures.table,
             "series": figures.series,
+            "ailing": [one for one in parts if one.report and not one.is_working][:_NAMED_AILING],
             "parts": parts[:_SHOWN_PARTS],
             "more_parts": len(parts) - _SHOWN_PARTS,
             "queue": _queue(reports, now),

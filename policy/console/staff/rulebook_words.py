@@ -83,7 +83,7 @@ def _value(language: Language, limits: Limits, name: str) -> str:
     if isinstance(value, tuple):
         return windows_in_words(language, value, in_octets=name in _SIZES)
     if name == "unknown_share":
-        return f"{value:.1%}" if value else language.say("by a statistical test")
+        return f"{language.decimal(round(value * 100, 1))} %" if value else language.say("by a statistical test")
     return str(value)
 
 

@@ -12,5 +12,12 @@
     }
   };
   put(document);
+  const zone = document.getElementById("zone");
+  if (document.querySelector("time[datetime]")) {
+    const parts = new Intl.DateTimeFormat(language, { timeZoneName: "shortOffset" }).formatToParts(new Date());
+    const offset = parts.find((one) => one.type === "timeZoneName").value;
+    zone.lastElementChild.textContent = `${form.resolvedOptions().timeZone} (${offset})`;
+    zone.hidden = false;
+  }
   document.addEventListener("htmx:load", (event) => put(event.detail.elt.parentElement ?? document));
 })();

@@ -4,7 +4,8 @@
 (() => {
   const figure = document.getElementById("chart");
   const dashes = { accepted: [], held: [8, 4], refused: [2, 3] }; // lines are told apart without their colours, too
-  const language = document.documentElement.lang;
+  const page = document.documentElement.lang; // as in moments.js: British hours for a British reader
+  const language = navigator.languages.find((one) => one.split("-")[0] === page) ?? page;
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
   const moment = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short" });
   const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" });

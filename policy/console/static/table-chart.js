@@ -5,7 +5,9 @@
 (() => {
   const dashes = [[], [8, 4], [2, 3], [8, 4, 2, 4], [12, 3]]; // lines are told apart without their colours, too
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-  const day = new Intl.DateTimeFormat(document.documentElement.lang, { day: "numeric", month: "short", timeZone: "UTC" });
+  const page = document.documentElement.lang; // as in moments.js
+  const language = navigator.languages.find((one) => one.split("-")[0] === page) ?? page;
+  const day = new Intl.DateTimeFormat(language, { day: "numeric", month: "short", timeZone: "UTC" });
 
   const draw = (figure) => {
     const table = document.getElementById(figure.dataset.chartOf);

@@ -12,6 +12,7 @@ from pocket import six_digits
 from sqlalchemy import update
 
 from policy.certificate import new_key, self_signed
+from policy.console import devices
 from policy.store.audit import Wanted, newest
 from policy.store.database import open_database
 from policy.store.handles import Scope
@@ -179,6 +180,20 @@ async def test_another_persons_device_is_as_unknown_as_nobodys(
             answers.append(answer.text)
         assert answers[0] == answers[1]
         assert console.store.credential(login) == before
+
+
+async def test_however_many_there_are_the_page_has_an_end(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who makes thousands of devices keeps nobody else waiting for the console."""
+    monkeypatch.setattr(devices, "_SHOWN", 2)
+    async with await console.enrolled("ada") as browser:
+        for number in range(3):
+            console.store.add_credential("ada", f"device {number}", console.now)
+        text = (await browser.get("/devices")).text
+        assert text.count('action="/devices/revoke"') == 2
+        assert "And 1 more devices" in text
+        hidden = next(one for one in console.store.credentials("ada") if one.login not in text)
+        await browser.post("/devices/revoke", login=hidden.login, sure="yes")
+        assert "more devices" not in (await browser.get("/devices")).text
 
 
 async def test_another_persons_address_cannot_be_chosen(console: Console) -> None:

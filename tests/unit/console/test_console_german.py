@@ -143,7 +143,7 @@ def test_words_are_those_of_the_machine() -> None:
     assert set(WORDS["trap"]) == {one.value for one in Trap}
     assert set(WORDS["fact"]) == set(FACTS)
     assert set(RULES) <= set(WORDS["rule"])
-    assert {one.name for one in Subject} == {one.name for one in Notice}
+    assert {one.name for one in Notice} <= {one.name for one in Subject}
 
 
 async def test_no_page_in_german_has_an_english_sentence(full: Console) -> None:

@@ -96,6 +96,17 @@ async def test_a_network_with_logins_alone_is_explained(console: Console, days: 
         assert f">logins alone, {'home' if is_home else 'not home'}</span>" in row[: row.index("</tr>")]
 
 
+async def test_who_is_contained_is_not_told_that_he_can_go_on_at_home(console: Console) -> None:
+    """The ladder leaves the owner's own networks open; an administrator who contains does not."""
+    async with await console.enrolled("ada") as browser:
+        await stolen(console, browser)
+        assert "At home you can go on." in (await browser.get("/incidents/1")).text
+        console.store.contain_identity("ada", "", console.now)
+        text = (await browser.get("/incidents/1")).text
+        assert "At home you can go on." not in text
+        assert "nobody can log in with them, from your own networks neither" in text
+
+
 async def test_no_revokes_and_the_deletion_can_be_stopped(console: Console) -> None:
     """What to do next is told, a new device first of all."""
     async with await console.enrolled("ada") as browser:

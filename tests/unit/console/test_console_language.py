@@ -6,11 +6,14 @@ import string
 
 import pytest
 
+from policy.alerting.subjects import about
 from policy.console.language import HERE, Language, load_languages, moment, preferred
-from policy.console.wording import LISTS, WORDS
+from policy.console.wording import LISTS, WORDS, in_words
+from policy.engine.evidence import Evidence
 from policy.people.errors import Text
+from policy.store.areas import beside_network
 from policy.store.incident_timeline import Said
-from service.sentence import Spans
+from service.sentence import Sentence, Spans
 
 KNOWN = load_languages()
 
@@ -71,6 +74,69 @@ def test_a_translation_has_the_values_of_its_text(code: str) -> None:
 def _names(text: str) -> set[str]:
     braces = {name for _, name, _, _ in string.Formatter().parse(text) if name}
     return braces | {part.split(")s")[0] for part in text.split("%(")[1:]}
+
+
+AMOUNTS = [
+    # octets, in English, in German
+    (0, "0 B", "0 B"),
+    (120, "120 B", "120 B"),
+    (1024, "1 KiB", "1 KiB"),
+    (1600, "1.56 KiB", "1,56 KiB"),
+    (172_700, "169 KiB", "169 KiB"),
+    (100_000_000, "95.4 MiB", "95,4 MiB"),
+    (2_000_000_000, "1.86 GiB", "1,86 GiB"),
+    (5_000_000_000_000, "4657 GiB", "4657 GiB"),
+]
+
+
+@pytest.mark.parametrize(("octets", "english", "german"), AMOUNTS)
+def test_amounts_have_the_decimal_sign_of_the_language(octets: int, english: str, german: str) -> None:
+    assert (KNOWN["en"].octets(octets), KNOWN["de"].octets(octets)) == (english, german)
+
+
+def test_numbers_of_evidence_have_it_too() -> None:
+    sentence = Evidence.VOLUME.of(number=15, limit=15, usual=3.5)
+    assert in_words(KNOWN["de"], sentence).endswith("sonst 3,5 sind 15 ungewöhnlich")
+    assert in_words(KNOWN["en"], Evidence.VOLUME.of(number=15, limit=15, usual=3.0)).endswith("for 3")
+
+
+def test_a_rule_is_said_in_words_in_english_too() -> None:
+    """As a str, for the log and the command line, it has the name that the policy file has for it."""
+    sentence = Evidence.OVER.of(rule="unseen-asns", after=4, span=86400.0, limit=3)
+    assert sentence == "unseen-asns: 4 in a day, 3 are allowed"
+    assert in_words(KNOWN["en"], sentence) == "Providers never used before: 4 in a day, 3 are allowed"
+
+
+ABOUT = [
+    # kind, facts, what is said
+    ("signal", {"signals": [{"kind": "trap"}, {"kind": "spam"}], "step": "hold"}, "RAISED"),
+    ("incident-opened", {"incident": 1}, "INCIDENT_OPENED"),
+    ("incident-contained", {"by": "cli:root"}, "CONTAINED_BY"),
+    ("incident-purged", {"by": "cli:root"}, "PURGED_BY"),
+    ("incident-purged", {"until": 7.0}, "OWNER_SAID_NO"),
+    ("incident-released", {}, "INCIDENT_RELEASED"),
+    ("queue-growing", {"by": "nobody"}, "QUEUE_GROWING"),
+]
+
+
+@pytest.mark.parametrize(("kind", "facts", "name"), ABOUT, ids=[f"{case[0]}: {case[2]}" for case in ABOUT])
+def test_what_a_notice_was_about(kind: str, facts: dict[str, object], name: str) -> None:
+    part = about(kind, facts)
+    assert part
+    assert part.kind == name
+    assert in_words(KNOWN["de"], Sentence("x", [part])) != "x"
+
+
+def test_a_notice_of_another_version_is_about_nothing_that_is_known() -> None:
+    assert about("of-another-version", {}) is None
+
+
+AREAS = [("AS3320 DE", "AS3320 DE"), ("198.51.1.0/24 US", "US"), ("2001:db8:1::/48 ??", "??"), ("", "")]
+
+
+@pytest.mark.parametrize(("area", "shown"), AREAS)
+def test_a_network_is_not_said_twice(area: str, shown: str) -> None:
+    assert beside_network(area) == shown
 
 
 def test_moments_are_told_to_the_minute() -> None:

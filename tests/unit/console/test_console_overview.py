@@ -8,6 +8,7 @@ import pytest
 from browser import Browser
 from console_app import Console, T
 from sqlalchemy import insert
+from staff_scene import stage
 
 from policy.console.language import Language, moment
 from policy.contract import Reason
@@ -215,6 +216,18 @@ async def test_open_incidents_come_first(console: Console, staff: Browser) -> No
     assert XSS not in staff.seen
 
 
+async def test_what_is_done_about_an_incident_stands_beside_it(console: Console, staff: Browser) -> None:
+    """Contained, in place of a step that the ladder has not said; and how much of it is on hold now."""
+    staged = stage(console)
+    staged.store.contain_identity("eve", "", console.now)
+    staged.store.add_identity("zoe", ("zoe@example.org",), T)
+    staged.store.contain_identity("zoe", "", console.now)  # of which nothing is held, and there is no login
+    await staff.get("/staff")
+    (_, eve, zoe) = words(staff, "2 are open, the gravest first")
+    assert (eve[1], eve[2], eve[-1]) == ("zoe", "locked", "0")
+    assert (zoe[1], zoe[2], zoe[-1]) == ("eve", "contained", "3")
+
+
 async def test_the_newest_decisions(console: Console, staff: Browser) -> None:
     add(console, *[submission(f"m{number}", T - number) for number in range(30)])
     await staff.get("/staff")
@@ -251,6 +264,22 @@ async def test_health_is_told_as_it_is(console: Console, staff: Browser) -> None
         "Console here": "works",
     }
     assert "Nothing is known of the queue at the moment." in staff.seen
+
+
+async def test_what_does_not_work_is_said_before_anything_else(console: Console, staff: Browser) -> None:
+    """In the first line; warnings, and whom nobody ever heard of, have their place further down alone."""
+    report(console, Service.GATEWAY, T, warnings=("the certificate ends in 3 days",))
+    await staff.get("/staff")
+    assert "Not all parts work:" not in staff.seen
+    report(console, Service.POLICY, T, faults=("the store does not answer",))
+    report(console, Service.QUEUE_AGENT, T - SILENT_S - 61, "mx1")
+    console.now += 1
+    await staff.get("/staff")
+    (line,) = re.findall(r'<p class="error">(.*?)</p>', staff.seen, re.DOTALL)
+    assert re.sub(r"<[^>]*>", "", line) == (
+        "Not all parts work: Decisions (policy) here does not work Queue agent mx1 silent"
+    )
+    assert staff.seen.index(line) < staff.seen.index("Open incidents")
 
 
 async def test_the_worst_comes_first_and_those_that_work_are_one_row(console: Console, staff: Browser) -> None:

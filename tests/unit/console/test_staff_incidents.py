@@ -1,6 +1,7 @@
 """Incidents on the pages of the staff: who may see and do what, what is done, two at once, and no markup."""
 
 import re
+from html import unescape
 
 import pytest
 from browser import Browser
@@ -159,7 +160,7 @@ async def test_all_about_one(console: Console) -> None:
         for part in (
             ABROAD, "Netherlands", "networks: 7 in an hour, 6 are allowed", staged.thief.login, "victim@example.net",
             "she has telephoned", "cli:test, logins suspended", "hold what is still queued", "laptop",
-            '<rect class="held"', "messages: 4, recipients: 12",
+            '<rect class="held"', "messages: 4, recipients: 12", "the highest was: locked",
         ):  # fmt: skip
             assert part in text, part
         desk = (await other.get("/staff/incidents/1")).text
@@ -167,6 +168,31 @@ async def test_all_about_one(console: Console) -> None:
         assert "Recipients that are known by address: 1." in desk
         assert "/staff/incidents/1/purge" not in desk
         assert "/staff/incidents/1/revoke" in desk
+
+
+async def test_what_it_is_about_stands_first(console: Console) -> None:
+    """In people's words: numbers from strange networks, and each signal once."""
+    stage(console)
+    async with await staff(console, "ada", ADMINISTRATOR) as browser:
+        text = unescape((await browser.get("/staff/incidents/1")).text)
+        first = text[: text.index('id="next"')]
+        told = "From strange networks (1): messages that went out: 1 (recipients: 3), held: 3, refused: 0."
+        assert f"{told} What speaks against it: more networks, systems or countries than one person has." in first
+        assert "the owner is not told yet: an incident was opened" in text
+
+
+async def test_who_contains_does_not_put_the_ladder_anywhere(console: Console) -> None:
+    """Nothing has spoken against it: the page does not say that it was locked."""
+    console.store.add_identity("eve", ("eve@example.org",), console.now)
+    console.store.add_credential("eve", "laptop", console.now)
+    console.store.contain_identity("eve", "", console.now)
+    async with await staff(console, "ada", ADMINISTRATOR) as browser:
+        text = (await browser.get("/staff/incidents/1")).text
+        assert "now: free; at home: free; the highest was: free" in text
+        assert "What speaks against it" not in text
+        text = (await browser.get("/staff/incidents")).text
+        assert ">contained</span>" in text
+        assert "locked" not in text
 
 
 async def test_what_is_contained_says_so(console: Console) -> None:

@@ -341,7 +341,7 @@ async def test_what_it_would_have_done(console: Console) -> None:
     assert int(said[1]) > 20
     assert re.search(r'accepted</span> → <span class="badge held">deferred', page_text)
     assert re.search(r'href="/staff/decisions/ada-\d+"', page_text)
-    assert "recipients: 22 in an hour, 20 are allowed" in page_text
+    assert "Recipients of all messages: 22 in an hour, 20 are allowed" in page_text
     await desk.check("[profiles.person]\nsessions = 4\n")
     assert "None of 60 recorded messages would have been decided otherwise." in await ended(desk)
 
