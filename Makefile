@@ -56,7 +56,7 @@ figures: $(BENCH_VENV)/complete ## measure the decision engine: decisions, conne
 		echo "== $$part" && $(BENCH_VENV)/bin/python -m bench.$$part || exit 1; done
 
 kubernetes: $(VENV)/complete $(KUBERNETES_VENV)/complete ## check the manifests: rendered, the API's schemas, checkov, played by podman
-	$(VENV)/bin/pytest tests/kubernetes
+	SALLYPORT_PLAY_LARGE=1 $(VENV)/bin/pytest tests/kubernetes
 
 lock: $(VENV)/complete ## resolve the requirements anew: every version pinned, every file with its hash
 	$(VENV)/bin/python -m pip install --quiet uv

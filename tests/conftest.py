@@ -1,6 +1,5 @@
 """Fixtures that every test can have. Real processes come from harness.py, which this puts on the path."""
 
-import functools
 import shutil
 import sys
 import tempfile
@@ -17,6 +16,7 @@ sys.path[:0] = [str(HERE), str(HERE / "stack"), str(HERE.parent)]
 from harness import Sallyport, Sink
 
 _FOLDER = pytest.StashKey[str]()
+_TOGETHER = "@containers"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,7 +34,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Side by side (`make test`) what takes longest begins first, or one process would end with it alone."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (not _is_in_containers(item.path), "tests/browser" not in str(item.path)))
+        items.sort(key=lambda item: (not _is_in_containers(item), not _is_with_browser(item)))
+        for item in items:
+            if _is_in_containers(item) or _is_with_browser(item):
+                item._nodeid += _TOGETHER  # as xdist's own groups do: the scheduler sees nothing else of a test
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
@@ -46,18 +49,20 @@ class _Files(LoadFileScheduling):
     are all with a browser, which share one site. The two go one after the other: to a browser that is loading a page,
     each network that an engine makes or removes is an error (ERR_NETWORK_CHANGED).
 
-    Everything else is apart already: folders, servers and ports are each process's own (harness.free_port).
+    Everything else is apart already: folders, servers and ports are each process's own (harness.free_port). What of a
+    file needs no engine (`native`) does not wait for the rest of it.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        is_with_browser = file.startswith("tests/browser/")
-        return "containers" if is_with_browser or _is_in_containers(self.config.rootpath / file) else file
+        return _TOGETHER if nodeid.endswith(_TOGETHER) else nodeid.partition("::")[0]
 
 
-@functools.cache
-def _is_in_containers(path: Path) -> bool:
-    return "pytest.mark.containers" in path.read_text()
+def _is_in_containers(item: pytest.Item) -> bool:
+    return item.get_closest_marker("containers") is not None
+
+
+def _is_with_browser(item: pytest.Item) -> bool:
+    return "tests/browser" in str(item.path)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,9 @@
 """What a cluster does with manifests, on one machine: podman plays the pods, this module is the rest of the cluster.
 
-    controllers   a Deployment or StatefulSet becomes its pod, a claim template its claim
-    services      each Service's name leads to its pod's address (hostAliases); Postfix, which asks the DNS alone, gets
-                  the address
+    controllers   a Deployment or StatefulSet becomes its pods, at most MOST_REPLICAS of them (podman would make one of
+                  a Deployment, and knows no StatefulSet); a claim template becomes a claim for each pod
+    services      each Service's name leads to its pods' addresses (hostAliases); Postfix, which asks the DNS alone,
+                  gets the address
     kubelet       asks the probes as they stand in the manifests: podman would ask with a curl in the image
 
 podman has no fsGroup, no network policies and no pod security; what it runs are the images, with their users,
@@ -33,6 +34,7 @@ from rendering import WORKLOADS, Manifest, of_kind, pod_of
 PREFIX = "sallyport-kube"
 NETWORK = f"{PREFIX}-net"
 SUBNET = "10.89.77.0/24"
+MOST_REPLICAS = 2
 _FIRST_ADDRESS = 10
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 
@@ -62,37 +64,56 @@ def podman(*arguments: str, seconds: float = 120, check: bool = True) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """One pod for each workload of `manifests`, and nothing of it left after `end`."""
+    """The pods of the workloads of `manifests`, and nothing of it left after `end`."""
 
     manifests: Sequence[Manifest]
     folder: Path
-    addresses: Mapping[str, str] = field(init=False)
+    outside: Mapping[str, str] = field(default_factory=dict)  # addresses of what the manifests leave to the site
+    addresses: Mapping[str, str] = field(init=False)  # of each pod, by its name
 
     def __post_init__(self) -> None:
-        names = [one["metadata"]["name"] for one in of_kind(self.manifests, *WORKLOADS)]
+        names = [name for one in of_kind(self.manifests, *WORKLOADS) for name in self.pods(one)]
         base = SUBNET.rpartition(".")[0]
         addresses = {name: f"{base}.{_FIRST_ADDRESS + number}" for number, name in enumerate(sorted(names))}
         object.__setattr__(self, "addresses", addresses)
 
-    def begin(self) -> None:
+    @staticmethod
+    def make_network() -> None:
         podman("network", "create", "--subnet", SUBNET, "--disable-dns", NETWORK)
+
+    def begin(self) -> None:
+        """In the network, which is there."""
         kept = self.folder / "kept.yaml"
         kept.write_text(yaml.safe_dump_all(list(self._claims())))
         podman("kube", "play", str(kept))
-        for workload in of_kind(self.manifests, *WORKLOADS):
-            name = workload["metadata"]["name"]
+        for name, workload in self._every_pod():
             file = self.folder / f"{name}.yaml"
-            file.write_text(yaml.safe_dump_all([*self._mounted(name), self._pod(workload)]))
+            file.write_text(yaml.safe_dump_all([*self._mounted(name), self._pod(name, workload)]))
             podman("kube", "play", "--network", NETWORK, "--ip", self.addresses[name], str(file))
+
+    def pods(self, workload: Manifest) -> Sequence[str]:
+        """Their names: that of the workload where it has one, with numbers where there are more."""
+        name = workload["metadata"]["name"]
+        wanted = min(workload["spec"].get("replicas") or self._scaled(name), MOST_REPLICAS)
+        return [name] if wanted == 1 else [f"{name}-{number}" for number in range(wanted)]
+
+    def _scaled(self, name: str) -> int:
+        """How many an autoscaler begins with."""
+        scalers = of_kind(self.manifests, "HorizontalPodAutoscaler")
+        return next((int(one["spec"]["minReplicas"]) for one in scalers if one["metadata"]["name"] == name), 1)
+
+    def _every_pod(self) -> Iterator[tuple[str, Manifest]]:
+        for workload in of_kind(self.manifests, *WORKLOADS):
+            for name in self.pods(workload):
+                yield name, workload
 
     def end(self) -> None:
         """Pods, volumes, secrets and the network, by their names."""
-        for workload in of_kind(self.manifests, *WORKLOADS):
-            podman("pod", "rm", "--force", "--time", "1", workload["metadata"]["name"], check=False)
+        for name, _ in self._every_pod():
+            podman("pod", "rm", "--force", "--time", "1", name, check=False)
         for claim in self._claims():
             podman("volume", "rm", "--force", claim["metadata"]["name"], check=False)
-        for workload in of_kind(self.manifests, *WORKLOADS):
-            name = workload["metadata"]["name"]
+        for name, workload in self._every_pod():
             of_pod = [f"{name}-{volume['name']}" for volume in pod_of(workload)["volumes"]]
             of_pod += [one["metadata"]["name"] for one in self._mounted(name)]
             podman("volume", "rm", "--force", *of_pod, check=False)
@@ -103,10 +124,10 @@ class Cluster:
 
     def probe_fails(self, workload: Manifest, probe: str) -> str:
         """What one of its containers answers that is not well; empty where all are as they should be."""
-        name = workload["metadata"]["name"]
-        for container in pod_of(workload)["containers"]:
-            if why := self._asked(name, container, container[probe]):
-                return f"{name}/{container['name']}: {why}"
+        for name in self.pods(workload):
+            for container in pod_of(workload)["containers"]:
+                if why := self._asked(name, container, container[probe]):
+                    return f"{name}/{container['name']}: {why}"
         return ""
 
     def _asked(self, pod: str, container: Mapping[str, Any], probe: Mapping[str, Any]) -> str:
@@ -152,11 +173,12 @@ class Cluster:
         yield from of_kind(self.manifests, "PersistentVolumeClaim")
         for workload in of_kind(self.manifests, "StatefulSet"):
             for template in workload["spec"].get("volumeClaimTemplates", ()):
-                claim = {"name": f"{template['metadata']['name']}-{workload['metadata']['name']}-0"}
-                yield {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": template["spec"]}
+                for pod in self.pods(workload):
+                    claim = {"name": f"{template['metadata']['name']}-{pod}"}
+                    kind = {"apiVersion": "v1", "kind": "PersistentVolumeClaim"}
+                    yield kind | {"metadata": claim, "spec": template["spec"]}
 
-    def _pod(self, workload: Manifest) -> Manifest:
-        name = workload["metadata"]["name"]
+    def _pod(self, name: str, workload: Manifest) -> Manifest:
         spec = {key: copy.deepcopy(value) for key, value in pod_of(workload).items() if key not in _NOT_HERE}
         for container in (*spec.get("initContainers", ()), *spec["containers"]):
             self._fit(container, name)
@@ -164,7 +186,7 @@ class Cluster:
             if shown := volume.pop("secret", None) or volume.get("configMap"):
                 volume["configMap"] = {"name": f"{name}-{shown.get('secretName') or shown.get('name')}"}
         for template in workload["spec"].get("volumeClaimTemplates", ()):
-            claim = f"{template['metadata']['name']}-{name}-0"
+            claim = f"{template['metadata']['name']}-{name}"
             volume = {"name": template["metadata"]["name"], "persistentVolumeClaim": {"claimName": claim}}
             spec["volumes"].append(volume)
         spec["hostAliases"] = [{"ip": ip, "hostnames": names} for ip, names in self._names()]
@@ -174,24 +196,26 @@ class Cluster:
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": labels}, "spec": spec}
 
     def _fit(self, container: dict[str, Any], pod: str) -> None:
-        """Probes are asked here; names are those of what this pod shows."""
-        for key in (*_PROBES, "lifecycle"):
+        """Probes are asked here, and ports are those of its own address: podman would publish them on this machine."""
+        for key in (*_PROBES, "lifecycle", "ports"):
             container.pop(key, None)
         for one in container.get("env", ()):
             if one["name"] == "POSTFIX_LMTP":  # which is looked up in the DNS alone, and there is none
                 one["value"] = f"inet:{self.addresses['dovecot']}:2424"
+            if one["name"] == "POSTFIX_NEXTHOP":  # the same
+                one["value"] = f"[{self.addresses['sink']}]:2525"
             if reference := one.get("valueFrom", {}).get("configMapKeyRef"):
                 reference["name"] = f"{pod}-{reference['name']}"
 
     def _names(self) -> Iterator[tuple[str, Sequence[str]]]:
         """For each address what the cluster's DNS would say: Services, and the pods of a headless one."""
-        for workload in of_kind(self.manifests, *WORKLOADS):
-            name, labels = workload["metadata"]["name"], workload["spec"]["template"]["metadata"]["labels"]
-            names = []
+        yield from ((address, [name]) for name, address in self.outside.items())
+        for name, workload in self._every_pod():
+            labels, names = workload["spec"]["template"]["metadata"]["labels"], []
             for service in of_kind(self.manifests, "Service"):
                 its = f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc"
                 if service["spec"]["selector"].items() <= labels.items():
-                    names += [its, f"{name}-0.{its}"]
+                    names += [its, f"{name if name[-1].isdigit() else f'{name}-0'}.{its}"]
             yield self.addresses[name], names
 
 

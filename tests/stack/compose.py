@@ -49,13 +49,17 @@ class Compose:
         return done.stdout
 
     def container(self, service: str) -> str:
-        return self.run("ps", "--quiet", service).strip()
+        """Of the one that runs; asked of the engine, for `docker compose` reads all its files each time."""
+        of_compose = {"project": self.project, "service": service, "oneoff": "False"}
+        filters = [f"--filter=label=com.docker.compose.{name}={value}" for name, value in of_compose.items()]
+        return _docker("ps", "--quiet", "--no-trunc", *filters).strip()
+
+    def logs(self, service: str) -> str:
+        command = ["docker", "logs", self.container(service)]
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True).stdout
 
     def inspect(self, service: str) -> dict[str, Any]:
-        done = subprocess.run(
-            ["docker", "inspect", self.container(service)], capture_output=True, text=True, check=True
-        )
-        (found,) = json.loads(done.stdout)
+        (found,) = json.loads(_docker("inspect", self.container(service)))
         assert isinstance(found, dict)
         return found
 
@@ -72,12 +76,18 @@ class Compose:
         return subprocess.run(["nsenter", "-t", pid, "-n", *command], capture_output=True, text=True, check=False)
 
     def cli(self, *arguments: str) -> str:
-        return self.run("exec", "-T", "policy", "sallyport", *arguments)
+        done = self.inside("policy", "sallyport", *arguments)
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+        return done.stdout
 
     def new_login(self, name: str, address: str) -> Login:
         self.cli("identity", "add", name, "--address", address)
         made = json.loads(self.cli("credential", "add", name, "--label", "test", "--json"))
         return Login(made["login"], made["secret"])
+
+
+def _docker(*words: str) -> str:
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout
 
 
 def engine_answers() -> bool:

@@ -49,6 +49,7 @@ class Pickup:
         }
         command = ["dovecot", "-F", "-c", str(self.config / "dovecot.conf")]
         self.process = Process(command, {}, self.folder / "dovecot.log")
+        self.watch = Process([str(ROOT / "dovecot" / "watch"), str(self.config)], {}, self.folder / "watch.log")
 
     def start(self) -> Self:
         for parent in (self.folder, *self.folder.parents):
@@ -62,7 +63,13 @@ class Pickup:
         until(lambda: answers(self.port), f"Dovecot answers\n{self.process.text()}")
         return self
 
+    def start_watch(self) -> None:
+        """What looks for other certificates and tokens; where nothing is replaced nobody need look."""
+        self.watch.environment = self.environment
+        self.watch.start()
+
     def stop(self) -> None:
+        self.watch.stop()
         if self.process.running and self.process.running.poll() is None:
             self.process.running.terminate()
             self.process.ended()

@@ -18,6 +18,7 @@ from policy.store.looks import LookNotes, Problem
 from policy.store.reader import open_reader
 from policy.store.transactions import open_transactions
 from policy.store.writer import Writer
+from service.shared_token import SharedToken
 from tests.migrated import migrated
 
 T = 1_700_000_000.0
@@ -48,7 +49,7 @@ async def test_a_look_at_a_real_queue(tmp_path: Path) -> None:
         queue_id = on_hold(stage, where)
         reader, transactions = open_reader(where), open_transactions(where)
         writer, notes = Writer(transactions, 0), LookNotes(transactions, KEY)
-        async with QueueClient(stage.agent.url, TOKEN) as queue:
+        async with QueueClient(stage.agent.url, SharedToken(TOKEN)) as queue:
             desk = LookDesk(reader=reader, notes=notes, writer=writer, queue=queue, clock=lambda: T)
             first = store.ask_look(queue_id, T, with_text=True)
             await desk.round()

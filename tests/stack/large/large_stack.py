@@ -27,6 +27,7 @@ HOME = "192.0.2.7"
 POSTFIXES = ("postfix", "postfix-2")
 GATEWAYS = ("gateway", "gateway-2", "gateway-3")
 POLICIES = ("policy", "policy-2", "policy-3")
+VALKEYS = ("valkey-1", "valkey-2", "valkey-3")
 IS_RUNNING = bool(os.environ.get("SALLYPORT_LARGE_RUNNING"))
 _PATIENCE_S = 20.0
 
@@ -97,9 +98,7 @@ class Large:
             self.stack.sink_port = int(self.stack.run("port", "sink", "8025").rpartition(":")[2])
             return self
         self.stack.run("down", "--volumes", "--timeout", "1")
-        self.stack.run("up", "--build", "--detach", "--quiet-pull")
-        for service in self.stack.run("config", "--services").split():
-            self.wait_until_healthy(service)
+        self.stack.run("up", "--build", "--wait", "--quiet-pull")
         return self
 
     def stop(self) -> None:
@@ -132,8 +131,11 @@ class Large:
 
     def queued(self) -> list[dict[str, Any]]:
         """In both Postfix."""
-        told = [self.stack.inside(one, "postqueue", "-c", "/run/postfix", "-j").stdout for one in POSTFIXES]
-        return [json.loads(line) for text in told for line in text.splitlines()]
+        return [one for postfix in POSTFIXES for one in self._queued(postfix)]
+
+    def queued_at(self, postfix: str) -> int:
+        """How many messages are on their way there."""
+        return len([one for one in self._queued(postfix) if one["queue_name"] != "hold"])
 
     def held(self) -> Counter[str]:
         """Messages on hold, by sender."""
@@ -151,6 +153,10 @@ class Large:
         """At once, and it stays away."""
         self._docker("kill", "--signal", "KILL", self.stack.container(service))
 
+    def stop_service(self, service: str) -> None:
+        """In order, and it stays away."""
+        self.stack.run("stop", service)
+
     def revive(self, service: str) -> None:
         self.stack.run("start", service)
         self.wait_until_healthy(service)
@@ -161,24 +167,21 @@ class Large:
         self.wait_until_healthy(service)
 
     def wait_until_healthy(self, service: str) -> None:
+        container = self.stack.container(service)
+        health = "{{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}}"
         until(
-            lambda: self.stack.inspect(service)["State"].get("Health", {"Status": "healthy"})["Status"] == "healthy",
+            lambda: self._docker("inspect", "--format", health, container).strip() == "healthy",
             f"{service} is healthy",
             240.0,
+            0.5,  # each look is a process
         )
 
     def is_up(self, service: str) -> bool:
-        return bool(self.stack.run("ps", "--quiet", "--status", "running", service).strip())
-
-    def cpu_s(self, service: str) -> float:
-        """Processor time of its container until now, as its control group counts it (version 1, or 2)."""
-        old, new = "/sys/fs/cgroup/cpuacct/cpuacct.usage", "/sys/fs/cgroup/cpu.stat"
-        told = self.stack.inside(service, "sh", "-c", f"cat {old} 2>/dev/null || cat {new}").stdout.split()
-        return int(told[0]) / 1e9 if len(told) == 1 else int(told[told.index("usage_usec") + 1]) / 1e6
+        return bool(self.stack.container(service))
 
     def primary(self) -> str:
         """Which server of the budgets says that it is the primary."""
-        for one in ("valkey-1", "valkey-2", "valkey-3"):
+        for one in VALKEYS:
             if self._servers_say(one, "ROLE").startswith("master"):
                 return one
         return ""
@@ -194,6 +197,10 @@ class Large:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def _queued(self, postfix: str) -> list[dict[str, Any]]:
+        told = self.stack.inside(postfix, "postqueue", "-c", "/run/postfix", "-j").stdout
+        return [json.loads(line) for line in told.splitlines()]
+
     def _servers_say(self, service: str, *words: str) -> str:
         command = (
             "REDISCLI_AUTH=$(cat /secrets/servers/servers.password) exec valkey-cli -s /run/valkey/socket"
@@ -202,8 +209,8 @@ class Large:
         return self.stack.inside(service, "sh", "-c", command, "sh", *words).stdout
 
     @staticmethod
-    def _docker(*words: str) -> None:
-        subprocess.run(["docker", *words], check=True, capture_output=True)
+    def _docker(*words: str) -> str:
+        return subprocess.run(["docker", *words], check=True, capture_output=True, text=True).stdout
 
 
 @dataclass
@@ -313,12 +320,12 @@ class Load:
         senders = {f"{name}@sallyport.test" for name in self.honest}
         return [one for one in self.sent if one.ended_at >= since and one.sender in senders]
 
-    def wait_for(self, number: int) -> None:
-        """So many more messages of honest people are taken."""
+    def wait_for(self, number: int, wanted: Callable[[Sent], bool] = lambda one: one.answer == "250") -> None:
+        """So many more messages of honest people are taken, or whatever else is wanted."""
         begun = time.monotonic()
         until(
-            lambda: len([one for one in self.of_honest(begun) if one.answer == "250"]) >= number,
-            f"{number} messages are answered with 250",
+            lambda: len([one for one in self.of_honest(begun) if wanted(one)]) >= number,
+            f"{number} more answers to honest people",
             120.0,
         )
 

@@ -10,14 +10,15 @@ import smtplib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
 from compose import engine_answers
 from harness import Login, until
-from large_stack import GATEWAYS, HOME, POLICIES, POLICY, Large, Load, Sent, account
+from large_costs import Cost, costs, told
+from large_stack import GATEWAYS, HOME, POLICIES, POLICY, VALKEYS, Large, Load, Sent, account
 
 pytestmark = [
     pytest.mark.containers,
@@ -26,7 +27,6 @@ pytestmark = [
 
 IS_LONG = bool(os.environ.get("SALLYPORT_LARGE"))
 SESSIONS, LIMIT = 50, 100
-PER_SESSION = 150  # where costs are measured: a health check costs as much as twenty messages
 MOST_REACHED = 10  # of strangers, in the first hour: docs/simulation.md
 RUN = os.getpid()  # a stack that stays has people of earlier runs
 RACE, LOST, SLOW = f"race{RUN}", f"lost{RUN}", f"slow{RUN}"
@@ -68,46 +68,53 @@ def test_no_number_of_sessions_overshoots(large: Large) -> None:
 
 
 def test_containment_reaches_every_gateway(large: Large) -> None:
-    """A session on each of them, ended within two seconds (docs/large.md: 0.4 to 1.0 in three runs)."""
-    login = large.people([LOST])[LOST]
-    clients = list[smtplib.SMTP_SSL]()
-    while len(clients) < 12:
-        client = large.client(HOME)
-        client.login(login.login, login.secret)
-        clients.append(client)
-    on = {service: _sessions(large, service) for service in GATEWAYS}
-    assert min(on.values()) > 0, f"a session on each: {on}"
+    """Sessions on each of them end within a second; a machine that does much else gets three tries, and two seconds."""
+    late = list[float]()
+    while not late or (late[-1] >= 1.0 and len(late) < 3):
+        late.append(_late(large, f"{LOST}-{len(late)}"))
+        print(f"\n12 sessions on 3 gateways ended {late[-1]:.2f} s after the containment at the latest")
+        assert late[-1] < 2.0
+    assert late[-1] < 1.0, late
+
+
+def _late(large: Large, name: str) -> float:
+    """Seconds from the containment to the end of the last of twelve sessions."""
+    login = large.people([name])[name]
     ended = dict[int, float]()
+    with contextlib.ExitStack() as ends:
+        clients = [ends.enter_context(contextlib.closing(large.client(HOME))) for _ in range(12)]
+        for client in clients:
+            client.login(login.login, login.secret)
+        on = {service: _sessions(large, service) for service in GATEWAYS}
+        assert min(on.values()) > 0, f"a session on each: {on}"
 
-    def wait(number: int) -> None:
-        line = clients[number].sock
-        assert line
-        line.settimeout(60)
-        with contextlib.suppress(OSError):
-            while line.recv(1000):
-                pass
-        ended[number] = time.time()
+        def wait(number: int) -> None:
+            line = clients[number].sock
+            assert line
+            line.settimeout(60)
+            with contextlib.suppress(OSError):
+                while line.recv(1000):
+                    pass
+            ended[number] = time.time()
 
-    with ThreadPoolExecutor(len(clients)) as pool:
-        waiting = [pool.submit(wait, number) for number in range(len(clients))]
-        large.stack.cli("contain", LOST)
-        for one in waiting:
-            one.result()
-    for client in clients:
-        client.close()
-    said_at = _contained_at(large)
-    late = max(ended.values()) - said_at
-    print(f"\n{len(clients)} sessions on {len(on)} gateways ended {late:.2f} s after the containment at the latest")
-    assert late < 2.0  # a second, and one for a machine that does much else
+        with ThreadPoolExecutor(len(clients)) as pool:
+            waiting = [pool.submit(wait, number) for number in range(len(clients))]
+            large.stack.cli("contain", name)
+            for one in waiting:
+                one.result()
+    return max(ended.values()) - _contained_at(large, name)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`inject` does it, `mend` ends it; `is_short`: also in the short form."""
+    """`inject` does it, `mend` ends it. `is_outage`: between the two nobody is answered with 250, and refusals are
+    waited for. `is_short`: also in the short form.
+    """
 
     name: str
     inject: Callable[[Large], None]
     mend: Callable[[Large], None] = lambda _large: None
+    is_outage: bool = False
     is_short: bool = False
 
 
@@ -125,6 +132,24 @@ def _cut(large: Large) -> None:
         time.sleep(0.3)
 
 
+def _kill_replica(large: Large) -> None:
+    one = next(one for one in VALKEYS if one != large.primary())
+    large.kill(one)
+    KILLED.append(one)
+
+
+def _kill_with_its_queue(large: Large) -> None:
+    """The world takes nothing for a while, so that there is mail in the queue of the Postfix that dies."""
+    large.stack.run("pause", "sink")
+    until(lambda: large.queued_at("postfix-2") >= FULL, "mail waits in its queue", 120.0)
+    large.kill("postfix-2")
+
+
+def _revive_with_its_queue(large: Large) -> None:
+    large.revive("postfix-2")
+    large.stack.run("unpause", "sink")
+
+
 def _roll(services: tuple[str, ...]) -> Callable[[Large], None]:
     def roll(large: Large) -> None:
         for one in services:
@@ -133,14 +158,29 @@ def _roll(services: tuple[str, ...]) -> Callable[[Large], None]:
     return roll
 
 
-KILLED: list[str] = []  # the primaries that are to be started again
+FULL = 5  # messages
+KILLED: list[str] = []  # servers of budgets that are to be started again
 FAULTS = [
     Fault(
         "the primary of the budgets is killed", _kill_primary, lambda large: large.revive(KILLED.pop()), is_short=True
     ),
     Fault("PostgreSQL's connections are cut, five times", _cut, is_short=True),
+    Fault(
+        "PostgreSQL is stopped, and started",
+        lambda large: large.stop_service("postgresql"),
+        lambda large: large.revive("postgresql"),
+        is_outage=True,
+    ),
+    Fault("a replica of the budgets is killed", _kill_replica, lambda large: large.revive(KILLED.pop())),
+    Fault("HAProxy before the gateways is restarted", lambda large: large.restart("balancer")),
     Fault("a gateway is killed", lambda large: large.kill("gateway-2"), lambda large: large.revive("gateway-2")),
     Fault("a Postfix is restarted", lambda large: large.restart("postfix-2")),
+    Fault("a Postfix with mail in its queue is killed (kill -9)", _kill_with_its_queue, _revive_with_its_queue),
+    Fault(
+        "a queue agent is killed",
+        lambda large: large.kill("queue-agent-2"),
+        lambda large: large.revive("queue-agent-2"),
+    ),
     Fault(
         "a policy is killed",
         lambda large: large.kill("policy-2"),
@@ -182,7 +222,10 @@ def test_faults_under_load(large: Large) -> None:
             load.wait_for(few)
             at = time.monotonic()
             fault.inject(large)
-            load.wait_for(few)
+            if fault.is_outage:
+                load.wait_for(few, lambda one: one.answer != "250")
+            else:
+                load.wait_for(few)
             fault.mend(large)
             load.wait_for(few)
             mine = load.of_honest(at)
@@ -196,6 +239,8 @@ def test_faults_under_load(large: Large) -> None:
                 )
             )
             print(f"\n{rows[-1]}", flush=True)
+            if fault.is_outage:  # the balancer goes on with gateways that are not ready, and they say "not now"
+                assert not [one.answer for one in mine if "SSLEOFError" in one.answer]
     found = account(load)
     print(
         f"\n{found.answered} answered with 250: {len(found.missing)} lost, {len(found.twice)} twice; "
@@ -208,72 +253,80 @@ def test_faults_under_load(large: Large) -> None:
     assert max(found.reached.values()) <= MOST_REACHED
 
 
-def test_a_restart_waits_for_the_transaction(large: Large) -> None:
-    """A message that has begun when its gateway is told to end is taken, and answered with 250."""
+def test_a_rolling_update_waits_for_transactions(large: Large) -> None:
+    """Messages that have begun when their gateway is told to end are taken, and answered with 250: HAProxy lets them.
+
+    One gateway after the other, as an update goes; the short form restarts one.
+    """
     login = large.people([SLOW])[SLOW]
-    with contextlib.closing(large.client(HOME)) as client:
-        client.login(login.login, login.secret)
-        client.mail(f"{SLOW}@sallyport.test")
-        client.rcpt("friend@friends.example")
-        assert client.docmd("DATA")[0] == 354
-        client.send(f"From: {SLOW}@sallyport.test\r\nSubject: {SLOW}\r\n\r\nbegun\r\n".encode())
-        (busy,) = [one for one in GATEWAYS if _sessions(large, one)]
-        before = _drains(large, busy)
-        restarting = threading.Thread(target=large.restart, args=(busy,))
-        restarting.start()
-        until(lambda: _drains(large, busy) > before, f"{busy} takes nobody new", 30.0)
-        client.send(b"ended\r\n.\r\n")
-        code, _ = client.getreply()
-        restarting.join()
-    assert code == 250
+    begun, subjects = dict[str, list[smtplib.SMTP_SSL]](), list[str]()
+    with contextlib.ExitStack() as ends:
+        while len(begun) < len(GATEWAYS) or len(subjects) < 2 * len(GATEWAYS):
+            subject = f"{SLOW}-{len(subjects)}"
+            client, gateway = _begun(large, login, subject)
+            ends.callback(client.close)
+            begun.setdefault(gateway, []).append(client)
+            subjects.append(subject)
+        for gateway in GATEWAYS if IS_LONG else GATEWAYS[:1]:
+            before = _drains(large, gateway)
+            restarting = threading.Thread(target=large.restart, args=(gateway,))
+            restarting.start()
+            until(lambda one=gateway, was=before: _drains(large, one) > was, f"{gateway} takes nobody new", 30.0)
+            assert {_ended(client) for client in begun.pop(gateway)} == {250}
+            restarting.join()
+        assert {_ended(client) for clients in begun.values() for client in clients} <= {250}
     large.wait_until_delivered()
-    assert [one["subject"] for one in large.sink()].count(SLOW) == 1
+    arrived = Counter(one["subject"] for one in large.sink())
+    assert [arrived[one] for one in subjects] == [1] * len(subjects)
+
+
+def _begun(large: Large, login: Login, subject: str) -> tuple[smtplib.SMTP_SSL, str]:
+    """A session in the middle of DATA, and the gateway that it is at."""
+    before = {one: _sessions(large, one) for one in GATEWAYS}
+    client = large.client(HOME)
+    client.login(login.login, login.secret)
+    (gateway,) = [one for one in GATEWAYS if _sessions(large, one) > before[one]]
+    client.mail(f"{SLOW}@sallyport.test")
+    client.rcpt("friend@friends.example")
+    assert client.docmd("DATA")[0] == 354
+    client.send(f"From: {SLOW}@sallyport.test\r\nSubject: {subject}\r\n\r\nbegun\r\n".encode())
+    return client, gateway
+
+
+def _ended(client: smtplib.SMTP) -> int:
+    """The code that the message is answered with."""
+    client.send(b"ended\r\n.\r\n")
+    return client.getreply()[0]
 
 
 @pytest.mark.skipif(not IS_LONG, reason="SALLYPORT_LARGE=1 measures it")
 def test_what_a_message_costs_with_one_two_and_three(large: Large) -> None:
-    """Processor time of all gateways, and of all policies, for one message: it does not grow with their number."""
+    """Processor time of all gateways, and of all policies, for one message: it does not grow with their number.
+
+    With three times as many it would be three times as much, were it for each of them.
+    """
     logins = list(large.people([f"cost{number}-{RUN}" for number in range(6)]).items())
-    costs = dict[int, Mapping[str, float]]()
+    found = dict[int, Mapping[str, Cost]]()
     try:
         for number in (3, 2, 1):
             for one in (*GATEWAYS[number:], *POLICIES[number:]):
                 if large.is_up(one):
                     large.kill(one)
-            kinds = {"gateways": GATEWAYS[:number], "policies": POLICIES[:number], "PostgreSQL": ("postgresql",)}
-            costs[number] = _cost(large, kinds, logins)
-            told = ", ".join(f"{kind} {cost * 1000:.1f} ms" for kind, cost in costs[number].items())
-            print(f"\n| {number} | {told} |", flush=True)
+            found[number], rate = costs(large, logins)
+            print(f"\n{number} of each: {rate:.1f} messages a second", flush=True)
     finally:
         for one in (*POLICIES[1:], *GATEWAYS[1:]):
             large.revive(one)
-    for kind in costs[1]:
-        assert costs[3][kind] < 1.6 * costs[1][kind]
+    print("\n".join(("", *told(found))))
 
+    def measured(number: int, kind: str) -> float:
+        """Against what is one and the same in all of them: a machine that does much else makes everything dearer."""
+        return found[number][kind].message_ms / (
+            found[number]["Postfix"].message_ms + found[number]["scanner"].message_ms
+        )
 
-def _cost(large: Large, kinds: Mapping[str, Sequence[str]], logins: Sequence[tuple[str, Login]]) -> Mapping[str, float]:
-    """For one of 900 messages, in sessions of 150; without what is used anyway (health checks, rounds)."""
-
-    def used() -> Mapping[str, float]:
-        return {kind: sum(map(large.cpu_s, services)) for kind, services in kinds.items()}
-
-    def session(who: tuple[str, Login]) -> int:
-        name, login = who
-        with large.client(HOME) as client:
-            client.login(login.login, login.secret)
-            return [_answer(client, f"friend-of-{name}", name) for _ in range(PER_SESSION)].count(250)
-
-    with ThreadPoolExecutor(len(logins)) as pool:  # whoever has just been started is slower
-        list(pool.map(session, logins))
-    begun, before = time.monotonic(), used()
-    time.sleep(30)
-    idle_s, idle = time.monotonic() - begun, used()
-    begun = time.monotonic()
-    with ThreadPoolExecutor(len(logins)) as pool:
-        sent = sum(pool.map(session, logins))
-    busy_s, after = time.monotonic() - begun, used()
-    assert sent == PER_SESSION * len(logins)
-    return {kind: (after[kind] - idle[kind] - (idle[kind] - before[kind]) * busy_s / idle_s) / sent for kind in kinds}
+    for kind in ("gateways", "policies", "PostgreSQL"):
+        assert measured(3, kind) < 1.5 * measured(1, kind)  # who is woken for each question by itself does more
 
 
 def _answer(client: smtplib.SMTP, subject: str, name: str = RACE) -> int:
@@ -292,7 +345,7 @@ def _trouble_s(honest: list[Sent], at: float) -> float:
 
 
 def _judged_by(large: Large, service: str) -> int:
-    return large.stack.run("logs", "--no-log-prefix", service).count("message-judged")
+    return large.stack.logs(service).count("message-judged")
 
 
 def _sessions(large: Large, service: str) -> int:
@@ -303,10 +356,10 @@ def _sessions(large: Large, service: str) -> int:
 
 
 def _drains(large: Large, service: str) -> int:
-    return large.stack.run("logs", "--no-log-prefix", service).count("draining")
+    return large.stack.logs(service).count("draining")
 
 
-def _contained_at(large: Large) -> float:
+def _contained_at(large: Large, name: str) -> float:
     """When the store has it."""
-    told = large.store(f"SELECT max(at) FROM audit WHERE action LIKE '%contain%' AND subject LIKE '%{LOST}%'")  # noqa: S608 - ours
+    told = large.store(f"SELECT max(at) FROM audit WHERE action LIKE '%contain%' AND subject LIKE '%{name}%'")  # noqa: S608 - ours
     return float(told)
