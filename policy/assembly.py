@@ -44,6 +44,7 @@ from policy.store.directory import Directory
 from policy.store.exemptions import Exempt
 from policy.store.health_reports import HealthNotes
 from policy.store.looks import LookNotes
+from policy.store.migrating import REVISION_FOUND, newest_revision
 from policy.store.notices import NoticeBook
 from policy.store.reader import Reader
 from policy.store.revocations import Feed
@@ -217,6 +218,10 @@ def _condition(parts: Parts, directory: Directory, logins: Logins) -> Condition:
         await directory.mailbox("administrator")
         await logins.remember(parts.clock())
 
+    async def ask_schema() -> str:
+        ((found,),) = await parts.reader.rows(REVISION_FOUND, {})
+        return str(found)
+
     async def ask_budgets() -> None:
         if counts:
             await counts.peek((), parts.clock())
@@ -226,6 +231,8 @@ def _condition(parts: Parts, directory: Directory, logins: Logins) -> Condition:
         ask_budgets=ask_budgets if counts else None,
         policy_file_fault=parts.policy_file_fault,
         atlas=parts.atlas,
+        ask_schema=ask_schema,
+        schema=newest_revision(),
     )
 
 

@@ -31,11 +31,13 @@ from policy.location import location, open_existing, spelled
 from policy.opening import digest_key
 from policy.rulebook import PolicyFileError, shipped
 from policy.rulebook.in_force import rulebook_at
+from policy.service_tokens import token_places
 from policy.setting_names import set_as
 from policy.settings import DAY_S, Settings
 from policy.store.migrating import newest_revision
 from policy.store.models import Audit, Networks
-from service.settings import SettingError, read_secret
+from service.settings import SettingError
+from service.shared_token import read_tokens
 
 _OLD_DATABASE_S, _VERY_OLD_DATABASE_S = 180 * DAY_S, 365 * DAY_S
 _CERTIFICATE_WARNING_S = 21 * DAY_S
@@ -169,18 +171,13 @@ def certificate(case: Case) -> Iterator[Finding]:
 def secrets(case: Case) -> Iterator[Finding]:
     """Tokens and the digest key: there, and nobody else's to read."""
     settings = case.settings
-    for name, path in (
-        ("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file),
-        ("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file),
-        ("POLICY_QUEUE_TOKEN_FILE", settings.queue_token),
-        ("POLICY_AUTH_POLICY_TOKEN_FILE", settings.auth_policy_token),
-    ):
+    for one in token_places(settings):
         try:
-            read_secret(name, path)
+            read_tokens(one.setting, one.path)
         except SettingError as error:
             yield Finding("token", State.WRONG, str(error))
         else:
-            yield _mode_of("token", path)
+            yield _mode_of("token", one.path)
     try:
         digest_key(settings)
     except SettingError as error:

@@ -22,16 +22,23 @@ _AWAY: Mapping[Service, str] = {
 }
 
 Ask = Callable[[], Awaitable[object]]  # raises where nobody answers
+AskSchema = Callable[[], Awaitable[str]]  # raises, too
 
 
 @dataclass(slots=True, kw_only=True)
 class Condition:
-    """`ask_budgets` is None where they are in the database; `away` and `takes_changes` are kept by reporting.py."""
+    """`ask_budgets` is None where they are in the database; `away` and `takes_changes` are kept by reporting.py.
+
+    `ask_schema` says which one the database has, and `schema` is ours. A newer one is no fault: while a new version is
+    rolled out, the old ones go on with a schema that has more than they know (docs/upgrading.md).
+    """
 
     ask_store: Ask
     ask_budgets: Ask | None
     policy_file_fault: Callable[[], int]  # its line; 0 where the file is in force
     atlas: Atlas
+    ask_schema: AskSchema | None = None
+    schema: str = ""
     away: set[Service] = field(default_factory=set)
     takes_changes: bool = True
     steadiness: Steadiness = field(default_factory=Steadiness)
@@ -42,7 +49,15 @@ class Condition:
             faults.append(STORE_FULL)
         if self.ask_budgets and not await _answers(self.ask_budgets):
             faults.append(BUDGETS_AWAY)
-        return self.steadiness.steadied(Health(tuple(faults), tuple(self._warnings())))
+        return self.steadiness.steadied(Health(tuple(faults), (*await self._of_schema(), *self._warnings())))
+
+    async def _of_schema(self) -> list[str]:
+        try:
+            found = await self.ask_schema() if self.ask_schema else ""
+        except Exception:  # noqa: BLE001 - that the store is away is said by ask_store
+            return []
+        is_newer = found.isdigit() and found > self.schema
+        return [Ailment.SCHEMA_NEWER.of(found=found, ours=self.schema)] if is_newer else []
 
     def _warnings(self) -> list[str]:
         found = list[str]()

@@ -15,6 +15,16 @@ def started(address: str, port: int) -> None:
     _log.info("policy-started", address=address, port=port)
 
 
+def token_read(setting: str, lines: int) -> None:
+    """A new token file is in use."""
+    _log.info("token-read", setting=setting, lines=lines)
+
+
+def token_refused(failure: str) -> None:
+    """What is on disk is no token; what was there before stays in use."""
+    _log.error("token-refused", failure=failure)
+
+
 def database_awaited(reason: str) -> None:
     """The first start goes on as soon as PostgreSQL answers. The reason is the driver's, without a password."""
     _log.warning("database-awaited", reason=reason)

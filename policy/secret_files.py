@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import stat
 from pathlib import Path
 
 from service.settings import SettingError
@@ -28,3 +29,22 @@ def create_file(setting: str, path: Path, content: bytes) -> bool:
             setting, f"{path} cannot be written ({error.strerror})", "check the folder and its owner"
         ) from None
     return True
+
+
+def replace_file(setting: str, path: Path, content: bytes, remedy: str) -> None:
+    """Put another content into a file that there is: whole or not at all, with the mode and the owner that it has."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        before = path.stat()
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
+            if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(descriptor, before.st_uid, before.st_gid)
+            file.flush()
+            os.fsync(descriptor)
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise SettingError(setting, f"{path} cannot be written ({error.strerror})", remedy) from None

@@ -15,6 +15,7 @@ from policy.location import location
 from policy.opening import ADMINISTRATOR, ITSELF, open_store
 from policy.people.roles import Role
 from policy.secret_files import create_file
+from policy.service_tokens import token_places
 from policy.settings import Settings
 from policy.store.database import open_database, wait_for
 from policy.store.identities import IdentityStore, StoreError
@@ -25,14 +26,8 @@ from service.settings import SettingError
 def init(settings: Settings, now: float) -> list[str]:
     """Make what is missing; the names of what was made. Safe to run before every start."""
     made = []
-    random_files = (
-        (settings.digest_key_setting, settings.digest_key_file, "digest key"),
-        ("POLICY_GATEWAY_TOKEN_FILE", settings.gateway_token_file, "token of the gateway"),
-        ("POLICY_DOVECOT_TOKEN_FILE", settings.dovecot_token_file, "token of Dovecot"),
-        ("POLICY_QUEUE_TOKEN_FILE", settings.queue_token, "token of the queue agent"),
-        ("POLICY_AUTH_POLICY_TOKEN_FILE", settings.auth_policy_token, "token of the auth-policy API"),
-    )
-    for setting, path, what in random_files:
+    digest_key = (settings.digest_key_setting, settings.digest_key_file, "digest key")
+    for setting, path, what in (digest_key, *((one.setting, one.path, one.what) for one in token_places(settings))):
         if create_file(setting, path, secrets.token_hex(32).encode() + b"\n"):
             made.append(what)
     if _make_certificate(settings, now):

@@ -54,8 +54,8 @@ _PORTS = range(15_000, 32_000)  # below those that the kernel gives to whoever a
 Value = TypeVar("Value")
 
 
-def until(condition: Callable[[], Value], what: str, deadline_s: float = 20.0) -> Value:
-    """The first true value of `condition`; a failure that says what was waited for."""
+def until(condition: Callable[[], Value], what: str, deadline_s: float = 20.0, pause_s: float = 0.02) -> Value:
+    """The first true value of `condition`; a failure that says what was waited for. `pause_s` between two looks."""
     end = time.monotonic() + deadline_s
     while True:
         value = condition()
@@ -63,7 +63,7 @@ def until(condition: Callable[[], Value], what: str, deadline_s: float = 20.0) -
             return value
         if time.monotonic() > end:
             raise AssertionError(f"not within {deadline_s} s: {what}")
-        time.sleep(0.02)
+        time.sleep(pause_s)
 
 
 def free_port() -> int:

@@ -124,7 +124,12 @@ class QueueStage:
 
     def moved(self, queue_ids: Sequence[str], queue: str) -> None:
         """Waits until all of them are in this queue."""
-        until(lambda: all(self.queue().get(one) == queue for one in queue_ids), f"{queue_ids} are in {queue}")
+
+        def are_there() -> bool:
+            now = self.queue()  # a process each time
+            return all(now.get(one) == queue for one in queue_ids)
+
+        until(are_there, f"{queue_ids} are in {queue}")
 
 
 @contextmanager

@@ -66,6 +66,11 @@ COMMANDS = (
     Listed("person", "people:person", "People's sign-in to the console."),
     Listed("import", "imports:imports", "A whole organisation from a file."),
     Listed("token", "tokens:token", "Tokens for programs that use the REST API."),
+    Listed(
+        "service-token",
+        "service_tokens:service_token",
+        "The tokens that our services show each other, and their rotation.",
+    ),
     Listed("network", "networks:network", "From where an identity has logged in: there it is never walled."),
     Listed("exemption", "exemptions:exemption", "What the gates let through for one identity, because it travels."),
     Listed("learn", "learn:learn", "Whom each identity knows: learn, look, forget."),

@@ -8,7 +8,7 @@ from policy.containment.queue_client import QueueUnavailable
 from policy.containment.queues import Queues
 from policy.settings import Settings
 from policy.store.errors import StoreError
-from service.settings import read_secret
+from service.shared_token import SharedToken
 
 Answer = TypeVar("Answer")
 
@@ -20,7 +20,7 @@ def ask_queue(settings: Settings, question: Callable[[Queues], Awaitable[Answer]
             "the queue can only be looked at through the queue agent, and POLICY_QUEUE_URL is empty; "
             "set it, or use `postqueue` and `postcat` at Postfix"
         )
-    token = read_secret("POLICY_QUEUE_TOKEN_FILE", settings.queue_token)
+    token = SharedToken.from_file("POLICY_QUEUE_TOKEN_FILE", settings.queue_token)
 
     async def ask() -> Answer:
         async with Queues(settings.queue_url, token) as queue:

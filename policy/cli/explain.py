@@ -15,6 +15,7 @@ from policy.engine.ladder import Step
 from policy.engine.suspicion import Stood
 from policy.location import open_existing
 from policy.settings import Settings
+from policy.store.areas import beside_network
 from policy.store.errors import StoreError
 from policy.store.evidence import Evidence, evidence_of, is_taken, rounds
 from policy.store.records import Record, find_submission
@@ -92,9 +93,10 @@ def _plain_evidence(found: Record, evidence: Evidence) -> dict[str, object]:
 
 
 def words(found: Record, evidence: Evidence | None) -> Iterator[str]:
+    where = beside_network(found.origin)
     yield f"{found.id}, {when(found.at)}"
-    yield f"{found.identity or 'nobody'} (login {found.login or 'unknown'}) from {found.client_address}, {found.origin}"
-    yield f"{found.recipients} recipients, {found.message_bytes:,} octets, reverse-path <{found.reverse_path}>"
+    yield f"{found.identity or 'nobody'} (login {found.login or 'unknown'}) from {found.client_address}, {where}"
+    yield f"{counted(found.recipients)}, {found.message_bytes:,} octets, reverse-path <{found.reverse_path}>"
     yield ""
     yield _verdict(found)
     if found.reason in WHY:
@@ -112,10 +114,15 @@ def words(found: Record, evidence: Evidence | None) -> Iterator[str]:
     yield from _section("What rules would have stopped it, that only observe", [(one, "") for one in evidence.observed])
 
 
+def counted(recipients: int) -> str:
+    """`1 recipient`."""
+    return f"{recipients:,} recipient" if recipients == 1 else f"{recipients:,} recipients"
+
+
 def _verdict(found: Record) -> str:
     said = _VERDICTS.get(found.action, found.action)
     if found.action == Action.ACCEPT and found.held:
-        said = f"ACCEPTED for {found.recipients - found.held} recipients, HELD for {found.held}"
+        said = f"ACCEPTED for {counted(found.recipients - found.held)}, HELD for {found.held}"
     return f"{said}{f' ({found.reason})' if found.reason else ''}"
 
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from policy.cli.output import plain, printed_width, when
+from policy.store.areas import beside_network
 from policy.store.contained import Contained
 from policy.store.incident_advice import in_words
 from policy.store.incident_story import Story
@@ -111,7 +112,8 @@ def _answer(one: StoredIncident) -> str:
 def _first(first: FirstUse | None) -> str:
     if first is None:
         return "nothing bad was handed in"
-    where = f"{first.client_address}, {first.area}" if first.area else first.client_address
+    area = beside_network(first.area)
+    where = f"{first.client_address}, {area}" if area else first.client_address
     return (
         f"{when(first.at)} from {where}, which called itself {first.client_name or 'nothing'};"
         f" login {first.login}, {first.verdict}, {first.submission}"
@@ -136,7 +138,7 @@ def _networks(story: Story) -> Table:
     table = _made("network", "whose", "area", "first use", "last use", "sent", "recipients", "held", "refused")
     for one in story.networks:
         uses = _uses(one.first_used_at, one.last_used_at, one.traffic)
-        _add(table, one.network, _WHOSE.get(one.whose, one.whose), one.area, *uses)
+        _add(table, one.network, _WHOSE.get(one.whose, one.whose), beside_network(one.area), *uses)
     return table
 
 

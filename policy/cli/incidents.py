@@ -193,11 +193,14 @@ def _left(store: IdentityStore, number: int, until: float) -> Left:
 
 def _contained(incident: StoredIncident) -> str:
     suspended = ", ".join(incident.suspended) or "none: it has no login that works"
+    working = incident.contained.working if incident.contained else ()
+    how = f"is contained in part; still working: {', '.join(working)}" if working else "is contained"
     return "\n".join(
         (
-            f"incident {incident.number}: {incident.identity} is contained",
+            f"incident {incident.number}: {incident.identity} {how}",
             f"suspended  {suspended}",
             summary(incident),
+            *([f"shut these out, too: sallyport contain {incident.identity}"] if working else []),
             f"undo it: sallyport release {incident.number}",
             f"delete what is held: sallyport purge {incident.number}",
             f"all about it: sallyport incident {incident.number}",

@@ -14,6 +14,8 @@ from policy.store.health_reports import Service, health_reports
 from policy.visible import visible
 from service.settings import load
 
+_HOUR_S, _MINUTE_S = 3600, 60
+
 
 def status(as_json: JSON = False) -> None:
     """Show all parts of the installation and what they say of themselves. Exit code 1 when something is wrong.
@@ -33,7 +35,8 @@ def status(as_json: JSON = False) -> None:
     )  # fmt: skip
     wrong = sum(one.is_wrong for one in found)
     if wrong:
-        print(f"sallyport: {wrong} of {len(found)} parts do not work as they should", file=sys.stderr)
+        does = "does not work as it should" if wrong == 1 else "do not work as they should"
+        print(f"sallyport: {wrong} of {len(found)} parts {does}", file=sys.stderr)
         raise typer.Exit(1)
 
 
@@ -52,4 +55,6 @@ def heard(one: PartStatus, now: float) -> str:
     if one.heard_at is None:
         return "never"
     age_s = max(0, round(now - one.heard_at))
-    return f"{age_s} s ago" if age_s < 3600 else when(one.heard_at)  # noqa: PLR2004 - an hour
+    if age_s >= _HOUR_S:
+        return when(one.heard_at)
+    return f"{age_s} s ago" if age_s < 2 * _MINUTE_S else f"{age_s // _MINUTE_S} min ago"

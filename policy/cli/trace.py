@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from policy.cli.at_queue import ask_queue
-from policy.cli.explain import words
+from policy.cli.explain import counted, words
 from policy.cli.output import JSON, plain, printed_width, when
 from policy.cli.store import open_identities
 from policy.location import open_existing
@@ -146,7 +146,7 @@ def _of_policy(known: Traced) -> Iterator[Moment]:
 
 def _of_held(part: HeldPart) -> Iterator[Moment]:
     incident = f", incident {part.incident}" if part.incident is not None else ""
-    yield Moment(part.at, "policy", part.queue_id, f"held for {part.recipients} recipients: {part.reason}{incident}")
+    yield Moment(part.at, "policy", part.queue_id, f"held for {counted(part.recipients)}: {part.reason}{incident}")
     if part.state != "held":
         yield Moment(part.state_at, "policy", part.queue_id, part.state)
 

@@ -36,6 +36,11 @@ _DOUBT_NETWORK = prepared(
 )
 
 
+def beside_network(area: str) -> str:
+    """What an area says that its network does not: `AS3320 DE`; the country alone where no system is known."""
+    return area if area.startswith("AS") else area.rpartition(" ")[2]
+
+
 class Areas:
     """Asks; `reader` is its owner's to close."""
 

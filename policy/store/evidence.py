@@ -12,6 +12,7 @@ from policy.contract import Action, ScanResult
 from policy.engine.judging import Seen
 from policy.engine.ladder import Step
 from policy.engine.suspicion import Stood
+from policy.store.areas import beside_network
 from service.sentence import Sentence, Sentences, heard
 
 FACTS = ("recipients", "network", "profile", "size", "step", "scan")
@@ -117,7 +118,7 @@ def _facts(given: Mapping[str, Any], place: Sequence[Any]) -> tuple[Fact, ...]:
     number, new, internal = looked.recipients, looked.new, looked.internal
     said = (
         Looked.RECIPIENTS.of(number=number, new=new, internal=internal),
-        Looked.NETWORK.of(network=network, area=area, standing=standing),
+        Looked.NETWORK.of(network=network, area=beside_network(area), standing=standing),
         Looked.PROFILE.of(profile=looked.profile),
         Looked.SIZE.of(octets=looked.octets),
         Looked.STEP.of(step=Step(looked.step).name.lower()),

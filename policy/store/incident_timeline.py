@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, func, select
 
-from policy.alerting.kinds import Kind as Notice
-from policy.alerting.subjects import Subject
+from policy.alerting.subjects import about
+from policy.store.areas import beside_network
 from policy.store.audit import is_about
 from policy.store.held import HeldState
 from policy.store.incident_models import Complaints, HeldMessages, Notices
@@ -20,7 +20,8 @@ from policy.store.incident_traffic import STRANGE, SeenNetwork, Span
 from policy.store.incidents import StoredIncident
 from policy.store.measures import Kind, Outcome, StoredMeasure
 from policy.store.models import Audit, Identities, Revocations, Signals, Submissions, TrapHits
-from service.sentence import unpacked
+from policy.store.notices import OWNER
+from service.sentence import Sentence, unpacked
 
 READ = 500  # of one table
 SHOWN = 200  # of all together: the first half, and the last
@@ -62,6 +63,19 @@ class Said(StrEnum):
     COMPLAINT = "%(complaint)s, reported by %(reporter)s, %(submission)s"
 
 
+class _NoticeRow(NamedTuple):
+    """What is read of a notice."""
+
+    at: float
+    kind: str
+    channel: str
+    subject: str
+    content: str
+    sent_at: float | None
+    given_up_at: float | None
+    problem: str
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that happened, as a sentence. Parts of it may be a stranger's words."""
@@ -80,7 +94,6 @@ _ENDED = {
     HeldState.EXPIRED.value: Said.EXPIRED,
     HeldState.GONE.value: Said.GONE,
 }
-_ABOUT = {kind.value: Subject[kind.name] for kind in Notice}
 Question = Select[*tuple[Any, ...]]
 Part = tuple[list[Entry], int]  # and how many there are in all
 
@@ -127,12 +140,10 @@ def _tables(incident: StoredIncident, span: Span) -> Iterator[tuple[Question, Ca
         _act,
     )
     yield (
-        select(
-            notice.at, notice.kind, notice.channel, notice.subject, notice.sent_at, notice.given_up_at, notice.problem
-        )
+        select(*(getattr(notice, name) for name in _NoticeRow._fields))
         .where(notice.thread == f"incident:{incident.number}")
         .order_by(notice.at, notice.id),
-        _told,
+        lambda *row: _told(_NoticeRow(*row)),
     )
     yield (
         select(ended.at, func.count())
@@ -177,7 +188,7 @@ def _uses(networks: Iterable[SeenNetwork]) -> Iterator[Entry]:
     """Strange ones; what the owner's were used for says the table of networks."""
     for one in networks:
         if one.whose == STRANGE:
-            where = f", {one.area}" if one.area else ""
+            where = f", {beside_network(one.area)}" if one.area else ""
             yield _entry(one.first_used_at, "use", Said.FIRST_USE, network=f"{one.network}{where}")
 
 
@@ -242,19 +253,18 @@ def _act(at: float, actor: str, action: str, subject: str, after: str) -> Entry:
     return _entry(at, "act", Said.ACT, actor=actor, act=action, subject=subject)
 
 
-def _told(
-    at: float, kind: str, channel: str, subject: str, sent_at: float | None, given_up_at: float | None, problem: str
-) -> Entry:
-    """In other languages than that of the notice its kind is said."""
-    about = _ABOUT.get(kind)
-    what: dict[str, object] = {"channel": channel, "subject": about.instead_of(subject) if about else subject}
-    if sent_at is None and problem:
-        what["why"] = unpacked(problem)
-    if sent_at is not None:
-        return _entry(sent_at, "told", Said.TOLD, **what)
-    if given_up_at is not None:
-        return _entry(given_up_at, "told", Said.NOT_TOLD_WHY if problem else Said.NOT_TOLD, **what)
-    return _entry(at, "told", Said.NOT_TOLD_YET_WHY if problem else Said.NOT_TOLD_YET, **what)
+def _told(row: _NoticeRow) -> Entry:
+    """A page says what the notice was about in its own words: by its kind, and the facts that it has for programs."""
+    part = about(row.kind, json.loads(row.content)["facts"])
+    whom = OWNER if row.channel.startswith(f"{OWNER}:") else row.channel  # an incident has one
+    what: dict[str, object] = {"channel": whom, "subject": Sentence(row.subject, [part] if part else ())}
+    if row.sent_at is not None:
+        return _entry(row.sent_at, "told", Said.TOLD, **what)
+    if row.problem:
+        what["why"] = unpacked(row.problem)
+    if row.given_up_at is not None:
+        return _entry(row.given_up_at, "told", Said.NOT_TOLD_WHY if row.problem else Said.NOT_TOLD, **what)
+    return _entry(row.at, "told", Said.NOT_TOLD_YET_WHY if row.problem else Said.NOT_TOLD_YET, **what)
 
 
 def _sessions(at: float, credentials: int) -> Entry:

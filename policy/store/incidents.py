@@ -55,7 +55,7 @@ class StoredIncident:
     number: int
     identity: str
     state: str  # open, released, purged
-    step: str  # the highest of the ladder, by name
+    step: str  # the highest of the ladder, by name; free where nobody but a person did anything
     opened_by: str
     opened_at: float
     since: float  # the first bad use
@@ -169,7 +169,8 @@ class IncidentBook(Changes):
     ) -> StoredIncident:
         notes = IncidentNotes(OnConnection(connection))
         since = _first_strange(connection, identity, now)
-        opened = notes.open(identity, Step.LOCK, now, since=since, by=self._actor.name)
+        # Whoever contains an identity does not put it anywhere on the ladder.
+        opened = notes.open(identity, Step.FREE, now, since=since, by=self._actor.name)
         is_noted = bool(note) and self._note(connection, opened.number, _checked(note))
         suspended = self._suspend(connection, opened.number, identity, logins, now)
         if suspended:

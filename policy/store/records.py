@@ -226,7 +226,7 @@ def evidence_of(decision: Decision, profile: Profile | None) -> str:
         {
             "rule": decision.rule,
             "seen": decision.seen,
-            "stood": decision.stood,
+            "stood": list(map(tuple, decision.stood)),  # named ones take it twice as long
             "signals": [[one.kind, one.evidence, told(one.evidence)] for one in decision.signals],
             "observed": decision.observed,
             "standing": [decision.standing.step, decision.standing.home],

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sqlalchemy import Engine, func, literal, select
 
@@ -62,7 +63,7 @@ def figures_since(engine: Engine, since: float) -> list[Figure]:
     wanted = select(row.at, row.stage, row.outcome, row.reason, row.number, row.recipients)
     wanted = wanted.where(row.at > since - GRAIN_S).order_by(row.at, row.stage, row.outcome, row.reason)
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        return [_figure(*found) for found in connection.execute(wanted)]
+        return [_figure(*found) for found in connection.execute(wanted).all()]
 
 
 def figures_by(engine: Engine, since: float, seconds: int) -> list[Figure]:
@@ -77,7 +78,7 @@ def figures_by(engine: Engine, since: float, seconds: int) -> list[Figure]:
         .order_by(at, row.stage, row.outcome, row.reason)
     )
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        return [_figure(*found) for found in connection.execute(wanted)]
+        return [_figure(*found) for found in connection.execute(wanted).all()]
 
 
 def sums_since(engine: Engine, since: float) -> list[Figure]:
@@ -90,8 +91,13 @@ def sums_since(engine: Engine, since: float) -> list[Figure]:
         .order_by(row.stage, row.outcome, row.reason)
     )
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        return [_figure(*found) for found in connection.execute(wanted)]
+        return [_figure(*found) for found in connection.execute(wanted).all()]
 
 
 def _figure(at: int, stage: str, outcome: str, reason: str, number: int, recipients: int) -> Figure:
-    return Figure(at, What(Stage(stage), outcome, reason), int(number), int(recipients))
+    return Figure(at, _what(stage, outcome, reason), int(number), int(recipients))
+
+
+@lru_cache(maxsize=1024)  # closed lists: there are some hundred, and thousands of rows of them each time
+def _what(stage: str, outcome: str, reason: str) -> What:
+    return What(Stage(stage), outcome, reason)

@@ -14,6 +14,8 @@ PURE = [
     ROOT / "policy" / "alerting" / "kinds.py",
     ROOT / "policy" / "alerting" / "owner_words.py",
     ROOT / "policy" / "alerting" / "pacing.py",
+    ROOT / "policy" / "alerting" / "subjects.py",
+    ROOT / "policy" / "alerting" / "undelivered.py",
     ROOT / "policy" / "alerting" / "watch.py",
     ROOT / "policy" / "alerting" / "wording.py",
     ROOT / "policy" / "bearer.py",
@@ -41,6 +43,7 @@ PURE = [
     ROOT / "policy" / "delegation" / "envelopes.py",
     ROOT / "policy" / "delegation" / "protocol.py",
     ROOT / "policy" / "delegation" / "wording.py",
+    ROOT / "policy" / "rulebook" / "wrong.py",
     ROOT / "policy" / "sasl.py",
     ROOT / "policy" / "scram.py",
     ROOT / "policy" / "single_sign_on" / "errand.py",
@@ -66,6 +69,8 @@ PURE = [
     ROOT / "gateway" / "replies.py",
     ROOT / "gateway" / "scan_words.py",
     ROOT / "queue_agent" / "spool.py",
+    ROOT / "service" / "ailments.py",
+    ROOT / "service" / "sentence.py",
     ROOT / "sink" / "answers.py",
 ]
 IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "structlog", "time"}

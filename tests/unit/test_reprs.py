@@ -31,13 +31,10 @@ PUBLIC = {
     ("policy.budgets.stored", "_Key", "key"),  # the name of a budget
     ("policy.bridges.issuer_keys", "KeySet", "keys"),  # the issuer's public ones
     ("policy.bridges.settings", "BridgeSettings", "ldap_url"),
-    ("policy.complaints.mailbox", "ComplaintMailbox", "url"),
     ("policy.console.parts", "Parts", "certificate_key"),  # a path
     ("policy.console.staff.rulebook_words", "Row", "key"),  # of a line in the policy file
     ("policy.console.staff.what_if", "Run", "digest"),  # of the policy
     ("policy.enrolment.words", "Words", "secret"),  # what a secret is called in a language
-    ("policy.engine.budget", "Distinct", "key"),  # the name of a budget
-    ("policy.engine.budget", "Sum", "key"),
     ("policy.engine.rulebook", "Rulebook", "digest"),  # of the policy, which is no secret
     ("policy.publishing.records", "Publishing", "console_url"),
     ("policy.rulebook.changes", "Change", "key"),  # of a line in the policy file

@@ -18,6 +18,7 @@ from gateway.scoreboard import Scoreboard
 from policy.contract import Action, MessageFacts, MessageVerdict
 from service import tracing
 from service.settings import SettingError
+from service.shared_token import SharedToken
 
 ROOT = Path(__file__).parent.parent.parent
 SECRET = "text that a client sent"
@@ -97,7 +98,7 @@ async def policy_of_test(seen: list[str]) -> tuple[web.AppRunner, str]:
 async def one_message(seen: list[str]) -> None:
     """As handover.py does it."""
     runner, url = await policy_of_test(seen)
-    client, board = PolicyClient(url, "token", 5), Scoreboard(1)
+    client, board = PolicyClient(url, SharedToken("token"), 5), Scoreboard(1)
     with tracing.span("message"):
         tracing.note(submission="cafe")
         with timed(board, "scan"):

@@ -36,6 +36,7 @@ from policy.store.transactions import Transactions
 from policy.store.uses import Uses
 from policy.store.writer import Writer
 from policy.tally import Tally
+from service.shared_token import SharedToken
 
 T = 1_000_000.0
 TOKEN = "token-of-the-api"
@@ -105,7 +106,7 @@ async def desk(
 async def stranger(desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody on the network, without the token."""
     app = FastAPI(openapi_url=None)
-    add_auth_policy_routes(app, desk, TOKEN)
+    add_auth_policy_routes(app, desk, SharedToken(TOKEN))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://policy.test") as client:
         yield client
 

@@ -16,12 +16,14 @@ from policy.complaints.desk import ComplaintDesk
 from policy.complaints.mailbox import ComplaintMailbox
 from policy.complaints.report import Complaint
 from policy.contract import Action, Outcome, Outcomes, RelayOutcome
+from policy.doveadm import Doveadm
 from policy.engine.rulebook import Rulebook
 from policy.marks import Marks
 from policy.rulebook import shipped
 from policy.store.complaints import KEPT_OF_ONE, ComplaintNotes
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.transactions import Transactions
+from service.shared_token import SharedToken
 
 
 @pytest.fixture
@@ -127,15 +129,14 @@ async def dovecot() -> AsyncIterator[TestServer]:
 async def test_a_mailbox_is_read_once(scene: Scene, dovecot: TestServer) -> None:
     """A report, a letter of somebody who wants to sell something, and a letter with the message attached."""
     mailbox = ComplaintMailbox(
-        url=str(dovecot.make_url("")),
-        token="key",
+        doveadm=Doveadm(str(dovecot.make_url("")), SharedToken("key")),
         mailbox="abuse",
         hostname=HOST,
         notes=scene.notes,
         writer=scene.brain.writer,
         clock=lambda: T,
     )
-    async with ClientSession(headers={"Authorization": f"X-Dovecot-API {b64encode(b'key').decode()}"}) as http:
+    async with ClientSession() as http:
         assert await mailbox.read(http) == 3
         assert await mailbox.read(http) == 0
     assert sorted((one.kind, one.recipient) for one in scene.store.complaints()) == [("abuse", "")]

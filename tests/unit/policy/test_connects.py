@@ -25,6 +25,7 @@ from policy.store.identities import IdentityStore, NewCredential
 from policy.store.reader import Reader, open_reader
 from policy.store.visited import Visited
 from policy.tally import Stage, Tally, What
+from service.shared_token import SharedToken
 
 T = 1_000_000.0
 DAY_S = 86400.0
@@ -181,7 +182,7 @@ async def test_probation_is_told_to_the_login(reader: Reader, atlas: Atlas) -> N
 
 async def test_over_http_and_in_the_metrics(brain: Brain) -> None:
     """The gateway's own question, with its token; the numbers are there for whoever may reach the port."""
-    app = App(brain, Tokens(gateway=GATEWAY, dovecot="", queue=""))
+    app = App(brain, Tokens(gateway=SharedToken(GATEWAY), dovecot=SharedToken(), queue=SharedToken()))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://policy.test") as client:
         facts = ConnectFacts(listener="submission", client_address=GERMAN).model_dump(mode="json")
         assert (await client.post("/v1/connect", json=facts)).status_code == 401
@@ -201,7 +202,7 @@ async def test_a_login_from_where_the_gate_is_closed(
     brain: Brain, ada: NewCredential, store: IdentityStore, rulebook: Rulebook
 ) -> None:
     """Refused as a wrong secret is, and the log has the reason; with an exemption, granted."""
-    app = App(brain, Tokens(gateway=GATEWAY, dovecot="", queue=""))
+    app = App(brain, Tokens(gateway=SharedToken(GATEWAY), dovecot=SharedToken(), queue=SharedToken()))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://policy.test") as client:
         client.headers["Authorization"] = f"Bearer {GATEWAY}"
         right = step("PLAIN", f"\0{ada.login}\0{ada.secret}".encode())

@@ -163,7 +163,7 @@ async def test_contain_suspends_ends_sessions_and_holds_what_is_queued(scene: Sc
     await scene.hand_in("friend@example.net")
     incident = scene.store.contain_credential(scene.credential.login, "stolen", scene.now)
     assert incident.suspended == (scene.credential.login,)
-    assert (incident.step, incident.opened_by, incident.note) == ("lock", "cli:test", "stolen")
+    assert (incident.step, incident.opened_by, incident.note) == ("free", "cli:test", "stolen")
     assert await scene.log_in() is REFUSED
     assert (await scene.hand_in("friend@example.net")).reason is Reason.CREDENTIAL_REVOKED
     with scene.engine.connect() as connection:

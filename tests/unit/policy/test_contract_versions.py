@@ -17,6 +17,7 @@ from policy.brain import Brain
 from policy.contract import CONTRACT, SPOKEN
 from policy.gateway_line import _FORM
 from policy.store.identities import IdentityStore, NewCredential
+from service.shared_token import SharedToken
 
 # What the gateway and the models of the version before have written: its questions as octets, its answers, its schemas.
 BEFORE: dict[str, Any] = json.loads((Path(__file__).parents[2] / "previous" / f"contract-{CONTRACT}.json").read_text())
@@ -71,7 +72,7 @@ def test_answers_of_the_version_before_are_understood(name: str) -> None:
 
 @pytest.fixture
 async def asker(brain: Brain) -> AsyncIterator[httpx.AsyncClient]:
-    app = App(brain, Tokens(gateway=GATEWAY, dovecot="d", queue=QUEUE))
+    app = App(brain, Tokens(gateway=SharedToken(GATEWAY), dovecot=SharedToken(), queue=SharedToken(QUEUE)))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://policy") as client:
         yield client
 

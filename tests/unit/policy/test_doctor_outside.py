@@ -20,6 +20,7 @@ from policy.queue_contract import QueueName, Statistics
 from queue_agent.app import App
 from queue_agent.outside import Outside
 from queue_agent.trail import Trail
+from service.shared_token import SharedToken
 
 TOKEN = "token-of-the-queue-agent"
 HOST, DOMAIN, ADDRESS = "mail.example.org", "example.org", "127.0.0.1"
@@ -107,7 +108,7 @@ def told(tmp_path: Path, world: AnsweringDns, smtp_port: int) -> Iterator[Told]:
     outside = Outside(time_server="", resolver=resolver, may_talk_to=lambda _: True, smtp_port=smtp_port)
     port = free_port()
     # Of the queue one question is asked.
-    app = App(FewQueued(), outside, Trail(Path("/nowhere")), TOKEN)  # type: ignore[arg-type]
+    app = App(FewQueued(), outside, Trail(Path("/nowhere")), SharedToken(TOKEN))  # type: ignore[arg-type]
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()

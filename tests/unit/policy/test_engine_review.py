@@ -1,10 +1,11 @@
 """What a thief who knows the code tries, and what the owner must not notice: holes that were found, each closed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from engine_parts import ABROAD as ORIGIN_ABROAD
-from engine_parts import AT_HOME, abroad, facts_of, known, new, profile_of, strange
+from engine_parts import AT_HOME, SETTLED, abroad, facts_of, internal, known, new, profile_of, strange
 from judge_parts import judging_with
 from sqlalchemy import Engine, select
 from test_judge import ABROAD, DAY, GRANTED, HOME, HOUR, T, World, facts, people, signals, step_of
@@ -77,6 +78,44 @@ def test_a_thief_cannot_spend_the_owners_octets() -> None:
         desk.hand_in(known(1), strange(), size=25_000_000)
     assert desk.hand_in(known(1), strange(), size=25_000_000).action is not Action.ACCEPT
     assert desk.hand_in(known(1), AT_HOME).action is Action.ACCEPT
+
+
+@pytest.mark.parametrize("whom", [internal, known, new], ids=["our own people", "known ones", "new ones"])
+@pytest.mark.parametrize("places", [[SETTLED], [SETTLED, strange()]], ids=["his provider", "and from abroad"])
+def test_a_thief_in_the_owners_provider_leaves_room_at_home(
+    whom: Callable[[int], tuple[Recipient, ...]], places: list[Place]
+) -> None:
+    """He sends from a network that counts as the owner's, until nothing goes any more; the owner at home goes on."""
+    desk = Budgets()
+    for place in places:
+        while (decision := desk.hand_in(whom(desk.number), place)).action is Action.ACCEPT:
+            assert not decision.held
+    assert desk.hand_in(known(1), AT_HOME).action is Action.ACCEPT
+    assert desk.hand_in(new(-1), AT_HOME).action is Action.ACCEPT
+    assert desk.hand_in(internal(1), AT_HOME).action is Action.ACCEPT
+
+
+def test_what_is_left_for_home_is_an_eighth() -> None:
+    """Not one recipient more or less goes out from elsewhere, and from everywhere together no more than before."""
+    desk = Budgets()
+    assert desk.hand_in(known(*range(100)), SETTLED).action is Action.ACCEPT
+    assert desk.hand_in(known(*range(6)), SETTLED).action is Action.DEFER
+    assert desk.hand_in(known(*range(5)), SETTLED).action is Action.ACCEPT
+    assert desk.hand_in(known(1), SETTLED).action is Action.DEFER
+    assert desk.hand_in(known(*range(16)), AT_HOME).action is Action.DEFER
+    assert desk.hand_in(known(*range(15)), AT_HOME).action is Action.ACCEPT
+    assert desk.hand_in(known(1), AT_HOME).action is Action.DEFER
+
+
+def test_one_message_that_is_larger_than_seven_eighths_goes() -> None:
+    """It would never fit, and its sender would try for ever."""
+    octets = BOOK.limits_of("person").message_bytes[0].limit
+    desk = Budgets()
+    assert desk.hand_in(known(1), SETTLED, size=octets).action is Action.ACCEPT
+    assert desk.hand_in(known(1), SETTLED, size=octets + 1).reason is Reason.BUDGET_TOO_SMALL
+    other = Budgets()
+    assert other.hand_in(known(1), SETTLED, size=octets // 2).action is Action.ACCEPT
+    assert other.hand_in(known(1), SETTLED, size=octets // 2).action is Action.DEFER
 
 
 @pytest.mark.parametrize(

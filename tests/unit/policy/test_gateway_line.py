@@ -14,6 +14,7 @@ from policy.app import BODY_LIMIT, App, Tokens
 from policy.brain import Brain
 from policy.contract import ConnectFacts, ConnectOutcome
 from policy.gateway_line import Line
+from service.shared_token import SharedToken
 
 _KEEP_ALIVE_S = 0.2  # uvicorn's own setting knows whole seconds
 _FACTS = {"listener": "submission", "client_address": "192.0.2.1"}
@@ -23,7 +24,7 @@ class Served:
     """Policy on a port of loopback, and what its connections did."""
 
     def __init__(self, brain: Brain) -> None:
-        app = App(brain, Tokens(gateway=GATEWAY, dovecot="d", queue=QUEUE))
+        app = App(brain, Tokens(gateway=SharedToken(GATEWAY), dovecot=SharedToken(), queue=SharedToken(QUEUE)))
         self.config = uvicorn.Config(app, http=Line, log_config=None, access_log=False)
         self.config.load()
         self.state = ServerState()
@@ -89,7 +90,7 @@ def _has_heard(line: Line, octets: int) -> bool:
 
 
 async def test_the_gateways_own_client_never_goes_the_long_way(served: Served) -> None:
-    client = PolicyClient(f"http://127.0.0.1:{served.port}", GATEWAY, 5.0)
+    client = PolicyClient(f"http://127.0.0.1:{served.port}", SharedToken(GATEWAY), 5.0)
     for _ in range(3):
         verdict = await client.connect(ConnectFacts(**_FACTS))
         assert verdict.outcome is ConnectOutcome.ACCEPTED

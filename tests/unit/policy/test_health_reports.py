@@ -7,7 +7,7 @@ from typing import cast
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from policy.app import App, Tokens
 from policy.brain import Brain
@@ -27,11 +27,13 @@ from policy.store.health_reports import (
     health_reports,
     reports_of,
 )
+from policy.store.migrating import newest_revision
 from policy.store.reader import open_reader
 from policy.store.transactions import Transactions
 from policy.store.writer import Writer
 from service.ailments import Ailment
 from service.health import Health
+from service.shared_token import SharedToken
 
 NOW = 1_764_000_000.0
 
@@ -121,6 +123,44 @@ async def test_what_keeps_policy_from_its_work() -> None:
     assert b"secret" not in health.body
 
 
+SCHEMAS = [
+    # what it shows, the schema that the database has, whether it is told
+    ("ours", "0007", False),
+    ("a newer one", "0008", True),
+    ("one before ours", "0006", False),
+    ("no schema at all: it is being moved", "moving", False),
+]
+
+
+@pytest.mark.parametrize(("found", "is_told"), [case[1:] for case in SCHEMAS], ids=[case[0] for case in SCHEMAS])
+async def test_a_database_of_a_newer_version_is_told(found: str, is_told: bool) -> None:
+    """And policy goes on: while a version is rolled out, the schema has more than the older ones know."""
+
+    async def ask_schema() -> str:
+        return found
+
+    condition = Condition(
+        ask_store=_fine,
+        ask_budgets=None,
+        policy_file_fault=lambda: 0,
+        atlas=Atlas(None, None),
+        ask_schema=ask_schema,
+        schema="0007",
+    )
+    health = await condition.look()
+    assert health.is_ready
+    assert health.warnings == ((Ailment.SCHEMA_NEWER.of(found=found, ours="0007"),) if is_told else ())
+
+
+async def test_the_schema_of_the_database_is_asked_for(brain: Brain, engine: Engine) -> None:
+    """By policy's own health, on the database as it is."""
+    assert (await brain.health()).warnings == ()
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    said = (await brain.health()).warnings
+    assert said == (Ailment.SCHEMA_NEWER.of(found="9999", ours=newest_revision()),)
+
+
 WHO = [
     (b'[["doveadmResponse",[],"who"]]', 0),
     (b'[["doveadmResponse",[{"username":"ada","connections":"2"},{"username":"b","connections":"1"}],"who"]]', 3),
@@ -193,7 +233,7 @@ async def test_policy_reports(database: Location, engine: Engine, statements: Tr
 
 @pytest.fixture
 def app(brain: Brain) -> App:
-    return App(brain, Tokens(gateway="g", dovecot="d", queue="q"))
+    return App(brain, Tokens(gateway=SharedToken("g"), dovecot=SharedToken("d"), queue=SharedToken("q")))
 
 
 TOLD = {

@@ -205,6 +205,15 @@ def test_held_release_and_purge(sallyport: InProcess, engine: Engine) -> None:
     assert sallyport.json("incident", "1")["incident"]["state"] == "open"
 
 
+def test_one_login_of_two_is_contained_in_part(sallyport: InProcess, login: str) -> None:
+    """Nobody is to believe that the thief is out, who may have the other one."""
+    other = json.loads(sallyport("credential", "add", "ada", "--label", "phone", "--json").stdout)["login"]
+    said = sallyport("contain", login, "--no-wait").stdout
+    assert said.startswith(f"incident 1: ada is contained in part; still working: {other}\n")
+    assert "shut these out, too: sallyport contain ada\n" in said
+    assert sallyport("contain", "ada", "--no-wait").stdout.startswith("incident 1: ada is contained\n")
+
+
 def test_a_look_is_in_the_audit_log_though_nothing_was_seen(sallyport: InProcess) -> None:
     """It is written down before the queue is asked."""
     sallyport("held", "show", HOLDS[0], POLICY_QUEUE_URL="http://127.0.0.1:9")

@@ -53,6 +53,14 @@ def test_the_first_bad_use(store: IdentityStore, number: int, ada: NewCredential
     assert (first.client_name, first.login, first.verdict) == ("botnet.example", ada.login, "accept")
 
 
+def test_the_highest_step_is_that_of_the_ladder(store: IdentityStore, number: int, ada: NewCredential) -> None:
+    """Whoever contains changes nothing of it; and what nobody but a person did has none."""
+    store.contain_credential(ada.login, "", LATER)
+    assert store.incident(number).step == "hold"
+    store.release_incident(number, "", LATER + 1)
+    assert store.contain_credential(ada.login, "", LATER + 2).step == "free"
+
+
 def test_networks(store: IdentityStore, number: int) -> None:
     """Strange ones first, in their order; who only logged in is among them, and who was there long before is not."""
     story = store.story(number, LATER, lambda _: ("AS1 SE", "SE"))

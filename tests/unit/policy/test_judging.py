@@ -58,8 +58,8 @@ FIRST_MESSAGES = [
     ("a hundred known ones", known(*range(100)), AT_HOME, "person", ACCEPTED),
     ("sixty new of a hundred: the excess is held", (*new(*range(60)), *known(*range(60, 100))), AT_HOME, "person",
      (Action.ACCEPT, Reason.NEW_RECIPIENTS, 10)),
-    ("the same from a settled network", (*new(*range(60)), *known(*range(60, 100))), SETTLED, "person",
-     (Action.ACCEPT, Reason.NEW_RECIPIENTS, 10)),
+    ("elsewhere an eighth is left for home", (*new(*range(60)), *known(*range(60, 100))), SETTLED, "person",
+     (Action.ACCEPT, Reason.NEW_RECIPIENTS, 16)),
     ("one new recipient sixty times is one", new(*[7] * 60), AT_HOME, "person", ACCEPTED),
     ("ten new ones from a strange network", new(*range(10)), strange(), "person", ACCEPTED),
     ("eleven are held whole", new(*range(11)), strange(), "person", (Action.HOLD, Reason.PROBATION, 0)),
@@ -206,6 +206,12 @@ def test_a_quarter_of_the_small_budget_is_told_and_half_of_it_is_in_doubt() -> N
     assert desk.hand_in(new(99), strange()).delay_s == judging.SLOW_S
 
 
+def test_what_is_told_of_the_small_budget_is_what_was_used_of_it() -> None:
+    """Whoever reads it looks for a number that is near its limit, and finds no other one."""
+    (signal,) = Desk().hand_in(new(1, 2, 3), strange()).signals
+    assert signal.evidence == "probation-new-recipients: 3 in an hour, 10 are allowed"
+
+
 def test_more_new_recipients_than_ever_are_told() -> None:
     """Fifteen a day are out of the ordinary for somebody who has three; nothing is refused for it."""
     desk = Desk()
@@ -273,11 +279,12 @@ def test_a_ladder_that_is_observed_holds_nothing_back() -> None:
 def test_the_evidence_says_where_every_window_stood() -> None:
     """With and without the message."""
     decision = Desk().hand_in((*new(1, 2), *known(3)), strange())
-    stood = {(one.rule, one.seconds): (one.before, one.after, one.limit) for one in decision.stood}
-    assert stood["recipients", HOUR] == (0, 3, 200)
-    assert stood["probation-new-recipients", HOUR] == (0, 2, 10)
-    assert stood["probation-recipients", DAY] == (0, 3, 100)
-    assert stood["networks", HOUR] == (0, 1, 6)
+    stood = {(one.key, one.seconds): (one.before, one.after, one.limit) for one in decision.stood}
+    assert stood["recipients:ada", HOUR] == (0, 3, 200)
+    assert stood["elsewhere-recipients:ada", HOUR] == (0, 3, 175)
+    assert stood["probation-new:ada", HOUR] == (0, 2, 10)
+    assert stood["probation:ada", DAY] == (0, 3, 100)
+    assert stood["networks:ada", HOUR] == (0, 1, 6)
     assert decision.seen is not None
     assert (decision.seen.recipients, decision.seen.new, decision.seen.internal) == (3, 2, 0)
 
@@ -314,7 +321,7 @@ def test_every_message_comes_to_a_decision_and_no_window_is_passed(
     messages: list[tuple[float, int, str, list[tuple[int, bool]]]],
 ) -> None:
     """Whatever comes, in whatever order: new recipients stay within their caps, in any hour and any day."""
-    desk, reached = Desk(), list[tuple[float, int, bool]]()
+    desk, reached = Desk(), list[tuple[float, int, str]]()
     for gap, number, where, recipients in messages:
         desk.now += gap
         place = {"home": AT_HOME, "settled": SETTLED}.get(where) or abroad(number, "ABCDEF"[number])
@@ -322,12 +329,13 @@ def test_every_message_comes_to_a_decision_and_no_window_is_passed(
         decision = desk.hand_in(given, place)
         if decision.action is Action.ACCEPT:
             gone = {one.mark for at, one in enumerate(given) if one.is_new and at not in decision.held}
-            reached += [(desk.now, mark, where == "strange") for mark in gone]
+            reached += [(desk.now, mark, where) for mark in gone]
     for start, _, _ in reached:
-        for span, limit, strange_limit in ((HOUR, 50, 10), (DAY, 150, 30)):
-            within = [(mark, is_strange) for at, mark, is_strange in reached if start <= at < start + span]
+        for span, limit, elsewhere_limit, strange_limit in ((HOUR, 50, 44, 10), (DAY, 150, 132, 30)):
+            within = [(mark, where) for at, mark, where in reached if start <= at < start + span]
             assert len({mark for mark, _ in within}) <= limit
-            assert len({mark for mark, is_strange in within if is_strange}) <= strange_limit
+            assert len({mark for mark, where in within if where != "home"}) <= elsewhere_limit
+            assert len({mark for mark, where in within if where == "strange"}) <= strange_limit
 
 
 def test_replacing_a_place_changes_nothing_else() -> None:

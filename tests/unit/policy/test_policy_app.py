@@ -20,6 +20,7 @@ from policy.contract import OUTCOMES_LIMIT, Grants, LoginAnswer, MessageVerdict,
 from policy.engine.budget import Sum, Window
 from policy.ledger import StoredLedger
 from policy.store.identities import IdentityStore, NewCredential
+from service.shared_token import SharedToken
 
 T = 1_000_000.0  # any moment
 GATEWAY, DOVECOT, QUEUE = "token-of-the-gateway", "token-of-dovecot", "token-of-the-queue-agent"
@@ -28,7 +29,7 @@ GATEWAY, DOVECOT, QUEUE = "token-of-the-gateway", "token-of-dovecot", "token-of-
 @pytest.fixture
 async def asker(brain: Brain) -> AsyncIterator[httpx.AsyncClient]:
     """Somebody on the network, without a token. The clock stands at T."""
-    app = App(brain, Tokens(gateway=GATEWAY, dovecot=DOVECOT, queue=QUEUE))
+    app = App(brain, Tokens(gateway=SharedToken(GATEWAY), dovecot=SharedToken(DOVECOT), queue=SharedToken(QUEUE)))
     # The server answers a 500 and goes on; so does this one, where the default would raise the error in the test.
     network = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=network, base_url="http://policy.test") as client:

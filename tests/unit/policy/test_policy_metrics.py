@@ -11,6 +11,7 @@ from policy.brain import Brain
 from policy.store.incident_models import HeldMessages, Incidents, Measures, Notices
 from policy.store.operation_models import Tallies
 from policy.tally import Stage, What
+from service.shared_token import SharedToken
 
 T = 1_000_000.0  # the clock of the brain
 DAY_S = 86400.0
@@ -18,7 +19,7 @@ DAY_S = 86400.0
 
 async def numbers(brain: Brain) -> dict[str, float]:
     """`name{labels}` -> value, without what all have in common."""
-    app = App(brain, Tokens(gateway="g", dovecot="d", queue="q"))
+    app = App(brain, Tokens(gateway=SharedToken("g"), dovecot=SharedToken("d"), queue=SharedToken("q")))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://policy.test") as client:
         answer = await client.get("/metrics")
     assert answer.status_code == 200

@@ -6,6 +6,7 @@ from aiohttp.test_utils import TestServer
 
 from policy.containment.queue_client import QueueClient
 from policy.queue_contract import QueueIds
+from service.shared_token import SharedToken
 
 
 @pytest.mark.parametrize("what", ["hold", "release", "delete", "requeue"])
@@ -20,6 +21,6 @@ async def test_an_id_of_another_queue_keeps_no_other_waiting(what: str, odd: str
 
     app = web.Application()
     app.router.add_post(f"/v1/{what}", answer)
-    async with TestServer(app) as server, QueueClient(str(server.make_url("")), "token") as client:
+    async with TestServer(app) as server, QueueClient(str(server.make_url("")), SharedToken("token")) as client:
         assert await getattr(client, what)([odd, "4Q000001"]) == {"4Q000001"}
     assert asked == [QueueIds(queue_ids=("4Q000001",))]

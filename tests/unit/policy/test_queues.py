@@ -19,6 +19,7 @@ from policy.queue_contract import (
     TrailFound,
     TrailRow,
 )
+from service.shared_token import SharedToken
 
 HERE, THERE, NOWHERE = "4Q000001", "4Q000002", "4Q000003"
 
@@ -87,7 +88,7 @@ def queued(queue_id: str) -> Queued:
 
 
 def two() -> tuple[Queues, Agent, Agent]:
-    queues = Queues(["http://one:7589", "http://two:7589/"], "token")
+    queues = Queues(["http://one:7589", "http://two:7589/"], SharedToken("token"))
     first, second = Agent({HERE}), Agent({THERE})
     queues.by_name = {"one": cast("QueueClient", first), "two": cast("QueueClient", second)}
     return queues, first, second
@@ -95,9 +96,9 @@ def two() -> tuple[Queues, Agent, Agent]:
 
 def test_each_has_the_name_of_its_host() -> None:
     """The only one keeps the name that it always had."""
-    assert list(Queues(["http://one:7589", "http://two:7589"], "t").by_name) == ["one", "two"]
-    assert list(Queues(["http://one:1", "http://one:2"], "t").by_name) == ["one:1", "one:2"]
-    assert list(Queues(["http://one:1"], "t").by_name) == ["queue"]
+    assert list(Queues(["http://one:7589", "http://two:7589"], SharedToken("t")).by_name) == ["one", "two"]
+    assert list(Queues(["http://one:1", "http://one:2"], SharedToken("t")).by_name) == ["one:1", "one:2"]
+    assert list(Queues(["http://one:1"], SharedToken("t")).by_name) == ["queue"]
 
 
 async def test_an_order_reaches_whoever_has_the_message() -> None:

@@ -9,10 +9,12 @@ from sqlalchemy import Engine, text
 
 from policy.brain import Brain
 from policy.contract import Revocations, RevocationsAsked
+from policy.doveadm import Doveadm
 from policy.pickup import Pickup
 from policy.store.handles import Scope
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.rows import Terms
+from service.shared_token import SharedToken
 
 T = 1_000_000.0
 TOKEN = "ab" * 32
@@ -74,7 +76,7 @@ async def test_many_at_once_come_in_parts(brain: Brain, engine: Engine) -> None:
     assert seen == list(range(2005))
 
 
-class Doveadm:
+class Dovecot:
     """As much of doveadm's HTTP API as is used, and what it was told."""
 
     def __init__(self) -> None:
@@ -98,13 +100,13 @@ async def until_true(condition: Callable[[], bool]) -> None:
 
 async def test_imap_sessions_are_ended(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
     """Once for each identity; and while Dovecot is away nothing is forgotten."""
-    doveadm = Doveadm()
+    doveadm = Dovecot()
     runner = aiohttp.web.AppRunner(_application(doveadm))
     await runner.setup()
     site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    pickup = Pickup(f"http://127.0.0.1:{port}", TOKEN, brain.feed, lambda: T)
+    pickup = Pickup(_reached(port), brain.feed, lambda: T)
     store.add_credential("ada", "phone", T, Terms())
     store.suspend("ada", T)
     doveadm.status = 500
@@ -122,12 +124,12 @@ async def test_imap_sessions_are_ended(brain: Brain, store: IdentityStore, ada: 
 
 async def test_imap_sessions_are_ended_once_more(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
     """A login that was granted just before the revocation is no session yet when Dovecot looks for those to end."""
-    doveadm, now = Doveadm(), [T]
+    doveadm, now = Dovecot(), [T]
     runner = aiohttp.web.AppRunner(_application(doveadm))
     await runner.setup()
     site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    pickup = Pickup(f"http://127.0.0.1:{runner.addresses[0][1]}", TOKEN, brain.feed, lambda: now[0])
+    pickup = Pickup(_reached(runner.addresses[0][1]), brain.feed, lambda: now[0])
     store.revoke(ada.login, T)
     pickup.start()
     await until_true(lambda: doveadm.kicked == ["ada"])
@@ -139,14 +141,14 @@ async def test_imap_sessions_are_ended_once_more(brain: Brain, store: IdentitySt
 
 async def test_a_credential_that_ends_by_itself(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
     """Nobody revokes it, and no row says so: its sessions end all the same, and only once."""
-    doveadm, now = Doveadm(), [T]
+    doveadm, now = Dovecot(), [T]
     runner = aiohttp.web.AppRunner(_application(doveadm))
     await runner.setup()
     site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     store.add_identity("guest", ("guest@example.org",), T)
     store.add_credential("guest", "visit", T, Terms(expires_at=T + 3600))
-    pickup = Pickup(f"http://127.0.0.1:{runner.addresses[0][1]}", TOKEN, brain.feed, lambda: now[0])
+    pickup = Pickup(_reached(runner.addresses[0][1]), brain.feed, lambda: now[0])
     assert await brain.feed.expired(T, T + 3599) == []
     now[0] = T + 3600
     pickup.start()
@@ -159,7 +161,11 @@ async def test_a_credential_that_ends_by_itself(brain: Brain, store: IdentitySto
     await runner.cleanup()
 
 
-def _application(doveadm: Doveadm) -> aiohttp.web.Application:
+def _reached(port: int) -> Doveadm:
+    return Doveadm(f"http://127.0.0.1:{port}", SharedToken(TOKEN))
+
+
+def _application(doveadm: Dovecot) -> aiohttp.web.Application:
     application = aiohttp.web.Application()
     application.router.add_post("/doveadm/v1", doveadm.answer)
     return application

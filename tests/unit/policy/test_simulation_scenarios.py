@@ -81,6 +81,7 @@ WORSE = [
     ('[modes]\nspread = "off"\nunseen = "off"\nmany-networks = "off"', "A6b"),
     ('[modes]\nunknown-recipients = "off"', "A8a"),
     ('[profiles.person]\nnew-recipients = "none"', "A8b"),
+    ('[profiles.person]\nrecipients = "500/10 minutes"\nmessages = "none"', "A8c"),
     ('[modes]\nlinked = "off"', "A15"),
     ('[profiles.app]\nprobation-new-recipients = "none"\nprobation-recipients = "none"', "A16"),
     ('[modes]\nvolume = "off"', "A18"),

@@ -1,11 +1,12 @@
-"""The store that the version before has left behind, opened by this one: nothing is lost, and no limit grew.
+"""The stores that the versions before have left behind, opened by this one: nothing is lost, and no limit grew.
 
-Its real data: a week and a day that its own code has played and written down (tests/previous/make.py).
+Their real data: a week and a day that their own code has played and written down (tests/previous/make.py).
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import InProcess, is_one_sentence
@@ -33,10 +34,16 @@ from policy.store.reader import open_reader
 from policy.store.schema import METADATA
 from policy.store.statements import OnConnection
 from policy.store.transactions import open_transactions
-from tests.previous.left import BACKUP, KNOWN, NOW, SPANS_S, restored
+from tests.previous.left import EVERY, NOW, SPANS_S, Left, restored
 
 WINDOWS = tuple(Window(10**9, span) for span in SPANS_S)
 ACTOR = Actor("cli:test", "localhost")
+
+
+@pytest.fixture(params=EVERY)
+def before(request: pytest.FixtureRequest) -> Left:
+    """Of each schema that a version had."""
+    return EVERY[request.param]
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -53,10 +60,10 @@ def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
 
 
 @pytest.fixture
-def left(empty: Location, tmp_path: Path) -> Location:
-    """As it was when the version before was stopped."""
+def left(empty: Location, before: Left, tmp_path: Path) -> Location:
+    """As it was when that version was stopped."""
     engine = open_database(empty)
-    with BACKUP.open("rb") as file, reading(file) as archive, engine.begin() as connection:
+    with before.backup.open("rb") as file, reading(file) as archive, engine.begin() as connection:
         migrate_on(connection, archive.manifest.revision)
         for name in archive.manifest.tables:
             if found := list(archive.rows(name)):
@@ -65,7 +72,7 @@ def left(empty: Location, tmp_path: Path) -> Location:
             for name, last in archive.manifest.last_ids.items():
                 number_on(connection, name, last)
             for name in ("area", "habit", "network", "signal"):
-                number_on(connection, name, KNOWN["rows"][name])
+                number_on(connection, name, before.known["rows"][name])
         (tmp_path / "digest.key").write_bytes(archive.key("digest.key"))
     engine.dispose()
     return empty
@@ -85,35 +92,39 @@ def counted(engine: Engine) -> dict[str, int]:
         }
 
 
-def held(engine: Engine) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
-    """What counts of each budget that the version before knew, by its own names."""
+def held(engine: Engine, before: Left) -> tuple[dict[str, list[int]], dict[str, list[int]]]:
+    """What counts of each budget that the version before knew."""
     with engine.connect() as connection:
         budgets = StoredBudgets(OnConnection(connection))
-        counters = {key: list(budgets.peek((Sum("", key, 0, WINDOWS),), NOW).before[0]) for key in KNOWN["counters"]}
-        sets = {key: list(budgets.peek((Distinct("", key, (), WINDOWS),), NOW).before[0]) for key in KNOWN["sets"]}
+        counters = {
+            key: list(budgets.peek((Sum("", key, 0, WINDOWS),), NOW).before[0]) for key in before.known["counters"]
+        }
+        sets = {
+            key: list(budgets.peek((Distinct("", key, (), WINDOWS),), NOW).before[0]) for key in before.known["sets"]
+        }
     return counters, sets
 
 
-async def test_it_is_opened_and_goes_on(left: Location, tmp_path: Path) -> None:
+async def test_it_is_opened_and_goes_on(left: Location, before: Left, tmp_path: Path) -> None:
     """Rows, budgets, logins, mail and incidents: all of it, one after the other, as after an upgrade."""
-    engine = open_database(left)
+    engine, known = open_database(left), before.known
     migrate(engine)
     after = counted(engine)
-    assert {name: after[name] for name in KNOWN["rows"]} == KNOWN["rows"]
-    assert held(engine) == (KNOWN["counters"], KNOWN["sets"])
+    assert {name: after[name] for name in known["rows"]} == known["rows"]
+    assert held(engine, before) == (known["counters"], known["sets"])
     key = digest_key(Settings(state_dir=tmp_path))
-    await people_go_on(left, key)
+    await people_go_on(left, key, known)
     store = IdentityStore(engine, key, ACTOR)
-    numbers = [number for number, _, state in KNOWN["incidents"] if state == "open"]
+    numbers = [number for number, _, state in known["incidents"] if state == "open"]
     assert numbers
     for number in numbers:
         assert store.release_incident(number, "after the upgrade", NOW + 60).state == State.RELEASED
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT max(id) FROM audit")).scalar_one() > KNOWN["newest_act"]
+        assert connection.execute(text("SELECT max(id) FROM audit")).scalar_one() > known["newest_act"]
     engine.dispose()
 
 
-async def people_go_on(where: Location, key: bytes) -> None:
+async def people_go_on(where: Location, key: bytes, known: dict[str, Any]) -> None:
     parts = Parts(
         reader=open_reader(where),
         transactions=open_transactions(where),
@@ -126,7 +137,7 @@ async def people_go_on(where: Location, key: bytes) -> None:
     )
     brain = replace(assemble(parts), clock=lambda: NOW)
     outcomes = {}
-    for number, (label, (login, secret)) in enumerate(KNOWN["logins"].items()):
+    for number, (label, (login, secret)) in enumerate(known["logins"].items()):
         step = LoginStep(
             session="s", exchange=label, client_address=f"192.0.{number}.7", listener="submissions", mechanism="PLAIN",
             responses=(f"\0{login}\0{secret}".encode(),),
@@ -146,15 +157,16 @@ async def people_go_on(where: Location, key: bytes) -> None:
     await brain.close()
 
 
-def test_its_backup_is_restored(empty: Location, tmp_path: Path) -> None:
+def test_its_backup_is_restored(empty: Location, before: Left, tmp_path: Path) -> None:
     """The same by way of the file, which is also the way back after an upgrade."""
-    engine = open_database(restored(empty, tmp_path / "state"))
+    engine, known = open_database(restored(empty, tmp_path / "state", before)), before.known
     after = counted(engine)
-    assert {name: after[name] for name in KNOWN["rows"]} == KNOWN["rows"] | {"audit": KNOWN["rows"]["audit"] + 1}
-    assert held(engine) == (KNOWN["counters"], KNOWN["sets"])
+    assert {name: after[name] for name in known["rows"]} == known["rows"] | {"audit": known["rows"]["audit"] + 1}
+    assert held(engine, before) == (known["counters"], known["sets"])
     engine.dispose()
 
 
+@pytest.mark.parametrize("before", ["0005"], indirect=True)
 def test_a_policy_of_before_that_still_runs_gets_an_error(left: Location) -> None:
     """It would count under the keys of before, and nobody would add the two up. This is how it wrote a charge."""
     charge = text(
