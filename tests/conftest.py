@@ -1,5 +1,6 @@
 """Fixtures that every test can have. Real processes come from harness.py, which this puts on the path."""
 
+import functools
 import shutil
 import sys
 import tempfile
@@ -16,7 +17,6 @@ sys.path[:0] = [str(HERE), str(HERE / "stack"), str(HERE.parent)]
 from harness import Sallyport, Sink
 
 _FOLDER = pytest.StashKey[str]()
-_TOGETHER = "@containers"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,10 +34,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Side by side (`make test`) what takes longest begins first, or one process would end with it alone."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: (not _is_in_containers(item), not _is_with_browser(item)))
-        for item in items:
-            if _is_in_containers(item) or _is_with_browser(item):
-                item._nodeid += _TOGETHER  # as xdist's own groups do: the scheduler sees nothing else of a test
+        items.sort(key=lambda item: (not _is_in_containers(item.path, item.nodeid), "tests/browser" not in item.nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
@@ -54,15 +51,18 @@ class _Files(LoadFileScheduling):
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return _TOGETHER if nodeid.endswith(_TOGETHER) else nodeid.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        is_with_browser = file.startswith("tests/browser/")
+        return "containers" if is_with_browser or _is_in_containers(self.config.rootpath / file, nodeid) else file
 
 
-def _is_in_containers(item: pytest.Item) -> bool:
-    return item.get_closest_marker("containers") is not None
+def _is_in_containers(path: Path, nodeid: str) -> bool:
+    return _names_containers(path) and "[native" not in nodeid
 
 
-def _is_with_browser(item: pytest.Item) -> bool:
-    return "tests/browser" in str(item.path)
+@functools.cache
+def _names_containers(path: Path) -> bool:
+    return "pytest.mark.containers" in path.read_text()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterator
 
 import pytest
-from compose import Compose
+from compose import Compose, engine_answers
 from harness import Login, until
 
 RENEW = """
@@ -17,6 +17,11 @@ key = new_key()
 Path("/tls/key.pem").write_bytes(key)
 Path("/tls/cert.pem").write_bytes(self_signed("mail.sallyport.test", key, time.time() + {ahead_s}))
 """
+pytestmark = [
+    pytest.mark.containers,
+    pytest.mark.skipif(not engine_answers(), reason="needs a container engine with Compose"),
+]
+
 PARTS = ("policy", "postfix", "queue-agent", "dovecot")
 SOON_S = 60.0
 
