@@ -61,6 +61,7 @@ def place_of(
         is_home=is_home,
         is_unseen_area=not is_settled and area is None,
         is_unseen_country=not is_settled and origin.country not in {_country(name) for name in kept},
+        has_home=is_home or any(one.days >= rulebook.home_after_days for one in kept.values()),
     )
 
 

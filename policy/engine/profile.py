@@ -32,6 +32,7 @@ class Place:
     is_home: bool  # the owner's beyond doubt: even a locked identity goes on from here
     is_unseen_area: bool  # the identity never used it before now
     is_unseen_country: bool
+    has_home: bool = False  # the identity has been somewhere for as long as makes a home: something is kept for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ looked for in each form (secret_search.py) in each place.
 """
 
 import tarfile
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -26,6 +27,7 @@ MEANT: Mapping[str, tuple[str, ...]] = {
     "key.pem": ("key of TLS",),
     "state/client-ca/key.pem": ("key of the client CA",),
 }
+_COPY = re.compile(r"dovecot/config/tls\.\w+/key\.pem")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -68,10 +70,15 @@ def test_no_secret_is_left(run: Run, sink: Sink) -> None:
     assert_complete(run, places)
     found = run.wanted.found_in(places)
     for place, content in files(run).items():
-        found += run.wanted.found_in({place: content}, but=MEANT.get(place, ()))
+        found += run.wanted.found_in({place: content}, but=meant(place))
     keys = [name for names in MEANT.values() for name in names]
     found += run.wanted.found_in(backup(run), but=keys)
     assert not found, "\n".join(sorted({str(one) for one in found}))
+
+
+def meant(place: str) -> tuple[str, ...]:
+    """Dovecot's own copy of the pair (dovecot/take) is in a folder with a name by chance."""
+    return MEANT["key.pem"] if _COPY.fullmatch(place) else MEANT.get(place, ())
 
 
 def add_keys(run: Run) -> None:

@@ -224,8 +224,8 @@ async def test_what_is_done_about_an_incident_stands_beside_it(console: Console,
     staged.store.contain_identity("zoe", "", console.now)  # of which nothing is held, and there is no login
     await staff.get("/staff")
     (_, eve, zoe) = words(staff, "2 are open, the gravest first")
-    assert (eve[1], eve[2], eve[-1]) == ("zoe", "locked", "0")
-    assert (zoe[1], zoe[2], zoe[-1]) == ("eve", "contained", "3")
+    assert (eve[1], eve[2], eve[-1]) == ("eve", "contained", "3")
+    assert (zoe[1], zoe[2], zoe[-1]) == ("zoe", "free", "0")
 
 
 async def test_the_newest_decisions(console: Console, staff: Browser) -> None:

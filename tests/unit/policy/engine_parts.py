@@ -14,12 +14,16 @@ OWN = frozenset({"ada@example.org"})
 HOME = Origin(network="192.0.2.0/24", asn=3320, country="DE")
 ABROAD = Origin(network="198.51.100.0/24", asn=4134, country="CN")
 AT_HOME = Place(origin=HOME, is_settled=True, is_home=True, is_unseen_area=False, is_unseen_country=False)
-SETTLED = Place(origin=HOME, is_settled=True, is_home=False, is_unseen_area=False, is_unseen_country=False)
+SETTLED = Place(
+    origin=HOME, is_settled=True, is_home=False, is_unseen_area=False, is_unseen_country=False, has_home=True
+)
 
 
 def strange(origin: Origin = ABROAD) -> Place:
     """A network that the identity never used."""
-    return Place(origin=origin, is_settled=False, is_home=False, is_unseen_area=True, is_unseen_country=True)
+    return Place(
+        origin=origin, is_settled=False, is_home=False, is_unseen_area=True, is_unseen_country=True, has_home=True
+    )
 
 
 def abroad(number: int, country: str = "CN", asn: int = 4134) -> Place:

@@ -135,7 +135,7 @@ async def test_a_message_right_behind_the_first_login_of_all_is_from_a_settled_n
     response = f"\0{ada.login}\0{ada.secret}".encode()
     step = {"session": "s1", "exchange": "e1", "client_address": HOME, "listener": "submission"}
     await brain.login(LoginStep.model_validate(step | {"mechanism": "PLAIN", "responses": (response,)}))
-    verdict = await brain.judge(facts("m1", people(0, 44), HOME))
+    verdict = await brain.judge(facts("m1", people(0, 50), HOME))
     assert (verdict.action, verdict.reason) == (Action.ACCEPT, None)
 
 
@@ -299,17 +299,17 @@ async def test_a_front_of_its_own_has_the_same_budgets(brain: Brain, ada: NewCre
     """Charged and committed at once; what is only asked about is not charged; strangers are new."""
     judge = brain.judging
     for _ in range(3):
-        assert (await judge.foresee(handed(0, *people(0, 44)), T)).action is Action.ACCEPT
-    assert (await judge.judge_handed(handed(1, *people(0, 44)), T)).action is Action.ACCEPT
+        assert (await judge.foresee(handed(0, *people(0, 50)), T)).action is Action.ACCEPT
+    assert (await judge.judge_handed(handed(1, *people(0, 50)), T)).action is Action.ACCEPT
     await brain.writer.make(lambda: None)
-    assert (await judge.judge_handed(handed(2, *people(0, 44)), T + 1000)).action is Action.ACCEPT
+    assert (await judge.judge_handed(handed(2, *people(0, 50)), T + 1000)).action is Action.ACCEPT
     decision = await judge.judge_handed(handed(3, *people(50, 1), strangers=2), T + 2000)
     assert (decision.action, decision.reason) == (Action.HOLD, Reason.NEW_RECIPIENTS)
     abroad = await judge.judge_handed(handed(4, *people(0, 41), address=ABROAD), T + 2000)
     assert (abroad.action, abroad.reason) == (Action.HOLD, Reason.PROBATION)
     found = find_submission(engine, "d1")
     assert found
-    assert (found.outcome, found.new_recipients, found.listener) == ("relayed", 44, "delegation")
+    assert (found.outcome, found.new_recipients, found.listener) == ("relayed", 50, "delegation")
     nobody = await judge.judge_handed(replace(handed(5, *people(0, 1)), identity="eve"), T)
     assert nobody.reason is Reason.CREDENTIAL_REVOKED
 
