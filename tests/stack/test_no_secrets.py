@@ -4,8 +4,8 @@ Everything that takes or makes a secret is used once, rightly and wrongly (secre
 looked for in each form (secret_search.py) in each place.
 """
 
-import tarfile
 import re
+import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
