@@ -39,6 +39,19 @@ probation-recipients = "none"
 """
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
+    """A database without a schema."""
+    if request.param == "sqlite":
+        yield tmp_path / "sallyport.db"
+        return
+    if not postgresql.is_possible():
+        pytest.skip(postgresql.NOT_INSTALLED)
+    where = postgresql.cluster().create_empty()
+    yield where
+    postgresql.cluster().drop(where)
+
+
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with the schema, and nothing in it."""

@@ -13,7 +13,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
-import postgresql
 from policy.budgets.stored import StoredBudgets
 from policy.engine.budget import Sum, Window
 from policy.store.archive import reading
@@ -29,19 +28,6 @@ from tests.previous.left import FOLDER, NOW, SPANS_S
 
 BACKUP = FOLDER / "store-0006-first.tar.gz"
 KNOWN: dict[str, Any] = json.loads((FOLDER / "store-0006-first.json").read_text())
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
-    """A database without a schema."""
-    if request.param == "sqlite":
-        yield tmp_path / "sallyport.db"
-        return
-    if not postgresql.is_possible():
-        pytest.skip(postgresql.NOT_INSTALLED)
-    where = postgresql.cluster().create_empty()
-    yield where
-    postgresql.cluster().drop(where)
 
 
 @pytest.fixture

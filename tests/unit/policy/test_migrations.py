@@ -13,7 +13,6 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
-import postgresql
 from policy.budgets.stored import StoredBudgets, stored_key
 from policy.engine.budget import Sum, Window
 from policy.opening import ITSELF
@@ -25,19 +24,6 @@ from policy.store.schema import METADATA
 from policy.store.transactions import open_transactions
 
 T = 1_750_000_000.0  # any moment
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
-    """A database without a schema."""
-    if request.param == "sqlite":
-        yield tmp_path / "sallyport.db"
-        return
-    if not postgresql.is_possible():
-        pytest.skip(postgresql.NOT_INSTALLED)
-    where = postgresql.cluster().create_empty()
-    yield where
-    postgresql.cluster().drop(where)
 
 
 @pytest.fixture

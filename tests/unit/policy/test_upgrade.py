@@ -3,7 +3,6 @@
 Their real data: a week and a day that their own code has played and written down (tests/previous/make.py).
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from command_line import InProcess, is_one_sentence
 from sqlalchemy import Connection, Engine, create_engine, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
-import postgresql
 from policy.assembly import Parts, assemble
 from policy.budgets.stored import StoredBudgets
 from policy.contract import Action, LoginOutcome, LoginStep, MessageFacts
@@ -44,19 +42,6 @@ ACTOR = Actor("cli:test", "localhost")
 def before(request: pytest.FixtureRequest) -> Left:
     """Of each schema that a version had."""
     return EVERY[request.param]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Location]:
-    """A database without a schema."""
-    if request.param == "sqlite":
-        yield tmp_path / "sallyport.db"
-        return
-    if not postgresql.is_possible():
-        pytest.skip(postgresql.NOT_INSTALLED)
-    where = postgresql.cluster().create_empty()
-    yield where
-    postgresql.cluster().drop(where)
 
 
 @pytest.fixture
