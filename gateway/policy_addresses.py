@@ -37,9 +37,11 @@ class PolicyAddresses:
         self._avoided = dict[str, float]()  # until when
         self._resolving: asyncio.Task[Sequence[str]] | None = None
 
-    async def open(self, client_address: str = "") -> PolicyConnection:
-        """A connection to one of them, the home of the client's network first; OSError where none can be reached."""
+    async def open(self, client_address: str = "", preferred: str = "") -> PolicyConnection:
+        """A connection to one of them, the preferred first; OSError where none can be reached."""
         addresses = self._in_order(await self._resolved(), client_address)
+        if preferred in addresses:
+            addresses.insert(0, addresses.pop(addresses.index(preferred)))
         for one in addresses[:-1]:
             with contextlib.suppress(OSError):  # TimeoutError is one
                 async with asyncio.timeout(_PATIENCE_S):
@@ -47,9 +49,12 @@ class PolicyAddresses:
             self.avoid(one)
         return await self._opened(addresses[-1])
 
-    def home_of(self, client_address: str) -> str:
-        """Empty where it does not matter. Nobody waits for a name that has become old: it is looked up beside."""
-        if not client_address or not self._known:
+    def preferred(self, client_address: str = "") -> str:
+        """Which one to ask: the home of the client's network, or one by chance. Empty where there is no choice.
+
+        Nobody waits for a name that has become old: it is looked up beside.
+        """
+        if not self._known:
             return ""
         loop = asyncio.get_running_loop()
         if loop.time() >= self._known_until and (not self._resolving or self._resolving.done()):

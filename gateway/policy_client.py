@@ -158,7 +158,8 @@ class PolicyClient:
         try:
             async with asyncio.timeout(timeout_s), self._turns:
                 for token in self._token.to_show():
-                    connection = self._pooled(client_address) or await self._addresses.open(client_address)
+                    preferred = self._addresses.preferred(client_address)
+                    connection = self._pooled(preferred) or await self._addresses.open(client_address, preferred)
                     answer = await self._answered(connection, question, token, octets)
                     if answer.status != HTTPStatus.UNAUTHORIZED:
                         break
@@ -193,13 +194,12 @@ class PolicyClient:
                 connection.close()
         return answer
 
-    def _pooled(self, client_address: str) -> PolicyConnection | None:
+    def _pooled(self, address: str) -> PolicyConnection | None:
         """One that was used lately; policy keeps them for longer, so that none is closed while it is asked."""
-        home = self._addresses.home_of(client_address)
         oldest = asyncio.get_running_loop().time() - _IDLE_LIMIT_S
         while self._free and self._free[0].used_at < oldest:
             self._free.popleft().close()
-        while pooled := next((one for one in reversed(self._free) if home in ("", one.address)), None):
+        while pooled := next((one for one in reversed(self._free) if address in ("", one.address)), None):
             self._free.remove(pooled)
             if pooled.is_open and not self._addresses.is_avoided(pooled.address):
                 return pooled

@@ -19,7 +19,7 @@ from harness import until
 from sqlalchemy import URL
 
 from policy.store.database import open_database
-from policy.store.migrating import migrate
+from policy.store.migrating import migrate, newest_revision
 from policy.store.schema import METADATA
 
 NOT_INSTALLED = "PostgreSQL is not installed: apt-get install postgresql"
@@ -94,6 +94,7 @@ class Cluster:
                 connection.execute("SET lock_timeout = '1s'")
                 connection.execute("SET session_replication_role = replica")  # the audit log's triggers rest
                 connection.execute(f"TRUNCATE {tables} RESTART IDENTITY")
+                connection.execute("UPDATE alembic_version SET version_num = %s", [newest_revision()])
         except psycopg.Error:
             self.drop(self._shared)
             self._shared = self.create()

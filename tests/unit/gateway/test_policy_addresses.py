@@ -1,6 +1,7 @@
 """A name with several addresses: whoever does not answer is left alone while there are others."""
 
 import asyncio
+import itertools
 import math
 import socket
 from collections.abc import AsyncIterator
@@ -159,8 +160,8 @@ def test_what_a_network_is(one: str, other: str, is_same: bool) -> None:
 async def test_a_network_has_one_home_whoever_asks() -> None:
     """In whatever order the resolver names them; and each policy is the home of its share."""
     clients = [f"198.51.{number}.7" for number in range(240)]
-    homes = [knowing(*THREE).home_of(one) for one in clients]
-    assert homes == [knowing(*reversed(THREE)).home_of(one) for one in clients]
+    homes = [knowing(*THREE).preferred(one) for one in clients]
+    assert homes == [knowing(*reversed(THREE)).preferred(one) for one in clients]
     assert all(50 <= homes.count(one) <= 110 for one in THREE)
 
 
@@ -168,23 +169,22 @@ async def test_only_the_networks_of_one_that_is_gone_move() -> None:
     clients = [f"198.51.{number}.7" for number in range(240)]
     all_of_them, fewer = knowing(*THREE), knowing(*THREE[:2])
     for one in clients:
-        if all_of_them.home_of(one) != THREE[2]:
-            assert fewer.home_of(one) == all_of_them.home_of(one)
+        if all_of_them.preferred(one) != THREE[2]:
+            assert fewer.preferred(one) == all_of_them.preferred(one)
     away = knowing(*THREE)
     away.avoid(THREE[2])
-    assert [away.home_of(one) for one in clients] == [fewer.home_of(one) for one in clients]
+    assert [away.preferred(one) for one in clients] == [fewer.preferred(one) for one in clients]
 
 
 async def test_with_one_policy_nobody_looks_for_a_home() -> None:
-    assert knowing(THREE[0]).home_of("198.51.100.1") == ""
-    assert knowing().home_of("198.51.100.1") == ""
-    assert knowing(*THREE).home_of("") == ""
+    assert knowing(THREE[0]).preferred("198.51.100.1") == ""
+    assert knowing().preferred("198.51.100.1") == ""
 
 
 async def test_questions_of_a_network_go_to_its_home(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where a connection to another one is free; and to the next one, where the home is away."""
     async with policies(monkeypatch, True, True) as (client, both):
-        homes = {knowing(*ADDRESSES).home_of(f"198.51.{n}.7"): f"198.51.{n}.7" for n in range(20)}
+        homes = {knowing(*ADDRESSES).preferred(f"198.51.{n}.7"): f"198.51.{n}.7" for n in range(20)}
         assert set(homes) == set(ADDRESSES)
         for address, policy in zip(ADDRESSES, both, strict=True):
             before = policy.asked
@@ -199,6 +199,20 @@ async def test_questions_of_a_network_go_to_its_home(monkeypatch: pytest.MonkeyP
         assert both[1].asked == before + 1
 
 
+async def test_other_questions_are_dealt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All people of an office come from one network; what their messages cost is not left to one policy."""
+    async with policies(monkeypatch, True, True) as (client, both):
+        for _ in range(3):
+            await client.connect(FACTS)
+        turns = itertools.cycle([list(ADDRESSES), list(reversed(ADDRESSES))])
+        monkeypatch.setattr("gateway.policy_addresses.random.sample", lambda *_: next(turns))
+        before = [one.asked for one in both]
+        for _ in range(6):
+            with pytest.raises(PolicyUnavailable, match="not an answer"):
+                await client.revocations(0)
+        assert [one.asked - was for one, was in zip(both, before, strict=True)] == [3, 3]
+
+
 async def test_a_name_that_has_become_old_is_looked_up_beside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy that is new gets its networks, although connections to the others are free."""
     one = knowing(*THREE[:2])
@@ -210,7 +224,7 @@ async def test_a_name_that_has_become_old_is_looked_up_beside(monkeypatch: pytes
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 7587)) for address in THREE]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved)
-    assert one.home_of("198.51.100.1") in THREE[:2]
+    assert one.preferred("198.51.100.1") in THREE[:2]
     await asked.wait()
     await asyncio.sleep(0)
-    assert {one.home_of(f"198.51.{number}.1") for number in range(50)} == set(THREE)
+    assert {one.preferred(f"198.51.{number}.1") for number in range(50)} == set(THREE)
