@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from fuzz import chunks, client_hello, delegation, envelope, framing, header, mailboxes, proxy
+from fuzz import chunks, client_hello, delegation, envelope, framing, header, mailboxes, proxy, wire
 
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "framing": framing.one,
@@ -13,4 +13,5 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "client_hello": client_hello.one,
     "proxy": proxy.one,
     "delegation": delegation.one,
+    "wire": wire.one,
 }

@@ -17,6 +17,7 @@ RECORD_HEADER = 5
 LIMIT = 16 * 1024 + 256  # octets with all record headers; clients send 200 to 2,000
 _HANDSHAKE, _CLIENT_HELLO = 22, 1
 _RECORD_LIMIT = 16 * 1024  # RFC 8446 section 5.1
+_RECORDS_LIMIT = 16  # in a message; each look at a ClientHello that trickles in goes through all of them again
 _SERVER_NAME, _SIGNATURE_ALGORITHMS, _ALPN, _SUPPORTED_VERSIONS = 0, 13, 16, 43  # RFC 6066, 8446, 7301
 _NAME_LIMIT = 253
 _VERSIONS = {0x0304: "13", 0x0303: "12", 0x0302: "11", 0x0301: "10", 0x0300: "s3"}  # as JA4 writes them
@@ -106,8 +107,11 @@ class _Reader:
 
 def _handshake(octets: bytes) -> bytes | None:
     """The first handshake message without its header, put together from its records."""
-    message, at = bytearray(), 0
+    message, at, records = bytearray(), 0, 0
     while at < len(octets):
+        records += 1
+        if records > _RECORDS_LIMIT:
+            raise NotClientHello("too many records")
         header = octets[at : at + RECORD_HEADER]
         # Judged as far as it is there: a stranger's first octet tells.
         if header[0] != _HANDSHAKE or header[1:2] not in (b"", b"\x03"):

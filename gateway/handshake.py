@@ -9,6 +9,7 @@ afterwards.
 import asyncio
 import contextlib
 import hashlib
+import select
 import socket
 import ssl
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from gateway.tls import NO_PROTOCOL_ALERT, NoProtocol, Selected
 from gateway.wire import Wire
 
 _PEEK_LIMIT = 64 * 1024
+_AGAIN_S = 0.005
 
 Found = TypeVar("Found")
 
@@ -65,7 +67,11 @@ async def peek(wire: Wire, parse: Callable[[bytes], Found | None]) -> Found:
             await wire.readable()
             octets = wire.socket.recv(_PEEK_LIMIT, socket.MSG_PEEK)
             if len(octets) <= seen:
-                raise HandshakeRefused("closed by the client")
+                if _has_ended(wire.socket):
+                    raise HandshakeRefused("closed by the client")
+                # A kernel that is short of room for what comes in tiny segments calls for any of it, whatever is asked.
+                await asyncio.sleep(_AGAIN_S)
+                continue
             found = parse(octets)
             if found is not None:
                 return found
@@ -76,6 +82,13 @@ async def peek(wire: Wire, parse: Callable[[bytes], Found | None]) -> Found:
         if seen:
             with contextlib.suppress(OSError):
                 wire.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    """The client has closed its half, which does not show as long as something is there to peek at."""
+    poll = select.poll()
+    poll.register(connection, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 async def _selected(wire: Wire, edge: Edge, listener: ListenerSettings) -> Selected:

@@ -14,7 +14,6 @@ from typing import Self, cast
 
 from gateway import replies
 from gateway.errors import RelayFailed
-from gateway.prompt import Prompt
 from gateway.relay_commands import CLOSING, Envelope, HopReply, commands, octets, refusal, reply_for
 from gateway.spool import Spool
 
@@ -43,7 +42,7 @@ class NextHop(asyncio.BufferedProtocol):
         # Of the exchange that goes on; a fresh connection waits for the greeting
         self._awaited = 1
         self._answers: list[HopReply] = []
-        self._waiter: Prompt[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
         self._received = b""  # a line that is not yet complete
         self._texts: list[str] = []  # lines of a reply that is not yet complete
         self._room: asyncio.Future[None] | None = None  # done when the transport takes more
@@ -181,7 +180,7 @@ class NextHop(asyncio.BufferedProtocol):
     async def _replies(self) -> list[HopReply]:
         """As many as are awaited, once all are there."""
         if len(self._answers) < self._awaited and not self._failure:
-            self._waiter = Prompt()
+            self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
             self._waiter = None
         if len(self._answers) < self._awaited:
@@ -203,8 +202,8 @@ class NextHop(asyncio.BufferedProtocol):
         missing = self._awaited - len(self._answers)
         if missing < 0 or (not missing and (self._received or self._texts)):
             raise Broken("a reply too many")
-        if not missing and self._waiter:
-            self._waiter.settle(None)
+        if not missing and self._waiter and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _take_line(self, line: bytes) -> None:
         """One line of a reply, without its CRLF."""

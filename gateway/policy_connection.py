@@ -12,8 +12,6 @@ import re
 import ssl
 from typing import NamedTuple, Self
 
-from gateway.prompt import Prompt
-
 _STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3})[ \r]")
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)", re.IGNORECASE)
 _UNREADABLE = re.compile(rb"\r\n(?:transfer-encoding|content-encoding):", re.IGNORECASE)
@@ -66,7 +64,7 @@ class PolicyConnection(asyncio.Protocol):
         self._limit = limit
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
-        self._answer: Prompt[HttpAnswer] | None = None
+        self._answer: asyncio.Future[HttpAnswer] | None = None
         self.address = ""  # whose it is
         self.used_at = 0.0  # on the loop's clock
 
@@ -88,7 +86,7 @@ class PolicyConnection(asyncio.Protocol):
         if self._transport is None:
             raise NoAnswer("closed")
         loop = asyncio.get_running_loop()
-        self._answer = Prompt(loop=loop)
+        self._answer = loop.create_future()
         self._transport.write(question)
         answer = await self._answer
         self._answer, self.used_at = None, loop.time()
@@ -122,7 +120,7 @@ class PolicyConnection(asyncio.Protocol):
             self._fail(NoAnswer("more than was asked for"))
         elif answer and self._answer:
             self._received.clear()
-            self._answer.settle(answer)
+            self._answer.set_result(answer)
 
     def _fail(self, error: Exception) -> None:
         if self._answer and not self._answer.done():

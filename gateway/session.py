@@ -203,6 +203,8 @@ class Session(Conversation):
         log.login_answered(self._id, mechanism, reply, grants.login if grants else "")
         self._edge.scoreboard.count("logins_total", _counted_as_login(reply))
         self._grants = grants
+        if grants:
+            self._wire.trust()
         if reply in (replies.LOGIN_REFUSED, replies.LOGIN_LATER):
             self._login_failures += 1
             if self._login_failures >= self._edge.settings.max_login_failures:

@@ -12,7 +12,8 @@ All connections read through the same two buffers, one for what the socket gives
 neither holds anything between two events.
 
 Back-pressure: a session that is busy lets at most _UNREAD_LIMIT wait; and who does not read is not read, so that what
-he makes OpenSSL say (key updates, alerts) has an end, too.
+he makes OpenSSL say (key updates, alerts) has an end, too. A client that has not logged in is read in small pieces:
+thousands of key updates fit into the large one, and would hold up all other sessions.
 """
 
 import asyncio
@@ -22,11 +23,10 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
-from gateway.prompt import Prompt
-
 _UNREAD_LIMIT = 64 * 1024
 _RECORD = 16 * 1024  # octets that a TLS record carries at most, RFC 8446 section 5.1
 _PIECE = 2 * _RECORD  # for OpenSSL: its memory of a connection keeps the size that it once had
+_OF_A_STRANGER = 32 * 1024
 _FROM_SOCKET, _UNDER_TLS = memoryview(bytearray(256 * 1024)), memoryview(bytearray(_RECORD))
 
 
@@ -42,8 +42,9 @@ class Wire:
         self.is_at_end = False  # the client has closed its half: nothing more comes
         self.is_gone = False
         self.on_loss: Callable[[], None] = _ignore  # called where the session waits for something else than the client
-        self._waiting: Prompt[None] | None = None  # where it waits for the client
+        self._waiting: asyncio.Future[None] | None = None  # where it waits for the client
         # Of the socket
+        self._at_once = _OF_A_STRANGER  # octets that one event reads
         self._take: Callable[[], None] = self._take_octets  # what is done with what comes
         self._is_read = False
         self._unsent = b""  # what the kernel had no room for
@@ -149,13 +150,17 @@ class Wire:
         if self.is_gone:
             raise ConnectionResetError
         self.resume()
-        self._waiting = Prompt(loop=self._loop)
+        self._waiting = self._loop.create_future()
         try:
             await self._waiting
         finally:
             self._waiting = None
         if self.is_gone:
             raise ConnectionResetError
+
+    def _wake(self) -> None:
+        if self._waiting and not self._waiting.done():
+            self._waiting.set_result(None)
 
     # Reading
 
@@ -164,6 +169,10 @@ class Wire:
         if self._is_read:
             self._is_read = False
             self._loop.remove_reader(self._descriptor)
+
+    def trust(self) -> None:
+        """The client is known: what it sends may be read in large pieces."""
+        self._at_once = len(_FROM_SOCKET)
 
     def resume(self) -> None:
         """What comes is read, unless the client has to read first."""
@@ -175,14 +184,14 @@ class Wire:
         self._take()
         if self.is_gone:
             self._tell_loss()
-        elif self._waiting:
-            self._waiting.settle(None)
-        if len(self.received) > _UNREAD_LIMIT:
+        else:
+            self._wake()
+        if len(self.received) > _UNREAD_LIMIT and not self._waiting:
             self.pause()
 
     def _notice(self) -> None:
-        if not self._waiting:
-            self.pause()
+        """Once: it stays readable, and the next wait is for more."""
+        self.pause()
 
     def _take_octets(self) -> None:
         count = self._from_socket()
@@ -203,7 +212,7 @@ class Wire:
     def _from_socket(self) -> int | None:
         """How many octets are in the buffer; 0 at the end, None where there is nothing to do."""
         try:
-            return self.socket.recv_into(_FROM_SOCKET)
+            return self.socket.recv_into(_FROM_SOCKET, self._at_once)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
@@ -265,8 +274,7 @@ class Wire:
             self._tell_loss()
         elif not self._unsent:
             self._loop.remove_writer(self._descriptor)
-            if self._waiting:
-                self._waiting.settle(None)
+            self._wake()
 
     def _to_socket(self, octets: bytes) -> int:
         """How many the kernel took."""
@@ -282,7 +290,7 @@ class Wire:
 
     def _tell_loss(self) -> None:
         if self._waiting:
-            self._waiting.settle(None)
+            self._wake()
         else:
             self.on_loss()
 

@@ -7,11 +7,14 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from pathlib import Path
+from typing import cast
 
 import pytest
 from certificates import make
 
+from gateway.handshake import HandshakeRefused, peek
 from gateway.wire import Wire
 
 _MUCH = os.urandom(4_000_000)
@@ -103,6 +106,35 @@ class Client:
         self.socket.close()
 
 
+class Odd:
+    """A socket that does something else than what is usual."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._connection, name)
+
+
+class Pressed(Odd):
+    """Its kernel is short of room for tiny segments, and calls for any octet, whatever was asked of it."""
+
+    def setsockopt(self, *_: object) -> None:
+        """Where it waited for more than it has room for, it would wait for ever."""
+
+
+class Mistaken(Odd):
+    """Once, nothing is there."""
+
+    _times = 1
+
+    def recv_into(self, buffer: memoryview, count: int) -> int:
+        if self._times:
+            self._times = 0
+            raise BlockingIOError
+        return self._connection.recv_into(buffer, count)
+
+
 @asynccontextmanager
 async def met(serve: Served, buffers: int = 0) -> AsyncIterator[tuple[Client, "asyncio.Task[None]"]]:
     """A client, and the task that serves it. Afterwards nothing of the connection is left with the loop."""
@@ -123,7 +155,7 @@ async def met(serve: Served, buffers: int = 0) -> AsyncIterator[tuple[Client, "a
             finally:
                 wire.close()
 
-        task = loop.create_task(to_its_end())
+        task = loop.create_task(to_its_end(), context=Context())  # an empty one, as in a gateway without traces
         async with asyncio.timeout(20):
             try:
                 yield Client(ours), task
@@ -163,6 +195,27 @@ def echo_under(terms: ssl.SSLContext) -> Served:
 # In clear
 
 
+async def test_small_writes_do_not_wait_for_each_other() -> None:
+    async def serve(wire: Wire) -> None:
+        assert wire.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    async with met(serve) as (_, task):
+        await task
+
+
+async def test_called_for_nothing() -> None:
+    """A segment with a wrong checksum makes a socket readable, and then it is not."""
+
+    async def serve(wire: Wire) -> None:
+        wire.socket = cast("socket.socket", Mistaken(wire.socket))
+        await wire.more()
+        assert wire.received == b"x"
+
+    async with met(serve) as (client, task):
+        await client.say(b"x")
+        await task
+
+
 async def test_a_client_that_has_closed_its_half_is_still_answered() -> None:
     async with met(echo) as (client, _):
         await client.say(_MUCH[:100])
@@ -185,11 +238,50 @@ async def test_what_is_only_looked_at_stays() -> None:
         assert await client.all() == b"first"
 
 
+@pytest.mark.parametrize("is_pressed", [False, True])
+async def test_what_is_looked_at_may_come_in_pieces(is_pressed: bool) -> None:
+    """A ClientHello that does not fit one segment, a PROXY header that is written twice."""
+    seen = asyncio.Queue[bytes]()
+
+    def parse(octets: bytes) -> bytes | None:
+        seen.put_nowait(octets)
+        return octets if octets.endswith(b".") else None
+
+    async def serve(wire: Wire) -> None:
+        if is_pressed:
+            wire.socket = cast("socket.socket", Pressed(wire.socket))
+        assert await peek(wire, parse) == b"abc."
+
+    async with met(serve) as (client, task):
+        for piece in (b"a", b"b", b"c."):
+            await client.say(piece)
+            await seen.get()
+            for _ in range(5):  # turns of the loop, in which the kernel may call for nothing
+                await asyncio.sleep(0)
+        await task
+    assert seen.empty()
+
+
+@pytest.mark.parametrize("is_pressed", [False, True])
+async def test_a_client_that_ends_in_what_is_looked_at(is_pressed: bool) -> None:
+    async def serve(wire: Wire) -> None:
+        if is_pressed:
+            wire.socket = cast("socket.socket", Pressed(wire.socket))
+        with pytest.raises(HandshakeRefused):
+            await peek(wire, lambda _: None)
+
+    async with met(serve) as (client, task):
+        await client.say(b"a")
+        client.socket.shutdown(socket.SHUT_WR)
+        await task
+
+
 async def test_nothing_to_look_at_will_come_after_the_end() -> None:
     async def serve(wire: Wire) -> None:
         wire.resume()
         while not wire.is_at_end:
             await wire.more()
+        assert not asyncio.get_running_loop().remove_reader(wire.socket.fileno()), "an end can be read for ever"
         with pytest.raises(ConnectionError):
             await wire.readable()
 
@@ -208,6 +300,28 @@ async def test_however_the_network_cuts_it(terms: ssl.SSLContext, piece: int) ->
         await client.say_under_tls(_MUCH[:300], piece)
         assert await client.heard_under_tls(300) == _MUCH[:300]
         client.socket.close()
+
+
+async def test_the_last_word_of_a_handshake_is_the_gateways(terms: ssl.SSLContext) -> None:
+    """Under TLS 1.2, and the client waits for it."""
+    terms.maximum_version = ssl.TLSVersion.TLSv1_2
+    async with met(echo_under(terms)) as (client, _):
+        await client.shake_hands()
+        await client.say_under_tls(b"x")
+        assert await client.heard_under_tls(1) == b"x"
+        client.socket.close()
+
+
+async def test_half_a_record_is_nothing_yet(terms: ssl.SSLContext) -> None:
+    async def serve(wire: Wire) -> None:
+        await wire.shake_hands(terms)
+        await wire.more()
+        assert wire.received == b"whole"
+
+    async with met(serve) as (client, task):
+        await client.shake_hands()
+        await client.say_under_tls(b"whole", piece=1)
+        await task
 
 
 async def test_what_comes_with_the_handshake_is_not_lost(terms: ssl.SSLContext) -> None:
@@ -230,6 +344,34 @@ async def test_close_notify_both_ways(terms: ssl.SSLContext) -> None:
         with pytest.raises(ssl.SSLZeroReturnError):  # the gateway's own
             client.tls.read(100)
         await task
+
+
+async def test_what_is_still_unsent_goes_before_the_end(terms: ssl.SSLContext) -> None:
+    """To a client that has closed its own half."""
+
+    async def serve(wire: Wire) -> None:
+        await wire.shake_hands(terms)
+        while not wire.is_at_end:
+            await wire.more()
+        wire.write(_MUCH)
+        await wire.part(20)
+        assert wire.socket.fileno() < 0
+
+    async with met(serve, buffers=8192) as (client, task):
+        await client.shake_hands()
+        with suppress(ssl.SSLWantReadError):
+            client.tls.unwrap()
+        await client.flush()
+        heard = bytearray()
+        while octets := await client.heard():
+            client.incoming.write(octets)
+            with suppress(ssl.SSLWantReadError):
+                while True:
+                    heard += client.tls.read(65536)
+                    if len(heard) == len(_MUCH):
+                        break
+        await task
+        assert heard == _MUCH
 
 
 async def test_an_end_without_close_notify_is_an_end(terms: ssl.SSLContext) -> None:
@@ -379,6 +521,22 @@ async def test_a_client_that_does_not_read(terms: ssl.SSLContext, is_under_tls: 
         await task
 
 
+async def test_a_kernel_that_takes_nothing_at_all() -> None:
+    """Octet by octet it takes one or none, never a part."""
+    written, is_full = bytearray(), asyncio.Event()
+
+    async def serve(wire: Wire) -> None:
+        while not wire.is_sending:
+            wire.write(b"x")
+            written.extend(b"x")
+        is_full.set()
+        await wire.sent()
+
+    async with met(serve, buffers=2048) as (client, _):
+        await is_full.wait()
+        assert await client.all() == written
+
+
 @pytest.mark.parametrize("is_under_tls", [False, True])
 async def test_a_session_that_is_busy_lets_little_wait(terms: ssl.SSLContext, is_under_tls: bool) -> None:
     """The rest stays with the kernel, and with the client."""
@@ -411,7 +569,30 @@ async def test_a_session_that_is_busy_lets_little_wait(terms: ssl.SSLContext, is
         go_on.set()
         await saying
         await task
-    assert 64 * 1024 < most[0] <= 64 * 1024 + 256 * 1024
+    assert 64 * 1024 < most[0] <= 64 * 1024 + 32 * 1024
+
+
+@pytest.mark.parametrize(("is_known", "most"), [(False, 32 * 1024), (True, 256 * 1024)])
+async def test_an_event_takes_little_from_a_stranger(is_known: bool, most: int) -> None:
+    """Two hundred octets of key updates take the time that a message of a megabyte does."""
+    taken: list[int] = []
+
+    async def serve(wire: Wire) -> None:
+        if is_known:
+            wire.trust()
+        while not wire.is_at_end:
+            before = len(wire.received)
+            await wire.more()
+            taken.append(len(wire.received) - before)
+
+    async with met(serve) as (client, task):
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
+        await client.say(_MUCH)
+        client.socket.shutdown(socket.SHUT_WR)
+        await task
+    assert sum(taken) == len(_MUCH)
+    assert max(taken) <= most
+    assert is_known == (max(taken) > 32 * 1024)
 
 
 # Who is gone
@@ -445,7 +626,10 @@ async def test_a_reset_while_it_is_written_to(terms: ssl.SSLContext) -> None:
         await wire.shake_hands(terms)
         wire.write(_MUCH)
         writes.set()
-        await wire.sent()
+        try:
+            await wire.sent()
+        finally:  # or what closes it a second time takes its number for its own
+            assert not wire.is_sending
 
     async with met(serve, buffers=8192) as (client, task):
         await client.shake_hands()
@@ -456,11 +640,12 @@ async def test_a_reset_while_it_is_written_to(terms: ssl.SSLContext) -> None:
 
 
 async def test_a_busy_session_is_told_of_a_reset() -> None:
-    told = asyncio.Event()
+    told, busy = asyncio.Event(), asyncio.Event()
 
     async def serve(wire: Wire) -> None:
+        await wire.more()
         wire.on_loss = told.set
-        wire.resume()
+        busy.set()
         await told.wait()
         assert wire.is_gone
         with pytest.raises(ConnectionError):
@@ -469,7 +654,8 @@ async def test_a_busy_session_is_told_of_a_reset() -> None:
             await wire.more()
 
     async with met(serve) as (client, task):
-        await asyncio.sleep(0)
+        await client.say(b"x")
+        await busy.wait()
         client.reset()
         await task
 
@@ -480,9 +666,17 @@ async def test_a_busy_session_is_told_of_a_reset() -> None:
 async def test_an_interruption_ends_the_wait_and_not_the_connection() -> None:
     async def serve(wire: Wire) -> None:
         wire.interrupt(ValueError())  # nobody waits: nothing happens
-        asyncio.get_running_loop().call_soon(wire.interrupt, ValueError())
+        interrupted = asyncio.get_running_loop().create_future()
+
+        def interrupt() -> None:
+            wire.interrupt(ValueError())
+            wire.interrupt(KeyError())  # revoked, and late: the first one counts
+            interrupted.set_result(None)
+
+        asyncio.get_running_loop().call_soon(interrupt)
         with pytest.raises(ValueError):  # noqa: PT011 - it has no words
             await wire.more()
+        await interrupted
         wire.write(b"goodbye")
         await wire.part(20)
 
@@ -495,6 +689,8 @@ async def test_a_cut_ends_both() -> None:
         asyncio.get_running_loop().call_soon(wire.cut)
         with pytest.raises(ConnectionError):
             await wire.more()
+        wire.resume()
+        assert not asyncio.get_running_loop().remove_reader(wire.socket.fileno())
 
     async with met(serve) as (client, task):
         await task
