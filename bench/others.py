@@ -180,6 +180,9 @@ class Door:
     def step_of(self, identity: str) -> Step:
         return Step.LOCK if self._accounts[identity].blocked_until > self._now else Step.FREE
 
+    def distrust(self, identity: str, address: str) -> None:
+        """They tell nobody of a network."""
+
     def signals_of(self, identity: str) -> Sequence[Signal]:  # noqa: ARG002 - the same
         return ()
 

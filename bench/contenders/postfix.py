@@ -15,7 +15,7 @@ from bench.contenders.contender import ADDRESS, LOGIN, USERS, all_answer, starte
 from bench.errors import BenchError
 from tests.harness import HOSTNAME, ROOT, Process, free_port
 
-# main.cf of the relay turns these off or exempts loopback; here they are as Postfix and Debian ship them.
+# main.cf of the relay turns these off, exempts loopback or raises them; here they are as Postfix and Debian ship them.
 SUBMISSION = """
 127.0.0.1:{port} inet n - n - - smtpd
   -o syslog_name={name}
@@ -35,6 +35,12 @@ SUBMISSION = """
   -o smtpd_recipient_restrictions={recipients}
   -o smtpd_client_connection_count_limit=50
   -o smtpd_client_event_limit_exceptions=
+  -o max_use=100
+  -o cleanup_service_name=cleanup-as-shipped
+"""
+CLEANUP_AS_SHIPPED = """
+cleanup-as-shipped unix n - n - 0 cleanup
+  -o max_use=100
 """
 # in_flow_delay is Postfix's brake where mail comes in faster than it goes out: pauses of a second, in no even measure.
 OUTGOING = ("default_transport=discard:", "relay_transport=discard:", "in_flow_delay=0")
@@ -64,7 +70,7 @@ class Postfix:
         self._render_relay()
         self._add_owners()
         with (self.config / "master.cf").open("a") as file:
-            file.write("".join(self._submission_services()))
+            file.write("".join([*self._submission_services(), CLEANUP_AS_SHIPPED]))
 
     def start(self) -> int:
         """The process id of its master."""
