@@ -258,7 +258,11 @@ def _judge(parts: Parts, shared: _Shared, connects: Connects, marks: Marks, writ
         domains=frozenset(parts.domains),
     )
     inside = None if parts.counts else parts.transactions.reader
-    within = replace(profiles, recall=Recall.of(inside, Directory(inside, parts.key))) if inside else None
+    within = (
+        replace(profiles, recall=Recall.of(inside, Directory(inside, parts.key)), version=parts.transactions.version)
+        if inside
+        else None
+    )
     return Judge(
         profiles=profiles,
         within=within,

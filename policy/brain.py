@@ -14,6 +14,7 @@ A message's charge, its record and what belongs to other messages of that moment
 then is the verdict given: what was accepted is counted, whatever happens next.
 """
 
+import itertools
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,8 @@ from policy.store.writer import Writer
 from policy.tally import Login, LoginReason, Stage, Tally, What
 from service import tracing
 from service.health import Health
+
+_NUMBERS = itertools.count(secrets.randbits(63))  # no other process, and no later one, goes through the same ones
 
 
 class Beside(Protocol):
@@ -206,4 +209,4 @@ class Brain:
 
 def _new_reservation(facts: MessageFacts) -> str:
     """Names its submission, so that a report on it finds the record; a submission asked twice is reserved twice."""
-    return f"{facts.submission}.{secrets.token_hex(8)}"
+    return f"{facts.submission}.{next(_NUMBERS):016x}"

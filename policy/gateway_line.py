@@ -9,6 +9,7 @@ cost more than most answers. So a question in exactly the form in which gateway/
 one piece. Whatever differs in one octet is uvicorn's, and so is the rest of that connection.
 """
 
+import asyncio
 import re
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +23,8 @@ _FORM = re.compile(
     rb"Content-Type: application/json\r\nContent-Length: ([0-9]{1,7})\r\n\r\n"
 )
 
+_HEADS = {one.value: b"HTTP/1.1 %d %b\r\n" % (one, one.phrase.encode()) for one in HTTPStatus}
+
 
 class Line(HttpToolsProtocol):
     """One connection. One question at a time: what comes before its answer waits, and is not read on."""
@@ -32,6 +35,7 @@ class Line(HttpToolsProtocol):
         self._app = self.config.app
         self._received = b""
         self._is_answering = self._is_ending = self._is_uvicorns = False
+        self._answering: asyncio.Task[None] | None = None
         self._used_at = 0.0  # on the loop's clock
 
     def data_received(self, data: bytes) -> None:
@@ -59,9 +63,8 @@ class Line(HttpToolsProtocol):
         elif len(self._received) >= (ends_at := form.end() + length):
             body, self._received = self._received[form.end() : ends_at], self._received[ends_at:]
             self._is_answering = True
-            task = self.loop.create_task(self._answer(question, body))
-            self.tasks.add(task)
-            task.add_done_callback(self.tasks.discard)
+            self._answering = self.loop.create_task(self._answer(question, body))
+            self.tasks.add(self._answering)  # uvicorn waits for these when policy stops
 
     def _leave_to_uvicorn(self) -> None:
         self._is_uvicorns = True
@@ -71,6 +74,7 @@ class Line(HttpToolsProtocol):
     async def _answer(self, question: Question, body: bytes) -> None:
         status, answer = await self._app.answer(question, body)
         self._is_answering = False
+        self.tasks.discard(self._answering)
         if self.transport.is_closing():  # who asked has gone
             return
         self.transport.write(_written(status, answer))
@@ -97,7 +101,7 @@ class Line(HttpToolsProtocol):
 
 
 def _written(status: int, body: bytes) -> bytes:
-    head = b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())
+    head = _HEADS[status]
     if not body:
         return head + b"\r\n"
     return b"%bcontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (head, len(body), body)

@@ -3,6 +3,7 @@
 brain.py            one message of the gateway, one report
 delegation/         one message of a front that has its own logins
 judge.py            (you are here) profile, decision, record
+senders.py          who hands a message in, and from where
 profiles.py         what is read for a message
 engine/judging.py   decides, and touches nothing
 ledger.py           charges and records, in one commit where the counts are in the database
@@ -84,7 +85,8 @@ class Judge:
         failed = dict[str, str]()
         write = partial(self._write_ends, outcomes, failed, now)
         known = await self.ledger.end(ended, now, write, is_urgent=is_urgent)
-        await asyncio.gather(*(self._count_failure(*one, now) for one in failed.items()))  # in one commit
+        if failed:
+            await asyncio.gather(*(self._count_failure(*one, now) for one in failed.items()))  # in one commit
         return known
 
     async def _settled(self, read: Read, reservation: str, now: float) -> Judged:
@@ -111,8 +113,10 @@ class Judge:
     def _remember(self, identity: int, place: Place, now: float) -> None:
         """Where nobody asks us about logins, a message is the login. The first network of all is vouched for."""
         is_first = place.is_settled and place.is_unseen_area
-        self.writer.make_later(partial(self.notes.areas.note, identity, place.origin.area, now, is_vouched=is_first))
-        self.writer.make_later(partial(self.notes.uses.note_network, identity, place.origin.network, now))
+        origin, forgotten, notes = place.origin, self.profiles.rulebook().forgotten_at(now), self.notes
+        area = partial(notes.areas.note, identity, origin.area, now, forgotten=forgotten, is_vouched=is_first)
+        self.writer.make_later(area)
+        self.writer.make_later(partial(notes.uses.note_network, identity, origin.network, now, forgotten=forgotten))
 
     # Writing
 
@@ -123,15 +127,20 @@ class Judge:
             self.notes.records.add_submission(facts, profile, decision, case.rulebook.digest, now)
         if not profile:
             return
-        # What speaks against the sender is remembered even where there are too many refusals to write them down.
-        cause = Cause(facts.credential, facts.submission, facts.client_address)
-        opened = self.notes.standings.note(case.identity, decision.standing, decision.signals, cause)
-        self.teller.note(opened, profile.identity, profile.place, decision.signals, decision.standing)
+        if decision.signals:
+            self._write_signals(case, profile, decision)
         self.nearly_spent.note(profile.identity, decision.stood, now)
         if decision.is_doubted:
             self.notes.areas.doubt(case.identity, profile.place.origin.area, network_of(facts.client_address), now)
         if decision.is_recorded:
             self.notes.days.add(case.identity, _done(profile, decision), now)
+
+    def _write_signals(self, case: Case, profile: Profile, decision: Decision) -> None:
+        """What speaks against the sender is remembered even where there are too many refusals to write them down."""
+        facts = case.facts
+        cause = Cause(facts.credential, facts.submission, facts.client_address)
+        opened = self.notes.standings.note(case.identity, decision.standing, decision.signals, cause)
+        self.teller.note(opened, profile.identity, profile.place, decision.signals, decision.standing)
 
     def _write_ends(
         self, outcomes: Sequence[Outcome], failed: dict[str, str], now: float, known: Sequence[bool]

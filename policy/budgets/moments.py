@@ -36,6 +36,8 @@ def members_kept(charge: Charge) -> int:
 
 def has_room(charge: Charge, after: tuple[int, ...]) -> bool:
     """A charge that is not enforced always fits."""
-    if not charge.is_enforced:
-        return True
-    return not any([held > window.limit for window, held in zip(charge.windows, after, strict=True)])  # noqa: C419 - faster
+    if charge.is_enforced:
+        for window, held in zip(charge.windows, after, strict=True):
+            if held > window.limit:
+                return False
+    return True

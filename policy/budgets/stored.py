@@ -110,7 +110,7 @@ class StoredBudgets:
     def _look(self, charges: Sequence[Charge], now: float) -> list[_Key]:
         keys = self._asked(charges, [now] * len(charges))
         moments = [moment(now, one.newest_at) for one in keys]
-        if any(at > now for at in moments):
+        if max(moments, default=now) > now:
             return self._asked(charges, moments)
         return keys
 
@@ -180,7 +180,7 @@ def stored_key(key: str) -> str:
 
 
 def _taken(keys: Sequence[_Key]) -> Taken:
-    fits = all(one.has_room for one in keys)
+    fits = all([one.has_room for one in keys])  # noqa: C419 - faster
     return Taken(fits, tuple([one.before for one in keys]), tuple([one.after for one in keys]))
 
 

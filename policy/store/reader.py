@@ -32,6 +32,15 @@ class Reader(Protocol):
         """Give the connections back."""
 
 
+class Version:
+    """`number` is another one after each write that may have changed what a sender is made of (policy/senders.py)."""
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
 class SqliteReader:
     """On a connection of its own: WAL lets it read while another one writes."""
 
@@ -39,7 +48,7 @@ class SqliteReader:
         self._connection = connection
 
     async def rows(self, question: Prepared, values: Values) -> list[Row]:
-        return self._connection.execute(question.sqlite, values).fetchall()
+        return self._connection.execute(question.numbered, question.in_order(values)).fetchall()
 
     async def close(self) -> None:
         self._connection.close()

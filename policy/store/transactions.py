@@ -14,12 +14,13 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import psycopg
 
+from policy.store.beside import Beside
 from policy.store.checkpoints import LOG_PAGES, Checkpoints
 from policy.store.database import (
     ALWAYS_ON_DISK,
@@ -29,7 +30,7 @@ from policy.store.database import (
     kept_connection,
     open_database,
 )
-from policy.store.reader import Reader, Row, SqliteReader, Values
+from policy.store.reader import Reader, Row, SqliteReader, Values, Version
 from policy.store.statements import Prepared
 
 _LOCK_TRIES = 500
@@ -77,6 +78,10 @@ class Transactions(Statements, Protocol):
     def reader(self) -> Reader | None:
         """Asks within the transaction; None where a question has to wait for its answer."""
 
+    @property
+    def version(self) -> Version | None:
+        """Of what `reader` finds; None where nobody tells when others have written."""
+
     async def commit(self, changes: Sequence[Change]) -> list[Any]:
         """What each change returned; NotBegun where another process keeps the write lock."""
 
@@ -91,19 +96,24 @@ class SqliteTransactions:
 
     def __init__(self, connection: sqlite3.Connection, checkpoints: Checkpoints | None = None) -> None:
         self.reader = SqliteReader(connection)
+        self.version = Version()
+        self._others = -1  # the number that SQLite gives to what other connections have committed
         self._connection = connection
         self._checkpoints = checkpoints
-        self._thread = ThreadPoolExecutor(1, "commit")
+        self._thread = Beside("commit")
 
     def execute(self, statement: Prepared, values: Values) -> Answer:
-        return self._connection.execute(statement.sqlite, values)
+        if statement.is_of_senders:
+            self.version.number += 1
+        return self._connection.execute(statement.numbered, statement.in_order(values))
 
     async def commit(self, changes: Sequence[Change]) -> list[Any]:
         await self._begin()
         try:
             values = [change() for change in changes]
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.commit)
+            await self._thread.call(self._connection.commit)
         except Exception:
+            self.version.number += 1  # what was found meanwhile may never have been
             with contextlib.suppress(sqlite3.Error):  # a disk that is gone; the next BEGIN fails, too, and says so
                 self._connection.rollback()
             raise
@@ -112,7 +122,7 @@ class SqliteTransactions:
         return values
 
     def close(self) -> None:
-        self._thread.shutdown()
+        self._thread.close()
         if self._checkpoints:
             self._checkpoints.close()
         self._connection.close()
@@ -126,8 +136,15 @@ class SqliteTransactions:
                     raise NotBegun from error
                 await asyncio.sleep(_LOCK_PAUSE_S)
             else:
+                self._look_for_others()
                 return
         raise NotBegun("another process holds the database")
+
+    def _look_for_others(self) -> None:
+        ((others,),) = self._connection.execute("PRAGMA data_version").fetchall()
+        if others != self._others:
+            self._others = others
+            self.version.number += 1
 
 
 class _Later:
@@ -156,12 +173,13 @@ class PostgresqlTransactions:
     """A connection that was lost is made again with the next transaction."""
 
     reader = None
+    version = None
 
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         self._connection: psycopg.Connection | None = None
         self._pipeline: psycopg.Pipeline | None = None  # of the transaction that has begun
-        self._thread = ThreadPoolExecutor(1, "commit")
+        self._thread = Beside("commit")
 
     @property
     def is_lost(self) -> bool:
@@ -173,10 +191,10 @@ class PostgresqlTransactions:
         return _Later(self._open().execute(statement.postgresql, values, prepare=True), self._pipeline)
 
     async def commit(self, changes: Sequence[Change]) -> list[Any]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._commit, changes)
+        return await self._thread.call(partial(self._commit, changes))
 
     def close(self) -> None:
-        self._thread.shutdown()
+        self._thread.close()
         if self._connection:
             self._connection.close()
 

@@ -20,7 +20,8 @@ _KEPT = 1000  # networks of one identity that nobody has vouched for
 _USE = prepared(
     update(Credentials)
     .where(Credentials.id == bindparam("used"))
-    .values(last_used_at=bindparam("now"), last_used_from=bindparam("client_address"))
+    .values(last_used_at=bindparam("now"), last_used_from=bindparam("client_address")),
+    is_apart=True,
 )
 _FIRST_USE = prepared(
     update(Credentials)
@@ -31,7 +32,10 @@ _NETWORK = prepared(
     "INSERT INTO network (identity_id, network, first_used_at, last_used_at, days)"
     " VALUES (:identity, :network, :now, :now, 1)"
     " ON CONFLICT (identity_id, network) DO UPDATE SET"
-    " days = network.days + CASE WHEN network.last_used_at < :today THEN 1 ELSE 0 END, last_used_at = :now"
+    " days = CASE WHEN network.last_used_at < :forgotten AND network.confirmed_at IS NULL THEN 1"
+    " ELSE network.days + CASE WHEN network.last_used_at < :today THEN 1 ELSE 0 END END,"
+    " first_used_at = CASE WHEN network.last_used_at < :forgotten AND network.confirmed_at IS NULL THEN :now"
+    " ELSE network.first_used_at END, last_used_at = :now"
     " WHERE network.last_used_at < :now"
 )
 _FORGET = prepared(
@@ -57,9 +61,9 @@ class Uses:
         values = {"used": credential, "client_address": client_address, "now": now}
         return self._statements.execute(_FIRST_USE, values).rowcount == 1
 
-    def note_network(self, identity: int, network: str, now: float) -> None:
-        """`days` counts the days (UTC) on which it was used."""
+    def note_network(self, identity: int, network: str, now: float, *, forgotten: float) -> None:
+        """`days` counts the days (UTC) on which it was used; anew where that was not since `forgotten`."""
         self._statements.execute(_FORGET, {"identity": identity, "edge": now - _FORGOTTEN_AFTER_S})
-        today = now - now % _DAY_S
-        self._statements.execute(_NETWORK, {"identity": identity, "network": network, "now": now, "today": today})
+        values = {"identity": identity, "network": network, "now": now, "today": now - now % _DAY_S}
+        self._statements.execute(_NETWORK, values | {"forgotten": forgotten})
         self._statements.execute(_FORGET_MANY, {"identity": identity, "kept": _KEPT})
