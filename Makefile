@@ -55,8 +55,8 @@ figures: $(BENCH_VENV)/complete ## measure the decision engine: decisions, conne
 	@for part in decisions connects logins history budgets replay; do \
 		echo "== $$part" && $(BENCH_VENV)/bin/python -m bench.$$part || exit 1; done
 
-kubernetes: $(VENV)/complete $(KUBERNETES_VENV)/complete ## check the manifests: rendered, the API's schemas, checkov, played by podman
-	SALLYPORT_PLAY_LARGE=1 $(VENV)/bin/pytest tests/kubernetes
+kubernetes: $(VENV)/complete $(KUBERNETES_VENV)/complete ## check the manifests: rendered, the API's schemas, checkov, played by podman, published
+	SALLYPORT_PLAY_LARGE=1 SALLYPORT_PUBLISH=1 $(VENV)/bin/pytest tests/kubernetes
 
 lock: $(VENV)/complete ## resolve the requirements anew: every version pinned, every file with its hash
 	$(VENV)/bin/python -m pip install --quiet uv

@@ -18,7 +18,7 @@ from policy.engine.rulebook import Rulebook
 from policy.memory import Notes, Recall
 from policy.store.handed_in import handed_in
 from policy.store.held import MOVING, HeldQuestions, HeldState
-from policy.store.measures import Kind, Measure, Outcome, due_measures
+from policy.store.measures import Kind, Measure, Outcome, due_measures, is_any_due
 from policy.store.writer import Writer
 
 PERIOD_S = 0.5
@@ -72,13 +72,14 @@ class Containment:
 
     async def round(self) -> None:
         """All that there is to do at this moment."""
-        held = HeldQuestions(self.recall.reader)
-        for measure in await due_measures(self.recall.reader, self.clock()):
-            await self._carry_out(measure)
-        await self._let_go(held)
-        await self._expire(held)
-        await self._move(held)
-        await self._finish(held)
+        held, now = HeldQuestions(self.recall.reader), self.clock()
+        if await is_any_due(self.recall.reader, now, now - self.rulebook().containment.held_s):
+            for measure in await due_measures(self.recall.reader, self.clock()):
+                await self._carry_out(measure)
+            await self._let_go(held)
+            await self._expire(held)
+            await self._move(held)
+            await self._finish(held)
         await self._look_around(held)
 
     # Measures

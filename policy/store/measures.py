@@ -54,6 +54,12 @@ _DUE = prepared(
     " JOIN incident ON incident.id = measure.incident_id"
     " WHERE done_at IS NULL AND due_at <= :now ORDER BY due_at, measure.id LIMIT :most"
 )
+# Of _DUE, and of what policy.store.held calls moving, due and older: mostly there is nothing.
+_IS_ANY = prepared(
+    "SELECT EXISTS (SELECT 1 FROM measure WHERE done_at IS NULL AND due_at <= :now)"
+    " OR EXISTS (SELECT 1 FROM held WHERE state IN ('releasing', 'purging', 'expiring')"
+    " OR (state = 'held' AND (release_at <= :now OR at <= :edge)))"
+)
 _DONE = prepared("UPDATE measure SET done_at = :now, outcome = :outcome, tries = tries + 1 WHERE id = :measure")
 _AGAIN = prepared(
     "UPDATE measure SET due_at = :due, outcome = :outcome, tries = tries + 1 WHERE id = :measure AND done_at IS NULL"
@@ -171,6 +177,12 @@ class MeasureNotes:
                 "outcome": packed(outcome, _OUTCOME_LIMIT),
             },
         )
+
+
+async def is_any_due(reader: Reader, now: float, edge: float) -> bool:
+    """Whether a measure, or held mail, waits for its round; what has been on hold since before `edge` does."""
+    ((is_any,),) = await reader.rows(_IS_ANY, {"now": now, "edge": edge})
+    return bool(is_any)
 
 
 async def due_measures(reader: Reader, now: float) -> list[Measure]:

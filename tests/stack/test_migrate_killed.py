@@ -1,12 +1,14 @@
 """`sallyport migrate-state` as a real process, killed (kill -9) at moments that nobody chose, and run again.
 
-In the end there is what a run without that leaves, row by row and budget by budget; and as long as it is not whole,
-nobody can use it.
+From SQLite to PostgreSQL and Valkey, and back. In the end there is what a run without that leaves, row by row and
+budget by budget; and as long as it is not whole, nobody can use it. SALLYPORT_MOVED_ROWS=100000 makes the store
+larger: so many known recipients, and as many charges. With -s it says how long the moves took.
 """
 
 import json
 import os
 import random
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -24,8 +26,9 @@ from harness import ROOT, until
 import postgresql
 from tests.previous.left import restored
 
-ROWS, MOST_KILLS = 24_000, 4
+ROWS, MOST_KILLS = int(os.environ.get("SALLYPORT_MOVED_ROWS", "24000")), 4
 _MAIN = "from policy.cli import main; main()"
+_OF_BUDGETS = {"charge": "key, at, cost, total", "member": "key, mark, at"}  # names of reservations are made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,17 @@ class Place:
     server: valkey_server.Server
 
     @property
-    def options(self) -> list[str]:
+    def settings(self) -> dict[str, str]:
         url = postgresql.cluster().url(self.database)
-        return ["--to-database", url.render_as_string(), "--to-budgets", f"unix://{self.server.socket}"]
+        return {"POLICY_DATABASE_URL": url.render_as_string(), "POLICY_BUDGETS_URL": f"unix://{self.server.socket}"}
+
+    @property
+    def options(self) -> list[str]:
+        database, budgets = self.settings.values()
+        return ["--to-database", database, "--to-budgets", budgets]
+
+    def has_begun(self) -> bool:
+        return bool(self.asked("SELECT 1 FROM pg_tables WHERE tablename = 'state_move'"))
 
     def asked(self, statement: str) -> list[Any]:
         folder = str(postgresql.cluster().folder)
@@ -68,8 +79,8 @@ def source(tmp_path: Path) -> Path:
         connection.execute(f"{numbers} INSERT INTO known_recipient SELECT 1, -i, 20000 FROM n")  # noqa: S608
         connection.execute(
             f"{numbers} INSERT INTO charge (reservation, key, cost, at, total, is_open)"  # noqa: S608
-            " SELECT 'many' || i, 'many' || (i % 400) || ':recipients', 1, ? + i, i / 400 + 1, FALSE FROM n",
-            [time.time() - 2 * ROWS],
+            " SELECT 'many' || i, 'many' || (i % :keys) || ':recipients', 1, :at + i, i / :keys + 1, FALSE FROM n",
+            {"keys": ROWS // 60, "at": time.time() - 2 * ROWS},
         )
     connection.close()
     return where
@@ -88,12 +99,51 @@ def places() -> Iterator[list[Place]]:
         postgresql.cluster().drop(postgresql.cluster().url(one.database))
 
 
-def begun(source: Path, place: Place) -> subprocess.Popen[str]:
-    environment = os.environ | {
-        "POLICY_DATABASE_URL": f"sqlite:///{source}",
-        "POLICY_STATE_DIR": str(source.parent / "state"),
-    }
-    command = [sys.executable, "-c", _MAIN, "migrate-state", "--json", *place.options]
+@dataclass(frozen=True, slots=True)
+class File:
+    """A store in SQLite, budgets included."""
+
+    path: Path
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"POLICY_DATABASE_URL": f"sqlite:///{self.path}", "POLICY_BUDGETS_URL": ""}
+
+    @property
+    def options(self) -> list[str]:
+        return ["--to-database", self.settings["POLICY_DATABASE_URL"]]
+
+    def has_begun(self) -> bool:
+        if not self.path.exists():
+            return False
+        try:
+            with sqlite3.connect(self.path) as connection:
+                found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'state_move'").fetchone()
+        except sqlite3.OperationalError:  # it is being written
+            return False
+        connection.close()
+        return bool(found)
+
+    def rows(self) -> dict[str, list[Any]]:
+        """Of each table all that is in it, but for the acts of moves."""
+        with sqlite3.connect(self.path) as connection:
+            names = [one for (one,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            but = {"audit": "WHERE action <> 'state-moved'"}
+            found = {
+                name: sorted(
+                    connection.execute(f"SELECT {_OF_BUDGETS.get(name, '*')} FROM {name} {but.get(name, '')}"),  # noqa: S608
+                    key=repr,
+                )
+                for name in names
+                if not name.startswith("sqlite_")
+            }
+        connection.close()
+        return found
+
+
+def begun(source: Place | File, target: Place | File, state_dir: Path) -> subprocess.Popen[str]:
+    environment = os.environ | source.settings | {"POLICY_STATE_DIR": str(state_dir)}
+    command = [sys.executable, "-c", _MAIN, "migrate-state", "--json", *target.options]
     return subprocess.Popen(
         command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -107,22 +157,31 @@ def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     return told
 
 
-def wait_for_the_move(process: subprocess.Popen[str], place: Place) -> None:
+def wait_for_the_move(process: subprocess.Popen[str], target: Place | File) -> None:
     """Until the first of it is there: what is before that is Python's start."""
-    begun_sql = "SELECT 1 FROM pg_tables WHERE tablename = 'state_move'"
-    until(lambda: place.asked(begun_sql) or process.poll() is not None, "the move has begun", 60)
+    until(lambda: target.has_begun() or process.poll() is not None, "the move has begun", 60)
     assert process.poll() is None, process.communicate()
 
 
-def test_killed_at_any_moment_it_goes_on(source: Path, places: list[Place]) -> None:
-    whole, killed = places
-    process = begun(source, whole)
-    wait_for_the_move(process, whole)
-    began = time.monotonic()
-    at_once, took_s = ended(process), time.monotonic() - began
+def at_once(source: Place | File, target: Place | File, state_dir: Path) -> tuple[dict[str, Any], float]:
+    """What it says, and how long it took from its first step on."""
+    process = begun(source, target, state_dir)
+    wait_for_the_move(process, target)
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    told, took_s = ended(process), time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(
+        f"\n{told['rows']} rows to {target.options[1].partition(':')[0]}: {took_s:.1f} s, {used_s:.1f} s of a processor"
+    )
+    return told, took_s
+
+
+def killed_again(source: Place | File, target: Place | File, state_dir: Path, took_s: float) -> dict[str, Any]:
+    """What the last attempt says. When each of those before it is killed nobody chose."""
     seed = random.SystemRandom().randrange(10**6)
-    chosen, kills, process = random.Random(seed), 0, begun(source, killed)  # noqa: S311 - no secret
-    wait_for_the_move(process, killed)
+    chosen, kills, process = random.Random(seed), 0, begun(source, target, state_dir)  # noqa: S311 - no secret
+    wait_for_the_move(process, target)
     while kills < MOST_KILLS:
         try:
             process.wait(chosen.uniform(0.0, 1.0 if kills else 0.7) * took_s)
@@ -130,14 +189,26 @@ def test_killed_at_any_moment_it_goes_on(source: Path, places: list[Place]) -> N
             process.kill()
             process.communicate()
             kills += 1
-            process = begun(source, killed)
+            process = begun(source, target, state_dir)
         else:
             break
     told = ended(process)
+    print(f"killed {kills} times, seed {seed}")
     assert kills
-    assert told["went_on"], f"seed {seed}"
-    assert (told["tables"], told["budgets"]) == (at_once["tables"], at_once["budgets"]), f"seed {seed}"
-    assert killed.tables() == whole.tables(), f"seed {seed}"
-    assert killed.budgets() == whole.budgets(), f"seed {seed}"
+    assert told["went_on"]
+    return told
+
+
+def test_killed_at_any_moment_it_goes_on(source: Path, places: list[Place]) -> None:
+    (whole, killed), state_dir = places, source.parent / "state"
+    told, took_s = at_once(File(source), whole, state_dir)
+    again = killed_again(File(source), killed, state_dir, took_s)
+    assert (again["tables"], again["budgets"]) == (told["tables"], told["budgets"])
+    assert killed.tables() == whole.tables()
+    assert killed.budgets() == whole.budgets()
     acts = "SELECT count(*) FROM audit WHERE action = 'state-moved'"
     assert killed.asked(acts) == whole.asked(acts) == [(1,)]
+    back, other = File(source.parent / "back.db"), File(source.parent / "other.db")
+    _, took_s = at_once(whole, back, state_dir)
+    killed_again(whole, other, state_dir, took_s)
+    assert back.rows() == other.rows() == File(source).rows()

@@ -98,7 +98,9 @@ class Large:
             self.stack.sink_port = int(self.stack.run("port", "sink", "8025").rpartition(":")[2])
             return self
         self.stack.run("down", "--volumes", "--timeout", "1")
-        self.stack.run("up", "--build", "--wait", "--quiet-pull")
+        # Where the machine does much else some part is late, and Compose gives up: the second time all are there.
+        self.stack.run("up", "--build", "--wait", "--quiet-pull", check=False)
+        self.stack.run("up", "--wait")
         return self
 
     def stop(self) -> None:

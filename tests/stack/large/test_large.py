@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pytest
 from compose import engine_answers
 from harness import Login, until
-from large_costs import Cost, costs, told
+from large_costs import Cost, costs, growth, run_so_many, told
 from large_stack import GATEWAYS, HOME, POLICIES, POLICY, VALKEYS, Large, Load, Sent, account
 
 pytestmark = [
@@ -27,6 +27,7 @@ pytestmark = [
 
 IS_LONG = bool(os.environ.get("SALLYPORT_LARGE"))
 SESSIONS, LIMIT = 50, 100
+MOST_GROWTH = 1.2  # of the cost of a message, from one gateway and policy to three of each
 MOST_REACHED = 10  # of strangers, in the first hour: docs/simulation.md
 RUN = os.getpid()  # a stack that stays has people of earlier runs
 RACE, LOST, SLOW = f"race{RUN}", f"lost{RUN}", f"slow{RUN}"
@@ -202,7 +203,9 @@ class Row:
     trouble_s: float  # from the fault to the last honest client in trouble
 
     def __str__(self) -> str:
-        return f"| {self.fault} | {_counted(self.honest)} | {_counted(self.thieves)} | {self.trouble_s:.1f} s |"
+        """As in docs/large.md. That nothing was lost the test says in the end, of all rows together."""
+        seen = f"{_counted(self.honest)} | {_counted(self.thieves)}"
+        return f"| {self.fault} | {seen} | nothing | {self.trouble_s:.1f} s |"
 
 
 def _counted(answers: Counter[str]) -> str:
@@ -301,32 +304,24 @@ def _ended(client: smtplib.SMTP) -> int:
 
 @pytest.mark.skipif(not IS_LONG, reason="SALLYPORT_LARGE=1 measures it")
 def test_what_a_message_costs_with_one_two_and_three(large: Large) -> None:
-    """Processor time of all gateways, and of all policies, for one message: it does not grow with their number.
+    """Processor time of all gateways, and of all policies, for one message on top of what they use at rest.
 
-    With three times as many it would be three times as much, were it for each of them.
+    It does not grow with their number: with three times as many it would be three times as much, were it for each of
+    them. A machine that does much else gets three tries.
     """
     logins = list(large.people([f"cost{number}-{RUN}" for number in range(6)]).items())
-    found = dict[int, Mapping[str, Cost]]()
+    found, tries = dict[int, Mapping[str, Cost]](), 0
     try:
-        for number in (3, 2, 1):
-            for one in (*GATEWAYS[number:], *POLICIES[number:]):
-                if large.is_up(one):
-                    large.kill(one)
-            found[number], rate = costs(large, logins)
-            print(f"\n{number} of each: {rate:.1f} messages a second", flush=True)
+        while not tries or (growth(found) >= MOST_GROWTH and tries < 3):
+            for number in (3, 1) if tries else (3, 2, 1):
+                run_so_many(large, number)
+                found[number], rate = costs(large, logins)
+                print(f"\n{number} of each: {rate:.1f} messages a second", flush=True)
+            tries += 1
+            print("\n".join(("", *told(found), f"from one to three: {growth(found):.2f}")), flush=True)
     finally:
-        for one in (*POLICIES[1:], *GATEWAYS[1:]):
-            large.revive(one)
-    print("\n".join(("", *told(found))))
-
-    def measured(number: int, kind: str) -> float:
-        """Against what is one and the same in all of them: a machine that does much else makes everything dearer."""
-        return found[number][kind].message_ms / (
-            found[number]["Postfix"].message_ms + found[number]["scanner"].message_ms
-        )
-
-    for kind in ("gateways", "policies", "PostgreSQL"):
-        assert measured(3, kind) < 1.5 * measured(1, kind)  # who is woken for each question by itself does more
+        run_so_many(large, 3)
+    assert growth(found) < MOST_GROWTH
 
 
 def _answer(client: smtplib.SMTP, subject: str, name: str = RACE) -> int:

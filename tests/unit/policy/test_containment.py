@@ -152,6 +152,23 @@ async def test_a_split_message_is_held_in_part(scene: Scene) -> None:
     assert (held.queue_id[:2], held.recipients, held.reason) == ("4H", 10, Reason.NEW_RECIPIENTS)
 
 
+async def test_a_round_without_work_is_one_question(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice a second, in each policy; mail on hold that nobody has decided about yet is no work."""
+    await thief(scene)
+    await scene.rounds()
+    assert scene.held()
+    reader, asked = scene.worker.recall.reader, list[object]()
+    rows = type(reader).rows
+
+    async def noted(self: object, *question: object) -> object:
+        asked.append(question)
+        return await rows(self, *question)
+
+    monkeypatch.setattr(type(reader), "rows", noted)
+    await scene.worker.round()
+    assert len(asked) == 1
+
+
 async def test_nothing_is_written_for_mail_that_goes(scene: Scene) -> None:
     await scene.hand_in("friend@example.net")
     assert scene.store.held(state=None) == []

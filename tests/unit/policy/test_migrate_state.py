@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import valkey
 import valkey_server
 from budget_backends import require_valkey, valkey_budgets
 from command_line import InProcess, is_one_sentence
@@ -18,20 +19,23 @@ from policy.budgets.stored import StoredBudgets
 from policy.budgets.valkey import BudgetsAway
 from policy.engine.budget import Distinct, Sum, Take, Window
 from policy.location import spelled
+from policy.migrating import budgets as budgets_moved
 from policy.migrating import source as source_module
 from policy.migrating import tables
 from policy.migrating.in_valkey import InValkey
 from policy.migrating.moving import Move, Moved, Where
+from policy.migrating.target import Target
 from policy.store.audit import Actor
 from policy.store.database import Location, open_database
 from policy.store.errors import StoreError
-from policy.store.migrating import migrate
+from policy.store.migrating import MOVING, migrate, revision_of
 from policy.store.schema import METADATA
 from policy.store.statements import OnConnection
 from tests.previous.left import KNOWN, NOW, SPANS_S, restored
 
 ACTOR = Actor("cli:test", "localhost")
 WINDOWS = tuple(Window(10**9, span) for span in SPANS_S)
+FEWEST_WORDS = 20  # to Valkey, of a move
 OPEN = Take((Sum("r", "recipients:ada", 7, WINDOWS), Distinct("n", "new:ada", (1, -2, 2**63 - 1), WINDOWS)))
 
 Say = Callable[[str, int], None]
@@ -102,6 +106,15 @@ def rows(where: Location, *but: str) -> dict[str, list[Any]]:
         }
     engine.dispose()
     return found
+
+
+def is_being_filled(where: Location) -> bool:
+    """Nobody can use it."""
+    engine = open_database(where)
+    with engine.connect() as connection:
+        revision = revision_of(connection)
+    engine.dispose()
+    return revision == MOVING
 
 
 def held_in_database(where: Location) -> dict[str, tuple[int, ...]]:
@@ -231,6 +244,53 @@ def test_cut_off_anywhere_it_goes_on(
     assert written
     assert not written & set(sent)
     assert rows(elsewhere, "audit", "charge", "member") == rows(source, "audit", "charge", "member")
+    assert held_on(server) == held_in_database(source)
+
+
+def test_cut_off_at_every_word_to_valkey_it_goes_on(
+    source: Location, server: valkey_server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attempt is cut off one word later than the one before, until one is whole: none before it is of any use."""
+    monkeypatch.setattr(budgets_moved, "_AT_ONCE", 5)
+    line = valkey.connection.AbstractConnection
+    said, most, send = 0, -1, line.send_packed_command
+
+    def cut(self: Any, command: Any, check_health: bool = True) -> Any:
+        nonlocal said
+        said += 1
+        if said > most:
+            raise CutOff
+        return send(self, command, check_health)
+
+    is_whole = False
+    while not is_whole:
+        said, most = 0, most + 1
+        with monkeypatch.context() as each:
+            each.setattr(line, "send_packed_command", cut)
+            try:
+                is_whole = bool(moved(Where(source), Where(source, on(server))).budgets)
+            except CutOff:
+                assert said == most + 1
+        assert (server.order("TYPE", "{sallyport}:state") == "hash") == is_whole
+    assert most > FEWEST_WORDS
+    assert held_on(server) == held_in_database(source)
+
+
+def test_cut_off_between_the_budgets_and_the_store(
+    source: Location, elsewhere: Location, server: valkey_server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The budgets are whole already, and no store has them yet: it goes on, too."""
+
+    def cut(*_: object) -> None:
+        raise CutOff
+
+    with monkeypatch.context() as once:
+        once.setattr(Target, "finish", cut)
+        with pytest.raises(CutOff):
+            moved(Where(source), Where(elsewhere, on(server)))
+    assert server.order("TYPE", "{sallyport}:state") == "hash"
+    assert is_being_filled(elsewhere)
+    assert moved(Where(source), Where(elsewhere, on(server))).went_on
     assert held_on(server) == held_in_database(source)
 
 
