@@ -56,6 +56,7 @@ class View:
     incidents: Sequence[StoredIncident]  # open ones
     decisions: Sequence[Submission]  # the newest first
     problem: str = ""
+    how_it_ends: str = "  (q ends)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def frame(view: View, width: int, height: int) -> list[Line]:
 
 
 def _title(view: View) -> Iterator[Line]:
-    yield Line(f"{view.name}  {when(view.now)}  (q ends)", "bold")
+    yield Line(f"{view.name}  {when(view.now)}{view.how_it_ends}", "bold")
     if view.problem:
         yield Line(view.problem, "bold red")
 

@@ -8,7 +8,10 @@ import typer
 from policy.cli.arguments import Name
 from policy.cli.output import JSON, print_rows, when
 from policy.cli.store import open_identities
+from policy.geo.opened import atlas_at
+from policy.settings import Settings
 from policy.store.rows import Network
+from service.settings import load
 
 network = typer.Typer(help="From where an identity has logged in: there it is never walled.", no_args_is_help=True)
 
@@ -42,6 +45,26 @@ def network_forget(name: Name, given: Given, json: JSON = False) -> None:
     Example: sallyport network forget ada 192.0.2.0/24
     """
     _show([open_identities().forget_network(name, given, time.time())], json)
+
+
+@network.command("distrust")
+def network_distrust(name: Name, given: Given, json: JSON = False) -> None:
+    """Say that it was not the owner who used a network: it is strange again, and what was used there is suspended.
+
+    Suspended are the logins that were seen there, or all of them where nobody knows; `sallyport release` gives them
+    back.
+
+    Example: sallyport network distrust ada 192.0.2.0/24
+    """
+    settings = load(Settings)
+    atlas = atlas_at(settings.geo_country_db, settings.geo_asn_db)
+    incident = open_identities().distrust_network(name, given, atlas.origin, time.time())
+    print_rows(
+        [incident],
+        ("incident", "identity", "suspended"),
+        lambda one: (str(one.number), one.identity, ", ".join(one.suspended)),
+        json,
+    )
 
 
 def _show(networks: list[Network], as_json: bool) -> None:

@@ -55,7 +55,7 @@ def top(once: Annotated[bool, typer.Option("--once", help="Print one picture, an
     store = open_store(settings, engine)
     view = _view(settings, engine, store)
     if once or not (sys.stdin.isatty() and sys.stdout.isatty()):
-        for line in frame(view, *shutil.get_terminal_size(_PLAIN_SIZE)):
+        for line in frame(replace(view, how_it_ends=""), *shutil.get_terminal_size(_PLAIN_SIZE)):
             print(line.text)
         return
     with contextlib.suppress(KeyboardInterrupt), _keys():

@@ -1,7 +1,7 @@
 """What answers which path.
 
     pages        enrolment.py, sign_in.py, sign_on.py, devices.py, account.py, factors.py, incidents.py, held.py,
-                 sending.py, confirm.py
+                 networks.py, sending.py, confirm.py
     clients.py   autoconfig and autodiscover
     health.py    /health/live, /health/ready
     static/      style and script
@@ -34,6 +34,7 @@ from policy.console import (
     health,
     held,
     incidents,
+    networks,
     sending,
     sign_in,
     sign_on,
@@ -79,6 +80,7 @@ def make_app(parts: Parts, hosts: Hosts, api: ASGIApp | None = None) -> Guard:
         account,
         factors,
         incidents,
+        networks,
         held,
         sending,
         confirm,

@@ -95,8 +95,12 @@ async def rename(visit: Visit, session: Session) -> Response:
     error = _what_is_wrong_with(visit, label) or await _taken(visit, session, label, but=found.login)
     if error:
         return await _list(visit, session, error)
-    store = visit.parts.store_of(session, visit.visitor)
-    await visit.call(store.change_credential, found.login, visit.now, label=label)
+    if label != found.label:
+        store = visit.parts.store_of(session, visit.visitor)
+        try:
+            await visit.call(store.change_credential, found.login, visit.now, label=label)
+        except StoreError:  # it was revoked just now
+            return _no_such_device(visit, session)
     return visit.redirect(HOME)
 
 

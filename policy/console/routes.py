@@ -12,11 +12,11 @@ from starlette.routing import Route
 
 from policy import log
 from policy.console.parts import Parts
-from policy.console.visit import FormRefused, Visit
+from policy.console.visit import Cookie, FormRefused, Visit
 from policy.people.desk import Session
 from policy.people.errors import Refused
 from policy.people.roles import Right, Role, may
-from policy.store.errors import RoleChanged
+from policy.store.errors import RoleChanged, StoreError
 
 Page = Callable[[Visit], Awaitable[Response]]
 OwnPage = Callable[[Visit, Session], Awaitable[Response]]
@@ -25,6 +25,7 @@ SIGN_IN = "/sign-in"
 HOME = "/devices"
 STAFF = "/staff"  # pages about others; the first of them is the overview
 ACCOUNT = "/account"
+_TYPED = ("text", "name", "owner", "addresses", "address", "label", "network", "note")  # fields that take thought
 _BACK = re.compile(r"(/[a-z0-9][a-z0-9._-]{0,80}){1,5}(\?[a-z0-9=&%._+-]{0,200})?", re.IGNORECASE)
 RECOVERED = f"{ACCOUNT}?by=recovery-code"  # the account, after a sign-in that used a recovery code up
 
@@ -47,8 +48,8 @@ def own_route(parts: Parts, method: str, path: str, page: OwnPage) -> Route:
 
     @functools.wraps(page)
     async def guarded(visit: Visit) -> Response:
-        session = await visit.session()
-        return await page(visit, session) if session else visit.redirect(SIGN_IN)
+        visit.signed_in = session = await visit.session()
+        return await page(visit, session) if session else await _without_session(visit)
 
     return route(parts, method, path, guarded)
 
@@ -76,6 +77,20 @@ def home_of(session: Session) -> str:
     return HOME if session.role is Role.OWNER else STAFF
 
 
+async def _without_session(visit: Visit) -> Response:
+    """Asked to sign in. What somebody typed into a form while his session ended is shown, for it would be lost."""
+    fields = await visit.left_behind()
+    if not fields:
+        visit.set_cookies.pop(Cookie.SESSION, None)  # the page of the sign-in drops it, and says that it has ended
+        return visit.redirect(SIGN_IN)
+    typed = [fields[name] for name in _TYPED if fields.get(name, "").strip() not in {"", "yes"}]
+    text = visit.language.say(
+        "Nothing of this form was done: you were signed out after half an hour without use, after twelve hours, "
+        "or because somebody ended the session."
+    )
+    return visit.page("ended.html", {"typed": typed, "error": text}, HTTPStatus.FORBIDDEN)
+
+
 async def _answered(visit: Visit, path: str, page: Page) -> Response:
     try:
         visit.look_at_address()
@@ -88,6 +103,9 @@ async def _answered(visit: Visit, path: str, page: Page) -> Response:
     except FormRefused:
         text = visit.language.say("This form is too old. Go back, load the page again and repeat what you did.")
         return visit.page("message.html", {"error": text}, HTTPStatus.FORBIDDEN)
+    except StoreError:  # it is gone, or decided, between two looks of this page
+        text = visit.language.say("This is not as the page showed it any more. Look at it again.")
+        return visit.page("message.html", {"error": text}, HTTPStatus.CONFLICT)
     except (HTTPException, ClientDisconnect):
         raise
     except Exception as error:  # noqa: BLE001 - the reader gets a page and never the exception's text

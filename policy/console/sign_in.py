@@ -41,9 +41,11 @@ async def go_home(visit: Visit) -> Response:
 
 
 async def ask_for_password(visit: Visit) -> Response:
+    had_one = bool(visit.cookie(Cookie.SESSION))
     if session := await visit.session():
         return visit.redirect(home_of(session))
-    return visit.page("sign_in.html", {"name": ""})
+    text = visit.language.say("You are signed out: your session has ended. Sign in again.") if had_one else ""
+    return visit.page("sign_in.html", {"name": "", "notice": text})
 
 
 async def take_password(visit: Visit) -> Response:

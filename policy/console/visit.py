@@ -66,6 +66,7 @@ class Visit:
     browser: str = field(default="", repr=False)  # the value of its cookie
     language: Language = field(init=False)
     set_cookies: dict[Cookie, tuple[str, int | None]] = field(default_factory=dict, repr=False)
+    signed_in: Session | None = None  # for the frame of every page, that of an error, too
 
     def __post_init__(self) -> None:
         self.language = preferred(self.request.headers.get("accept-language", ""), self.parts.languages)
@@ -116,6 +117,15 @@ class Visit:
             self.drop(Cookie.SESSION)
         return found
 
+    async def left_behind(self) -> Mapping[str, str]:
+        """The fields of a form of ours whose session has ended meanwhile; nothing where it is any other form."""
+        ended = self.request.cookies.get(Cookie.SESSION, "")
+        if not ended or self.request.method != "POST":
+            return {}
+        fields = await self.fields()
+        token = fields.pop(TOKEN_FIELD, "")
+        return fields if hmac.compare_digest(token.encode(), self._token_with(ended).encode()) else {}
+
     # What goes back
 
     async def call(self, method: Callable[Given, Found], *given: Given.args, **named: Given.kwargs) -> Found:
@@ -130,7 +140,7 @@ class Visit:
 
     def page(self, template: str, values: Values | None = None, status: int = HTTPStatus.OK) -> Response:
         """`values` may have `session`, `error` and `notice` for the frame of the page, beside its own."""
-        shown = {"error": "", "notice": "", "session": None, **(values or {})}
+        shown = {"error": "", "notice": "", "session": self.signed_in, **(values or {})}
         shown |= {"language": self.language.code, "form_token": self.form_token(), "title_of": self.parts.title}
         shown |= {"path": self.request.url.path, "may": may, "Right": Right, "now": self.now}
         shown |= {"sign_on": self.parts.sign_on, "by_password": self.parts.by_password}
@@ -151,8 +161,10 @@ class Visit:
         return RedirectResponse(path, HTTPStatus.SEE_OTHER)
 
     def form_token(self) -> str:
-        cookies = f"{self.browser} {self.cookie(Cookie.SESSION)}".encode()
-        return hmac.digest(self.parts.form_key, cookies, "sha256").hex()
+        return self._token_with(self.cookie(Cookie.SESSION))
+
+    def _token_with(self, session: str) -> str:
+        return hmac.digest(self.parts.form_key, f"{self.browser} {session}".encode(), "sha256").hex()
 
     def put_cookies_on(self, answer: Response) -> None:
         for name, (value, max_age_s) in self.set_cookies.items():

@@ -57,6 +57,7 @@ _RULES = {
     "scanner-silent": "The scanner does not answer",
     "volume": "Many more new recipients than on other days",
     "strange-client": "A mail program that was never seen before",
+    "trusted-network": "Quiet days make a network one of the owner's",
     "probation": "An unfamiliar network uses much of what it may",
     "ladder": "Accounts are slowed, held, restricted and locked",
 }
@@ -74,6 +75,7 @@ _SIGNALS = {
     "volume": "far more new recipients than ever before",
     "probation": "much mail from a strange network",
     "strange-client": "a mail program never seen before",
+    "trusted-network": "a network became one of the owner's",
 }
 _REASONS = {
     "credential-revoked": "The login was revoked or has expired, or its identity is suspended.",

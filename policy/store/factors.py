@@ -8,7 +8,7 @@ could keep its owner out.
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Engine, ScalarSelect, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, ScalarSelect, delete, func, insert, literal, select, update
 
 from policy.people.errors import Refused, SignInRefused, Text, Wait
 from policy.people.second_factors import FactorKind, recovery_digest, seal, step_of, unseal
@@ -117,7 +117,8 @@ class Factors:
             if self._take_recovery_code(connection, person, code, now):
                 return FactorKind.RECOVERY
             connection.execute(delete(WrongFactors).where(WrongFactors.at <= now - WRONG_WINDOW_S))
-            connection.execute(insert(WrongFactors).values(identity_id=person, at=now))
+            there = select(Identities.id, literal(now)).where(Identities.id == person)  # nobody, if removed just now
+            connection.execute(insert(WrongFactors).from_select(["identity_id", "at"], there))
         return None
 
     def add(self, identity: str, new: NewFactor, actor: Actor, now: float) -> Factor:

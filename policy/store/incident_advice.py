@@ -110,8 +110,8 @@ def _credentials(story: "Story") -> Iterator[Advice]:
     """Once it is clear that it was theft."""
     if story.incident.state != State.PURGED:
         return
-    used = {one.login for one in story.logins if one.is_strange} | {*story.incident.suspended}
-    if stolen := sorted(used & {*story.working}):
+    suspended, used = {*story.incident.suspended}, {one.login for one in story.logins if one.is_strange}
+    if stolen := sorted((used or suspended) & {*story.working}):
         name = shlex.quote(story.incident.identity)
         yield Advice(
             "Revoke what was stolen, and make a new login for each device:",
@@ -119,6 +119,11 @@ def _credentials(story: "Story") -> Iterator[Advice]:
                 *(f"sallyport credential revoke {shlex.quote(login)}" for login in stolen),
                 f"sallyport credential add {name} --label 'new device'",
             ),
+        )
+    if used and (suspended - used) & {*story.working}:
+        yield Advice(
+            "Logins that nobody misused are suspended still. Once what was stolen is revoked, give them back:",
+            (f"sallyport release {story.incident.number}",),
         )
 
 

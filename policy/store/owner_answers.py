@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select, update
 from policy.alerting import kinds as alerting
 from policy.store.changes import end_sessions, identity_id
 from policy.store.errors import Decided, StoreError, Unknown
-from policy.store.held import HeldNotes
+from policy.store.held import HeldNotes, HeldState
 from policy.store.incident_models import Incidents
 from policy.store.incident_notes import State
 from policy.store.incident_traffic import Sources, sources_of, span_of
@@ -96,7 +96,7 @@ class AnswerBook(IncidentBook):
         """What is held stays on hold. `identity` is the owner who asks; None is an administrator."""
         with self._engine.begin() as connection:
             before = known_incident(connection, number) if identity is None else _own(connection, number, identity)
-            if not any(one.kind == Kind.PURGE and one.done_at is None and one.due_at > now for one in before.measures):
+            if not _is_put_off(before, now):
                 raise Decided(f"nothing of incident {number} is going to be deleted, or it is too late to stop that")
             why = f"stopped by {self._actor.name}"
             MeasureNotes(OnConnection(connection)).call_off(number, Kind.PURGE, why, now)
@@ -140,6 +140,13 @@ class AnswerBook(IncidentBook):
         for login in sorted(seen.values()):
             was = {"identity": before.identity, "incident": before.number}
             self._record(connection, now, "credential-revoked", login, was, {"revoked_at": now})
+
+
+def _is_put_off(incident: StoredIncident, now: float) -> bool:
+    """Whether a deletion is to come that can be stopped. What an administrator ordered is under way at once."""
+    is_to_come = any(one.kind == Kind.PURGE and one.done_at is None and one.due_at > now for one in incident.measures)
+    is_under_way = bool({HeldState.PURGING, HeldState.PURGED} & incident.held.keys())
+    return is_to_come and (HeldState.HELD in incident.held or not is_under_way)
 
 
 def _own(connection: Connection, number: int, identity: str) -> StoredIncident:

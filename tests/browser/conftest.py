@@ -7,11 +7,12 @@ of the self-signed certificate: with certificate errors that are merely ignored,
 import base64
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "bridges"), *(str(HERE.parent / "unit" / name) for name in ("gateway", "console"))]
 
-from browser_parts import CANARY, Site, browsing
-from harness import Postfix, Process, Sallyport, Sink, answers, free_port, until
-from issuer_server import CLIENT, CLIENT_SECRET, Issuer
+from browser_parts import Site, browsing
+from browser_site import standing
+from harness import Sallyport, Sink
+from issuer_server import Issuer
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from queue_stage import TOKEN, QueueStage, staged
+
+from policy.store.identities import read_key
+from tests.a_day import play_a_day
 
 CHROMIUM = shutil.which("chromium")
 
@@ -39,53 +43,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         ends.callback(sink.stop)
         issuer = Issuer(folder, "127.0.0.1").start()
         ends.callback(issuer.stop)
-        queue = ends.enter_context(staged(folder / "queue", next_hop=sink.smtp_port)) if Postfix.is_possible() else None
-        made = _site(folder, sink, issuer, queue)
-        ends.callback(made.sallyport.stop)
-        ends.callback(made.process.stop)
-        made.sallyport.start()
-        if queue:
-            queue.agent.process.environment["QUEUE_AGENT_POLICY_URL"] = f"http://127.0.0.1:{made.sallyport.policy_port}"
-            queue.agent.stop()
-            queue.agent.start()
-        made.process.start()
-        port = int(made.url.rpartition(":")[2])
-        until(lambda: answers(port), f"the console answers\n{made.process.text()}", 60)
-        yield made
+        yield ends.enter_context(standing(folder, sink, issuer))
 
 
-def _site(folder: Path, sink: Sink, issuer: Issuer, queue: QueueStage | None) -> Site:
-    port, proxied, token, secret = free_port(), free_port(), folder / "queue.token", folder / "client.secret"
-    token.write_text(TOKEN)
-    secret.write_text(CLIENT_SECRET)
-    (folder / "policy.toml").write_text(f"# {CANARY}\n")
-    settings = {
-        "POLICY_CONSOLE_PORT": str(port),
-        "POLICY_CONSOLE_URL": f"https://localhost:{port}",
-        "POLICY_CONSOLE_OIDC_ISSUER": issuer.url,
-        "POLICY_CONSOLE_OIDC_NAME": CANARY[:60],
-        "POLICY_CONSOLE_OIDC_CLIENT_ID": CLIENT,
-        "POLICY_CONSOLE_OIDC_CLIENT_SECRET_FILE": str(secret),
-        "POLICY_CONSOLE_OIDC_CA": str(issuer.ca),
-        "POLICY_ALERT_RELAY": f"127.0.0.1:{sink.smtp_port}",
-        "POLICY_FILE": str(folder / "policy.toml"),
-        "POLICY_QUEUE_TOKEN_FILE": str(token),
-    }
-    settings |= {"POLICY_QUEUE_URL": queue.agent.url} if queue else {}
-    hold = {"GATEWAY_HOLD_RELAY": f"127.0.0.1:{queue.postfix.hold_port}"} if queue else {}
-    sallyport = Sallyport(folder / "sallyport", queue.postfix.port if queue else sink.smtp_port, settings, hold)
-    ports = (sallyport.submission_port, sallyport.submissions_port, proxied)
-    listeners = zip(("submission", "submissions", "proxied"), ("starttls", "implicit", "implicit"), ports, strict=True)
-    sallyport.gateway.environment["GATEWAY_LISTENERS"] = json.dumps(
-        [
-            {"name": name, "tls": tls, "port": where, "addresses": ["127.0.0.1"]}
-            | ({"proxy_from": ["127.0.0.0/8"]} if name == "proxied" else {})
-            for name, tls, where in listeners
-        ]
-    )
-    command, environment = [sys.executable, "-m", "policy.console"], sallyport.policy_environment
-    console = Process(command, environment, sallyport.folder / "console.log")
-    return Site(sallyport, f"https://localhost:{port}", console, sink, issuer, proxied, queue)
+@pytest.fixture(scope="session")
+def day_before(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Path:
+    """The state of a policy that has seen tests/a_day.py, to be copied."""
+    sallyport = Sallyport(tmp_path_factory.mktemp("day-before") / "sallyport", site.sink.smtp_port)
+    sallyport.cli("init")
+    state = sallyport.folder / "state"
+    with ThreadPoolExecutor(1) as aside:  # the browser's driver has the event loop of this thread
+        aside.submit(play_a_day, state / "sallyport.db", read_key(state / "digest.key"), time.time()).result()
+    return state
 
 
 @pytest.fixture(scope="session")

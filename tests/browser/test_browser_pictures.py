@@ -3,11 +3,11 @@
 The day is tests/a_day.py: a dozen people at work, and one theft. The pictures are in build/screenshots.
 """
 
+import shutil
 import sys
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from browser_parts import Site
@@ -16,14 +16,12 @@ from page_walk import go, is_part, name_of, pages_of, photograph, things_of
 from playwright.sync_api import Browser, expect
 
 from policy.people.roles import Role
-from policy.store.identities import read_key
-from tests.a_day import play_a_day
 
 STOLEN_FROM = "ada"
 
 
 @pytest.fixture(scope="module")
-def day(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Site]:
+def day(tmp_path_factory: pytest.TempPathFactory, site: Site, day_before: Path) -> Iterator[Site]:
     """A console on the store of that day, with the certificate that the browser trusts."""
     port, front = free_port(), site.sallyport.folder
     settings = {
@@ -33,10 +31,7 @@ def day(tmp_path_factory: pytest.TempPathFactory, site: Site) -> Iterator[Site]:
         "POLICY_TLS_KEY": str(front / "key.pem"),
     }
     sallyport = Sallyport(tmp_path_factory.mktemp("day") / "sallyport", site.sink.smtp_port, settings)
-    sallyport.cli("init")
-    state = sallyport.folder / "state"
-    with ThreadPoolExecutor(1) as aside:  # the browser's driver has the event loop of this thread
-        aside.submit(play_a_day, state / "sallyport.db", read_key(state / "digest.key"), time.time()).result()
+    shutil.copytree(day_before, sallyport.folder / "state", dirs_exist_ok=True)
     command, log = [sys.executable, "-m", "policy.console"], sallyport.folder / "console.log"
     console = Process(command, sallyport.policy_environment, log).start()
     try:

@@ -146,6 +146,7 @@ async def incident_page(
         "signals": _signals(visit, story),
         "evidence": [one for one in story.timeline if one.kind == "signal"],
         "stolen": stolen(story),
+        "misused": misused(story) if incident.state == State.PURGED else [],
         "decisions": [(one, decision_in_words(visit, one)) for one in decisions],
         "country": visit.language.country,
         "may_act": may_act_on(session.role, role),
@@ -205,6 +206,11 @@ def stolen(story: Story) -> list[str]:
     """Logins that were used from strange networks, or are suspended, and were not revoked."""
     used = {one.login for one in story.logins if one.is_strange} | {*story.incident.suspended}
     return sorted(used & {*story.working})
+
+
+def misused(story: Story) -> list[str]:
+    """Logins that strange networks handed something in with, and that were not revoked."""
+    return sorted({one.login for one in story.logins if one.is_strange} & {*story.working})
 
 
 def _signals(visit: Visit, story: Story) -> str:

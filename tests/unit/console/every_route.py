@@ -69,6 +69,8 @@ OWN: dict[str, Fields] = {
     "POST /devices/profile": {"login": "{login}", "secret": "x", "address": "{name}@example.org"},
     "POST /devices/rename": {"login": "{login}", "label": "mine"},
     "POST /devices/revoke": {"login": "{login}", "sure": "yes"},
+    "GET /networks": {},
+    "POST /networks/distrust": {"network": "192.0.2.0/24"},
     "GET /sending": {},
     "GET /incidents": {},
     "GET /incidents/{incident}": {},
