@@ -51,7 +51,9 @@ class Arrivals:
         is_due = holder.network_used_at is None or now - holder.network_used_at >= NETWORK_GRAIN_S
         if is_due and network != NOWHERE:
             # Waited for: what is asked next has to find this network known.
-            await self.writer.make(partial(self.uses.note_network, holder.identity_id, network, now))
+            forgotten = self.entrances.rulebook().forgotten_at(now)
+            note = partial(self.uses.note_network, holder.identity_id, network, now, forgotten=forgotten)
+            await self.writer.make(note)
         return None
 
     def is_contained(self, holder: Holder, client_address: str, now: float) -> bool:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from policy.connects import Connects
 from policy.engine.entering import Entry, Newcomer, enter
 from policy.engine.ladder import Standing, Step
-from policy.engine.places import DAY_S, History, place_of
+from policy.engine.places import DAY_S, Gained, History, gained, place_of
 from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook, Treatment
 from policy.engine.sources import NOWHERE, Origin, network_of
@@ -80,7 +80,9 @@ class Entrances:
                 origin=origin, is_settled=True, is_home=place.is_home, is_unseen_area=False, is_unseen_country=False
             )
         strange = await self._strange(comer, looks, now)
-        entry = await self._entry(comer, place, strange, client_address, rulebook, now)
+        gains = gained(place, areas, comer.network, rulebook, now, is_suspect=is_suspect)
+        gains = None if origin.network == NOWHERE else gains
+        entry = await self._entry(comer, place, strange, gains, client_address, rulebook, now)
         if entry.is_granted:
             await self._remember(comer, origin, areas.get(origin.area), now)
         return Entered("" if entry.is_granted else LOCKED, place)
@@ -95,7 +97,8 @@ class Entrances:
         def claim() -> bool:
             is_first = self.notes.uses.note_first_use(comer.credential, client_address, now)
             if is_first and not is_suspect and origin.network != NOWHERE:
-                self.notes.areas.note(comer.identity_id, origin.area, now, is_vouched=True)
+                forgotten = self.rulebook().forgotten_at(now)
+                self.notes.areas.note(comer.identity_id, origin.area, now, forgotten=forgotten, is_vouched=True)
             return is_first
 
         return comer._replace(is_first_use=await self.writer.make(claim))
@@ -114,11 +117,12 @@ class Entrances:
         comer: Comer,
         place: Place,
         strange: Mapping[str, str],
+        gains: Gained | None,
         client_address: str,
         rulebook: Rulebook,
         now: float,
     ) -> Entry:
-        if place.is_settled and not strange and not comer.standing.step:
+        if place.is_settled and not strange and not gains and not comer.standing.step:
             return Entry(is_granted=True, standing=comer.standing)
         newcomer = Newcomer(
             identity=comer.identity,
@@ -127,6 +131,7 @@ class Entrances:
             standing=comer.standing,
             signals=await self.recall.standings.signals(comer.identity_id, now) if comer.standing.step else (),
             strange=strange,
+            gains=gains,
         )
         write = partial(self._write, comer, place, client_address, now)
         entry: Entry = await self.ledger.settle(partial(enter, newcomer, rulebook, now), token_hex(8), now, write)
@@ -139,8 +144,10 @@ class Entrances:
         opened = self.notes.standings.note(comer.identity_id, entry.standing, entry.signals, cause)
         self.teller.note(opened, comer.identity, place, entry.signals, entry.standing)
         if entry.is_granted and place.origin.network != NOWHERE:  # first, or there is no day to be in doubt
-            self.notes.areas.note(comer.identity_id, place.origin.area, now, is_vouched=comer.is_first_use)
-            self.notes.uses.note_network(comer.identity_id, network_of(client_address), now)
+            who, forgotten = comer.identity_id, self.rulebook().forgotten_at(now)
+            area, is_vouched = place.origin.area, comer.is_first_use
+            self.notes.areas.note(who, area, now, forgotten=forgotten, is_vouched=is_vouched)
+            self.notes.uses.note_network(who, network_of(client_address), now, forgotten=forgotten)
         if entry.is_doubted:
             self.notes.areas.doubt(comer.identity_id, place.origin.area, network_of(client_address), now)
 
@@ -160,7 +167,9 @@ class Entrances:
             is_due = False
         if origin.network == NOWHERE:
             return
-        note = partial(self.notes.areas.note, comer.identity_id, origin.area, now, is_vouched=comer.is_first_use)
+        forgotten, is_vouched = self.rulebook().forgotten_at(now), comer.is_first_use
+        book, who = self.notes.areas, comer.identity_id
+        note = partial(book.note, who, origin.area, now, forgotten=forgotten, is_vouched=is_vouched)
         if comer.is_first_use:
             await self.writer.make(note)  # on disk before the answer: a message that comes at once is judged by it
         elif is_due:

@@ -20,6 +20,7 @@ from policy import log, sasl
 from policy.alerting.kinds import Kind
 from policy.bridges.answers import Later, Wrong
 from policy.contract import LoginAnswer, LoginOutcome, canonical_login
+from policy.engine.entering import sessions_for
 from policy.engine.gates import Entrance, refusal_at_gates
 from policy.engine.guessing import DAY_S, HOUR_S, Attempt, Trap, Wall, Walls
 from policy.engine.sources import NOWHERE, Network, is_within
@@ -133,11 +134,16 @@ class Logins:
             self.writer.make_later(partial(self.uses.note_credential, found.id, visit.client_address, visit.now))
         is_due = found.network_used_at is None or visit.now - found.network_used_at >= NETWORK_GRAIN_S
         if is_due and visit.network != NOWHERE:
-            self.writer.make_later(partial(self.uses.note_network, found.identity_id, visit.network, visit.now))
+            forgotten = self.entrances.rulebook().forgotten_at(visit.now)
+            note = partial(self.uses.note_network, found.identity_id, visit.network, visit.now, forgotten=forgotten)
+            self.writer.make_later(note)
         log.login_granted(visit.session, visit.client_address, visit.mechanism, found.login, found.identity)
         self.tally.note(What(_stage_of(visit), Login.GRANTED), visit.now)
         limits = self.entrances.rulebook().limits_of(found.profile, found.identity)
-        grants = await self.prover.directory.grants(found, limits, is_strange=not entered.place.is_settled)
+        place = entered.place
+        grants = await self.prover.directory.grants(
+            found, limits, is_strange=not place.is_settled, sessions=sessions_for(place, limits)
+        )
         return LoginAnswer(outcome=LoginOutcome.GRANTED, grants=grants, delay_s=delay_s)
 
     async def _refused(

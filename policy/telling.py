@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from policy import log
 from policy.alerting.kinds import Kind
-from policy.engine.ladder import Signal, Standing, Step
+from policy.engine.ladder import Signal, SignalKind, Standing, Step
 from policy.engine.profile import Place
 from policy.store.incident_notes import Opened
 from policy.store.notices import NoticeBook, thread_of
@@ -30,6 +30,8 @@ class Teller:
         self, opened: Opened | None, identity: str, place: Place, signals: Sequence[Signal], standing: Standing
     ) -> None:
         """Within that transaction; nothing where there is no signal. The owner is asked when mail of his is held."""
+        self._note_trusted(identity, place, [one for one in signals if one.kind is SignalKind.TRUSTED_NETWORK])
+        signals = [one for one in signals if one.kind is not SignalKind.TRUSTED_NETWORK]
         if not signals:
             return
         kind = _kind_of(opened)
@@ -43,6 +45,26 @@ class Teller:
             facts=_facts(opened, identity, place, signals, standing),
             owner="" if kind is Kind.SIGNAL else identity,
         )
+
+    def _note_trusted(self, identity: str, place: Place, signals: Sequence[Signal]) -> None:
+        """Also where somebody is locked out at the moment: it says nothing of an incident."""
+        network, area = place.origin.network, place.origin.area
+        for one in signals:
+            self.notices.add(
+                Kind.NETWORK_TRUSTED,
+                f"{identity}: {network} now counts as the owner's",
+                [
+                    f"Whose: {identity}.",
+                    f"From: {network} ({area}).",
+                    f"What happened: {one.evidence}.",
+                    "Done already: the owner was told, too.",
+                    f"If it was not the owner: sallyport network distrust {identity} {network}",
+                ],
+                one.at,
+                thread=f"{Kind.NETWORK_TRUSTED.value}:{identity}",
+                facts={"identity": identity, "network": network, "area": area},
+                owner=identity,
+            )
 
     def note_listed(self, identity: str, submission: str, servers: Sequence[str], now: float) -> None:
         """These servers refuse mail of this one because it is on a blocklist."""

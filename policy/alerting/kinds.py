@@ -33,6 +33,7 @@ class Kind(StrEnum):
     BLOCKLISTED = "blocklisted"
     HELD_EXPIRING = "held-expiring"
     NOTICE_ADDRESS_CHANGED = "notice-address-changed"
+    NETWORK_TRUSTED = "network-trusted"
     TEST = "test"
 
 
@@ -125,6 +126,11 @@ ABOUT: Mapping[Kind, About] = {
         Severity.INFO,
         "Somebody changed where an owner is told.",
         "if the owner does not know of it: sallyport contain NAME",
+    ),
+    Kind.NETWORK_TRUSTED: About(
+        Severity.INFO,
+        "Nothing but days of quiet use made a network one of an owner's: it is on probation no more, or it is home.",
+        "if the owner does not know it: sallyport network distrust NAME NETWORK",
     ),
     Kind.TEST: About(Severity.INFO, "Somebody asked for it: sallyport alert test.", "nothing"),
 }

@@ -78,13 +78,13 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
     Kind.INCIDENT_CONTAINED: {
         "en": _Words(
             "Devices of your mail account are suspended",
-            "An administrator has suspended logins of your mail account, because they may be stolen. What they had\n"
-            "handed in and was still here is on hold.\n\n" + _ASK["en"],
+            "You, or an administrator, have suspended logins of your mail account, because they may be stolen. What\n"
+            "they had handed in and was still here is on hold.\n\n" + _ASK["en"],
         ),
         "de": _Words(
             "Geräte Ihres Mailkontos sind gesperrt",
-            "Die Administration hat Logins Ihres Mailkontos gesperrt, weil sie gestohlen sein könnten. Was damit\n"
-            "eingeliefert wurde und noch hier war, wird angehalten.\n\n" + _ASK["de"],
+            "Sie oder die Administration haben Logins Ihres Mailkontos gesperrt, weil sie gestohlen sein könnten. Was\n"
+            "damit eingeliefert wurde und noch hier war, wird angehalten.\n\n" + _ASK["de"],
         ),
     },
     Kind.INCIDENT_RELEASED: {
@@ -142,6 +142,24 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
             "Die Adresse, unter der Sie neben Ihrem Postfach von Vorfällen erfahren, wurde geändert oder entfernt.\n"
             "Diese Nachricht geht auch an die vorige. Wenn Sie das nicht waren, sagen Sie es sofort der\n"
             "Administration.\n\n" + _LOOK["de"],
+        ),
+    },
+    Kind.NETWORK_TRUSTED: {
+        "en": _Words(
+            "A network now counts as yours",
+            "Your mail account was used from the same network, or through the same provider, on several days, and\n"
+            "nothing spoke against it. From now on more may be sent from there. If you have moved, travel, or have a\n"
+            "new telephone, there is nothing to do. If not, somebody may be reading your mail: the console shows\n"
+            "under “My networks” which one it is and since when, and there you can say that it was not you.\n\n"
+            + _LOOK["en"],
+        ),
+        "de": _Words(
+            "Ein Netz gilt jetzt als Ihres",
+            "Ihr Mailkonto wurde an mehreren Tagen aus demselben Netz oder über denselben Anbieter benutzt, und\n"
+            "nichts sprach dagegen. Ab jetzt darf von dort mehr gesendet werden. Wenn Sie umgezogen oder auf Reisen\n"
+            "sind oder ein neues Telefon haben, ist nichts zu tun. Wenn nicht, liest vielleicht jemand Ihre Mail mit:\n"
+            "Die Konsole zeigt unter „Meine Netze“, welches es ist und seit wann, und dort können Sie sagen, dass Sie\n"
+            "es nicht waren.\n\n" + _LOOK["de"],
         ),
     },
 }

@@ -26,6 +26,7 @@ class Subject(Sentences):
     BLOCKLISTED = "our address is on a blocklist"
     HELD_EXPIRING = "held mail is deleted soon because of its age"
     NOTICE_ADDRESS_CHANGED = "a second address was changed"
+    NETWORK_TRUSTED = "a network became one of the owner's"
     TEST = "a test"
     # Of some kinds more is known.
     RAISED = "%(signal)s; now: %(step)s"

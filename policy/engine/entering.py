@@ -12,9 +12,13 @@ from policy.engine import charges
 from policy.engine.budget import Take, Taken
 from policy.engine.evidence import Evidence
 from policy.engine.ladder import FREE, Signal, SignalKind, Standing, Step
+from policy.engine.places import Gained, Trust
 from policy.engine.profile import Place
 from policy.engine.rulebook import Limits, Rulebook
 from policy.engine.suspicion import Suspicion, stood
+from service.sentence import Sentence
+
+_KEPT_FOR_HOME = 4  # of the sessions a quarter, rounded up
 
 Entering = Generator[Take, Taken, "Entry"]
 
@@ -30,6 +34,7 @@ class Newcomer:
     signals: tuple[Signal, ...] = ()  # of the last day, none that was taken back
     # What is new of the client: all of name, mechanism and tls, or nothing.
     strange: Mapping[str, str] = field(default_factory=dict)
+    gains: Gained | None = None  # what the network becomes, if he is let in and the day is not in doubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +62,33 @@ def enter(newcomer: Newcomer, rulebook: Rulebook, now: float) -> Entering:
         enforced = {one.name for one in sets if one.is_enforced}
         suspicion.note_spread([one for one in over if one.rule in enforced])
         suspicion.observed.extend(one.rule for one in over if one.rule not in enforced)
+    is_granted = suspicion.step is not Step.LOCK
+    is_doubted = not place.is_settled and (bool(suspicion.new) or not _may_travel(limits))
+    if newcomer.gains and is_granted and not is_doubted:
+        suspicion.raise_signal(SignalKind.TRUSTED_NETWORK, _in_words(newcomer.gains, place))
     return Entry(
-        is_granted=suspicion.step is not Step.LOCK,
+        is_granted=is_granted,
         standing=suspicion.standing,
         signals=tuple(suspicion.new),
         observed=tuple(dict.fromkeys(suspicion.observed)),
-        is_doubted=not place.is_settled and (bool(suspicion.new) or not _may_travel(limits)),
+        is_doubted=is_doubted,
     )
+
+
+def _in_words(gains: Gained, place: Place) -> Sentence:
+    """Whoever waits quietly for this is found by nothing else: its owner has to be told."""
+    evidence = Evidence.HOME_BY_USE if gains.trust is Trust.HOME else Evidence.SETTLED_BY_USE
+    return evidence.of(network=place.origin.network, days=gains.days)
+
+
+def sessions_for(place: Place, limits: Limits) -> int:
+    """How many sessions somebody there may have, those at home among them; of strange networks counted apart.
+
+    A quarter is kept for home, or whoever sits in the owner's own provider could take them all and keep him out.
+    """
+    if place.is_home or not place.has_home or not place.is_settled:
+        return limits.sessions
+    return max(1, limits.sessions - -(-limits.sessions // _KEPT_FOR_HOME))
 
 
 def _may_travel(limits: Limits) -> bool:

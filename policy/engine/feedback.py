@@ -9,9 +9,10 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from policy.engine.bounces import is_list, likelihood_after
-from policy.engine.budget import Sum, Take, Taken
+from policy.engine.budget import Sum, Take, Taken, Window
 from policy.engine.evidence import Evidence
 from policy.engine.ladder import FREE, Signal, SignalKind, Standing
+from policy.engine.places import DAY_S
 from policy.engine.profile import Place
 from policy.engine.rulebook import Limits, Mode, Rulebook, Windows
 from policy.engine.suspicion import Suspicion, in_words, stood
@@ -27,6 +28,11 @@ _KEYS: Mapping[str, str] = {
 }
 
 Weighing = Generator[Take, Taken, "Weighed"]
+
+# The test is one for all networks of an identity, and a thief abroad could bring it to where one slip of the owner's
+# ends it. So a signal is home's only where as many came from there as the test takes by itself.
+_AT_HOME = "refused-at-home"
+_OF_OTHERS = (Window(3, DAY_S),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,8 @@ def weigh(report: Report, rulebook: Rulebook, now: float) -> Weighing:
     if counted := tuple(_counted(report, limits, rulebook)):
         taken = yield Take(counted)
         over = _over(counted, taken)
+    if _AT_HOME not in over:
+        suspicion.place = replace(report.place, is_home=False)
     if unknown and rulebook.mode("unknown-recipients") is not Mode.OFF:
         if evidence := over.get("unknown-recipients") or _found_by_share(report, limits, unknown, likelihood):
             suspicion.raise_signal(SignalKind.UNKNOWN_RECIPIENTS, evidence)
@@ -121,6 +129,8 @@ def _counted(report: Report, limits: Limits, rulebook: Rulebook) -> Iterator[Sum
     unknown, spam = outcomes.count(DeliveryOutcome.UNKNOWN_RECIPIENT), outcomes.count(DeliveryOutcome.SPAM)
     yield from _sum("unknown-recipients", who, unknown, limits.unknown_recipients, rulebook)
     yield from _sum("spam-refusals", who, spam, limits.spam_refusals, rulebook)
+    if report.place.is_home and unknown + spam:
+        yield Sum(_AT_HOME, f"{_AT_HOME}:{who}", unknown + spam, _OF_OTHERS, is_enforced=False)
 
 
 def _sum(name: str, who: str, cost: int, windows: Windows, rulebook: Rulebook) -> Iterator[Sum]:

@@ -87,7 +87,8 @@ class _Case:
 
     @property
     def accepted(self) -> list[Recipient]:
-        return [one for place, one in enumerate(self.profile.recipients) if place not in self.held]
+        recipients = self.profile.recipients
+        return [one for place, one in enumerate(recipients) if place not in self.held] if self.held else [*recipients]
 
     @property
     def new_places(self) -> list[int]:
@@ -165,7 +166,9 @@ def _charges(case: _Case) -> Iterator[Charge]:
 
 
 def _noted(case: _Case, *, is_enforced: bool = False) -> Iterator[Distinct]:
-    """What is counted even where the message is refused: from where it came."""
+    """What is counted even where the message is refused: from where it came. Nothing of a place that is settled."""
+    if case.profile.place.is_settled:
+        return
     limits = case.rulebook.limits_of(case.profile.kind, case.profile.identity)
     sets = charges.spread_charges(case.profile.identity, case.profile.place, limits, case.rulebook)
     links = charges.link_charges(case.profile, case.profile.recipients, case.rulebook)

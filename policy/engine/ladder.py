@@ -37,6 +37,11 @@ class SignalKind(StrEnum):
     VOLUME = "volume"  # far more new recipients than its own past
     PROBATION = "probation"  # a network on probation has used a quarter of its budget
     STRANGE_CLIENT = "strange-client"  # name, mechanism and TLS of the client are all others than ever before
+    TRUSTED_NETWORK = "trusted-network"  # nothing but quiet days made a network one of the owner's
+
+
+# Found in the mail itself, wherever that came from.
+_OF_MAIL = frozenset((SignalKind.UNKNOWN_RECIPIENTS, SignalKind.SPAM, SignalKind.SPAM_REFUSALS, SignalKind.TRAP))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +52,15 @@ class Signal:
     at: float
     at_home: bool = False
     evidence: str = ""  # a service.sentence.Sentence: what was counted, and against which limit
+
+    def repeats(self, other: "Signal") -> bool:
+        """One of a kind is enough for a day. But networks that become the owner's are told of one by one, and what is
+        wrong with mail from home is said of home, too: or a thief would do it abroad first, and be left alone there.
+        """
+        if self.kind is SignalKind.TRUSTED_NETWORK:
+            return self.kind is other.kind and self.evidence == other.evidence
+        is_of_home = self.kind in _OF_MAIL and self.at_home and not other.at_home
+        return self.kind is other.kind and not is_of_home
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,7 @@ ALONE: Mapping[SignalKind, Step] = {
     SignalKind.VOLUME: Step.SLOW,
     SignalKind.PROBATION: Step.SLOW,
     SignalKind.STRANGE_CLIENT: Step.SLOW,
+    SignalKind.TRUSTED_NETWORK: Step.FREE,
 }
 COUNTS_TOWARDS_LOCK = frozenset(
     (

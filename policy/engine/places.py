@@ -6,11 +6,13 @@
 
 A day on which a network on probation spends more than half of its small budget is in doubt and does not count: whoever
 rides the limits stays on probation for ever, and every traveller leaves it. What was not used for a time is strange
-again, unless somebody vouched for it.
+again, and its days begin anew, unless somebody vouched for it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
 
 from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook
@@ -30,7 +32,7 @@ class History:
     doubted_day: int | None = None
 
     def is_forgotten(self, rulebook: Rulebook, now: float) -> bool:
-        return self.confirmed_at is None and now - self.last_used_at > rulebook.forgotten_after_days * DAY_S
+        return self.confirmed_at is None and self.last_used_at < rulebook.forgotten_at(now)
 
     def is_settled(self, after_days: int) -> bool:
         return self.confirmed_at is not None or self.days >= after_days
@@ -65,9 +67,45 @@ def place_of(
     )
 
 
-def used(history: History | None, now: float) -> History:
-    """With a login more: each day (UTC) counts once."""
-    if history is None:
+class Trust(StrEnum):
+    """What nothing but days of quiet use can make of a network."""
+
+    SETTLED = "settled"
+    HOME = "home"
+
+
+class Gained(NamedTuple):
+    """What it becomes, and the days that made it so."""
+
+    trust: Trust
+    days: int
+
+
+def gained(
+    before: Place,
+    areas: Mapping[str, History],
+    network: History | None,
+    rulebook: Rulebook,
+    now: float,
+    *,
+    is_suspect: bool = False,
+) -> Gained | None:
+    """What a login makes of the place that was `before` it, where today counts."""
+    if before.is_home:
+        return None
+    origin = before.origin
+    area, here = used(areas.get(origin.area), rulebook, now), used(network, rulebook, now)
+    after = place_of(origin, {**areas, origin.area: area}, here, rulebook, now, is_suspect=is_suspect)
+    if after.is_home:
+        return Gained(Trust.HOME, here.days)
+    if after.is_settled and not before.is_settled:
+        return Gained(Trust.SETTLED, max(area.days, here.days))
+    return None
+
+
+def used(history: History | None, rulebook: Rulebook, now: float) -> History:
+    """With a login more: each day (UTC) counts once, and none of those that are forgotten."""
+    if history is None or history.is_forgotten(rulebook, now):
         return History(first_used_at=now, last_used_at=now, days=1)
     is_new_day = day_of(history.last_used_at) < day_of(now)
     return replace(history, last_used_at=max(history.last_used_at, now), days=history.days + is_new_day)

@@ -119,6 +119,10 @@ class Rulebook:
     sources: Sources = field(default_factory=Sources)
     members: Mapping[str, str] = field(default_factory=dict)  # the profile of an identity that a profile names
 
+    def forgotten_at(self, now: float) -> float:
+        """What was not used since then is strange again."""
+        return now - self.forgotten_after_days * 86400.0
+
     def mode(self, rule: str) -> Mode:
         return self.modes.get(rule, Mode.ENFORCE)
 

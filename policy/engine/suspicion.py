@@ -62,11 +62,11 @@ class Suspicion:
         return self.standing.home if self.place.is_home else self.standing.step
 
     def raise_signal(self, kind: SignalKind, evidence: Sentence) -> None:
-        """One of a kind is enough for a day. A rule that is only observed raises none."""
-        if any(one.kind is kind and self.now - one.at < LOCK_SPAN_S for one in (*self.earlier, *self.new)):
+        """Once a day (Signal.repeats). A rule that is only observed raises none."""
+        signal = Signal(kind=kind, at=self.now, at_home=self.place.is_home, evidence=evidence)
+        if any(signal.repeats(one) and self.now - one.at < LOCK_SPAN_S for one in (*self.earlier, *self.new)):
             return
         mode = self.rulebook.mode(kind.value)
-        signal = Signal(kind=kind, at=self.now, at_home=self.place.is_home, evidence=evidence)
         if mode is Mode.OBSERVE:
             self.observed.append(kind.value)
             self.not_raised.append(signal)

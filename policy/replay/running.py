@@ -123,7 +123,7 @@ class Replay:
         identity = self._identity(one)
         if not identity.areas:
             self._world.confirm(identity.name, one.client_address, one.at)
-        identity.use(self._origin_of(one.client_address), one.at)
+        identity.use(self._origin_of(one.client_address), self._world.rulebook, one.at)
         known = len(identity.known)
         self._world.learn(identity.name, one.recipients, one.at)
         day = identity.day(one.at)

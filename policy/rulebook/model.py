@@ -67,6 +67,7 @@ RULES: Final = (
     "scanner-silent",
     "volume",
     "strange-client",
+    "trusted-network",
     "probation",
     "ladder",
 )

@@ -33,6 +33,7 @@ _MOVES = 24  # of a campaign that is made at random
 _WAITS = (0.0, 1.0, 60.0, 600.0, 1800.0, 3600.0, 2 * 3600.0, 6 * 3600.0)
 _SIZES = (0, 1, 2, 3, 5, 9, 10, 11, 25, 40, 50, 100)
 _MOVES_INFORMED = 60
+_QUIET_DAYS = {From.PATIENT: 4, From.HOME: 8}  # before he begins; one more than it takes
 _KEPT = 4  # campaigns of which the next ones are made
 
 
@@ -102,17 +103,19 @@ def _networks(scene: Scene, who: Person, start: From) -> list[Network]:
     """Of two countries and three ASNs where they are strange: more of them are a signal by themselves."""
     if start is From.OWN:
         return [who.networks[0]] * _NETWORKS
+    if start is From.PROVIDER:
+        own = who.networks[0].origin
+        return [scene.atlas.network(own.country, own.asn) for _ in range(_NETWORKS)]
     return [scene.atlas.network("SE" if one % 3 else "NO", 64500 + one % 3) for one in range(_NETWORKS)]
 
 
 def _play(scene: Scene, who: Person, networks: Sequence[Network], aim: Aim, campaign: Campaign) -> Actor:
     thief = Thief(scene, who.name, who.client)
     contacts = _over_and_over(who.contacts)
-    if aim.start is From.PATIENT:
-        for _ in range(4):
-            for network in networks:
-                thief.log_in(network)
-            yield DAY_S
+    for _ in range(_QUIET_DAYS.get(aim.start, 0)):
+        for network in networks:
+            thief.log_in(network)
+        yield DAY_S
     for move in campaign:
         yield move.wait_s
         session = thief.log_in(networks[move.network % len(networks)])

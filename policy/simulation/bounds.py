@@ -18,6 +18,8 @@ class From(StrEnum):
 
     STRANGE = "networks the owner never used"
     PATIENT = "a network he used quietly for some days first"
+    PROVIDER = "other networks of the owner's provider"
+    HOME = "a network he used quietly until it was home"
     OWN = "the owner's own network"
 
 
@@ -50,7 +52,7 @@ def bound(rulebook: Rulebook, kind: str, start: From, whom: Whom, seconds: float
 
 def spendable(windows: Windows, start: From) -> Windows:
     """What of the windows that all networks share can be spent from there."""
-    return windows if start is From.OWN else but_for_home(windows)
+    return windows if start in {From.OWN, From.HOME} else but_for_home(windows)
 
 
 def _windows(limits: Limits, rulebook: Rulebook, start: From, whom: Whom) -> Iterable[tuple[str, Windows]]:

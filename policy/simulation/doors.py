@@ -85,6 +85,9 @@ class Door(Protocol):
     def deliver(self, submission: str, recipients: Sequence[str], gone: Container[str], now: float) -> None:
         """What became of these recipients of a message: those in `gone` do not exist."""
 
+    def distrust(self, identity: str, address: str) -> None:
+        """The owner was told of a network that counts as his, and says that it was not him."""
+
     def step_of(self, identity: str) -> Step:
         """Where an identity stands."""
 
@@ -98,6 +101,7 @@ class Sallyport:
 
     world: World
     _numbers: Iterator[int] = field(default_factory=count)
+    _suspended: set[str] = field(default_factory=set)  # identities, of which the stolen device is
 
     def admit(self, person: Person, now: float) -> None:
         identity = self.world.add_identity(person.name, kind=person.kind)
@@ -109,6 +113,8 @@ class Sallyport:
             identity.day(now - back * DAY_S).new_recipients = number
 
     def log_in(self, session: Session, now: float) -> bool:
+        if session.is_thief and session.identity in self._suspended:
+            return False
         return self.world.log_in(session.identity, session.address, now, session.client.looks).is_granted
 
     def hand_in(self, session: Session, recipients: Sequence[str], message_bytes: int, now: float) -> Answer:
@@ -133,6 +139,11 @@ class Sallyport:
         for one in recipients:
             outcome = DeliveryOutcome.UNKNOWN_RECIPIENT if one in gone else DeliveryOutcome.DELIVERED
             self.world.deliver(Delivery.model_construct(submission=submission, recipient=one, outcome=outcome), now)
+
+    def distrust(self, identity: str, address: str) -> None:
+        """What was used from there is suspended: the one device whose secret was stolen, and no other."""
+        self.world.distrust(identity, address)
+        self._suspended.add(identity)
 
     def step_of(self, identity: str) -> Step:
         return self.world.identities[identity].standing.step

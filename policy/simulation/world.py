@@ -21,7 +21,7 @@ from policy.engine.entering import Entry, Newcomer, enter
 from policy.engine.feedback import Report, weigh
 from policy.engine.judging import Decision
 from policy.engine.ladder import FREE, LOCK_SPAN_S, Signal, Standing
-from policy.engine.places import DAY_S, History, day_of, doubted, place_of, used, vouched
+from policy.engine.places import DAY_S, History, day_of, doubted, gained, place_of, used, vouched
 from policy.engine.profile import Place, Profile, Recipient
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
@@ -100,10 +100,10 @@ class Identity:
         self.signals.extend(signals)
         self.standing = standing
 
-    def use(self, origin: Origin, now: float) -> None:
+    def use(self, origin: Origin, rulebook: Rulebook, now: float) -> None:
         """A login was granted from there."""
-        self.areas[origin.area] = used(self.areas.get(origin.area), now)
-        self.networks[origin.network] = used(self.networks.get(origin.network), now)
+        self.areas[origin.area] = used(self.areas.get(origin.area), rulebook, now)
+        self.networks[origin.network] = used(self.networks.get(origin.network), rulebook, now)
 
     def doubt(self, origin: Origin, now: float) -> None:
         """Today does not count for this area and this network."""
@@ -224,11 +224,12 @@ class World:
             standing=identity.standing,
             signals=identity.signals_of_the_day(now),
             strange=strange_of(looks, identity.habits),
+            gains=gained(place, identity.areas, identity.networks.get(place.origin.network), self.rulebook, now),
         )
         entry = run_here(enter(newcomer, self.rulebook, now), self.budgets, self._unnamed(), now)
         identity.follow(entry.signals, entry.standing)
         if entry.is_granted:
-            identity.use(place.origin, now)
+            identity.use(place.origin, self.rulebook, now)
             identity.note(looks, now)
         if entry.is_doubted:
             identity.doubt(place.origin, now)
@@ -238,6 +239,7 @@ class World:
         """All that the judge may look at."""
         identity = self._by_number[facts.credential]
         recipients = tuple(self._recipient(identity, one, now) for one in facts.recipients)
+        has_new = any(one.is_new for one in recipients)
         return Profile(
             identity=identity.name,
             login=identity.name,
@@ -250,8 +252,8 @@ class World:
             recipients=recipients,
             standing=identity.standing,
             signals=identity.signals_of_the_day(now),
-            usual_new_per_day=identity.usual_new_per_day(now),
-            new_today=identity.day(now).new_recipients,
+            usual_new_per_day=identity.usual_new_per_day(now) if has_new else 0.0,
+            new_today=identity.day(now).new_recipients if has_new else 0,
             domain=identity.domain if identity.domain in self._domains else "",
             domain_users=len(self.identities),
             traps=tuple(place for place, one in enumerate(recipients) if one.mark in self._traps),
@@ -318,6 +320,13 @@ class World:
     def confirm(self, name: str, client_address: str, now: float) -> None:
         """The owner says that a network, and its area, are his."""
         self._vouch(self.identities[name], self._origin_of(client_address), now)
+
+    def distrust(self, name: str, client_address: str) -> None:
+        """The owner says that it was not him who made a network his: it is strange again."""
+        identity, origin = self.identities[name], self._origin_of(client_address)
+        gone = identity.networks.pop(origin.network)
+        if identity.areas[origin.area].first_used_at >= gone.first_used_at:
+            del identity.areas[origin.area]
 
     def _unnamed(self) -> str:
         """A reservation on which nobody reports."""

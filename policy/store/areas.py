@@ -15,7 +15,10 @@ _NOTE = prepared(
     "INSERT INTO area (identity_id, area, first_used_at, last_used_at, days, confirmed_at)"
     " VALUES (:identity, :area, :now, :now, 1, :confirmed)"
     " ON CONFLICT (identity_id, area) DO UPDATE SET"
-    " days = area.days + CASE WHEN area.last_used_at < :today THEN 1 ELSE 0 END, last_used_at = :now,"
+    " days = CASE WHEN area.last_used_at < :forgotten AND area.confirmed_at IS NULL THEN 1"
+    " ELSE area.days + CASE WHEN area.last_used_at < :today THEN 1 ELSE 0 END END,"
+    " first_used_at = CASE WHEN area.last_used_at < :forgotten AND area.confirmed_at IS NULL THEN :now"
+    " ELSE area.first_used_at END, last_used_at = :now,"
     " confirmed_at = COALESCE(area.confirmed_at, :confirmed)"
     " WHERE area.last_used_at < :now"
 )
@@ -59,10 +62,11 @@ class AreaBook:
     def __init__(self, statements: Statements) -> None:
         self._statements = statements
 
-    def note(self, identity: int, area: str, now: float, *, is_vouched: bool) -> None:
-        """A login from there. `days` counts the days (UTC) on which it was used."""
+    def note(self, identity: int, area: str, now: float, *, forgotten: float, is_vouched: bool) -> None:
+        """A login from there. `days` counts the days (UTC) on which it was used; anew where that was not since
+        `forgotten`."""
         self._statements.execute(_FORGET_OLD, {"identity": identity, "edge": now - _FORGOTTEN_AFTER_S})
-        values = {"identity": identity, "area": area, "now": now, "today": now - now % DAY_S}
+        values = {"identity": identity, "area": area, "now": now, "today": now - now % DAY_S, "forgotten": forgotten}
         self._statements.execute(_NOTE, values | {"confirmed": now if is_vouched else None})
         self._statements.execute(_FORGET_MANY, {"identity": identity, "kept": _KEPT})
 

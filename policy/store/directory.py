@@ -236,14 +236,17 @@ class Directory:
 
     # What follows from it
 
-    async def grants(self, found: Found, limits: Limits, *, is_strange: bool = False) -> Grants:
+    async def grants(
+        self, found: Found, limits: Limits, *, is_strange: bool = False, sessions: int | None = None
+    ) -> Grants:
+        """`sessions` where fewer are granted from there than the limits have."""
         return Grants(
             credential=found.id,
             login=found.login,
             identity=found.identity,
             owned=await self.owned(found.identity_id),
             recipients_per_message=limits.recipients_per_message,
-            sessions=limits.sessions,
+            sessions=limits.sessions if sessions is None else sessions,
             is_strange=is_strange,
         )
 

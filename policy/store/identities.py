@@ -34,6 +34,7 @@ from policy.store.changes import begins, checked_owner, end_sessions, identity_i
 from policy.store.complaints import ComplaintBook
 from policy.store.credentials import CredentialBook
 from policy.store.decoys import DecoyBook
+from policy.store.distrust import DistrustBook
 from policy.store.errors import StoreError
 from policy.store.exemptions import ExemptionBook
 from policy.store.held import HeldState
@@ -67,6 +68,7 @@ class IdentityStore(
     ExemptionBook,
     LadderBook,
     AnswerBook,
+    DistrustBook,
     OwnHeldBook,
     LookBook,
     StoryBook,

@@ -20,23 +20,23 @@ class NetworkBook(Changes):
     def networks(self, name: str) -> list[Network]:
         """Those of one identity, the one that was used last first."""
         with self._reading.connect() as connection:
-            return _read(connection, identity_id(connection, name))
+            return read_networks(connection, identity_id(connection, name))
 
     def confirm_network(self, name: str, given: str, now: float) -> Network:
         """Vouch for a network, also for one that was not used yet; an address stands for its network."""
-        network = _checked(given)
+        network = checked_network(given)
         with self._engine.begin() as connection:
             number = identity_id(connection, name)
             vouch(connection, number, network, now)
             self._record(connection, now, "network-confirmed", network, {}, {"identity": name})
-            return next(one for one in _read(connection, number) if one.network == network)
+            return next(one for one in read_networks(connection, number) if one.network == network)
 
     def forget_network(self, name: str, given: str, now: float) -> Network:
         """From now on it is as foreign to the identity as any other."""
-        network = _checked(given)
+        network = checked_network(given)
         with self._engine.begin() as connection:
             number = identity_id(connection, name)
-            for one in _read(connection, number):
+            for one in read_networks(connection, number):
                 if one.network == network:
                     connection.execute(
                         delete(Networks).where(Networks.identity_id == number, Networks.network == network)
@@ -55,7 +55,7 @@ def vouch(connection: Connection, identity: int, network: str, now: float) -> No
         connection.execute(insert(Networks).values(identity_id=identity, network=network, days=0, **times))
 
 
-def _checked(given: str) -> str:
+def checked_network(given: str) -> str:
     """The network that an address lies in, or that is given itself."""
     try:
         interface = ipaddress.ip_interface(given)
@@ -67,7 +67,7 @@ def _checked(given: str) -> str:
     return network
 
 
-def _read(connection: Connection, identity: int) -> list[Network]:
+def read_networks(connection: Connection, identity: int) -> list[Network]:
     question = (
         select(Networks.network, Networks.first_used_at, Networks.last_used_at, Networks.days, Networks.confirmed_at)
         .where(Networks.identity_id == identity)

@@ -77,7 +77,7 @@ class StandingBook:
     def note(self, identity: int, standing: Standing, signals: Sequence[Signal], cause: Cause) -> Opened | None:
         """New signals and the step that they make, with those that were raised beside them since they were asked for.
 
-        One of a kind is enough for a day, here too; a step that was made meanwhile is never lowered. From HOLD on it is
+        Once a day, here too (Signal.repeats); a step that was made meanwhile is never lowered. From HOLD on it is
         an incident, which is returned.
         """
         if not signals:
@@ -86,8 +86,7 @@ class StandingBook:
         beside = _signals(
             self._statements.execute(_FRESH, {"identity": identity, "edge": now - LOCK_SPAN_S}).fetchall()
         )
-        kinds = {one.kind for one in beside}
-        added = [one for one in signals if one.kind not in kinds]
+        added = [one for one in signals if not any(one.repeats(other) for other in beside)]
         for one in added:
             self._statements.execute(
                 _SIGNAL,

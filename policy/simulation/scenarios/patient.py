@@ -1,7 +1,11 @@
 """Attacks that keep below what is noticed."""
 
+import math
 from collections.abc import Sequence
+from functools import partial
 
+from policy.engine.ladder import SignalKind
+from policy.simulation.atlas import Network
 from policy.simulation.doors import Person
 from policy.simulation.scenarios.scenario import (
     DAY_S,
@@ -17,6 +21,8 @@ from policy.simulation.scenarios.scenario import (
 from policy.simulation.scene import Actor, Scene
 from policy.simulation.senders import goes_on, person
 from policy.simulation.thieves import Thief
+
+_LURKS_DAYS = 7  # which makes a network home
 
 
 def _a9(scene: Scene) -> None:
@@ -97,9 +103,48 @@ def _patience(scene: Scene, thief: Thief, who: Person) -> Actor:
         yield 14 * HOUR_S
 
 
+def _a19(scene: Scene, *, is_answered: bool = False, is_neighbour: bool = False) -> None:
+    who = person(scene)
+    own = who.networks[0].origin
+    network = scene.atlas.network(own.country, own.asn) if is_neighbour else scene.atlas.network("NL", 60781)
+    scene.start(_lurk(scene, Thief(scene, who.name, who.client), network))
+    scene.start(goes_on(scene, who, days=10))
+    if is_answered:
+        scene.start(_answers(scene, who, network))
+
+
+def _lurk(scene: Scene, thief: Thief, network: Network) -> Actor:
+    """Looks for mail once a day, until the network is home; then as many new recipients as there is room for."""
+    for _ in range(_LURKS_DAYS - 1):
+        thief.log_in(network)
+        yield DAY_S
+    while True:
+        if session := thief.log_in(network):
+            thief.send(session, scene.strangers(1))
+        yield thief.rest(MINUTE_S)
+
+
+def _answers(scene: Scene, who: Person, network: Network) -> Actor:
+    """A day after he was told of it the owner says that it was not him."""
+    while SignalKind.TRUSTED_NETWORK not in {one.kind for one in scene.door.signals_of(who.name)}:
+        yield HOUR_S
+    yield DAY_S
+    scene.door.distrust(who.name, network.address())
+
+
+def _told_of_network(seconds: float, text: str) -> Expectation:
+    return Expectation(
+        text=f"owner and administrator are told of the network {text}",
+        measure=lambda tally: tally.told.get(SignalKind.TRUSTED_NETWORK, math.inf),
+        most=seconds,
+    )
+
+
 def _told_within(seconds: float, text: str) -> Expectation:
     return Expectation(text=f"the administrator is told {text}", measure=lambda tally: tally.told_at(), most=seconds)
 
+
+_AS_AT_HOME = (new_at_most(50, HOUR_S), new_at_most(150, DAY_S))
 
 PATIENT = (
     Scenario(
@@ -144,5 +189,26 @@ PATIENT = (
         cast=_a18,
         lasts_s=30 * DAY_S,
         expected=(new_at_most(40, DAY_S), _told_within(3 * DAY_S, "within 3 days"), OWNER_GOES_ON),
+    ),
+    Scenario(
+        name="A19a",
+        title="reads along quietly from one foreign network for seven days, until it is home; then all that goes",
+        cast=_a19,
+        lasts_s=9 * DAY_S,
+        expected=(*_AS_AT_HOME, _told_of_network(3 * DAY_S, "within 3 days"), OWNER_GOES_ON),
+    ),
+    Scenario(
+        name="A19b",
+        title="the same, and a day after the owner was told he says that it was not him",
+        cast=partial(_a19, is_answered=True),
+        lasts_s=9 * DAY_S,
+        expected=(new_at_most(0), OWNER_GOES_ON),
+    ),
+    Scenario(
+        name="A19c",
+        title="the same in a network of the owner's provider, and nobody answers",
+        cast=partial(_a19, is_neighbour=True),
+        lasts_s=9 * DAY_S,
+        expected=(*_AS_AT_HOME, _told_of_network(7 * DAY_S, "within 7 days"), OWNER_GOES_ON),
     ),
 )

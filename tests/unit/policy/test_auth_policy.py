@@ -637,7 +637,7 @@ async def test_a_success_makes_history(
     """What the entrance writes down is what frees the owner from walls."""
     await guess(LOGIN_LIMIT)
     assert await allowed() == -1
-    await desk.writer.make(lambda: Uses(statements).note_network(1, "198.51.100.0/24", T))
+    await desk.writer.make(lambda: Uses(statements).note_network(1, "198.51.100.0/24", T, forgotten=0.0))
     assert await allowed() == 0
 
 

@@ -238,9 +238,9 @@ def test_a_thief_cannot_fill_the_table_of_networks(
     store.confirm_network("ada", "203.0.113.1", T)
     uses = Uses(statements)
     for day in range(2):
-        uses.note_network(1, network_of(HOME), T + day * DAY)
+        uses.note_network(1, network_of(HOME), T + day * DAY, forgotten=T)
     for number in range(1100):
-        uses.note_network(1, network_of(f"2001:db8:{number:x}::1"), T + 2 * DAY + number)
+        uses.note_network(1, network_of(f"2001:db8:{number:x}::1"), T + 2 * DAY + number, forgotten=T)
     with engine.connect() as connection:
         kept = set(connection.execute(select(Networks.network)).scalars())
     assert len(kept) <= 1001

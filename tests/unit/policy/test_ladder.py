@@ -120,21 +120,21 @@ def test_what_is_unseen_is_used_for_the_first_time() -> None:
     """The country is seen with any area in it."""
     first = place_of(ABROAD, {HOME.area: past(9)}, None, BOOK, T)
     assert (first.is_unseen_area, first.is_unseen_country) == (True, True)
-    second = place_of(ABROAD, {"AS9 CN": used(None, T - 60)}, None, BOOK, T)
+    second = place_of(ABROAD, {"AS9 CN": used(None, BOOK, T - 60)}, None, BOOK, T)
     assert (second.is_unseen_area, second.is_unseen_country) == (True, False)
-    third = place_of(ABROAD, {ABROAD.area: used(None, T - 60)}, None, BOOK, T)
+    third = place_of(ABROAD, {ABROAD.area: used(None, BOOK, T - 60)}, None, BOOK, T)
     assert (third.is_unseen_area, third.is_unseen_country) == (False, False)
 
 
 def test_days_count_once_and_days_in_doubt_do_not() -> None:
     """By the calendar of UTC."""
-    one = used(None, T)
-    assert used(one, T + 60).days == 1
-    assert used(one, T + DAY_S).days == 2
+    one = used(None, BOOK, T)
+    assert used(one, BOOK, T + 60).days == 1
+    assert used(one, BOOK, T + DAY_S).days == 2
     assert doubted(one, T).days == 0
     assert doubted(doubted(one, T), T + 1).days == 0
-    assert used(doubted(one, T), T + 60).days == 0
-    assert doubted(used(doubted(one, T), T + DAY_S), T + DAY_S).days == 0
+    assert used(doubted(one, T), BOOK, T + 60).days == 0
+    assert doubted(used(doubted(one, T), BOOK, T + DAY_S), T + DAY_S).days == 0
     assert vouched(doubted(one, T), T).is_settled(3)
 
 
@@ -220,6 +220,43 @@ def test_a_list_is_found_wherever_in_a_report_it_shows() -> None:
     assert weighed(*[UNKNOWN] * 3, *[DELIVERED] * 90).standing.step is Step.FREE
     assert weighed(UNKNOWN, likelihood=3 * HIT).signals[0].kind is K.UNKNOWN_RECIPIENTS
     assert weighed(DELIVERED).unknown == 0
+
+
+def at_home(*outcomes: DeliveryOutcome, budgets: MemoryBudgets, **more: object) -> Weighed:
+    report = Report(identity="ada", kind="person", place=AT_HOME, outcomes=outcomes, **more)  # type: ignore[arg-type]
+    return run_here(weigh(report, BOOK, T), budgets, "w2", T)
+
+
+def test_a_thief_abroad_cannot_leave_the_last_step_to_a_slip_of_the_owners() -> None:
+    """Three dead addresses from anywhere, and the next one that the owner mistypes at home shut him out there."""
+    for outcome, likelihood in ((UNKNOWN, 3 * HIT), (DeliveryOutcome.SPAM, 3 * HIT)):
+        found = at_home(outcome, budgets=MemoryBudgets(), likelihood=likelihood)
+        assert (found.standing.step, found.standing.home) == (Step.RESTRICT, Step.FREE), outcome
+    found = at_home(*[UNKNOWN] * 4, budgets=MemoryBudgets())
+    assert (found.standing.step, found.standing.home) == (Step.RESTRICT, Step.RESTRICT)
+    budgets = MemoryBudgets()
+    likelihood, homes = 0.0, []
+    for _ in range(4):
+        one = at_home(UNKNOWN, budgets=budgets, likelihood=likelihood)
+        likelihood, homes = one.likelihood, [*homes, one.standing.home]
+    assert homes == [Step.FREE, Step.FREE, Step.FREE, Step.RESTRICT]
+
+
+def test_who_was_found_abroad_is_found_at_home_on_the_same_day() -> None:
+    """Or a thief with malware on the owner's machine would burn four addresses abroad first."""
+    budgets = MemoryBudgets()
+    first = run_here(
+        weigh(Report(identity="ada", kind="person", place=SETTLED, outcomes=(UNKNOWN,) * 4), BOOK, T), budgets, "w1", T
+    )
+    again = at_home(*[UNKNOWN] * 4, budgets=budgets, signals=first.signals, standing=first.standing)
+    assert [(one.kind, one.at_home) for one in again.signals] == [(K.UNKNOWN_RECIPIENTS, True)]
+    assert again.standing.home is Step.RESTRICT
+    third = at_home(*[UNKNOWN] * 4, budgets=budgets, signals=(*first.signals, *again.signals), standing=again.standing)
+    assert third.signals == ()
+    abroad = Report(
+        identity="ada", kind="person", place=SETTLED, outcomes=(UNKNOWN,) * 4, signals=again.signals, standing=FREE
+    )
+    assert run_here(weigh(abroad, BOOK, T), budgets, "w3", T).signals == ()
 
 
 def test_many_unknown_ones_between_good_ones_are_found_by_their_number() -> None:

@@ -32,6 +32,7 @@ TOLD = [
     (Kind.INCIDENT_CLOSED, "settled", "erledigt"),
     (Kind.HELD_EXPIRING, "deleted soon", "bald gelöscht"),
     (Kind.NOTICE_ADDRESS_CHANGED, "second address", "Zweitadresse"),
+    (Kind.NETWORK_TRUSTED, "counts as yours", "gilt jetzt als Ihres"),
 ]
 
 

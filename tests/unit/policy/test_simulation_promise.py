@@ -46,19 +46,27 @@ class Thief(RuleBasedStateMachine):
         self.who = person(self.scene)
         self.sessions: list[tuple[Session, Network]] = []
         self.strange: list[Network] = []
-        self.days = defaultdict[str, set[int]](set)  # on which an area saw a login
+        self.days = defaultdict[str, set[int]](set)  # on which an area, or a network, saw a login
+        self.last = dict[str, float]()  # when
         self.from_strange: list[tuple[float, int]] = []  # new recipients
         self.all_from_strange: list[tuple[float, int]] = []
         self.from_anywhere: list[tuple[float, int]] = []
+        self.but_from_home: list[tuple[float, int]] = []
 
     @initialize(areas=st.integers(1, 4))
     def has_networks(self, areas: int) -> None:
         atlas = self.scene.atlas
         self.strange = [atlas.network("SE" if one % 2 else "NO", 64500 + one % areas) for one in range(6)]
         self.own = [self.who.networks[0], atlas.network("DE", 3320)]
+        today = int(self.scene.now // DAY)
+        for name in (self.own[0].origin.area, self.own[0].origin.network):  # two months of ordinary use
+            self.days[name] = set(range(today - 60, today))
+            self.last[name] = self.scene.now - DAY
 
     @rule(
-        seconds=st.one_of(st.sampled_from([1.0, 599.0, 600.0, 3599.9, 3600.0, 23 * HOUR, DAY]), st.floats(0, 2 * DAY))
+        seconds=st.one_of(
+            st.sampled_from([1.0, 599.0, 600.0, 3599.9, 3600.0, 23 * HOUR, DAY, 95 * DAY]), st.floats(0, 2 * DAY)
+        )
     )
     def waits(self, seconds: float) -> None:
         until = self.scene.now + seconds
@@ -70,8 +78,26 @@ class Thief(RuleBasedStateMachine):
         network = [*self.strange, *self.own][which]
         client = self.who.client if is_owner_like else STRANGE
         if session := self.scene.log_in(self.who.name, network.address(host), client, is_thief=True):
-            self.days[network.origin.area].add(int(self.scene.now // DAY))
+            self.note_use(network)
             self.sessions.append((session, network))
+
+    @rule(which=st.integers(0, 7), days=st.integers(2, 8))
+    def reads_along(self, which: int, days: int) -> None:
+        """Quietly, day by day."""
+        network = [*self.strange, *self.own][which]
+        for _ in range(days):
+            if self.scene.log_in(self.who.name, network.address(), self.who.client, is_thief=True):
+                self.note_use(network)
+            self.waits(DAY)
+
+    def note_use(self, network: Network) -> None:
+        """What was not used for ninety days begins anew."""
+        now = self.scene.now
+        for name in (network.origin.area, network.origin.network):
+            if now - self.last.get(name, now) > BOOK.forgotten_after_days * DAY:
+                self.days[name].clear()
+            self.days[name].add(int(now // DAY))
+            self.last[name] = now
 
     @precondition(lambda self: self.sessions)
     @rule(
@@ -125,10 +151,18 @@ class Thief(RuleBasedStateMachine):
         sent = [recipients[place] for place in accepted]  # type: ignore[attr-defined]
         now, new = self.scene.now, sum(one in self.scene.new for one in sent)
         self.from_anywhere.append((now, new))
-        is_strange = network in self.strange and len(self.days[network.origin.area]) < BOOK.settled_after_days
+        is_strange = network in self.strange and not self.has(network.origin.area, BOOK.settled_after_days)
+        is_home = self.has(network.origin.network, BOOK.home_after_days)
+        if not is_home and any(self.has(one, BOOK.home_after_days) for one in list(self.days)):
+            self.but_from_home.append((now, new))
         if is_strange:
             self.from_strange.append((now, new))
             self.all_from_strange.append((now, len(sent)))
+
+    def has(self, name: str, days: int) -> bool:
+        """Whether an area or a network was used on so many days, and not too long ago."""
+        is_forgotten = self.scene.now - self.last.get(name, self.scene.now) > BOOK.forgotten_after_days * DAY
+        return len(self.days[name]) >= days and not is_forgotten
 
     @invariant()
     def promise_is_kept(self) -> None:
@@ -136,6 +170,8 @@ class Thief(RuleBasedStateMachine):
         assert in_window(self.from_strange, DAY) <= 30
         assert in_window(self.all_from_strange, HOUR) <= 40
         assert in_window(self.all_from_strange, DAY) <= 100
+        assert in_window(self.but_from_home, HOUR) <= 44
+        assert in_window(self.but_from_home, DAY) <= 132
         assert in_window(self.from_anywhere, HOUR) <= 50
         assert in_window(self.from_anywhere, DAY) <= 150
 
@@ -163,6 +199,12 @@ PROMISED = {
     (From.PATIENT, Whom.NEW, HOUR): 44,
     (From.PATIENT, Whom.NEW, DAY): 132,
     (From.PATIENT, Whom.ALL, HOUR): 175,
+    (From.PROVIDER, Whom.NEW, HOUR): 44,
+    (From.PROVIDER, Whom.NEW, DAY): 132,
+    (From.PROVIDER, Whom.ALL, DAY): 438,
+    (From.HOME, Whom.NEW, HOUR): 50,
+    (From.HOME, Whom.NEW, DAY): 150,
+    (From.HOME, Whom.ALL, DAY): 500,
     (From.OWN, Whom.NEW, HOUR): 50,
     (From.OWN, Whom.NEW, DAY): 150,
 }
