@@ -8,6 +8,7 @@ it against the application.
 import html
 import time
 from datetime import datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,8 +16,9 @@ import axe
 import pytest
 from browser_parts import CANARY, Site, browsing, screenshot
 from every_route import EVERYBODY, Things
+from harness import until
 from page_walk import NARROW, WIDE, Walk, fits, go, is_part, name_of, pages_of, photograph, things_of
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FloatRect, Page, expect
 from stolen import HOSTING, Thief
 
 from policy.engine.ladder import Step
@@ -125,12 +127,10 @@ def test_on_a_telephone_a_table_is_read_row_by_row(site: Site, chromium: Browser
     with site.signed_in(chromium, "staff-on-the-way", viewport=NARROW) as page:
         for path in ("/staff", "/staff/decisions", "/staff/incidents/{incident}", "/staff/identities/{name}"):
             go(site, page, path, things)
-            page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-            cell = page.get_by_role("cell", name="held").first
-            expect(cell).to_be_visible()
+            box = until(
+                partial(_box_of_a_cell, page), "the cell is shown"
+            )  # a page that is live is drawn anew meanwhile
             assert page.locator(".stacked").count(), path
-            box = cell.bounding_box()
-            assert box
             assert box["x"] + box["width"] <= NARROW["width"], path
             _, faults = axe.faults(page)
             assert not faults, faults
@@ -141,6 +141,11 @@ def test_on_a_telephone_a_table_is_read_row_by_row(site: Site, chromium: Browser
         page.set_viewport_size(WIDE)
         expect(page.locator(".stacked")).to_have_count(0)
         expect(page.get_by_role("columnheader", name="Decision")).to_be_visible()
+
+
+def _box_of_a_cell(page: Page) -> FloatRect | None:
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    return page.get_by_role("cell", name="held").first.bounding_box()
 
 
 LANGUAGES = [("de-DE", "Asia/Tokyo", "%d.%m.%Y, %H:%M"), ("en-GB", "America/St_Johns", "%-d %b %Y, %H:%M")]
