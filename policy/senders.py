@@ -17,6 +17,7 @@ from typing import NamedTuple
 from policy.connects import Connects
 from policy.contract import MessageFacts, Owned
 from policy.delegation.handed import Handed
+from policy.engine.country_gate import VOUCHED
 from policy.engine.gates import Entrance, refusal_at_gates
 from policy.engine.ladder import Standing
 from policy.engine.places import DAY_S, History, place_of
@@ -166,7 +167,8 @@ class Senders:
         place = place_of(origin, areas, whose.network, rulebook, now, is_suspect=is_suspect)
         # The first network of all is vouched for; in front of the gateway the login has settled that (entrances.py).
         is_first = stage is Stage.DELEGATED and not areas and not whose.network and not is_suspect
-        until = _forgotten_at([*areas.values(), whose.network], rulebook, now) if not passage.why else now
+        is_kept = not passage.why or passage == VOUCHED
+        until = _forgotten_at([*areas.values(), whose.network], rulebook, now) if is_kept else now
         return (replace(place, is_settled=True) if is_first else place), until
 
 

@@ -180,13 +180,16 @@ async def test_what_the_databases_of_addresses_say_anew_holds_from_the_next_mess
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-async def test_between_two_messages_nobody_is_asked_who_hands_them_in(desk: Desk, statements: Transactions) -> None:
+@pytest.mark.parametrize("address", ["192.0.2.8", "203.0.113.9"], ids=["anywhere", "a network of the administrator's"])
+async def test_between_two_messages_nobody_is_asked_who_hands_them_in(
+    desk: Desk, statements: Transactions, address: str
+) -> None:
     assert isinstance(statements, SqliteTransactions)
     said = list[str]()
     statements._connection.set_trace_callback(said.append)
     await desk.hand_in()
-    await desk.hand_in(client_address="192.0.2.8")  # somewhere else
-    await desk.hand_in(client_address="192.0.2.8")
+    await desk.hand_in(client_address=address)  # somewhere else
+    await desk.hand_in(client_address=address)
     assert len([one for one in said if "FROM credential" in one]) == 1
 
 
