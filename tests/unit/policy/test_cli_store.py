@@ -390,6 +390,14 @@ def test_completion(sallyport: CommandLine, tmp_path: Path) -> None:
 
 
 def test_completion_can_be_installed(sallyport: CommandLine) -> None:
-    """The shell's part of it."""
-    shown = CommandLine(sallyport.folder)("--show-completion", "bash", SHELL="/bin/bash", PATH=os.environ["PATH"])
-    assert "_SALLYPORT_COMPLETE=complete_bash" in shown.stdout + shown.stderr
+    """The shell's part of it. Which shell that is, is found out by who started it."""
+    shown = subprocess.run(
+        ["bash", "-c", '"$@"; exit "$?"', "bash", sys.executable, "-c", PROGRAM, "--show-completion"],
+        env=clean_environment() | sallyport.environment,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "_SALLYPORT_COMPLETE=complete_bash" in shown.stdout, shown.stderr
