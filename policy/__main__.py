@@ -9,8 +9,9 @@ import logging
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import uvicorn
 
@@ -21,6 +22,7 @@ from policy.assembly import Parts, assemble
 from policy.brain import Beside, Brain
 from policy.bridges.opened import open_bridges
 from policy.budgets.location import remote_budgets
+from policy.common_clock import CommonClock, database_time
 from policy.complaints.mailbox import ComplaintMailbox
 from policy.condition import Condition
 from policy.containment.queues import open_queues
@@ -55,6 +57,8 @@ from service.shared_token import SharedToken
 _KEEP_ALIVE_S = (
     75  # longer than the gateway keeps a connection unused: it closes first, and no question meets a closed one
 )
+
+Clock = Callable[[], float]
 
 
 def main() -> None:
@@ -103,20 +107,21 @@ def _run(settings: Settings) -> None:
 def _brain(settings: Settings, tokens: Tokens) -> Brain:
     """Reads on connections of their own, writes on another one. None of them waits for a database that is not there."""
     where = location(settings)
-    transactions = open_transactions(where)
+    transactions, reader = open_transactions(where), open_reader(where)
+    common = None if isinstance(where, Path) else CommonClock(time.time, database_time(reader))
+    clock = common or time.time
     records = RulebookRecords(transactions)
     atlas = open_atlas(settings.geo_country_db, settings.geo_asn_db)
 
     async def keep(digest: str, content: str) -> None:
-        await brain.writer.make(partial(records.keep, digest, content, time.time()), is_urgent=False)
+        await brain.writer.make(partial(records.keep, digest, content, clock()), is_urgent=False)
 
     in_force = InForce(settings.policy_file, partial(last_in_force, where), keep)
     in_force.follow(lambda rulebook: atlas.extend(rulebook.sources))
 
     def pickup(feed: Feed) -> Pickup | None:
-        return Pickup(_doveadm(settings, tokens), feed, time.time) if settings.doveadm_url else None
+        return Pickup(_doveadm(settings, tokens), feed, clock) if settings.doveadm_url else None
 
-    reader = open_reader(where)
     queue = open_queues(settings.queue_url, tokens.queue)
     looked_at = LookedAt(atlas, queue, lambda: in_force.rulebook.containment.held_s)
 
@@ -127,28 +132,28 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
             key=digest_key(settings),
             rulebook=lambda: in_force.rulebook,
             atlas=atlas,
-            alerting=alerting(settings, reader, transactions, looked_at, time.time),
-            clock=time.time,
+            alerting=alerting(settings, reader, transactions, looked_at, clock),
+            clock=clock,
             domains=settings.domains,
             unwalled=settings.unwalled_networks,
             bridges=open_bridges(settings),
             pickup=pickup,
-            complaints=partial(_complaints, settings, tokens),
+            complaints=partial(_complaints, settings, tokens, clock),
             queue=queue,
-            beside=(Watch(atlas), in_force, _keys(settings, tokens.queue)),
+            beside=(*([common] if common else []), Watch(atlas), in_force, _keys(settings, tokens.queue, clock)),
             fronts=_fronts(settings),
             submissions_kept_s=settings.submissions_kept_days * DAY_S,
             client_addresses_kept_s=settings.client_addresses_kept_days * DAY_S,
             counts=remote_budgets(settings),
             policy_file_fault=lambda: in_force.fault_line,
-            reporting=partial(_reporting, settings, tokens),
+            reporting=partial(_reporting, settings, tokens, clock),
         )
     )
     return brain
 
 
 def _reporting(
-    settings: Settings, tokens: Tokens, writer: Writer, notes: HealthNotes, condition: Condition
+    settings: Settings, tokens: Tokens, clock: Clock, writer: Writer, notes: HealthNotes, condition: Condition
 ) -> Sequence[Beside]:
     """What the parts of the installation say of themselves."""
     queues = open_queues(settings.queue_url, tokens.queue)
@@ -163,7 +168,7 @@ def _reporting(
         neighbours=neighbours,
         notes=notes,
         writer=writer,
-        clock=time.time,
+        clock=clock,
         ticks=time.monotonic,
     )
     return (Reporting(means),)
@@ -174,7 +179,7 @@ def _doveadm(settings: Settings, tokens: Tokens) -> Doveadm:
 
 
 def _complaints(
-    settings: Settings, tokens: Tokens, notes: ComplaintNotes, writer: Writer
+    settings: Settings, tokens: Tokens, clock: Clock, notes: ComplaintNotes, writer: Writer
 ) -> Sequence[ComplaintMailbox]:
     """Read where there is a mailbox for them."""
     if not settings.complaints_mailbox:
@@ -186,17 +191,17 @@ def _complaints(
             hostname=settings.hostname,
             notes=notes,
             writer=writer,
-            clock=time.time,
+            clock=clock,
         ),
     )
 
 
-def _keys(settings: Settings, queue_token: SharedToken) -> KeyWatch:
+def _keys(settings: Settings, queue_token: SharedToken, clock: Clock) -> KeyWatch:
     """Looks after the DKIM keys."""
     engine = open_database(location(settings))
     book = key_book(settings, engine, ITSELF)
     agent = open_queues(settings.queue_url, queue_token)
-    return KeyWatch(book, agent, partial(make_missing, book, our_domains(settings), engine), time.time, asyncio.sleep)
+    return KeyWatch(book, agent, partial(make_missing, book, our_domains(settings), engine), clock, asyncio.sleep)
 
 
 def _fronts(settings: Settings) -> Wanted:

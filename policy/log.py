@@ -350,6 +350,11 @@ def budgets_lost(reservations: int) -> None:
     _log.error("budgets-lost", reservations=reservations)
 
 
+def clock_differs(seconds: float) -> None:
+    """The database's clock is ahead of this machine's by so much (behind, where it is less than 0), and is the time."""
+    _log.warning("clock-differs", seconds=round(seconds, 1))
+
+
 def addresses_cut(values: int) -> None:
     """Client addresses that were kept for long enough are networks from now on."""
     _log.info("addresses-cut", values=values)

@@ -3,8 +3,9 @@
     top.py      reads the view, and shows it until somebody has seen enough
     frame.py    (you are here)
 
-Whatever does not fit is left out from the bottom, and a line that is too long is cut. Parts of it may be a stranger's
-words: they are shown, and do nothing.
+What is wrong stands on top. Whatever does not fit is left out from the bottom, and a line that is too long is cut; in a
+narrow window what matters least is not in the line to begin with. Parts of it may be a stranger's words: they are shown,
+and do nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,14 +69,17 @@ class Line:
 def frame(view: View, width: int, height: int) -> list[Line]:
     """At most `height` lines of at most `width` columns."""
     width, height = max(width, LEAST_WIDTH), max(height, LEAST_HEIGHT)
-    above = [*_title(view), *_side_by_side(_figures(view), _parts(view), width)]
-    above += [*_problems(view), *_incidents(view), *_reasons(view)]
-    lines = [*above, *_decisions(view, height - len(above))]
+    above = [*_title(view, width), *_incidents(view), *_problems(view)]
+    above += [*_side_by_side(_figures(view), _parts(view), width), *_reasons(view)]
+    lines = [*above, *_decisions(view, height - len(above), width)]
     return [Line(_cut(one.text, width), one.style) for one in lines[:height]]
 
 
-def _title(view: View) -> Iterator[Line]:
-    yield Line(f"{view.name}  {when(view.now)}{view.how_it_ends}", "bold")
+def _title(view: View, width: int) -> Iterator[Line]:
+    """It is the server's name that is cut: how it ends has to be seen."""
+    moment = when(view.now)[11:] if width < _NARROW else when(view.now)
+    rest = f"  {moment}{view.how_it_ends}"
+    yield Line(f"{_cut(view.name, width - len(rest))}{rest}", "bold")
     if view.problem:
         yield Line(view.problem, "bold red")
 
@@ -153,22 +157,29 @@ def _incidents(view: View) -> Iterator[Line]:
         return
     for one in view.incidents[:_INCIDENTS]:
         held = one.held.get("held")
-        text = f"incident {one.number}  {one.identity}  {one.step}  since {when(one.since)}"
-        yield Line(f"{text}  {held.messages} on hold" if held else text, "bold red")
+        on_hold = f"  {held.messages} on hold" if held else ""
+        text = f"incident {one.number}  {visible(one.identity)}  {one.step}{on_hold}  since {when(one.since)}"
+        yield Line(text, "bold red")
     if len(view.incidents) > _INCIDENTS:
         yield Line("... and more: sallyport incidents", "bold red")
 
 
-def _decisions(view: View, room: int) -> Iterator[Line]:
+def _decisions(view: View, room: int, width: int) -> Iterator[Line]:
     if room < 2 or not view.decisions:  # noqa: PLR2004 - a head, and one of them
         return
-    yield Line(f"{'newest':<9}{'identity':<16}{'from':<18}{'to':>4}  verdict", "dim")
+    yield Line(_decision("newest", "identity", "from", "to", "verdict", width), "dim")
     for one in view.decisions[: room - 1]:
         verdict = f"{one.action} ({one.reason})" if one.reason else one.action
-        at, whose = when(one.at)[11:19], _cut(visible(one.identity) or "?", 15)
-        address = _cut(visible(one.client_address), 17)
-        text = f"{at:<9}{whose:<16}{address:<18}{one.recipients:>4}  {verdict}"
+        whose, address = visible(one.identity) or "?", visible(one.client_address)
+        text = _decision(when(one.at)[11:19], whose, address, _short(one.recipients), verdict, width)
         yield Line(text, "" if one.action == "accept" else "yellow")
+
+
+def _decision(at: str, whose: str, address: str, to: str, verdict: str, width: int) -> str:
+    """In a narrow window without the address: something of the verdict has to be seen."""
+    if width < _NARROW:
+        return f"{at:<9}{_cut(whose, 10):<11}{to:>4}  {verdict}"
+    return f"{at:<9}{_cut(whose, 15):<16}{_cut(address, 17):<18}{to:>4}  {verdict}"
 
 
 def _short(number: float) -> str:

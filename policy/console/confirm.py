@@ -9,28 +9,26 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policy.console.parts import Parts
-from policy.console.routes import back_checked, own_route
+from policy.console.routes import CONFIRM, back_checked, own_route
 from policy.console.visit import Cookie, Visit
 from policy.people.confirming import is_fresh
 from policy.people.desk import FactorKind, Session
 from policy.people.errors import Refused
 
-_CONFIRM = "/confirm"
-
 
 def routes(parts: Parts) -> list[Route]:
-    asking = own_route(parts, "GET", _CONFIRM, ask)
+    asking = own_route(parts, "GET", CONFIRM, ask)
     if not parts.by_password:
         return [asking]
     return [
         asking,
-        own_route(parts, "POST", f"{_CONFIRM}/code", take_code),
-        own_route(parts, "POST", f"{_CONFIRM}/passkey", take_passkey),
+        own_route(parts, "POST", f"{CONFIRM}/code", take_code),
+        own_route(parts, "POST", f"{CONFIRM}/passkey", take_passkey),
     ]
 
 
 def path_to_confirm(back: str) -> str:
-    return f"{_CONFIRM}?back={quote(back)}"
+    return f"{CONFIRM}?back={quote(back)}"
 
 
 def to_confirm(visit: Visit, session: Session, back: str) -> Response | None:

@@ -4,6 +4,7 @@ import functools
 import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from urllib.parse import quote, unquote
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -25,25 +26,25 @@ SIGN_IN = "/sign-in"
 HOME = "/devices"
 STAFF = "/staff"  # pages about others; the first of them is the overview
 ACCOUNT = "/account"
+CONFIRM = "/confirm"
+_WANTED_S = 600  # a page that was asked for longer ago than that is not what somebody wants who signs in now
 _TYPED = ("text", "name", "owner", "addresses", "address", "label", "network", "note")  # fields that take thought
-_BACK = re.compile(r"(/[a-z0-9][a-z0-9._-]{0,80}){1,5}(\?[a-z0-9=&%._+-]{0,200})?", re.IGNORECASE)
+_BACK = re.compile(r"(/[a-z0-9][a-z0-9._-]{0,80}){1,5}(\?[a-z0-9=&%._+-]{0,200})?", re.IGNORECASE | re.ASCII)
 RECOVERED = f"{ACCOUNT}?by=recovery-code"  # the account, after a sign-in that used a recovery code up
+
+
+class OwnRoute(Route):
+    """A path for who is signed in; `right` is what it takes where it is about others."""
+
+    right: Right | None = None
 
 
 def route(parts: Parts, method: str, path: str, page: Page) -> Route:
     """A page that everybody may ask for."""
-
-    async def answer(request: Request) -> Response:
-        visit = Visit(request, parts, parts.clock())
-        response = await _answered(visit, path, page)
-        visit.put_cookies_on(response)
-        log.console_visited(method, path, int(response.status_code), visit.visitor.client_address)
-        return response
-
-    return Route(path, answer, methods=[method])
+    return Route(path, _answering(parts, method, path, page), methods=[method])
 
 
-def own_route(parts: Parts, method: str, path: str, page: OwnPage) -> Route:
+def own_route(parts: Parts, method: str, path: str, page: OwnPage, right: Right | None = None) -> Route:
     """A page for who is signed in; everybody else is asked to."""
 
     @functools.wraps(page)
@@ -51,7 +52,9 @@ def own_route(parts: Parts, method: str, path: str, page: OwnPage) -> Route:
         visit.signed_in = session = await visit.session()
         return await page(visit, session) if session else await _without_session(visit)
 
-    return route(parts, method, path, guarded)
+    made = OwnRoute(path, _answering(parts, method, path, guarded), methods=[method])
+    made.right = right
+    return made
 
 
 def staff_route(parts: Parts, method: str, path: str, right: Right, page: OwnPage) -> Route:
@@ -64,7 +67,18 @@ def staff_route(parts: Parts, method: str, path: str, right: Right, page: OwnPag
             return visit.page("message.html", {"session": session, "error": text}, HTTPStatus.FORBIDDEN)
         return await page(visit, session)
 
-    return own_route(parts, method, path, guarded)
+    return own_route(parts, method, path, guarded, right)
+
+
+def _answering(parts: Parts, method: str, path: str, page: Page) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        visit = Visit(request, parts, parts.clock())
+        response = await _answered(visit, path, page)
+        visit.put_cookies_on(response)
+        log.console_visited(method, path, int(response.status_code), visit.visitor.client_address)
+        return response
+
+    return answer
 
 
 def back_checked(back: str) -> str:
@@ -77,11 +91,42 @@ def home_of(session: Session) -> str:
     return HOME if session.role is Role.OWNER else STAFF
 
 
+def lead_on(visit: Visit, session: Session) -> Response:
+    """To the page that was asked for before the sign-in, where this person may see it; else to the start page."""
+    wanted = unquote(visit.cookie(Cookie.WANTED))
+    visit.drop(Cookie.WANTED)
+    return visit.redirect(wanted if _is_page_for(visit, session, wanted) else home_of(session))
+
+
+def _is_page_for(visit: Visit, session: Session, wanted: str) -> bool:
+    if not _BACK.fullmatch(wanted):
+        return False
+    path = wanted.partition("?")[0]
+    pages = (one for one in visit.request.app.routes if isinstance(one, Route) and "GET" in (one.methods or ()))
+    found = next((one for one in pages if one.path_regex.match(path)), None)
+    return isinstance(found, OwnRoute) and (found.right is None or may(session.role, found.right))
+
+
+def _keep_wanted(visit: Visit) -> None:
+    """In a cookie, which no other site sees, and not in the address. Of what script asked for there is no page."""
+    request, headers = visit.request, visit.request.headers
+    is_for_script = "hx-request" in headers or headers.get("accept", "") == "text/event-stream"
+    if request.method != "GET" or is_for_script or headers.get("sec-fetch-dest", "document") != "document":
+        return
+    path, query = request.url.path, request.url.query
+    wanted = f"{path}?{query}" if query else path
+    if path == CONFIRM:  # whoever signs in has just confirmed himself
+        wanted = request.query_params.get("back", "")
+    if _BACK.fullmatch(wanted) and not path.startswith(f"{CONFIRM}/"):
+        visit.keep(Cookie.WANTED, quote(wanted, safe=""), _WANTED_S)
+
+
 async def _without_session(visit: Visit) -> Response:
     """Asked to sign in. What somebody typed into a form while his session ended is shown, for it would be lost."""
     fields = await visit.left_behind()
     if not fields:
         visit.set_cookies.pop(Cookie.SESSION, None)  # the page of the sign-in drops it, and says that it has ended
+        _keep_wanted(visit)
         return visit.redirect(SIGN_IN)
     typed = [fields[name] for name in _TYPED if fields.get(name, "").strip() not in {"", "yes"}]
     text = visit.language.say(

@@ -1,14 +1,15 @@
 """Signing in on two pages, name and password first, then the second factor; and signing out.
 
 Between the two the browser has a ticket as a cookie. It says that the password was right and is good for five minutes,
-for one sign-in and for nothing else.
+for one sign-in and for nothing else. Who was asked to sign in on the way to a page of his is led back there
+(routes.py: lead_on).
 """
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from policy.console.parts import Parts
-from policy.console.routes import RECOVERED, SIGN_IN, home_of, own_route, route
+from policy.console.routes import RECOVERED, SIGN_IN, home_of, lead_on, own_route, route
 from policy.console.visit import Cookie, Visit
 from policy.people.desk import FactorKind, Session, SignedIn
 from policy.people.errors import Refused, TicketExpired
@@ -43,7 +44,7 @@ async def go_home(visit: Visit) -> Response:
 async def ask_for_password(visit: Visit) -> Response:
     had_one = bool(visit.cookie(Cookie.SESSION))
     if session := await visit.session():
-        return visit.redirect(home_of(session))
+        return lead_on(visit, session)
     text = visit.language.say("You are signed out: your session has ended. Sign in again.") if had_one else ""
     return visit.page("sign_in.html", {"name": "", "notice": text})
 
@@ -85,6 +86,7 @@ async def sign_out(visit: Visit, session: Session) -> Response:
     await visit.form()
     await visit.call(visit.parts.desk.sign_in.end, session, visit.visitor, visit.now)
     visit.drop(Cookie.SESSION)
+    visit.drop(Cookie.WANTED)
     return visit.redirect(SIGN_IN)
 
 
@@ -110,7 +112,8 @@ def _from_the_start(visit: Visit) -> Response:
 def _signed_in(visit: Visit, done: SignedIn) -> Response:
     visit.drop(Cookie.SIGN_IN)
     visit.keep(Cookie.SESSION, done.cookie)
-    return visit.redirect(RECOVERED if done.by_recovery_code else home_of(done.session))
+    onward = lead_on(visit, done.session)
+    return visit.redirect(RECOVERED) if done.by_recovery_code else onward
 
 
 def _ticket(visit: Visit) -> str:

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policy.console.parts import Parts
-from policy.console.routes import SIGN_IN, back_checked, home_of, own_route, route
+from policy.console.routes import SIGN_IN, back_checked, lead_on, own_route, route
 from policy.console.visit import Cookie, FormRefused, Visit
 from policy.people.desk import Session
 from policy.people.errors import SignInRefused, Text, TicketExpired
@@ -97,7 +97,7 @@ async def _signed_in(visit: Visit, vouched: Vouched) -> Response:
     sign_in = visit.parts.desk.vouching.sign_in
     done = await visit.call(sign_in, vouched.name, vouched.authenticated_at, visit.visitor, visit.now)
     visit.keep(Cookie.SESSION, done.cookie)
-    return visit.redirect(home_of(done.session))
+    return lead_on(visit, done.session)
 
 
 async def _confirmed(visit: Visit, errand: Errand, vouched: Vouched) -> Response:

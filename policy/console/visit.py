@@ -49,6 +49,7 @@ class Cookie(StrEnum):
     SESSION = "__Host-sallyport-session"
     SIGN_IN = "__Host-sallyport-sign-in"  # the password was right, the second factor is still to come
     ERRAND = "__Host-sallyport-errand"  # on the way to the issuer that signs people in
+    WANTED = "__Host-sallyport-wanted"  # the page that was asked for by who had to sign in first
     ENROLMENT = "__Host-sallyport-enrolment"  # the password was chosen in this browser
 
 

@@ -1,13 +1,16 @@
-"""Who has decided what about an incident, as the audit log has it: for whoever comes second."""
+"""Who has decided what about an incident, as the audit log has it: for whoever comes second, and for the end of it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, select
 
-from policy.store.incidents import StoredIncident
+from policy.store.incident_models import HeldMessages
 from policy.store.models import Audit
 
+MOVES = ("held-messages-released", "held-messages-purged")  # single messages, or all at once; it stays as it is
 _DECISIONS = ("contained", "incident-released", "incident-purged", "incident-answered", "purge-stopped")
 _READ = 200  # acts on one identity; there are a handful of an incident
 
@@ -23,19 +26,35 @@ class Decision:
     note: str
 
 
-def decisions_on(engine: Engine, incident: StoredIncident) -> list[Decision]:
+class _Act(NamedTuple):
+    at: float
+    actor: str
+    action: str
+    after: Mapping[str, Any]
+
+
+def decisions_in(connection: Connection, number: int, identity: str, opened_at: float) -> tuple[Decision, ...]:
     """The newest first."""
     row = Audit
     wanted = (
         select(row.at, row.actor, row.action, row.after)
-        .where(row.at >= incident.opened_at, row.subject == incident.identity, row.action.in_(_DECISIONS))
+        .where(row.at >= opened_at, row.subject == identity, row.action.in_((*_DECISIONS, *MOVES)))
         .order_by(row.id.desc())
         .limit(_READ)
     )
-    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        found = [(*values, json.loads(after)) for *values, after in connection.execute(wanted)]
-    return [
-        Decision(at, actor, action, after.get("answer", ""), after.get("note", ""))
-        for at, actor, action, after in found
-        if after.get("incident") == incident.number
-    ]
+    acts = [_Act(at, actor, action, json.loads(after)) for at, actor, action, after in connection.execute(wanted)]
+    its = _messages_of(connection, number, {one for act in acts for one in act.after.get("queue_ids", ())})
+    return tuple(
+        Decision(act.at, act.actor, act.action, act.after.get("answer", ""), act.after.get("note", ""))
+        for act in acts
+        if act.after.get("incident") == number or its & {*act.after.get("queue_ids", ())}
+    )
+
+
+def _messages_of(connection: Connection, number: int, named: set[str]) -> set[str]:
+    """Those of the named messages that are, or were, on hold for this incident."""
+    if not named:
+        return set()
+    row = HeldMessages
+    found = connection.scalars(select(row.queue_id).where(row.incident_id == number))
+    return named.intersection(found)

@@ -21,6 +21,7 @@ from policy.store.contained import DONE, Contained, contained_by
 from policy.store.errors import Decided, StoreError, Unknown
 from policy.store.handed_in import was_home
 from policy.store.held import HeldNotes, HeldState, count_held
+from policy.store.incident_acts import Decision, decisions_in
 from policy.store.incident_models import HeldMessages, Incidents, Measures
 from policy.store.incident_notes import IncidentNotes, State
 from policy.store.incident_traffic import decided_before
@@ -68,6 +69,7 @@ class StoredIncident:
     contained: Contained | None  # as long as there are any
     held: dict[str, Counted]
     measures: tuple[StoredMeasure, ...]
+    decisions: tuple[Decision, ...] = ()  # the newest first
 
     @property
     def is_settled(self) -> bool:
@@ -310,6 +312,7 @@ def _incident(connection: Connection, row: Row[*tuple[Any, ...]]) -> StoredIncid
         contained=contained_by(connection, row.identity, measures) if suspended else None,
         held={state: Counted(*counted) for state, counted in count_held(connection, row.id).items()},
         measures=measures,
+        decisions=decisions_in(connection, row.id, row.identity, row.opened_at),
     )
 
 

@@ -29,7 +29,7 @@ from policy.people.desk import Session
 from policy.people.roles import Right, Role, may_act_on, may_free
 from policy.store.errors import Decided, StoreError, Unknown
 from policy.store.identities import IdentityStore
-from policy.store.incident_acts import decisions_on
+from policy.store.incident_acts import MOVES
 from policy.store.incident_notes import State
 from policy.store.incidents import StoredIncident
 from policy.store.ladder_book import NOTE_LIMIT
@@ -92,7 +92,7 @@ def _page_of(act: Act, *, is_for_others: bool = False, frees: bool = False) -> O
         try:
             done = await visit.call(act, _Hand(store, incident, visit, seen), form)
         except StoreError as error:
-            return await incident_page(visit, session, number, await _why_not(visit, incident, error))
+            return await incident_page(visit, session, number, await _why_not(visit, session, incident, error))
         return visit.redirect(path_of(done.number if done else number))
 
     return page
@@ -159,10 +159,12 @@ def _is_note(form: Form) -> bool:
     return len(_note(form)) <= NOTE_LIMIT and (not _note(form) or _note(form).isprintable())
 
 
-async def _why_not(visit: Visit, incident: StoredIncident, error: StoreError) -> str:
+async def _why_not(visit: Visit, session: Session, incident: StoredIncident, error: StoreError) -> str:
     """The store's sentences are for the command line."""
     say = visit.language.say
-    made = await visit.call(decisions_on, visit.parts.engine, incident)
+    store = visit.parts.store_of(session, visit.visitor)
+    now = await visit.call(store.incident, incident.number)
+    made = [one for one in now.decisions if one.action not in MOVES]
     if made and isinstance(error, Decided):
         what = decision_in_words(visit, made[0])
         return say("Somebody was faster: %(who)s, %(what)s. Nothing was done now.", who=made[0].actor, what=what)

@@ -23,8 +23,9 @@ from policy.people.desk import Session
 from policy.people.roles import Right, Role, may_act_on, may_free
 from policy.store.errors import Unknown
 from policy.store.identities import IdentityStore
-from policy.store.incident_acts import Decision, decisions_on
+from policy.store.incident_acts import Decision
 from policy.store.incident_advice import left_to_do, moving, on_hold
+from policy.store.incident_end import Fate, Part, end_of, parts_of
 from policy.store.incident_notes import State
 from policy.store.incident_story import AreaOf, Story
 from policy.store.incident_timeline import Entry
@@ -93,6 +94,8 @@ async def show_all(visit: Visit, session: Session) -> Response:
         "session": session,
         "incidents": rows,
         "on_hold": on_hold,
+        "end_of": end_of,
+        "parts_of": lambda incident: parts_in_words(visit, incident),
         "states": list(State),
         **wanted,
         "is_filtered": bool(state or identity),
@@ -126,11 +129,12 @@ async def incident_page(
     except Unknown:
         return no_such_incident(visit, session)
     incident = story.incident
-    decisions = await visit.call(decisions_on, visit.parts.engine, incident)
     role = await role_of(visit, store, incident.identity)
     shown: dict[str, object] = {
         "session": session,
         "story": story,
+        "end": end_of(incident),
+        "ended": parts_in_words(visit, incident),
         **_progress(incident, visit.now),
         "done": [one for one in incident.measures if one.done_at is not None],
         "there": on_hold(incident),
@@ -147,7 +151,7 @@ async def incident_page(
         "evidence": [one for one in story.timeline if one.kind == "signal"],
         "stolen": stolen(story),
         "misused": misused(story) if incident.state == State.PURGED else [],
-        "decisions": [(one, decision_in_words(visit, one)) for one in decisions],
+        "decisions": [(one, decision_in_words(visit, one)) for one in incident.decisions],
         "country": visit.language.country,
         "may_act": may_act_on(session.role, role),
         "may_free": may_free(session.role, role),
@@ -198,8 +202,23 @@ def decision_in_words(visit: Visit, decision: Decision) -> str:
         "incident-purged": say("held mail deleted"),
         "incident-answered": say("the owner's no: what was seen is revoked, and held mail is deleted later"),
         "purge-stopped": say("the deletion was stopped"),
+        "held-messages-released": say("single messages released"),
+        "held-messages-purged": say("single messages deleted"),
     }
     return words.get(decision.action, decision.action)
+
+
+def parts_in_words(visit: Visit, incident: StoredIncident) -> list[tuple[Part, str]]:
+    """What became of held mail and of the account, a line for each."""
+    say = visit.language.say
+    words = {
+        Fate.DELETED: say("deleted"),
+        Fate.RELEASED: say("released"),
+        Fate.EXPIRED: say("deleted because of its age"),
+        Fate.GONE: say("released or deleted at the queue itself"),
+        Fate.GIVEN_BACK: say("account given back"),
+    }
+    return [(one, words[one.fate]) for one in parts_of(incident)]
 
 
 def stolen(story: Story) -> list[str]:

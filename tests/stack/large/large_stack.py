@@ -251,7 +251,9 @@ class Sender:
     def _message(self, client: smtplib.SMTP) -> None:
         subject, recipient = f"{self.name}-{next(self.numbers)}", self.recipients()
         sender, begun = f"{self.name}@sallyport.test", time.monotonic()
-        client.rset()  # between two messages a gateway that ends says 421 and hangs up: nothing was begun
+        code, said = client.rset()
+        if code != 250:  # a gateway that ends says 421 between two messages and hangs up: nothing was begun
+            raise smtplib.SMTPServerDisconnected(said.decode())
         try:
             client.mail(sender)
             client.rcpt(recipient)

@@ -1,13 +1,20 @@
 """`sallyport status` and `sallyport top`: what is shown of parts that are well, that are not, and that are gone."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pty
+import re
 import select
+import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,8 +29,8 @@ from policy.store.health_reports import HealthNotes, HealthReport, Service
 from policy.store.incidents import Counted, StoredIncident
 from policy.store.records import Submission
 from policy.store.statements import OnConnection
-from policy.store.tallies import Figure
-from policy.tally import Stage, What
+from policy.store.tallies import Figure, TallyNotes
+from policy.tally import Count, Stage, What
 
 NOW = 1_764_000_000.0
 STATES = [
@@ -181,7 +188,7 @@ def test_a_picture_of_the_usual_size() -> None:
         "12 sessions",
         "postfix     1 act, 3 def, 25k hold, 2 h",
         "logins refused in the hour: secret 45.7k, walled-network 7",
-        "incident 0  ada  hold  since 2025-11-24T16:00:00Z  7 on hold",
+        "incident 0  ada  hold  7 on hold  since 2025-11-24T16:00:00Z",
         "hold (held)",
     ):
         assert expected in text
@@ -192,28 +199,95 @@ def styles(lines: Sequence[Line], text: str) -> list[str]:
     return [one.style for one in lines if text in one.text]
 
 
+@pytest.mark.parametrize("width", [60, 40])
+def test_a_narrow_picture_has_what_matters(width: int) -> None:
+    """What is wrong comes first, the verdict is seen, and whoever looks knows how it ends."""
+    lines = [one.text for one in frame(a_view(), width, 40)]
+    assert lines[0].endswith("  16:00:00Z  (q ends)")
+    assert lines[1].startswith("incident 0  ada  hold  7 on hold")
+    assert lines[2].startswith("policy: a very long sentence")
+    assert "gateway     12 sessions" in lines
+    assert lines[-1].split()[2:4] == ["3", "hold"]
+    assert frame(a_view(), width, 10)[1].text == lines[1]
+
+
 def test_one_picture_for_a_pipe(tmp_path: Path) -> None:
-    """With and without being asked for one."""
-    sallyport = prepared(InProcess, tmp_path)
-    sallyport("identity", "add", "ada", "--address", "ada@example.org")
-    login = sallyport.json("credential", "add", "ada", "--label", "laptop")["login"]
-    bad_day(open_database(tmp_path / "state" / "sallyport.db"), login)
-    for arguments in (("top",), ("top", "--once")):
+    """With and without being asked for one; who was not asking is told why it is but one, and how to go on."""
+    sallyport = robbed(tmp_path)
+    for arguments, told in ((("top",), "sallyport: no terminal that can show it live"), (("top", "--once"), "")):
         done = sallyport(*arguments)
-        assert (done.returncode, done.stderr) == (0, "")
+        assert done.returncode == 0
+        assert done.stderr.startswith(told)
+        assert bool(done.stderr) == bool(told)
         assert len(done.stdout.splitlines()) <= 24
         assert "incident 1  ada" in done.stdout
         assert "none of its kind was heard of" in done.stdout
     assert T < NOW
 
 
-def test_on_a_terminal_until_q(tmp_path: Path) -> None:
-    """The picture on the other screen, in the size of the terminal; the terminal is as before when it ends."""
+def robbed(folder: Path) -> CommandLine:
+    """A store with a bad day in it."""
+    sallyport = prepared(InProcess, folder)
+    sallyport("identity", "add", "ada", "--address", "ada@example.org")
+    login = sallyport.json("credential", "add", "ada", "--label", "laptop")["login"]
+    bad_day(open_database(folder / "state" / "sallyport.db"), login)
+    return sallyport
+
+
+def test_one_document_for_programs(tmp_path: Path) -> None:
+    """Each part of it is what the command prints that lists it."""
+    sallyport = robbed(tmp_path)
+    found = sallyport.json("top")
+    assert list(found) == ["at", "name", "spans", "parts", "incidents", "decisions"]
+    assert found["incidents"] == sallyport.json("incidents", "--open")
+    assert found["parts"] == json.loads(sallyport("status", "--json").stdout)
+    assert found["decisions"] == sallyport.json("submission", "list", "--limit", "60")
+    assert [(one["seconds"], one["figures"]) for one in found["spans"]] == [(600, []), (3600, []), (86400, [])]
+
+
+def test_the_figures_of_the_document(tmp_path: Path) -> None:
+    """As they are counted, with their names: the picture's rows are sums of them."""
     sallyport = prepared(InProcess, tmp_path)
+    engine = open_database(tmp_path / "state" / "sallyport.db")
+    with engine.begin() as connection:
+        notes = TallyNotes(OnConnection(connection))
+        notes.add({int(time.time()) - 1200: {What(Stage.LOGIN, "refused", "secret"): Count(3, 0)}})
+        notes.add({int(time.time()): {What(Stage.MESSAGE, "accept"): Count(2, 5)}})
+    accepted = {"stage": "message", "outcome": "accept", "reason": None, "number": 2, "recipients": 5}
+    refused = {"stage": "login", "outcome": "refused", "reason": "secret", "number": 3, "recipients": 0}
+    assert [one["figures"] for one in sallyport.json("top")["spans"]] == [
+        [accepted],
+        [refused, accepted],
+        [refused, accepted],
+    ]
+
+
+@dataclass
+class Terminal:
+    """What a program writes to it, picture by picture."""
+
+    descriptor: int
+    running: subprocess.Popen[bytes]
+
+    def resize(self, columns: int, lines: int) -> None:
+        """As a window does it: the new size, and the signal."""
+        fcntl.ioctl(self.descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.running.send_signal(signal.SIGWINCH)
+
+    def picture(self, wanted: bytes) -> list[str]:
+        """The lines of the newest one that has these words, without what makes colours and moves the cursor."""
+        shown = seen(self.descriptor, wanted).rpartition(b"\x1b[H")[2]
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode()).replace("\r", "").split("\n")
+
+
+@contextlib.contextmanager
+def live(sallyport: CommandLine, columns: int, lines: int, **environment: str) -> Iterator[Terminal]:
+    """`sallyport top` on a terminal of this size."""
     ours, theirs = pty.openpty()
+    fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     running = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "top"],
-        env=clean_environment() | sallyport.environment | {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
+        env=clean_environment() | sallyport.environment | {"TERM": "xterm"} | environment,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -221,16 +295,53 @@ def test_on_a_terminal_until_q(tmp_path: Path) -> None:
     )
     os.close(theirs)
     try:
-        shown = seen(ours, b"no open incident")
-        assert b"\x1b[?1049h" in shown  # the other screen
-        os.write(ours, b"q")
-        rest = seen(ours, b"\x1b[?1049l")
-        assert rest
-        assert running.wait(20) == 0
+        yield Terminal(ours, running)
     finally:
         running.kill()
         running.wait()
         os.close(ours)
+
+
+def test_on_a_terminal_until_q(tmp_path: Path) -> None:
+    """The picture on the other screen, in the size of the terminal; the terminal is as before when it ends."""
+    with live(prepared(InProcess, tmp_path), 80, 24) as terminal:
+        shown = seen(terminal.descriptor, b"no open incident")
+        assert b"\x1b[?1049h" in shown  # the other screen
+        os.write(terminal.descriptor, b"q")
+        assert seen(terminal.descriptor, b"\x1b[?1049l")
+        assert terminal.running.wait(20) == 0
+
+
+def test_a_window_that_changes_its_size(tmp_path: Path) -> None:
+    """Each picture fits, from the first one after the change on."""
+    with live(prepared(InProcess, tmp_path), 100, 30) as terminal:
+        wide = terminal.picture(b"mail     came back")
+        assert any("messages accepted" in one and "gateway" in one for one in wide)
+        for columns in (60, 40):
+            terminal.resize(columns, 20)
+            narrow = terminal.picture(b"mail     came back")
+            assert max(map(len, narrow)) <= columns
+            assert narrow[0].rstrip().endswith("(q ends)")
+            assert not any("messages accepted" in one and "gateway" in one for one in narrow)
+
+
+def test_without_colours(tmp_path: Path) -> None:
+    """NO_COLOR (no-color.org), beside the usual way."""
+    coloured = re.compile(rb"\x1b\[[0-9;]*3[0-7]m")
+    sallyport = prepared(InProcess, tmp_path)
+    for environment, is_coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+        with live(sallyport, 80, 24, **environment) as terminal:
+            shown = seen(terminal.descriptor, b"mail     came back")
+            assert bool(coloured.search(shown)) == is_coloured
+
+
+def test_on_a_terminal_that_can_draw_nothing(tmp_path: Path) -> None:
+    """One picture, and how to go on, without a single control character."""
+    with live(prepared(InProcess, tmp_path), 60, 24, TERM="dumb") as terminal:
+        shown = seen(terminal.descriptor, b"--json is for programs)")
+        assert terminal.running.wait(20) == 0
+    assert b"no open incident" in shown
+    assert b"\x1b" not in shown
 
 
 def seen(terminal: int, wanted: bytes) -> bytes:
