@@ -20,6 +20,7 @@ def one(octets: bytes) -> None:
     reader, content = ChunkReader(LIMIT), b""
     for number, chunk in enumerate(chunks, start=1):
         reader.begin(len(chunk), is_last=number == len(chunks))
+        content += reader.feed(b"")
         assert reader.chunk_ended == (not chunk)
         behind = b""
         for piece in cut(chunk + COMMAND, sizes):
@@ -34,7 +35,7 @@ def one(octets: bytes) -> None:
         assert reader.ended == (number == len(chunks))
     sent = b"".join(chunks)
     assert reader.size == len(sent)
-    assert reader.flaw is references.flaw_of_chunks(sent, LIMIT)
+    assert reader.flaw is references.flaw(sent, LIMIT)
     if not reader.flaw:
-        assert content == sent
+        assert content == references.content_of_chunks(sent)
         assert reader.is_ascii == sent.isascii()

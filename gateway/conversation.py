@@ -12,6 +12,9 @@ Pipelining (RFC 2920): replies wait until no whole line is left to be answered, 
 with a challenge, STARTTLS, DATA and before the greeting a client has to wait for us; one that does not is an injection
 (CVE-2011-0411) or a program that was not made for this port, and the session ends.
 
+Turns: commands that have come already are answered without a wait for anything, so after some of them all other
+sessions have a turn.
+
 Deadlines: every wait for the client sets `_expires_at`, and Edge.make_rounds looks at all sessions twice a second. A
 client that does not read is waited for as long as one that does not write.
 """
@@ -32,6 +35,7 @@ from gateway.wire import Wire
 from policy.contract import ConnectOutcome
 
 _REPLIES_AT_ONCE = 8 * 1024
+_LINES_AT_ONCE = 32  # a millisecond's work, and more than most sessions have in all
 _VERB_OCTETS = 5
 _TURNED_AWAY: Mapping[ConnectOutcome, Reply] = {
     ConnectOutcome.REFUSED: replies.NOT_FROM_THERE,
@@ -81,6 +85,7 @@ class Conversation(ABC):
         self._task: asyncio.Task[object] | None = None
         self._received = wire.received  # octets that were read and not yet understood
         self._replies = bytearray()  # replies that were given and not yet written
+        self._lines = 0  # taken so far
         self._waiting = False  # for a command
         self._is_handing_over = False  # a message: nothing ends the session before there is a reply to it
         self._draining = False
@@ -237,6 +242,9 @@ class Conversation(ABC):
 
     async def _line(self, limit: int, expires_at: float) -> bytes | TooLong:
         """The next line with its end, unless it is longer than `limit`; its octets are gone then."""
+        self._lines += 1
+        if self._lines % _LINES_AT_ONCE == 0:
+            await asyncio.sleep(0)
         too_long: TooLong | None = None
         while (end := self._received.find(b"\n")) < 0:
             if len(self._received) > limit:

@@ -5,7 +5,9 @@ end - LF.LF, CRLF.LF, CR.CR - stays content, and content with a bare CR, a bare 
 has been read: the next server might read it differently from us, which is what SMTP smuggling lives on. Nothing is
 repaired here: what is relayed is what was sent, without the transparency dots (section 4.5.2).
 
-BDAT says beforehand how many octets come (RFC 3030), so nothing in them can be an end; the same flaws are refused.
+BDAT says beforehand how many octets come (RFC 3030), so nothing in them can be an end; the same flaws are refused. The
+last line may lack its CRLF there (RFC 5322 section 3.5), and gets it, as DATA would have given it: every server behind
+us reads lines, and what DKIM signs is the same with it (RFC 6376 section 3.4).
 
 Memory: one piece, and at most four octets of the piece before. Every octet is searched a fixed number of times, with
 searches that run at the speed of C; a loop over lines would take longer than TLS does.
@@ -27,7 +29,6 @@ class Flaw(Enum):
     BARE_CR_OR_LF = "bare-cr-or-lf"
     NUL = "nul"
     LINE_TOO_LONG = "line-too-long"
-    UNENDED = "unended"  # the last chunk of BDAT does not end in CRLF
 
 
 _RANK = {flaw: rank for rank, flaw in enumerate(Flaw)}
@@ -41,7 +42,7 @@ class _Reader:
         self.ended = False
         self.rest = b""  # what the client sent after the end
         self.flaw: Flaw | None = None
-        self.size = 0  # octets of content with the final CRLF; counted on where the message is flawed
+        self.size = 0  # octets of content as it came, with the final CRLF of DATA; counted on where it is flawed
         self.is_ascii = True
         # Between two pieces
         self._limit = limit
@@ -120,32 +121,28 @@ class ChunkReader(_Reader):
     def __init__(self, limit: int) -> None:
         super().__init__(limit)
         self.chunk_ended = True
-        self._needed = 0
+        self.needed = 0  # octets, until the chunk ends
         self._is_last = False
         self._is_in_line = False
 
     def begin(self, octets: int, *, is_last: bool) -> None:
-        """BDAT said so. A chunk of nothing has ended already: BDAT 0 LAST ends what came before."""
-        self._needed, self._is_last = octets, is_last
+        """BDAT said so. `feed` comes next, even with nothing: BDAT 0 LAST ends what came before."""
+        self.needed, self._is_last = octets, is_last
         self.chunk_ended, self.rest = False, b""
-        self.feed(b"")
 
     def feed(self, octets: bytes | bytearray) -> bytes:
         """The content that is certain now, at most what the chunk still needs; nothing once there is a flaw."""
-        window = self._held + octets[: self._needed]
-        self.rest = bytes(octets[self._needed :])
-        self._needed -= min(self._needed, len(octets))
-        self.chunk_ended = self._needed == 0
+        window = self._held + octets[: self.needed]
+        self.rest = bytes(octets[self.needed :])
+        self.needed -= min(self.needed, len(octets))
+        self.chunk_ended = self.needed == 0
         self.ended = self.chunk_ended and self._is_last
         cut = len(window) - (not self.ended and window.endswith(b"\r"))
         content, self._held = window[:cut], window[cut:]
         if content:
             self._is_in_line = not content.endswith(_CRLF)
         taken = self._take(content)
-        if self.ended and self._is_in_line and self.flaw is None:
-            self.flaw = Flaw.UNENDED
-            return b""
-        return taken
+        return taken + _CRLF if self.ended and self._is_in_line and self.flaw is None else taken
 
 
 def _has_dot_at_line_start(window: bytes) -> bool:

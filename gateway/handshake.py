@@ -108,7 +108,10 @@ def _secured(session: ssl.SSLObject, selected: Selected, listener: ListenerSetti
     cipher, version, _ = session.cipher() or ("", "", 0)
     # RFC 5929 section 4.1 defines none for Ed25519.
     bindings = {"tls-server-end-point": selected.end_point} if selected.end_point else {}
-    if version == "TLSv1.2" and (unique := session.get_channel_binding("tls-unique")):
+    # Not in a session that was resumed: whoever stood between at its beginning may have made it the same on both his
+    # sides (the triple handshake, RFC 7627 section 1), and clients without that RFC's extension cannot tell.
+    is_new = version == "TLSv1.2" and not session.session_reused
+    if is_new and (unique := session.get_channel_binding("tls-unique")):
         bindings["tls-unique"] = unique
     # One that OpenSSL has verified: an unknown issuer ends the handshake.
     shown = session.getpeercert(binary_form=True) if listener.client_certificates != "no" else None

@@ -45,7 +45,6 @@ _FOR_FLAW: Mapping[Flaw, Reply] = {
     Flaw.BARE_CR_OR_LF: replies.BARE_CR_OR_LF,
     Flaw.NUL: replies.NUL_OCTET,
     Flaw.LINE_TOO_LONG: replies.MESSAGE_LINE_TOO_LONG,
-    Flaw.UNENDED: replies.MESSAGE_UNENDED,
 }
 _REPLY_TO_LOGIN: Mapping[LoginOutcome, Reply] = {
     LoginOutcome.GRANTED: replies.LOGGED_IN,
@@ -355,9 +354,12 @@ class Session(Conversation):
         settings = self._edge.settings
         started, octets = self.loop.time(), 0
         while True:
-            octets += len(self._received)
-            content = reader.feed(self._received)
-            self._received.clear()
+            piece = self._received
+            if isinstance(reader, ChunkReader) and reader.needed < len(piece):
+                piece = piece[: reader.needed]  # what follows a chunk is not touched: it may be thousands of others
+            octets += len(piece)
+            content = reader.feed(piece)
+            del self._received[: len(piece)]
             if message:
                 message.keep(content)
             if reader.ended or (isinstance(reader, ChunkReader) and reader.chunk_ended):

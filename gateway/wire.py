@@ -12,8 +12,9 @@ All connections read through the same two buffers, one for what the socket gives
 neither holds anything between two events.
 
 Back-pressure: a session that is busy lets at most _UNREAD_LIMIT wait; and who does not read is not read, so that what
-he makes OpenSSL say (key updates, alerts) has an end, too. A client that has not logged in is read in small pieces:
-thousands of key updates fit into the large one, and would hold up all other sessions.
+he makes OpenSSL say (key updates, alerts) has an end, too. A client that has not logged in is read in small pieces, and
+so is one that has as soon as much came that carries nothing: in 256 KiB there is room for ten thousand key updates, and
+each takes as long as a record of 16 KiB does.
 """
 
 import asyncio
@@ -26,8 +27,10 @@ from typing import cast
 _UNREAD_LIMIT = 64 * 1024
 _RECORD = 16 * 1024  # octets that a TLS record carries at most, RFC 8446 section 5.1
 _PIECE = 2 * _RECORD  # for OpenSSL: its memory of a connection keeps the size that it once had
-_OF_A_STRANGER = 32 * 1024
-_FROM_SOCKET, _UNDER_TLS = memoryview(bytearray(256 * 1024)), memoryview(bytearray(_RECORD))
+_AT_ONCE = 8 * _PIECE  # octets that one event reads
+_OF_A_STRANGER = 8 * 1024
+_FOR_NOTHING = _RECORD + 8 * 1024  # octets that an event may read and that carry none: half a record, and some heads
+_FROM_SOCKET, _UNDER_TLS = memoryview(bytearray(_PIECE)), memoryview(bytearray(_RECORD))
 
 
 class Wire:
@@ -44,7 +47,7 @@ class Wire:
         self.on_loss: Callable[[], None] = _ignore  # called where the session waits for something else than the client
         self._waiting: asyncio.Future[None] | None = None  # where it waits for the client
         # Of the socket
-        self._at_once = _OF_A_STRANGER  # octets that one event reads
+        self._piece = self._at_once = _OF_A_STRANGER
         self._take: Callable[[], None] = self._take_octets  # what is done with what comes
         self._is_read = False
         self._unsent = b""  # what the kernel had no room for
@@ -171,8 +174,8 @@ class Wire:
             self._loop.remove_reader(self._descriptor)
 
     def trust(self) -> None:
-        """The client is known: what it sends may be read in large pieces."""
-        self._at_once = len(_FROM_SOCKET)
+        """The client is known: one event may read much."""
+        self._piece, self._at_once = _PIECE, _AT_ONCE
 
     def resume(self) -> None:
         """What comes is read, unless the client has to read first."""
@@ -201,18 +204,28 @@ class Wire:
             self.received += _FROM_SOCKET[:count]
 
     def _take_records(self) -> None:
-        count = self._from_socket()
-        if count == 0:
-            self._incoming.write_eof()
+        """In pieces, until nothing more is there or it is enough for one event, and for this client."""
+        before, taken = len(self.received), 0
+        count: int | None = self._piece
+        while count == self._piece and taken < self._at_once:
+            count = self._from_socket()
+            if count is None:
+                return
+            if count:
+                self._incoming.write(_FROM_SOCKET[:count])
+            else:
+                self._incoming.write_eof()
             self._decrypt()
-        for begins in range(0, count or 0, _PIECE):
-            self._incoming.write(_FROM_SOCKET[begins : min(begins + _PIECE, count or 0)])
-            self._decrypt()
+            taken += count
+            if not self._is_read:
+                return
+            if taken - (len(self.received) - before) > _FOR_NOTHING:
+                self._piece = self._at_once = _OF_A_STRANGER
 
     def _from_socket(self) -> int | None:
         """How many octets are in the buffer; 0 at the end, None where there is nothing to do."""
         try:
-            return self.socket.recv_into(_FROM_SOCKET, self._at_once)
+            return self.socket.recv_into(_FROM_SOCKET, self._piece)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:

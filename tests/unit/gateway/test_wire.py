@@ -14,6 +14,7 @@ from typing import cast
 import pytest
 from certificates import make
 
+from fuzz.records import KEY_UPDATE, KEY_UPDATE_REQUESTED, KeyLog, Records
 from gateway.handshake import HandshakeRefused, peek
 from gateway.wire import Wire
 
@@ -572,12 +573,13 @@ async def test_a_session_that_is_busy_lets_little_wait(terms: ssl.SSLContext, is
     assert 64 * 1024 < most[0] <= 64 * 1024 + 32 * 1024
 
 
-@pytest.mark.parametrize(("is_known", "most"), [(False, 32 * 1024), (True, 256 * 1024)])
-async def test_an_event_takes_little_from_a_stranger(is_known: bool, most: int) -> None:
-    """Two hundred octets of key updates take the time that a message of a megabyte does."""
+@pytest.mark.parametrize(("is_known", "most"), [(False, 24 * 1024), (True, 256 * 1024)])
+async def test_an_event_takes_little_from_a_stranger(terms: ssl.SSLContext, is_known: bool, most: int) -> None:
+    """The rest of one record and some of the next; of somebody who is known a large piece of a message."""
     taken: list[int] = []
 
     async def serve(wire: Wire) -> None:
+        await wire.shake_hands(terms)
         if is_known:
             wire.trust()
         while not wire.is_at_end:
@@ -586,13 +588,73 @@ async def test_an_event_takes_little_from_a_stranger(is_known: bool, most: int) 
             taken.append(len(wire.received) - before)
 
     async with met(serve) as (client, task):
+        await client.shake_hands()
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
-        await client.say(_MUCH)
+        client.tls.write(_MUCH)
+        await client.say(client.outgoing.read())
         client.socket.shutdown(socket.SHUT_WR)
         await task
     assert sum(taken) == len(_MUCH)
     assert max(taken) <= most
     assert is_known == (max(taken) > 32 * 1024)
+
+
+class Counting(Odd):
+    """Knows how many octets were read from it."""
+
+    count = 0
+
+    def recv_into(self, buffer: memoryview, count: int) -> int:
+        taken = self._connection.recv_into(buffer, count)
+        self.count += taken
+        return taken
+
+
+@pytest.mark.parametrize(("is_known", "most"), [(False, 8 * 1024), (True, 56 * 1024)])
+@pytest.mark.parametrize("message", [KEY_UPDATE, KEY_UPDATE_REQUESTED])
+async def test_an_event_takes_little_that_carries_nothing(
+    terms: ssl.SSLContext, message: bytes, is_known: bool, most: int
+) -> None:
+    """A key update takes as long as a whole record does, and ten thousand of them are as long as sixteen of those."""
+    is_waiting, all_said = asyncio.Event(), asyncio.Event()
+    events: list[int] = []
+
+    async def serve(wire: Wire) -> None:
+        await wire.shake_hands(terms)
+        wire.pause()
+        if is_known:
+            wire.trust()
+        is_waiting.set()
+        await all_said.wait()
+        connection = Counting(wire.socket)
+        wire.socket = cast("socket.socket", connection)
+        take = wire._take
+
+        def taken() -> None:
+            before = connection.count
+            take()
+            events.append(connection.count - before)
+
+        wire._take = taken
+        await wire.more()
+        assert bytes(wire.received) == b"NOOP\r\n"
+
+    async with met(serve) as (client, task):
+        keys = KeyLog(client.tls.context)
+        await client.shake_hands()
+        suite = client.tls.cipher()
+        assert suite
+        records = Records(keys.secret(), suite[0])
+        said = b"".join(records.update_key(message) for _ in range(3000)) + records.seal(b"NOOP\r\n")
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
+        await is_waiting.wait()
+        await client.say(said)
+        all_said.set()
+        await client.all()
+        await task
+    assert sum(events) == len(said)
+    assert events[0] <= most
+    assert max(events[1:]) <= 8 * 1024  # whoever he is
 
 
 # Who is gone
