@@ -91,7 +91,7 @@ def with_history(policy: Policy, known: int) -> dict[int, int]:
     ).fetchall()
     everybody = [marks.recipient(_address(number)) for number in range(known)]
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute("UPDATE network SET days = 30")
+    connection.execute("UPDATE network SET days = 30, first_used_at = first_used_at - 30 * 86400")
     connection.executemany(
         "INSERT INTO known_recipient (identity_id, mark, last_used_day) VALUES (?, ?, ?)",
         ((identity, mark, today) for _, identity, _ in rows for mark in sorted(everybody)),

@@ -186,7 +186,7 @@ def _furnish(policy: Policy, counts: Sequence[int], rows: int) -> list[int]:
     connection = kept_connection(open_database(policy.database))
     marks, today = Marks(policy.key), day_of(time.time())
     connection.execute("BEGIN IMMEDIATE")
-    connection.execute("UPDATE network SET days = 30")
+    connection.execute("UPDATE network SET days = 30, first_used_at = first_used_at - 30 * 86400")
     friends = [
         (policy.first + sender, marks.recipient(_friend(number)), today - 1)
         for sender in range(IDENTITIES)

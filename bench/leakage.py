@@ -4,7 +4,8 @@
     python -m bench.leakage --seeds 1 --scenario A1 --scenario L2
 
 Recipients that the thief reaches in the first hour and in the first day, all accounts of a scenario together, known
-recipients and our own people too; and recipients of legitimate senders that are refused. Medians of the seeds.
+recipients and our own people too; and recipients of legitimate senders that are refused. Medians of the seeds. Where a
+thief only reads along at first, hour and day are those from when he begins to write.
 """
 
 import argparse
@@ -24,6 +25,8 @@ from policy.simulation.atlas import Atlas
 from policy.simulation.doors import Sallyport
 from policy.simulation.runs import staged
 from policy.simulation.scenarios import SCENARIOS, named
+from policy.simulation.scenarios.neighbours import WRITES_FROM_S
+from policy.simulation.scenarios.patient import LURKS_DAYS
 from policy.simulation.scenarios.scenario import DAY_S, HOUR_S, Scenario
 from policy.simulation.senders import OUR_DOMAIN
 from policy.simulation.tally import Tally, until
@@ -31,6 +34,7 @@ from policy.simulation.world import World
 
 OURS = "Sallyport"
 NOT_COMPARED = {"A13", "A14", "L8", "L9"}  # guesses: before anybody is let in
+QUIET_S = {**dict.fromkeys(("A19a", "A19b", "A19c"), (LURKS_DAYS - 1) * DAY_S), "A21": WRITES_FROM_S}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,21 +76,22 @@ def compared(scenario: Scenario, seeds: int) -> Iterator[Leak]:
     """The same scenario at everybody's."""
     for server in (None, *SERVERS):
         tallies = [played(scenario, seed, server) for seed in range(seeds)]
+        quiet_s = QUIET_S.get(scenario.name, 0.0)
         yield Leak(
             scenario=scenario.name,
             server=server.name if server else OURS,
-            in_an_hour=median_low([_reached(tally, HOUR_S) for tally in tallies]),
-            in_a_day=median_low([_reached(tally, DAY_S) for tally in tallies]),
+            in_an_hour=median_low([_reached(tally, quiet_s + HOUR_S) for tally in tallies]),
+            in_a_day=median_low([_reached(tally, quiet_s + DAY_S) for tally in tallies]),
             refused=median_low([tally.owner.refused for tally in tallies]),
             held=median_low([tally.owner.held for tally in tallies]),
         )
 
 
 def played(scenario: Scenario, seed: int, server: Server | None) -> Tally:
-    """The first day of it; None is our own."""
+    """The first day of it, or of what he writes; None is our own."""
     atlas = Atlas()
     scene = staged(scenario, seed, Door(server) if server else _ours(atlas), atlas)
-    scene.play(min(scenario.lasts_s, DAY_S))
+    scene.play(min(scenario.lasts_s, QUIET_S.get(scenario.name, 0.0) + DAY_S))
     return scene.tally
 
 

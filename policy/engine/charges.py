@@ -9,7 +9,7 @@ Of what all its networks share, an eighth is left for home: whoever spends the r
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 from policy.contract import Action, Reason
 from policy.engine.budget import Charge, Distinct, Sum, Window
@@ -100,16 +100,20 @@ def holding_charges(profile: Profile, message_bytes: int, rulebook: Rulebook) ->
 
 
 def spread_charges(identity: str, place: Place, limits: Limits, rulebook: Rulebook) -> Iterator[Distinct]:
-    """The network, for as long as it is on probation. An area that is settled is one source with all that it has."""
+    """The network, for as long as it is on probation. An area that is settled is one source with all that it has.
+
+    A published pool is one source, in however many countries it has its machines.
+    """
     if place.is_settled:
         return
     origin = place.origin
-    source, country = (mark_of(origin.source),), (mark_of(origin.country),)
+    source, country = (mark_of(origin.source),), (mark_of(origin.pool or origin.country),)
     yield from _distinct("networks", f"networks:{identity}", source, limits.networks, rulebook)
     # A set of its own: its members are those of a shorter time.
     yield from _distinct("many-networks", f"many-networks:{identity}", source, limits.many_networks, rulebook)
-    area = (mark_of(origin.area),)
-    yield from _distinct("asns", f"asns:{identity}", (origin.asn,) if origin.asn else area, limits.asns, rulebook)
+    area = (mark_of(origin.pool or origin.area),)
+    asn = (origin.asn,) if origin.asn and not origin.pool else area
+    yield from _distinct("asns", f"asns:{identity}", asn, limits.asns, rulebook)
     yield from _distinct("countries", f"countries:{identity}", country, limits.countries, rulebook)
     if place.is_unseen_area:
         yield from _distinct("unseen-asns", f"unseen-asns:{identity}", area, limits.unseen_asns, rulebook)
@@ -169,6 +173,7 @@ def in_quarters(windows: Windows) -> Windows:
     return tuple(Window(window.limit * QUARTERS, window.seconds) for window in windows)
 
 
+@lru_cache(maxsize=4096)
 def mark_of(text: str) -> int:
     """The member that stands for a network, an area, a country or an identity: nothing that would need a key."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), signed=True)

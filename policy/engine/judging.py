@@ -79,6 +79,7 @@ class _Case:
     stood: tuple[Stood, ...] = ()  # in this round
     over: list[Stood] = field(default_factory=list)  # what did not fit in earlier ones
     is_doubted: bool = False
+    strange: tuple[Distinct, ...] = ()  # what a place is counted as where it is not settled; the same in each round
     # What is asked in this round
     held: set[int] = field(default_factory=set)
     held_for: tuple[Reason, str] | None = None
@@ -115,8 +116,10 @@ def judge(
     for _ in range(_ROUNDS):
         if refusal := _refusal_by_ladder(case):
             return (yield from _refused(case, refusal))
+        case.strange = case.strange or tuple(_strange(case))
         asked = tuple(_charges(case))
-        taken = yield Take(asked, tuple(_noted(case)))
+        # Counted even where the message is refused: from where it came.
+        taken = yield Take(asked, tuple([one._replace(is_enforced=False) for one in case.strange]))
         case.stood = stood(asked, taken)
         if taken.fits:
             if not profile.place.is_settled:
@@ -159,21 +162,19 @@ def _refusal_by_ladder(case: _Case) -> "_Refusal | None":
 def _charges(case: _Case) -> Iterator[Charge]:
     profile, rulebook, size = case.profile, case.rulebook, case.facts.message_bytes
     yield from charges.message_charges(profile, case.accepted, size, rulebook)
-    for one in _noted(case, is_enforced=True):
+    for one in case.strange:
         yield one._replace(is_enforced=False) if one.name in case.noted else one
     if case.held:
         yield from charges.holding_charges(profile, size, rulebook)
 
 
-def _noted(case: _Case, *, is_enforced: bool = False) -> Iterator[Distinct]:
-    """What is counted even where the message is refused: from where it came. Nothing of a place that is settled."""
+def _strange(case: _Case) -> Iterator[Distinct]:
+    """Nothing of a place that is settled."""
     if case.profile.place.is_settled:
         return
     limits = case.rulebook.limits_of(case.profile.kind, case.profile.identity)
-    sets = charges.spread_charges(case.profile.identity, case.profile.place, limits, case.rulebook)
-    links = charges.link_charges(case.profile, case.profile.recipients, case.rulebook)
-    for one in (*sets, *links):
-        yield one if is_enforced else one._replace(is_enforced=False)
+    yield from charges.spread_charges(case.profile.identity, case.profile.place, limits, case.rulebook)
+    yield from charges.link_charges(case.profile, case.profile.recipients, case.rulebook)
 
 
 def _narrowed(case: _Case, asked: Sequence[Charge], taken: Taken) -> "_Refusal | None":

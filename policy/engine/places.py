@@ -4,6 +4,10 @@
     home      the network itself was used on more of them, or was vouched for: the owner's beyond doubt
     unseen    the area, or its country, is used for the first time
 
+Days are those of the calendar (UTC), and as many times 24 hours less one lie between the first use and the last: nobody
+has three days with a minute before midnight, a noon and a minute after midnight. Rented machines are next door to those
+of whoever pays for one: there an area says nothing of a network but the one from which it was used first.
+
 A day on which a network on probation spends more than half of its small budget is in doubt and does not count: whoever
 rides the limits stays on probation for ever, and every traveller leaves it. What was not used for a time is strange
 again, and its days begin anew, unless somebody vouched for it.
@@ -35,7 +39,8 @@ class History:
         return self.confirmed_at is None and self.last_used_at < rulebook.forgotten_at(now)
 
     def is_settled(self, after_days: int) -> bool:
-        return self.confirmed_at is not None or self.days >= after_days
+        is_old = self.last_used_at - self.first_used_at >= (after_days - 1) * DAY_S
+        return self.confirmed_at is not None or (self.days >= after_days and is_old)
 
 
 def place_of(
@@ -55,7 +60,8 @@ def place_of(
     area = kept.get(origin.area)
     here = network if network and not network.is_forgotten(rulebook, now) else None
     is_home = here is not None and here.is_settled(rulebook.home_after_days)
-    has_days = any(one is not None and one.is_settled(rulebook.settled_after_days) for one in (area, here))
+    telling = area if area and _tells_of(area, origin, here) else None
+    has_days = any(one is not None and one.is_settled(rulebook.settled_after_days) for one in (telling, here))
     is_settled = is_home or (has_days and not is_suspect)
     return Place(
         origin=origin,
@@ -65,6 +71,16 @@ def place_of(
         is_unseen_country=not is_settled and origin.country not in {_country(name) for name in kept},
         has_home=is_home or any(one.days >= rulebook.home_after_days for one in kept.values()),
     )
+
+
+def _tells_of(area: History, origin: Origin, here: History | None) -> bool:
+    """Whether what is known of the area holds for this network, too.
+
+    A network may be written down a moment after its area: then the area was used once.
+    """
+    if not origin.is_hosting or origin.pool:
+        return True
+    return (here.first_used_at if here else area.last_used_at) <= area.first_used_at
 
 
 class Trust(StrEnum):

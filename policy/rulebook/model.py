@@ -186,9 +186,9 @@ class History(Table):
     """How a network becomes an identity's own, and stops being it."""
 
     settled_after_days: Days
-    """Different days after which a network is not on probation any more."""
+    """Different days, 24 hours each, after which a network is not on probation any more."""
     home_after_days: Days
-    """Different days after which its owner goes on from it even while the identity is locked."""
+    """Different days, 24 hours each, after which its owner goes on from it even while the identity is locked."""
     forgotten_after_days: Days
     """Days without use after which it is on probation again."""
 
@@ -232,7 +232,7 @@ class Sources(Table):
     ordinary_asns: Asns
     """Autonomous systems that are neither, whatever the shipped list says."""
     pools: dict[Pool, Networks]
-    """Networks of one mail provider that count as one source, by the provider's name."""
+    """Networks that count as one source, by its name: those of a mail provider, or of an office of your own."""
 
 
 class TrapTable(Table):

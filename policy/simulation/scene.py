@@ -40,6 +40,7 @@ class Scene:
     people: dict[str, Person] = field(default_factory=dict)
     new: set[str] = field(default_factory=set)  # recipients that nobody knew when the incident began
     gone: set[str] = field(default_factory=set)  # recipients that do not exist
+    reported_after_s: tuple[float, float] = REPORTED_AFTER_S
     _waiting: list[tuple[float, int, Actor]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
     _interruption: tuple[float, Callable[[], None]] | None = None
@@ -125,7 +126,9 @@ class Scene:
         self._look(session.identity)
         if answer.accepted:
             sent = [recipients[place] for place in answer.accepted]
-            self.start(self._report(session.identity, answer.submission, sent), self.random.uniform(*REPORTED_AFTER_S))
+            self.start(
+                self._report(session.identity, answer.submission, sent), self.random.uniform(*self.reported_after_s)
+            )
 
     def _report(self, identity: str, submission: str, sent: Sequence[str]) -> Actor:
         """The next hop tells what became of each recipient."""

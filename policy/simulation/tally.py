@@ -9,6 +9,8 @@ from policy.contract import Action, canonical_address
 from policy.engine.ladder import Signal, SignalKind, Step
 from policy.simulation.doors import Answer, Session
 
+_NEWEST = len(SignalKind)  # nothing that happens raises one kind twice
+
 
 @dataclass(slots=True)
 class Side:
@@ -90,7 +92,8 @@ class Tally:
             reached.setdefault(Step(lower), at)
 
     def note_signals(self, signals: Sequence[Signal], begins_at: float) -> None:
-        for one in signals:
+        """All of an identity, of which only the newest say something new."""
+        for one in signals[-_NEWEST:]:
             self.told.setdefault(one.kind.value, one.at - begins_at)
 
     def all_at(self, step: Step) -> float:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from itertools import count
 
 from policy.budgets import Budgets
 from policy.budgets.driving import run_here
@@ -163,7 +164,7 @@ class World:
         self._by_number: dict[int, Identity] = {}
         self._sent: OrderedDict[str, _Sent] = OrderedDict()
         self._marked = lru_cache(maxsize=_MARKS_KEPT)(self._mark)
-        self._reservations = 0
+        self._unnamed = (f"unnamed-{number}" for number in count(1))  # reservations on which nobody reports
         self._traps = frozenset(marks.recipient(one) for one in rulebook.trap_recipients)
 
     # What there is
@@ -226,7 +227,7 @@ class World:
             strange=strange_of(looks, identity.habits),
             gains=gained(place, identity.areas, identity.networks.get(place.origin.network), self.rulebook, now),
         )
-        entry = run_here(enter(newcomer, self.rulebook, now), self.budgets, self._unnamed(), now)
+        entry = run_here(enter(newcomer, self.rulebook, now), self.budgets, next(self._unnamed), now)
         identity.follow(entry.signals, entry.standing)
         if entry.is_granted:
             identity.use(place.origin, self.rulebook, now)
@@ -305,7 +306,7 @@ class World:
             recipients_today=today.recipients,
             unknown_today=today.unknown_recipients,
         )
-        weighed = run_here(weigh(report, self.rulebook, now), self.budgets, self._unnamed(), now)
+        weighed = run_here(weigh(report, self.rulebook, now), self.budgets, next(self._unnamed), now)
         identity.likelihood = weighed.likelihood
         today.unknown_recipients += weighed.unknown
         identity.follow(weighed.signals, weighed.standing)
@@ -327,11 +328,6 @@ class World:
         gone = identity.networks.pop(origin.network)
         if identity.areas[origin.area].first_used_at >= gone.first_used_at:
             del identity.areas[origin.area]
-
-    def _unnamed(self) -> str:
-        """A reservation on which nobody reports."""
-        self._reservations += 1
-        return f"unnamed-{self._reservations}"
 
     def _vouch(self, identity: Identity, origin: Origin, now: float) -> None:
         identity.areas[origin.area] = vouched(identity.areas.get(origin.area), now)

@@ -48,6 +48,7 @@ class Found(NamedTuple):
     identity_id: int
     identity: str
     suspended_at: float | None
+    network_first_used_at: float | None
     network_used_at: float | None  # when a login from this network was last written down; None: there was none
     network_days: int | None
     network_confirmed_at: float | None
@@ -59,7 +60,7 @@ class Found(NamedTuple):
     @property
     def network_history(self) -> History | None:
         """What the network is to its identity."""
-        return _history(self.network_used_at, self.network_days, self.network_confirmed_at)
+        return _history(self.network_first_used_at, self.network_used_at, self.network_days, self.network_confirmed_at)
 
     @property
     def standing(self) -> Standing:
@@ -84,6 +85,7 @@ class FoundIdentity(NamedTuple):
     name: str
     profile: str
     suspended_at: float | None
+    network_first_used_at: float | None
     network_used_at: float | None
     network_days: int | None
     network_confirmed_at: float | None
@@ -93,7 +95,7 @@ class FoundIdentity(NamedTuple):
 
     @property
     def network_history(self) -> History | None:
-        return _history(self.network_used_at, self.network_days, self.network_confirmed_at)
+        return _history(self.network_first_used_at, self.network_used_at, self.network_days, self.network_confirmed_at)
 
     @property
     def standing(self) -> Standing:
@@ -122,6 +124,7 @@ _COLUMNS = (
         Credentials.identity_id,
         Identities.name,
         Identities.suspended_at,
+        Networks.first_used_at,
         Networks.last_used_at,
         Networks.days,
         Networks.confirmed_at,
@@ -163,6 +166,7 @@ _IDENTITY = prepared(
         Identities.name,
         Identities.profile,
         Identities.suspended_at,
+        Networks.first_used_at,
         Networks.last_used_at,
         Networks.days,
         Networks.confirmed_at,
@@ -289,5 +293,9 @@ class Directory:
         return Found(*rows[0]) if rows else None
 
 
-def _history(used_at: float | None, days: int | None, confirmed_at: float | None) -> History | None:
-    return None if used_at is None else History(used_at, used_at, days or 0, confirmed_at)
+def _history(
+    first_used_at: float | None, used_at: float | None, days: int | None, confirmed_at: float | None
+) -> History | None:
+    if first_used_at is None or used_at is None:
+        return None
+    return History(first_used_at, used_at, days or 0, confirmed_at)

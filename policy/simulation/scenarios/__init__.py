@@ -1,9 +1,10 @@
-"""The scenarios: attacks A1 to A19 and legitimate senders L1 to L13, each with what is expected of it.
+"""The scenarios: attacks A1 to A22 and legitimate senders L1 to L14, each with what is expected of it.
 
 scenario.py     what a scenario is, and what can be expected
 floods.py       attacks that are in a hurry: A1, A2, A3, A11, A12, A16
 botnets.py      attacks from many networks: A4, A5, A6, A7, A8, A15
 patient.py      attacks that keep below what is noticed: A9, A10, A17, A18, A19
+neighbours.py   places that look like another's: A20, A21, A22, L14
 guesses.py      what happens before anybody is let in: A13, A14, L8, L9
 people.py       legitimate people: L1, L2, L3, L5, L6, L7, L12
 programs.py     legitimate programs: L4, L10, L11, L13
@@ -12,6 +13,7 @@ programs.py     legitimate programs: L4, L10, L11, L13
 from policy.simulation.scenarios.botnets import BOTNETS
 from policy.simulation.scenarios.floods import FLOODS
 from policy.simulation.scenarios.guesses import GUESSES
+from policy.simulation.scenarios.neighbours import NEIGHBOURS
 from policy.simulation.scenarios.patient import PATIENT
 from policy.simulation.scenarios.people import PEOPLE
 from policy.simulation.scenarios.programs import PROGRAMS
@@ -24,7 +26,9 @@ def _order(scenario: Scenario) -> tuple[str, int, str]:
     return scenario.name[0], int(digits), scenario.name
 
 
-SCENARIOS: tuple[Scenario, ...] = tuple(sorted((*FLOODS, *BOTNETS, *PATIENT, *GUESSES, *PEOPLE, *PROGRAMS), key=_order))
+SCENARIOS: tuple[Scenario, ...] = tuple(
+    sorted((*FLOODS, *BOTNETS, *PATIENT, *NEIGHBOURS, *GUESSES, *PEOPLE, *PROGRAMS), key=_order)
+)
 
 
 def named(wanted: str) -> tuple[Scenario, ...]:

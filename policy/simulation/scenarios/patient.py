@@ -22,7 +22,7 @@ from policy.simulation.scene import Actor, Scene
 from policy.simulation.senders import goes_on, person
 from policy.simulation.thieves import Thief
 
-_LURKS_DAYS = 7  # which makes a network home
+LURKS_DAYS = 7  # which makes a network home
 
 
 def _a9(scene: Scene) -> None:
@@ -115,7 +115,7 @@ def _a19(scene: Scene, *, is_answered: bool = False, is_neighbour: bool = False)
 
 def _lurk(scene: Scene, thief: Thief, network: Network) -> Actor:
     """Looks for mail once a day, until the network is home; then as many new recipients as there is room for."""
-    for _ in range(_LURKS_DAYS - 1):
+    for _ in range(LURKS_DAYS - 1):
         thief.log_in(network)
         yield DAY_S
     while True:

@@ -95,3 +95,11 @@ def test_a_scenario_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_guesses_are_not_compared() -> None:
     assert all(named(name) for name in leakage.NOT_COMPARED)
+
+
+def test_a_thief_who_reads_along_is_counted_from_when_he_writes() -> None:
+    """In his first day at all of them he reaches nobody."""
+    (scenario,) = named("A21")
+    leaks = {leak.server: leak for leak in compared(scenario, 1)}
+    assert (leaks[OURS].in_an_hour, leaks[OURS].in_a_day) == (10, 10)
+    assert (leaks["mox"].in_an_hour, leaks["mox"].in_a_day) == (59, 200)

@@ -27,7 +27,7 @@ from policy.engine.sources import network_of
 from policy.queue_contract import DeliveryOutcome
 from policy.rulebook import parse, shipped
 from policy.store.identities import IdentityStore, NewCredential
-from policy.store.models import Days, Networks, Signals, Standings, Submissions
+from policy.store.models import Days, KnownRecipients, Networks, Signals, Standings, Submissions
 from policy.store.rows import Profile
 from policy.store.standings import Cause, StandingBook, standing_of
 from policy.store.transactions import Transactions
@@ -255,3 +255,22 @@ def test_the_sequential_test_begins_anew_where_it_is_only_watched() -> None:
     )
     weighed = run_here(weigh(report, book, T), MemoryBudgets(), "r1", T)
     assert (weighed.signals, weighed.likelihood) == ((), 0.0)
+
+
+async def test_whom_a_thief_makes_known_he_has_paid_for(world: World, engine: Engine) -> None:
+    """Whom nothing went to is as new as before: held, refused, failed, held beside others; whatever is reported."""
+
+    def known_ones() -> int:
+        with engine.connect() as connection:
+            return len(connection.execute(select(KnownRecipients.mark)).all())
+
+    world.now += HOUR
+    assert await world.log_in(ABROAD) is GRANTED
+    assert (await world.hand_in(*people(0, 11), address=ABROAD)).action is Action.HOLD
+    await world.deliver("m1", DeliveryOutcome.DELIVERED, *people(0, 11))
+    assert (await world.hand_in(*people(20, 101), address=ABROAD)).action is Action.REJECT
+    await world.hand_in(*people(200, 5), relayed=False)
+    assert known_ones() == 0
+    assert len((await world.hand_in("bob@example.org", *people(300, 60))).held) == 60
+    await world.deliver("m4", DeliveryOutcome.DELIVERED, *people(300, 60))
+    assert known_ones() == 0

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from engine_parts import ABROAD, AT_HOME, HOME, SETTLED, T, strange
@@ -17,6 +18,7 @@ from policy.engine.feedback import Report, Weighed, weigh, weigh_complaints
 from policy.engine.ladder import ALONE, FREE, Signal, SignalKind, Standing, Step, standing_after
 from policy.engine.places import DAY_S, History, doubted, place_of, used, vouched
 from policy.engine.profile import Place
+from policy.engine.sources import Origin
 from policy.queue_contract import DeliveryOutcome
 from policy.rulebook import parse, shipped
 
@@ -108,6 +110,63 @@ def test_place_of(area: History | None, network: History | None, settled: bool, 
     """What a network is to an identity."""
     place = place_of(HOME, {HOME.area: area} if area else {}, network, BOOK, T)
     assert (place.is_settled, place.is_home) == (settled, home)
+
+
+ODD_DAYS = [
+    # what it shows, hours of its logins after a minute before midnight, settled
+    ("a minute before midnight, noon, a minute after midnight", (0, 12, 24.1), False),
+    ("and on the next evening", (0, 12, 24.1, 48), True),
+    ("one login a day", (0, 24, 48), True),
+]
+
+
+@pytest.mark.parametrize(("hours", "is_settled"), [c[1:] for c in ODD_DAYS], ids=[c[0] for c in ODD_DAYS])
+def test_three_days_are_two_times_24_hours(hours: tuple[float, ...], is_settled: bool) -> None:
+    """By the calendar alone a thief had them in 24 hours and two minutes."""
+    midnight, history = T - T % DAY_S, None
+    for hour in hours:
+        history = used(history, BOOK, midnight - 60 + hour * 3600)
+    assert history
+    assert history.days == 3
+    assert place_of(HOME, {HOME.area: history}, history, BOOK, T).is_settled is is_settled
+
+
+RENTED = replace(HOME, is_hosting=True)
+FIRST, LATER = past(0, confirmed=True), past(2)
+NEXT_DOOR = [
+    # what it shows, origin, area, network, settled
+    ("a machine that somebody else rents there", RENTED, past(60), None, False),
+    ("from where he sends for the second time", RENTED, past(60), replace(LATER, first_used_at=T - DAY_S), False),
+    ("the one that was there first", RENTED, FIRST, past(1), True),
+    ("the same, not written down yet", RENTED, vouched(None, T), None, True),
+    ("one that has days of its own", RENTED, past(60), past(3), True),
+    ("one that somebody vouched for", RENTED, past(60), vouched(None, T), True),
+    ("a pool", replace(RENTED, pool="example"), past(60), None, True),
+    ("a household", HOME, past(60), None, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("origin", "area", "network", "is_settled"), [c[1:] for c in NEXT_DOOR], ids=[c[0] for c in NEXT_DOOR]
+)
+def test_rented_machines_have_strangers_next_door(
+    origin: Origin, area: History, network: History | None, is_settled: bool
+) -> None:
+    """Whoever rents one of the same provider has the owner's area, and is not him."""
+    assert place_of(origin, {origin.area: area}, network, BOOK, T).is_settled is is_settled
+
+
+def test_a_pool_in_many_countries_is_one_source() -> None:
+    """A webmail provider's machines stand where they stand: five countries in a day would lock whom it sends for."""
+    budgets, standing, signals = MemoryBudgets(), FREE, list[Signal]()
+    for number, country in enumerate(("IE", "NL", "US", "AT", "FI", "SG", "JP")):
+        origin = Origin(
+            network=f"10.0.{number}.0/24", asn=8075 + number, country=country, is_hosting=True, pool="example"
+        )
+        newcomer = Newcomer(identity="ada", kind="person", place=strange(origin), standing=standing)
+        entry = run_here(enter(newcomer, BOOK, T), budgets, f"r{number}", T)
+        standing, signals = entry.standing, [*signals, *entry.signals]
+    assert (standing, signals) == (FREE, [])
 
 
 def test_a_suspect_kind_of_network_is_never_settled_but_at_home() -> None:

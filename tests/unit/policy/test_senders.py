@@ -149,7 +149,7 @@ async def test_a_credential_expires_while_its_holder_is_remembered(desk: Desk, e
 async def test_a_network_is_forgotten_while_its_user_is_remembered(
     desk: Desk, engine: Engine, rulebook: Rulebook
 ) -> None:
-    used = {"first_used_at": T, "last_used_at": T, "days": 30}
+    used = {"first_used_at": T - 30 * DAY, "last_used_at": T, "days": 30}
     with engine.begin() as connection:
         connection.execute(delete(Areas))
         connection.execute(delete(Networks))

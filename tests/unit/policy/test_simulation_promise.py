@@ -3,6 +3,7 @@
 The counting here knows nothing of the engine: it sees what was accepted, when, and from where.
 """
 
+import math
 from collections import defaultdict
 from random import Random
 
@@ -47,7 +48,7 @@ class Thief(RuleBasedStateMachine):
         self.sessions: list[tuple[Session, Network]] = []
         self.strange: list[Network] = []
         self.days = defaultdict[str, set[int]](set)  # on which an area, or a network, saw a login
-        self.last = dict[str, float]()  # when
+        self.first, self.last = dict[str, float](), dict[str, float]()  # when
         self.from_strange: list[tuple[float, int]] = []  # new recipients
         self.all_from_strange: list[tuple[float, int]] = []
         self.from_anywhere: list[tuple[float, int]] = []
@@ -61,7 +62,7 @@ class Thief(RuleBasedStateMachine):
         today = int(self.scene.now // DAY)
         for name in (self.own[0].origin.area, self.own[0].origin.network):  # two months of ordinary use
             self.days[name] = set(range(today - 60, today))
-            self.last[name] = self.scene.now - DAY
+            self.first[name], self.last[name] = self.scene.now - 60 * DAY, self.scene.now - DAY
 
     @rule(
         seconds=st.one_of(
@@ -94,8 +95,9 @@ class Thief(RuleBasedStateMachine):
         """What was not used for ninety days begins anew."""
         now = self.scene.now
         for name in (network.origin.area, network.origin.network):
-            if now - self.last.get(name, now) > BOOK.forgotten_after_days * DAY:
+            if now - self.last.get(name, -math.inf) > BOOK.forgotten_after_days * DAY:
                 self.days[name].clear()
+                self.first[name] = now
             self.days[name].add(int(now // DAY))
             self.last[name] = now
 
@@ -160,9 +162,10 @@ class Thief(RuleBasedStateMachine):
             self.all_from_strange.append((now, len(sent)))
 
     def has(self, name: str, days: int) -> bool:
-        """Whether an area or a network was used on so many days, and not too long ago."""
-        is_forgotten = self.scene.now - self.last.get(name, self.scene.now) > BOOK.forgotten_after_days * DAY
-        return len(self.days[name]) >= days and not is_forgotten
+        """Whether an area or a network was used on so many days, that far apart, and not too long ago."""
+        if name not in self.last or self.scene.now - self.last[name] > BOOK.forgotten_after_days * DAY:
+            return False
+        return len(self.days[name]) >= days and self.last[name] - self.first[name] >= (days - 1) * DAY
 
     @invariant()
     def promise_is_kept(self) -> None:

@@ -85,6 +85,10 @@ WORSE = [
     ('[modes]\nlinked = "off"', "A15"),
     ('[profiles.app]\nprobation-new-recipients = "none"\nprobation-recipients = "none"', "A16"),
     ('[modes]\nvolume = "off"', "A18"),
+    ('[profiles.app]\nprobation-new-recipients = "none"\nprobation-recipients = "none"', "A20a"),
+    (f"[profiles.person]\n{NO_PROBATION}", "A20b"),
+    ("[history]\nsettled-after-days = 2", "A21"),
+    ('[modes]\nunknown-recipients = "off"', "A22"),
     ('[profiles.person]\nnew-recipients = "10/hour"', "L1"),
     ('[profiles.person]\nrecipients = ["10/minute", "150/day"]', "L2"),
     ('[profiles.person]\nrecipients = "90/hour"', "L3a"),
@@ -94,6 +98,8 @@ WORSE = [
     ('[profiles.app]\nbytes = "50 MB/hour"', "L10"),
     ('[profiles.app]\nmessages = "100/hour"', "L11"),
     ('[profiles.app]\nrecipients = "60/10 minutes"', "L13"),
+    ('[profiles.person]\nmessages = "3/day"', "L14a"),
+    ('[profiles.person]\nprobation-new-recipients = "0/day"', "L14b"),
 ]
 
 
@@ -105,9 +111,9 @@ def test_expectations_can_be_missed(policy: str, name: str) -> None:
 
 
 def test_every_scenario_is_there() -> None:
-    """Those of the reference, and the one in which a thief waits until the network is home (A19)."""
+    """Those of the reference, and those that were found by trying (A19 to A22, L14)."""
     numbers = {"".join(letter for letter in one.name if not letter.islower()) for one in SCENARIOS}
-    assert numbers == {f"A{one}" for one in range(1, 20)} | {f"L{one}" for one in range(1, 14)}
+    assert numbers == {f"A{one}" for one in range(1, 23)} | {f"L{one}" for one in range(1, 15)}
     assert all(one.expected for one in SCENARIOS)
 
 
