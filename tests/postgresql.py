@@ -5,6 +5,7 @@ fsync: no test cuts the power. Where the package is not installed, `is_possible`
 """
 
 import atexit
+import contextlib
 import functools
 import itertools
 import os
@@ -64,6 +65,13 @@ class Cluster:
             self._running.wait(20)
             self._running = None
 
+    def pause(self) -> None:
+        """All of it, the parent first: it takes connections, as the kernel does, and says nothing."""
+        self._signal_all(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._signal_all(signal.SIGCONT)
+
     def close(self) -> None:
         self.stop()
         shutil.rmtree(self.folder)
@@ -109,6 +117,14 @@ class Cluster:
         engine = open_database(self.url(_TEMPLATE))
         migrate(engine)
         engine.dispose()
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        if self._running:
+            self._running.send_signal(number)
+            found = subprocess.run(["pgrep", "--parent", str(self._running.pid)], capture_output=True, check=False)
+            for one in found.stdout.split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(one), number)
 
     def _create(self, template: str) -> URL:
         name = f"test_{next(self._numbers)}"

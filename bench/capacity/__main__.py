@@ -1,20 +1,26 @@
 """What a message costs each part, and what ten thousand of them a second would need.
 
 python -m bench.capacity measure --front bench/results/DATE.json    about five minutes, no root; writes the points
+python -m bench.capacity front bench/results/DATE.json              of a newer `make bench`: gateway and Postfix alone
+python -m bench.capacity kept                                       what Valkey keeps of a message; a minute
 python -m bench.capacity project                                    the table for the demand of docs/capacity.md
 python -m bench.capacity project --messages 200 --identities 50000 --plot capacity.svg
 """
 
 import argparse
 import json
+import logging
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from bench.capacity import charts, front, measuring
+import structlog
+
+from bench.capacity import charts, front, keeping, measuring
 from bench.capacity.measuring import WAYS, Point
 from bench.capacity.model import Costs, Demand, cells, most_per_s, needs
 from bench.errors import BenchError
@@ -23,8 +29,14 @@ from bench.processes import cores
 POINTS = Path(__file__).parent / "points.json"
 Document = dict[str, Any]  # the points, as JSON
 _SHARED = WAYS[-1]  # what the projection is about
-# Measured apart: bench.scan (a letter, two processes on two cores), bench.history and docs/database.md.
-_ELSEWHERE: dict[str, float] = {"scan_ms": 4.1, "known_recipient_kib": 0.06, "identity_kib": 0.5}
+# Measured apart: bench.scan (a letter, two processes on two cores), bench.history, docs/database.md; `kept`, the most.
+_ELSEWHERE: dict[str, float] = {
+    "scan_ms": 4.1,
+    "known_recipient_kib": 0.06,
+    "identity_kib": 0.5,
+    "valkey_message_kib": 0.86,
+}
+_A_DAY = (20, 100, 140)  # messages of one person; of more than 128 charges a server keeps each in more room
 
 
 def main() -> int:
@@ -49,12 +61,24 @@ def measure(options: argparse.Namespace) -> None:
     document = {
         "cores": cores(),
         "elsewhere": _ELSEWHERE,
-        "front": front.costs_of(options.front),
-        "throughput": front.throughput(options.front),
+        "measured_on": time.strftime("%Y-%m-%d"),
+        **_front(options.front),
         "points": [asdict(point) for point in points],
     }
-    options.points.write_text(json.dumps(document, indent=1) + "\n")
-    print(f"written to {options.points}")
+    _write(document, options.points)
+
+
+def take_front(options: argparse.Namespace) -> None:
+    """What gateway and Postfix cost in another result, and nothing else."""
+    _write(_document(options.points) | _front(options.front), options.points)
+
+
+def tell_kept(options: argparse.Namespace) -> None:
+    """A server that is empty at first, filled with two days."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    for messages in _A_DAY:
+        found = keeping.message_kib(options.people, messages)
+        print(f"{messages} messages a day of each: {found:.2f} KiB a message", flush=True)
 
 
 def project(options: argparse.Namespace) -> None:
@@ -113,6 +137,15 @@ def checks(document: Document, points: Sequence[Point]) -> list[tuple[str, float
     return found
 
 
+def _front(path: Path) -> Document:
+    return {"front_of": path.name, "front": front.costs_of(path), "throughput": front.throughput(path)}
+
+
+def _write(document: Document, path: Path) -> None:
+    path.write_text(json.dumps(document, indent=1) + "\n")
+    print(f"written to {path}")
+
+
 def _document(path: Path) -> Document:
     try:
         found: Document = json.loads(path.read_bytes())
@@ -142,6 +175,12 @@ def _options() -> argparse.Namespace:
     one.add_argument("--connections", type=int, default=8, help="of each process; default 8")
     one.add_argument("--processes", type=int, nargs="+", default=[1, 2, 3])
     one.set_defaults(work=measure)
+    one = commands.add_parser("front", help="take what gateway and Postfix cost from another result")
+    one.add_argument("front", type=Path, metavar="FILE", help="a result file of `make bench`")
+    one.set_defaults(work=take_front)
+    one = commands.add_parser("kept", help="what Valkey keeps of a message while it counts")
+    one.add_argument("--people", type=int, default=10)
+    one.set_defaults(work=tell_kept)
     one = commands.add_parser("project", help="what a demand takes")
     one.add_argument("--identities", type=int, default=10_000_000)
     one.add_argument("--messages", type=float, default=10_000.0, help="a second, at the busiest moment")

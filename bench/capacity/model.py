@@ -1,9 +1,9 @@
 """From the costs that were measured and a demand to what each part needs, and which of them is at its end first.
 
-Everything is linear in messages, sessions and identities, because nothing that is measured grows with what was there
-before (docs/budgets.md, docs/history.md). Two parts are not shared out by adding machines: one database has one
-writer at a time, and one Valkey runs one script at a time. They make the number of cells: a cell has a database and a
-Valkey of its own, and holds a part of the identities.
+Everything is linear in messages, sessions and identities, because no time that is measured grows with what was there
+before (docs/budgets.md, docs/history.md); room does, up to what a day's messages take in Valkey. Two parts are not
+shared out by adding machines: one database has one writer at a time, and one Valkey runs one script at a time. They
+make the number of cells: a cell has a database and a Valkey of its own, and holds a part of the identities.
 """
 
 import math
@@ -35,6 +35,7 @@ class Costs:
     identity_kib: float
     known_recipient_kib: float
     valkey_identity_kib: float  # of one that sends
+    valkey_message_kib: float  # while it counts: a day
     idle_session_kib: float
 
 
@@ -106,9 +107,8 @@ def _of_one_at_a_time(costs: Costs, demand: Demand) -> Iterator[Need]:
 def _of_room(costs: Costs, demand: Demand) -> Iterator[Need]:
     a_day = demand.messages_per_s * demand.mean_share * DAY_S
     yield Need("gateway, idle sessions", demand.idle_sessions * costs.idle_session_kib / _GIB, "GiB of memory")
-    yield Need(
-        "Valkey, budgets", demand.identities * demand.active_share * costs.valkey_identity_kib / _GIB, "GiB of memory"
-    )
+    of_identities = demand.identities * demand.active_share * costs.valkey_identity_kib
+    yield Need("Valkey, budgets", (of_identities + a_day * costs.valkey_message_kib) / _GIB, "GiB of memory")
     yield Need("PostgreSQL, submissions", a_day * demand.kept_days * costs.submission_kib / _GIB, "GiB of disk")
     yield Need("PostgreSQL, identities", demand.identities * costs.identity_kib / _GIB, "GiB of disk")
     known = demand.identities * demand.known_recipients * costs.known_recipient_kib

@@ -31,7 +31,10 @@ from service.shared_token import SharedToken
 
 _IS_QUEUE_ID = re.compile(QUEUE_ID, re.ASCII)
 _HEALTH_TIMEOUT_S = 5.0
-_TIMEOUT_S = 60.0  # tens of thousands of messages are moved within seconds
+_TIMEOUT_S = 60.0  # a queue of tens of thousands is listed within seconds
+# An order is short, or it is given again: what an agent that hangs keeps waiting is a containment.
+_ORDER_TIMEOUT_S, _MOVED_PER_S = 10.0, 1000
+_LEFT_ALONE_S = 5.0  # whoever did not answer an order in time; the next one would wait for as long
 
 Answer = TypeVar("Answer", bound=Frozen)
 
@@ -77,6 +80,7 @@ class QueueClient:
         self._url = url.rstrip("/")
         self._token = token
         self._http: aiohttp.ClientSession | None = None
+        self._silent_until = 0.0  # on the loop's clock
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,9 +140,21 @@ class QueueClient:
         """An id of another front's queue may look otherwise: nobody knows it here, and the others are not its fault."""
         moved = frozenset[str]()
         for some in _in_portions([one for one in queue_ids if _IS_QUEUE_ID.fullmatch(one)]):
-            answer = await self._ask("POST", f"/v1/{what}", QueueIds, QueueIds(queue_ids=some))
-            moved |= frozenset(answer.queue_ids)
+            moved |= frozenset((await self._ordered(what, some)).queue_ids)
         return moved
+
+    async def _ordered(self, what: str, queue_ids: tuple[str, ...]) -> QueueIds:
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._silent_until:
+            raise QueueUnavailable(Ailment.QUEUE_SILENT.of(error=TimeoutError.__name__))
+        end = loop.time() + _ORDER_TIMEOUT_S + len(queue_ids) / _MOVED_PER_S
+        try:
+            order = QueueIds(queue_ids=queue_ids)
+            return await self._ask("POST", f"/v1/{what}", QueueIds, order, timeout_s=end - loop.time())
+        except QueueUnavailable:
+            if loop.time() >= end:
+                self._silent_until = loop.time() + _LEFT_ALONE_S
+            raise
 
     async def _ask(
         self,

@@ -74,8 +74,10 @@ class Containment:
         """All that there is to do at this moment."""
         held, now = HeldQuestions(self.recall.reader), self.clock()
         if await is_any_due(self.recall.reader, now, now - self.rulebook().containment.held_s):
-            for measure in await due_measures(self.recall.reader, self.clock()):
-                await self._carry_out(measure)
+            due = await due_measures(self.recall.reader, self.clock())
+            away = [error for one in due if (error := await self._carry_out(one))]
+            if away:
+                raise away[0]
             await self._let_go(held)
             await self._expire(held)
             await self._move(held)
@@ -84,16 +86,19 @@ class Containment:
 
     # Measures
 
-    async def _carry_out(self, measure: Measure) -> None:
-        """RELEASE and PURGE are done when nothing of the incident moves any more (_finish)."""
+    async def _carry_out(self, measure: Measure) -> QueueUnavailable | None:
+        """What keeps it, or a part of it, and no other measure.
+
+        RELEASE and PURGE are done when nothing of the incident moves any more (_finish).
+        """
         now = self.clock()
         if measure.kind is Kind.RETRO_HOLD:
             try:
                 held = await self._hold_back(measure)
             except QueueUnavailable as error:
-                again = partial(self.notes.measures.note_again, measure.id, error.sentence, now + RETRY_AFTER_S)
-                await self.writer.make(again)
-                raise
+                due = self.clock() + RETRY_AFTER_S  # it may have been waited for, and others are due meanwhile
+                await self.writer.make(partial(self.notes.measures.note_again, measure.id, error.sentence, due))
+                return error
             await self.writer.make(
                 partial(self.notes.measures.note_done, measure.id, Outcome.HELD_BACK.of(messages=held), now)
             )
@@ -101,6 +106,7 @@ class Containment:
         elif measure.kind is Kind.PURGE:
             move = partial(self.notes.held.move_all, measure.incident, HeldState.PURGING, now)
             await self.writer.make(partial(self._purge, measure, move, now))
+        return None
 
     async def _hold_back(self, measure: Measure) -> int:
         """What the credential, or the thief, has handed in and is still queued. How many messages."""

@@ -1,11 +1,24 @@
 """Who may talk with whom, from the rendered network policies: each pair of pods, and the world, in and out."""
 
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
-from rendering import OVERLAYS, WORKLOADS, Manifest, named, of_kind, rendered, with_component
+import yaml
+from rendering import (
+    OVERLAYS,
+    ROOT,
+    WORKLOADS,
+    Manifest,
+    containers,
+    named,
+    of_kind,
+    rendered,
+    settings_of,
+    with_component,
+)
 
 WORLD, NAMES, STORES, MONITORING = "the world", "kube-dns", "stores", "monitoring"
 _NODE_CACHE = "169.254.20.10/32"
@@ -103,6 +116,65 @@ def test_nothing_is_allowed_but_the_table(overlay: str) -> None:
     for namespace in ("sallyport", "sallyport-postfix"):
         nothing = [one for one in of_kind(given, "NetworkPolicy") if one["metadata"] == _metadata("nothing", namespace)]
         assert [one["spec"] for one in nothing] == [{"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}]
+
+
+_SERVICE = re.compile(r"(?:[a-z0-9-]+\.)?([a-z0-9-]+)\.([a-z0-9-]+)\.svc\b[^:,]*:(\d+)")
+
+
+def _told(given: Sequence[Manifest]) -> Mapping[tuple[str, str], set[int]]:
+    """Which part has which Service in its settings, by the ports of the pods behind it: who will talk with whom."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for workload, container in containers(given):
+        for value in settings_of(container).values():
+            for name, namespace, port in _SERVICE.findall(value):
+                end, its_port = _behind(given, name, namespace, int(port))
+                found.setdefault((workload["metadata"]["name"], end), set()).add(its_port)
+    return found
+
+
+def _behind(given: Sequence[Manifest], name: str, namespace: str, port: int) -> tuple[str, int]:
+    """The part that a Service stands for, and the port of its pods."""
+    (service,) = [
+        one
+        for one in of_kind(given, "Service")
+        if (one["metadata"]["name"], one["metadata"]["namespace"]) == (name, namespace)
+    ]
+    (target,) = [one["targetPort"] for one in service["spec"]["ports"] if one["port"] == port]
+    (part,) = [
+        part
+        for part, (at, labels) in _parts(given).items()
+        if at == namespace and service["spec"]["selector"].items() <= labels.items()
+    ]
+    ports = {
+        one["name"]: one["containerPort"]
+        for workload, container in containers(given)
+        if workload["metadata"]["name"] == part
+        for one in container.get("ports", ())
+    }
+    return part, ports[target]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_who_is_told_of_a_service_reaches_it_and_nobody_else_does(overlay: str) -> None:
+    """Between the parts there is no way but those that settings need: both come from the manifests, by two ways."""
+    given = rendered(overlay)
+    outside = {WORLD, NAMES, STORES}
+    between = {pair: ports for pair, ports in _allowed(given, "Egress").items() if not outside & set(pair)}
+    assert _told(given) == between
+
+
+def test_the_ways_are_those_of_compose() -> None:
+    """Which service has which other one in its settings there; the console is given policy's, and uses none of them."""
+    text = (ROOT / "compose.yaml").read_text()
+    services = yaml.safe_load(re.sub(r"!reset|!override", "", text))["services"]
+    hosts = re.compile(r"\b(policy|postfix|dovecot|rspamd|queue-agent)(?:-[a-z]+)?:(\d+)")
+    of_compose: dict[tuple[str, str], set[int]] = {}
+    for name, service in services.items():
+        for value in service.get("environment", {}).values() if name != "console" else ():
+            for host, port in hosts.findall(str(value)):
+                pair = tuple("postfix" if one == "queue-agent" else one for one in (name, host))
+                of_compose.setdefault((pair[0], pair[1]), set()).add(int(port))
+    assert _told(rendered("small")) == of_compose
 
 
 @pytest.mark.parametrize(

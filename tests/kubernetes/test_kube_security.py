@@ -1,7 +1,7 @@
 """The security table of docs/kubernetes.md, row by row, over every overlay as a cluster would get it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from rendering import (
@@ -148,6 +148,26 @@ def test_every_container_that_stays_has_three_probes(overlay: list[Manifest]) ->
             alive = container["livenessProbe"]
             assert "/health/ready" not in str(alive) or container["name"] == "sink"
             assert alive["failureThreshold"] * alive["periodSeconds"] >= 60
+
+
+def test_no_directive_to_a_tool_is_left_over(overlay: list[Manifest]) -> None:
+    """`$retainKeys` and the like: kustomize leaves in what it does not know, and a server refuses it."""
+
+    def keys(value: object) -> Iterator[str]:
+        if isinstance(value, Mapping):
+            yield from value
+            yield from (key for one in value.values() for key in keys(one))
+        elif isinstance(value, list):
+            yield from (key for one in value for key in keys(one))
+
+    assert not [key for one in overlay for key in keys(one) if key.startswith("$")]
+
+
+def test_a_probe_has_the_time_that_its_answer_takes(overlay: list[Manifest]) -> None:
+    """A second, which is the default, is short for a part that asks others, or has just begun."""
+    for _, container in containers(overlay):
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+            assert probe not in container or container[probe]["timeoutSeconds"] >= 5, (container["name"], probe)
 
 
 def test_a_gateway_has_the_time_to_drain(overlay: list[Manifest]) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from valkey_server import is_possible as has_valkey
 
-from bench.capacity import front, measuring
-from bench.capacity.__main__ import POINTS, checks, costs_from
+from bench.capacity import front, keeping, measuring
+from bench.capacity.__main__ import POINTS, checks, costs_from, take_front
 from bench.capacity.measuring import WAYS, Point
 from bench.capacity.model import Costs, Demand, cells, most_per_s, needs
 from bench.errors import BenchError
@@ -21,7 +21,7 @@ COSTS = Costs(
     postfix_session_ms=0.0, postfix_message_ms=2.0, postfix_mb_ms=0.0,
     scan_ms=4.0, policy_session_ms=1.0, policy_message_ms=1.0, database_message_ms=0.5, lock_ms=2.0,
     valkey_message_ms=0.25, wal_kib=2.0, submission_kib=1.0, identity_kib=0.5, known_recipient_kib=0.1,
-    valkey_identity_kib=2.0, idle_session_kib=32.0,
+    valkey_identity_kib=2.0, valkey_message_kib=0.5, idle_session_kib=32.0,
 )  # fmt: skip
 DEMAND = Demand(
     identities=1_048_576, messages_per_s=600.0, messages_per_session=2.0, octets_per_message=500_000,
@@ -46,7 +46,7 @@ def test_what_a_demand_takes() -> None:
             "PostgreSQL's writer": 600 * 2 / 1000,
             "Valkey's thread": 600 * 0.25 / 1000,
             "gateway, idle sessions": 1.0,
-            "Valkey, budgets": 1.0,
+            "Valkey, budgets": 1.0 + 600 * 0.5 * 86400 * 0.5 / 1024**2,
             "PostgreSQL, submissions": 600 * 0.5 * 86400 / 1024**2,
             "PostgreSQL, identities": 0.5,
             "PostgreSQL, history": 1.0,
@@ -125,3 +125,19 @@ def test_a_small_run(tmp_path: Path) -> None:
     point = measuring.measure(tmp_path, options, WAYS[-1], 1)
     assert point.messages_per_s > 0
     assert min(point.lock_ms, point.wal_kib) > 0
+
+
+@pytest.mark.skipif(not has_valkey(), reason="no Valkey or Redis is installed")
+def test_what_valkey_keeps_of_a_message_is_measured() -> None:
+    """Two days of people who write 25 times a day: a few hundred octets to a few thousand for each message."""
+    assert 0.2 < keeping.message_kib(4, 25) < 10.0
+
+
+def test_a_newer_front_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    """And of nothing else."""
+    points, result = tmp_path / "points.json", _result(tmp_path)
+    points.write_text(json.dumps({"cores": 2, "points": [], "front": {"idle_session_kib": 55.0}}))
+    take_front(Namespace(points=points, front=result))
+    found = json.loads(points.read_text())
+    assert (found["cores"], found["points"], found["front_of"]) == (2, [], result.name)
+    assert found["front"]["idle_session_kib"] == 27.5

@@ -506,6 +506,35 @@ async def test_an_incident_says_why_something_is_not_done_yet(scene: Scene) -> N
     assert scene.held() == ["4Q000001"]
 
 
+async def test_what_keeps_one_measure_keeps_no_other_waiting(scene: Scene) -> None:
+    """Where one Postfix hangs, what a second incident wants of the others is done in the same round."""
+    await scene.hand_in("friend@example.net")
+    scene.store.add_identity("ben", ("ben@example.org",), scene.now)
+    scene.store.add_credential("ben", "laptop", scene.now)
+    as_ben = {"credential": 2, "reverse_path": "ben@example.org", "authors": ("ben@example.org",)}
+    verdict = await scene.brain.judge(facts("m2", ("friend@example.net",), HOME).model_copy(update=as_ben))
+    await scene.relayed(verdict, "m2", "4Q000002")
+    asked = list[Collection[str]]()
+
+    async def hang(queue_ids: Collection[str]) -> frozenset[str]:
+        asked.append(queue_ids)
+        scene.now += MINUTE
+        raise QueueUnavailable("the queue agent does not answer (TimeoutError)", frozenset(queue_ids))
+
+    scene.queue.hold = hang  # type: ignore[method-assign]  # it does, after a minute
+    numbers = [
+        scene.store.contain_identity("ada", "", scene.now).number,
+        scene.store.contain_identity("ben", "", scene.now).number,
+    ]
+    begun = scene.now
+    with pytest.raises(QueueUnavailable):
+        await scene.worker.round()
+    assert [set(one) for one in asked] == [{"4Q000001"}, {"4Q000002"}]
+    due = [one.due_at for number in numbers for one in scene.store.incident(number).measures if one.tries]
+    assert due == [begun + MINUTE + RETRY_AFTER_S, begun + 2 * MINUTE + RETRY_AFTER_S]
+    assert sorted(scene.held()) == ["4Q000001", "4Q000002"]
+
+
 @pytest.mark.parametrize("end", ["release", "purge"])
 async def test_so_do_releases_and_purges(scene: Scene, end: str) -> None:
     """Tried every half second, and written down every five; it stays due, so that nobody can call it off any more."""
