@@ -10,6 +10,7 @@ from policy.cli.output import plain, printed_width, when
 from policy.store.areas import beside_network
 from policy.store.contained import Contained
 from policy.store.incident_advice import in_words
+from policy.store.incident_end import Part, end_of, parts_of
 from policy.store.incident_story import Story
 from policy.store.incident_traffic import UNKNOWN, FirstUse, Traffic
 from policy.store.incidents import Counted, StoredIncident
@@ -33,6 +34,8 @@ def plain_incident(incident: StoredIncident) -> dict[str, Any]:  # JSON has no n
     return plain(incident) | {
         "since": when(incident.since),
         "is_settled": incident.is_settled,
+        "end": end_of(incident),
+        "parts": [plain(one) for one in parts_of(incident)],
         "contained": _plain_contained(incident.contained),
     }
 
@@ -55,6 +58,16 @@ def summary(incident: StoredIncident) -> str:
     """What became of held mail, a line for each state."""
     lines = [f"{name:<10} {in_words(incident.held[state])}" for state, name in _STATES if state in incident.held]
     return "\n".join(lines) or "no mail of it was on hold"
+
+
+def ended(incident: StoredIncident) -> list[str]:
+    """What became of held mail and of the account: `deleted 1 message to 3 recipients, 2026-... by cli:root`."""
+    return [_part(one) for one in parts_of(incident)]
+
+
+def _part(one: Part) -> str:
+    what = f"{one.fate} {in_words(one.counted)}" if one.counted.messages else str(one.fate)
+    return what if one.at is None else f"{what}, {when(one.at)} by {', '.join(one.by)}"
 
 
 def print_story(story: Story) -> None:
@@ -85,7 +98,9 @@ def _table(console: Console, title: str, table: Table, left_out: int) -> None:
 def _head(story: Story) -> Iterator[str]:
     one = story.incident
     closed = f", closed {when(one.closed_at)}" if one.closed_at is not None else ""
-    yield f"Incident {one.number}: {one.identity}, {one.state}{closed}"
+    yield f"Incident {one.number}: {one.identity}, {end_of(one)}{closed}"
+    for line in ended(one):
+        yield f"  became      {line}"
     yield f"  opened      {when(one.opened_at)} by {one.opened_by}"
     yield f"  ladder      now {story.step_now}, at home {story.at_home_now}; the highest was {one.step}"
     yield f"  contained   {_contained(one.contained)}"

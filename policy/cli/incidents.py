@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from policy.cli.arguments import Yes, complete_login, complete_name, confirm
-from policy.cli.incident_text import plain_incident, plain_story, print_story, summary
+from policy.cli.incident_text import ended, plain_incident, plain_story, print_story, summary
 from policy.cli.output import JSON, print_rows, when
 from policy.cli.store import open_identities
 from policy.cli.waiting import WAIT_S, Left, NoWait, Wait, tell_what_is_left, wait_until_done
@@ -21,6 +21,7 @@ from policy.settings import Settings
 from policy.store.errors import StoreError, Unknown
 from policy.store.identities import IdentityStore
 from policy.store.incident_advice import in_words, left_to_do, moving, on_hold
+from policy.store.incident_end import End, end_of
 from policy.store.incident_notes import State
 from policy.store.incident_story import AreaOf
 from policy.store.incidents import LISTED, StoredIncident
@@ -121,7 +122,7 @@ def incidents(
         listed,
         ("incident", "identity", "state", "step", "since", "held", "suspended", "answer", "note"),
         lambda one: (
-            str(one.number), one.identity, one.state if one.is_settled else f"{one.state}, under way", one.step,
+            str(one.number), one.identity, _state(one), one.step,
             when(one.since), str(on_hold(one).messages), ", ".join(one.suspended), one.answer, one.note,
         ),
         as_json=False,
@@ -208,14 +209,27 @@ def _contained(incident: StoredIncident) -> str:
     )
 
 
+_HOW_RELEASED = {
+    End.IN_PART: "is released; some of its mail was deleted before",
+    End.GIVEN_BACK: "is over: what it held was deleted before, and the account is given back",
+}
+
+
 def _released(incident: StoredIncident) -> str:
+    end = end_of(incident)
     return "\n".join(
         (
-            f"incident {incident.number} of {incident.identity} is released",
+            f"incident {incident.number} of {incident.identity} {_HOW_RELEASED.get(end, 'is released')}",
             summary(incident),
-            f"if it was theft after all: sallyport contain {incident.identity}",
+            *([f"if it was theft after all: sallyport contain {incident.identity}"] if end is End.RELEASED else []),
         )
     )
+
+
+def _state(incident: StoredIncident) -> str:
+    """What is true of it, and below that what became of its mail."""
+    end = end_of(incident)
+    return "\n".join((end if incident.is_settled else f"{end}, under way", *ended(incident)))
 
 
 def _purged(incident: StoredIncident) -> str:

@@ -15,11 +15,14 @@ from starlette.routing import Route
 from policy.console.confirm import path_to_confirm, to_confirm
 from policy.console.parts import Parts
 from policy.console.routes import own_route
+from policy.console.staff.incidents import parts_in_words
 from policy.console.staff.whereabouts import homes_of
 from policy.console.visit import Visit, number_in
+from policy.engine.sources import UNKNOWN_COUNTRY
 from policy.people.confirming import is_fresh
 from policy.people.desk import Session
 from policy.store.errors import Decided, StoreError, Unknown
+from policy.store.incident_end import end_of
 from policy.store.incident_notes import State
 from policy.store.incident_traffic import UNKNOWN, SeenNetwork
 from policy.store.incidents import StoredIncident
@@ -124,6 +127,8 @@ async def _page(visit: Visit, session: Session, number: int, error: str = "") ->
         "places": places[:_SHOWN],
         "more_places": max(0, len(places) - _SHOWN),
         "traffic": question.sources.traffic,
+        "end": end_of(question.incident),
+        "ended": parts_in_words(visit, question.incident),
         "hours": round(visit.parts.rulebook().containment.purge_after_s / 3600),
         "is_fresh": is_fresh(session, visit.now),
         "confirm": path_to_confirm(_path(number)),
@@ -144,7 +149,8 @@ def _places(visit: Visit, question: Question, homes: set[str]) -> list[Place]:
         only_logins = one.whose == UNKNOWN
         is_home = one.is_home or (only_logins and one.network in homes)
         is_ticked = not is_home and not origin.is_hosting and question.sources.strange <= _MOST_OF_A_PERSON
-        country, is_hosting = language.country(origin.country), origin.is_hosting
+        code = one.country if origin.country == UNKNOWN_COUNTRY else origin.country  # or what was known of it then
+        country, is_hosting = language.country(code), origin.is_hosting
         found.append(Place(one, country, devices, is_hosting, is_ticked, is_home, only_logins))
     return found
 

@@ -18,7 +18,6 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 
 from policy.console import wording
-from policy.store.areas import beside_network
 from policy.visible import visible
 
 HERE = Path(__file__).parent
@@ -45,6 +44,12 @@ class Language:
         name = countries(self.code).get(code) or countries(DEFAULT).get(code)
         return name or self.say("an unknown country")
 
+    def area(self, area: str) -> str:
+        """`Netherlands, AS64500` of `AS64500 NL`; the country alone where no system is known."""
+        system, _, code = area.rpartition(" ")
+        country = self.country(code)
+        return f"{country}, {system}" if system.startswith("AS") else country
+
     @cached_property
     def templates(self) -> Environment:
         """Escapes every value and shows what is in it; a name that no handler gave is an error, no empty place."""
@@ -63,7 +68,7 @@ class Language:
         environment.filters["worded"] = self._worded
         environment.filters["number"] = number
         environment.filters["octets"] = self.octets
-        environment.filters["beside_network"] = beside_network
+        environment.filters["area"] = self.area
         # The extension adds this method when it is loaded, which no type checker can see.
         install = environment.install_gettext_callables  # type: ignore[attr-defined]
         install(self.say, self._count, newstyle=True)

@@ -101,20 +101,22 @@ _REASONS = {
     "server-budget-spent": "The whole domain, or the whole server, has sent as much as it may in this time.",
 }
 _ACTS = {
-    "address-added": "gave an address to",
-    "address-changed": "changed an address of",
-    "address-removed": "took an address from",
+    "address-added": "added the address",
+    "address-changed": "changed the address",
+    "address-removed": "removed the address",
     "complaint-read": "entered a complaint about",
     "contained": "contained",
-    "credential-added": "made a login for",
-    "credential-changed": "changed a login of",
-    "credential-renewed": "renewed a login of",
-    "credential-revoked": "revoked a login of",
-    "decoy-added": "made a decoy for",
-    "decoy-removed": "removed a decoy of",
-    "exemption-added": "made an exemption for",
-    "exemption-removed": "ended an exemption of",
+    "credential-added": "made the login",
+    "credential-changed": "changed the login",
+    "credential-renewed": "renewed the login",
+    "credential-revoked": "revoked the login",
+    "decoy-added": "made the decoy",
+    "decoy-removed": "removed the decoy",
+    "exemption-added": "made an exemption for the country",
+    "exemption-removed": "ended the exemption for the country",
     "held-message-read": "looked at a held message of",
+    "held-messages-purged": "deleted held messages of",
+    "held-messages-released": "released held messages of",
     "identity-added": "added",
     "identity-changed": "changed",
     "identity-removed": "removed",
@@ -124,8 +126,9 @@ _ACTS = {
     "invite-made": "invited",
     "invite-revoked": "withdrew the invitation of",
     "message-traced": "traced a message of",
-    "network-confirmed": "vouched for a network of",
-    "network-forgotten": "forgot a network of",
+    "network-confirmed": "vouched for the network",
+    "network-distrusted": "took back the network",
+    "network-forgotten": "forgot the network",
     "password-changed": "changed the password of",
     "person-enrolled": "set up the account of",
     "person-reset": "reset the account of",
@@ -133,8 +136,8 @@ _ACTS = {
     "queue-read": "looked at the queued mail of",
     "recipients-forgotten": "forgot the recipients of",
     "role-changed": "changed the role of",
-    "send-as-allowed": "allowed more senders to",
-    "send-as-disallowed": "took senders from",
+    "send-as-allowed": "allowed somebody else to send as",
+    "send-as-disallowed": "took back the right to send as",
     "standing-cleared": "cleared the signals of",
 }
 WORDS: Mapping[str, Mapping[str, str]] = {
@@ -192,6 +195,7 @@ class Speaker(Protocol):
     def is_default(self) -> bool: ...
     def say(self, text: str, /, **values: object) -> str: ...
     def decimal(self, value: float) -> str: ...
+    def area(self, area: str) -> str: ...
 
 
 def in_words(speaker: Speaker, text: str) -> str:
@@ -210,8 +214,14 @@ def worded(speaker: Speaker, word: str, sort: str) -> str:
 
 
 def entry_in_words(speaker: Speaker, said: str, values: Mapping[str, object]) -> str:
-    """One of a timeline (policy/store/incident_timeline.py): its values are words, sentences, names and numbers."""
-    return speaker.say(said, **{name: _entry_value(speaker, name, value) for name, value in values.items()})
+    """One of a timeline (policy/store/incident_timeline.py): its values are words, sentences, names and numbers.
+
+    A network has its area beside it, which is said in words.
+    """
+    spoken = {name: _entry_value(speaker, name, value) for name, value in values.items()}
+    if area := spoken.pop("area", ""):
+        spoken["network"] = f"{spoken['network']}, {speaker.area(str(area))}"
+    return speaker.say(said, **spoken)
 
 
 def _entry_value(speaker: Speaker, name: str, value: object) -> object:

@@ -9,13 +9,16 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from policy.store.areas import beside_network
+from policy.store.incident_end import end_of, parts_of
 from policy.store.incident_story import Story
 from policy.visible import visible
 
 
 def render(story: Story) -> str:
     """The page."""
-    return _template().render(story=story, incident=story.incident)
+    return _template().render(
+        story=story, incident=story.incident, end=end_of(story.incident), parts=parts_of(story.incident)
+    )
 
 
 @cache

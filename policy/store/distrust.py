@@ -49,7 +49,8 @@ class DistrustBook(IncidentBook):
             connection.execute(delete(Networks).where(Networks.identity_id == number, Networks.network == network))
             if area := _area_of_its_own(this, every, origin_of):
                 connection.execute(delete(Areas).where(Areas.identity_id == number, Areas.area == area))
-            before = {"identity": name, "days": this.days, "confirmed_at": this.confirmed_at}
+            before: dict[str, object] = {"identity": name, "days": this.days, "confirmed_at": this.confirmed_at}
+            before |= {"first_used_at": this.first_used_at, "last_used_at": this.last_used_at}
             self._record(connection, now, "network-distrusted", network, before, {"area": area})
             return self._contain(connection, name, _used_from(connection, number, name, this), "", now)
 

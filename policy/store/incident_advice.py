@@ -80,7 +80,7 @@ def _to_be_deleted(story: "Story") -> Iterator[Advice]:
 
 def _decision(story: "Story") -> Iterator[Advice]:
     incident, number = story.incident, story.incident.number
-    if incident.state == State.RELEASED:
+    if incident.state == State.RELEASED and not was_theft(incident):
         yield Advice("If it was theft after all:", (_contain(story),))
     if incident.state != State.OPEN:
         return
@@ -100,6 +100,11 @@ def _decision(story: "Story") -> Iterator[Advice]:
         (f"sallyport purge {number}",),
     )
     yield Advice(f"If it was nothing: undo all of it, and let {in_words(there)} go:", (f"sallyport release {number}",))
+
+
+def was_theft(incident: StoredIncident) -> bool:
+    """Somebody had it purged before the account was given back: its networks are hardly the owner's."""
+    return any(one.action == "incident-purged" for one in incident.decisions)
 
 
 def _contain(story: "Story") -> str:
@@ -129,7 +134,7 @@ def _credentials(story: "Story") -> Iterator[Advice]:
 
 def _recipients(story: "Story") -> Iterator[Advice]:
     number = len(story.to_warn) + story.to_warn_left_out
-    if story.incident.state == State.RELEASED:
+    if story.incident.state == State.RELEASED and not was_theft(story.incident):
         return
     if number:
         yield Advice(
@@ -145,7 +150,7 @@ def _recipients(story: "Story") -> Iterator[Advice]:
 
 def _networks(story: "Story") -> Iterator[Advice]:
     strange = [one.network for one in story.networks if one.whose == STRANGE][:_NETWORKS_NAMED]
-    if strange and story.incident.state == State.RELEASED:
+    if strange and story.incident.state == State.RELEASED and not was_theft(story.incident):
         name = shlex.quote(story.incident.identity)
         yield Advice(
             "Networks that are the owner's, so that it does not happen again:",

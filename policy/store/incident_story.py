@@ -2,6 +2,7 @@
 
     incident_story.py     (you are here) the story as a whole
     incident_traffic.py   what was handed in, by network and login
+    incident_logins.py    networks from which nothing was handed in
     incident_timeline.py  what happened, in order
     incident_advice.py    what to do next
     incidents.py          what people do with incidents
@@ -9,18 +10,19 @@
 It costs what is shown and not what there is: a hundred thousand messages are added up by the database.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
 from policy.engine.ladder import Step
+from policy.engine.sources import UNKNOWN_COUNTRY
 from policy.store.incident_advice import Advice, what_next
+from policy.store.incident_logins import with_logins
 from policy.store.incident_timeline import Entry, timeline
 from policy.store.incident_traffic import (
     IS_HOME,
     STRANGE,
-    UNKNOWN,
     FirstUse,
     Pace,
     SeenLogin,
@@ -35,7 +37,7 @@ from policy.store.incident_traffic import (
     traffic_in,
 )
 from policy.store.incidents import IncidentBook, StoredIncident
-from policy.store.models import Credentials, Identities, Networks, Standings
+from policy.store.models import Credentials, Identities, Standings
 
 SHOWN_NETWORKS = 200
 SHOWN_RECIPIENTS = 1000
@@ -108,9 +110,8 @@ class StoryBook(IncidentBook):
 def _told(connection: Connection, incident: StoredIncident, now: float, area_of: AreaOf | None) -> Story:
     span = span_of(connection, incident.identity, incident.since, incident.closed_at or now)
     seen = traffic_in(connection, span, incident.number)
-    networks = sorted(
-        _with_logins(connection, span, seen.networks), key=lambda one: (one.whose != STRANGE, one.first_used_at)
-    )
+    every = with_logins(connection, span, incident.number, seen.networks)
+    networks = sorted(every, key=lambda one: (one.whose != STRANGE, one.first_used_at))
     shown = networks[:SHOWN_NETWORKS]
     step, home = _standing(connection, incident.identity)
     entries, entries_left_out = timeline(connection, incident, span, networks)
@@ -135,23 +136,9 @@ def _told(connection: Connection, incident: StoredIncident, now: float, area_of:
     )
 
 
-def _with_logins(connection: Connection, span: Span, networks: Sequence[SeenNetwork]) -> Iterator[SeenNetwork]:
-    """With those that only logged in, as somebody does who reads mail."""
-    row, known = Networks, {one.network for one in networks}
-    yield from networks
-    wanted = (
-        select(row.network, row.first_used_at, row.last_used_at)
-        .join(Identities, Identities.id == row.identity_id)
-        .where(Identities.name == span.identity, row.last_used_at >= span.begin, row.first_used_at <= span.end)
-    )
-    for network, first, last in connection.execute(wanted):
-        if network not in known:
-            yield SeenNetwork(network, UNKNOWN, "", "", first, last)
-
-
 def _with_areas(networks: Iterable[SeenNetwork], area_of: AreaOf | None) -> Iterator[SeenNetwork]:
     for one in networks:
-        if one.area or not area_of:
+        if not area_of or one.country not in {"", UNKNOWN_COUNTRY}:
             yield one
         else:
             area, country = area_of(one.network)

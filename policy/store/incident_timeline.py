@@ -189,7 +189,8 @@ def _uses(networks: Iterable[SeenNetwork]) -> Iterator[Entry]:
     for one in networks:
         if one.whose == STRANGE:
             where = f", {beside_network(one.area)}" if one.area else ""
-            yield _entry(one.first_used_at, "use", Said.FIRST_USE, network=f"{one.network}{where}")
+            text = Said.FIRST_USE % {"network": f"{one.network}{where}"}
+            yield Entry(one.first_used_at, "use", text, Said.FIRST_USE, {"network": one.network, "area": one.area})
 
 
 def _measure(measure: StoredMeasure) -> Iterator[Entry]:

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Connection, func, select
 
-from policy.engine.sources import NOWHERE, network_of
+from policy.engine.sources import network_of
 from policy.store.incident_models import Incidents
-from policy.store.models import Credentials, Identities, Signals
 from policy.store.statements import OnConnection, Prepared, prepared
 from policy.store.transactions import Statements
 
@@ -89,13 +88,20 @@ SELECT CAST(whole((at - :begin) / :width) AS INTEGER) AS bar, {_SUMS} FROM count
 _FIRST_STRANGE = in_both(
     f"SELECT min(at) FROM submission WHERE identity = :identity AND at >= :edge AND at < :since AND {_IS_STRANGE}"  # noqa: S608 - a constant of this module
 )
+# The area in which a fresh credential is used first counts as its owner's by that alone, and may be the thief's.
+_FIRST_FRESH = in_both(
+    "SELECT min(submission.at) FROM submission JOIN identity ON identity.name = submission.identity"  # noqa: S608 - the same
+    " JOIN area ON area.identity_id = identity.id AND area.area = submission.origin"
+    " WHERE submission.identity = :identity AND submission.at >= :edge AND submission.at < :since"
+    " AND area.confirmed_at = area.first_used_at AND area.first_used_at >= :edge"
+    f" AND NOT ({IS_HOME})"
+)
 _FIRST_BAD = in_both(
     "SELECT at, id, client_address, client_name, origin, login, action, reason FROM submission"  # noqa: S608 - the same
     " WHERE identity = :identity AND at >= :begin AND at <= :end"
     f" AND ({_IS_STRANGE} OR action <> 'accept' OR held > 0) ORDER BY at, id LIMIT 1"
 )
 _BARS = 60  # at most, on a page
-_SIGNALS_READ = 5000
 _MINUTE_S = 60.0
 
 
@@ -191,6 +197,7 @@ class Span(NamedTuple):
     identity: str
     begin: float
     end: float
+    edge: float = 0.0  # where it was looked for the beginning: a day before it, or when the last incident was closed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,18 +212,6 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """All networks of an incident, those that are not the owner's home first; and what went in all."""
-
-    networks: tuple[SeenNetwork, ...]
-    traffic: Traffic
-
-    @property
-    def strange(self) -> int:
-        return sum(not one.is_home for one in self.networks)
-
-
-@dataclass(frozen=True, slots=True)
 class Pace:
     """Messages over time: each of `bars` is `width_s` long, the first begins at `begin`."""
 
@@ -226,10 +221,14 @@ class Pace:
 
 
 def span_of(connection: Connection, identity: str, since: float, end: float) -> Span:
-    """From the first message out of a strange network on: it was let through before anything was suspicious."""
+    """From the first message out of a strange network on: it was let through before anything was suspicious.
+
+    Or out of the first network of a fresh credential, which is strange to nobody.
+    """
     edge = max(since - BACK_S, decided_before(connection, identity, since))
-    ((earlier,),) = rows_of(connection, _FIRST_STRANGE, {"identity": identity, "edge": edge, "since": since})
-    return Span(identity, since if earlier is None else earlier, end)
+    values = {"identity": identity, "edge": edge, "since": since}
+    firsts = [at for one in (_FIRST_STRANGE, _FIRST_FRESH) for (at,) in rows_of(connection, one, values)]
+    return Span(identity, min([since, *(at for at in firsts if at is not None)]), end, edge)
 
 
 def decided_before(connection: Connection, identity: str, at: float) -> float:
@@ -287,19 +286,6 @@ def _network(row: Sequence[Any]) -> SeenNetwork:
     )
 
 
-def sources_of(connection: Connection, incident: int, span: Span) -> Sources:
-    """For its owner: with networks from which nobody came further than a login, as signals tell of them."""
-    counted = traffic_in(connection, span, incident)
-    found = {one.network: one for one in counted.networks}
-    for at, address, login, at_home in _signals(connection, span):
-        whose, logins = HOME if at_home else UNKNOWN, (login,) if login else ()
-        seen = SeenNetwork(network_of(address), whose, "", "", at, at, client_address=address, logins=logins)
-        known = found.get(seen.network, seen)
-        found[seen.network] = replace(known, logins=tuple(sorted({*known.logins, *logins})))
-    networks = sorted(found.values(), key=lambda one: (one.is_home, one.first_used_at))
-    return Sources(tuple(networks), counted.strange + counted.own)
-
-
 def pace_in(connection: Connection, span: Span, incident: int) -> Pace:
     """How many messages in how short a time; `span` ends with the last of them, or not long after it."""
     lasts_s = max(0.0, span.end - span.begin)
@@ -309,19 +295,6 @@ def pace_in(connection: Connection, span: Span, incident: int) -> Pace:
     for at, *numbers in rows_of(connection, _PACE, values):
         bars[at] += Traffic(*map(int, numbers))
     return Pace(span.begin, width, tuple(bars))
-
-
-def _signals(connection: Connection, span: Span) -> list[tuple[float, str, str | None, bool]]:
-    wanted = (
-        select(Signals.at, Signals.client_address, Credentials.login, Signals.at_home)
-        .join(Identities, Identities.id == Signals.identity_id)
-        .outerjoin(Credentials, Credentials.id == Signals.credential_id)
-        .where(Identities.name == span.identity, Signals.at >= span.begin, Signals.at <= span.end)
-        .order_by(Signals.at)
-        .limit(_SIGNALS_READ)
-    )
-    rows = connection.execute(wanted)
-    return [(*row,) for row in rows if network_of(row.client_address) != NOWHERE]
 
 
 def country_of(area: str) -> str:

@@ -17,9 +17,10 @@ from policy.alerting import kinds as alerting
 from policy.store.changes import end_sessions, identity_id
 from policy.store.errors import Decided, StoreError, Unknown
 from policy.store.held import HeldNotes, HeldState
+from policy.store.incident_logins import Sources, sources_of
 from policy.store.incident_models import Incidents
 from policy.store.incident_notes import State
-from policy.store.incident_traffic import Sources, sources_of, span_of
+from policy.store.incident_traffic import span_of
 from policy.store.incidents import IncidentBook, StoredIncident, known_incident, misused_credentials
 from policy.store.measures import Kind, MeasureNotes
 from policy.store.models import Credentials

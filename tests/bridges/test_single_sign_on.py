@@ -112,6 +112,18 @@ async def test_there_and_back(site: Site) -> None:
         assert site.issuer.asked[DISCOVERY] == site.issuer.asked[KEYS] == 1
 
 
+async def test_back_to_what_was_asked_for(site: Site) -> None:
+    """The issuer is not told what it was; a page that takes another role is none."""
+    for asked, expected in (("/networks", "/networks"), ("/staff/incidents", "/devices")):
+        async with site.console.browser() as browser:
+            assert (await browser.get(asked)).headers["location"] == "/sign-in"
+            sent = await browser.get(BEGIN)
+            assert asked.strip("/") not in sent.headers["location"]
+            done = await site.sign_in(browser)
+            assert (done.status_code, done.headers["location"]) == (303, expected)
+            assert not browser.cookie("wanted")
+
+
 async def test_what_the_issuer_is_asked(site: Site) -> None:
     """PKCE with S256, a state and a nonce of their own for each errand, and no redirect URI but ours."""
     ways = []

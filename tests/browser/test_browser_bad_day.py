@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from browser_parts import Site, screenshot
+from browser_parts import Site, browsing, screenshot
 from browser_site import standing
 from harness import ROOT, Login, Sallyport, until
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from pocket import six_digits
 from sqlalchemy import text
-from test_browser_enrolment import PASSWORD
+from test_browser_enrolment import PASSWORD, add_device, choose_password, keep_codes
 from test_browser_two_administrators import enrol
 
 from policy.people.confirming import FRESH_S
@@ -72,40 +72,42 @@ class Reader:
         screenshot(self.page, f"bad-day-{self._pictures:02}-{name}")
 
 
-def test_the_bad_day(day: Site, page: Page) -> None:
+def test_the_bad_day(day: Site, chromium: Browser, page: Page) -> None:
     """From the first mail to the account that works again; what was held is never delivered."""
+    enrol(day, page, VICTIM)
     key = enrol(day, page, "chief")
     day.store.set_role("chief", Role.ADMINISTRATOR, time.time())
-    day.member(VICTIM, owner="Vera Victim")
     stolen, telephone = day.device(VICTIM, "laptop"), day.device(VICTIM, "telephone")
     heard = day.rob(stolen, SENDER, networks=8, subject=SUBJECT)
     alert = until(lambda: mail_about(day), "an alert by mail")
     number = re.findall(r"incident (\d+)", alert)[0]
-    assert day.url in alert
     reader = Reader(page)
-    come_to_the_incident(day, reader, key, number)
+    come_to_the_incident(day, reader, key, alert)
     contain_it(day, reader, key)
     assert not may_send(day, telephone)
     look_at_it(reader, number)
     came = arrived(day)
     delete_and_revoke(reader, stolen)
     warn_and_give_back(reader)
+    assert may_send(day, start_over(day, chromium, reader))
     assert may_send(day, telephone)
     assert not may_send(day, stolen)
     assert arrived(day) == came < heard.count("250")
 
 
-def come_to_the_incident(day: Site, reader: Reader, key: str, number: str) -> None:
-    """Steps 1 and 2."""
+def come_to_the_incident(day: Site, reader: Reader, key: str, alert: str) -> None:
+    """Steps 1 and 2, and once more from the overview."""
     page = reader.page
     reader.bold("The alert")
-    page.goto(day.url)
+    (address, number), *_ = re.findall(rf"({day.url}/staff/incidents/(\d+))", alert)
+    page.goto(address)
     type_in(page, "Name or address", "chief")
     type_in(page, "Password", PASSWORD)
     reader.press("Go on")
     type_in(page, "Six digits", code(day, key))
     reader.press("Sign in")
-    reader.see("Overview")
+    expect(page).to_have_url(address)
+    reader.press("Overview", "link")
     reader.see("Open incidents")
     reader.picture("overview")
     page.get_by_role("row", name=VICTIM).get_by_role("link", name=number, exact=True).click()
@@ -176,6 +178,26 @@ def warn_and_give_back(reader: Reader) -> None:
     reader.press("Release")
     expect(page.get_by_text("released").first).to_be_visible()
     reader.picture("given-back")
+
+
+def start_over(day: Site, chromium: Browser, reader: Reader) -> Login:
+    """Step 11: the owner, in another browser, comes to a new device."""
+    page = reader.page
+    page.get_by_role("link", name=VICTIM, exact=True).first.click()
+    expect(page.get_by_role("heading", name=reader.bold("Devices"), exact=True)).to_be_visible()
+    reader.open("Let the person start over")
+    reader.press("Take everything, and make a link")
+    reader.picture("start-over")
+    link = page.get_by_text(f"{day.url}/invite/").inner_text()
+    with browsing(chromium) as context:
+        owner = context.new_page()
+        choose_password(owner, link)
+        owner.get_by_text("I cannot scan it").click()
+        type_in(owner, "Six digits", six_digits(owner.locator("#totp-key").inner_text(), time.time()))
+        owner.get_by_role("button", name="Confirm").click()
+        keep_codes(owner)
+        assert reader.bold("Add a device")
+        return add_device(owner, "new laptop", "Thunderbird")
 
 
 def type_in(page: Page, label: str, text: str) -> None:

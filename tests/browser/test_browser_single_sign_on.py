@@ -28,7 +28,7 @@ def test_a_fresh_proof_from_the_issuer(site: Site, chromium: Browser) -> None:
         page.goto(f"{site.url}/confirm?back=/account")
         screenshot(page, "confirm-with-issuer")
         page.get_by_role("link", name="Confirm with").click()
-        expect(page.get_by_role("button", name="Keep this address")).to_be_visible()
+        expect(page.get_by_role("button", name="Save this address")).to_be_visible()
         assert page.url == f"{site.url}/account"
 
 

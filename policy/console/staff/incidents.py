@@ -24,7 +24,7 @@ from policy.people.roles import Right, Role, may_act_on, may_free
 from policy.store.errors import Unknown
 from policy.store.identities import IdentityStore
 from policy.store.incident_acts import Decision
-from policy.store.incident_advice import left_to_do, moving, on_hold
+from policy.store.incident_advice import left_to_do, moving, on_hold, was_theft
 from policy.store.incident_end import Fate, Part, end_of, parts_of
 from policy.store.incident_notes import State
 from policy.store.incident_story import AreaOf, Story
@@ -134,6 +134,7 @@ async def incident_page(
         "session": session,
         "story": story,
         "end": end_of(incident),
+        "was_theft": was_theft(incident),
         "ended": parts_in_words(visit, incident),
         **_progress(incident, visit.now),
         "done": [one for one in incident.measures if one.done_at is not None],

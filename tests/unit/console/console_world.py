@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx
 from browser import HOME, Browser
 from console_app import Console
-from every_route import Fields, Things
+from every_route import NETWORK, Fields, Things
+from page_scan import faults_of
 from sqlalchemy import MetaData, Table, select
 from stolen import Thief
 
@@ -62,6 +63,8 @@ class World:
         data = given if method == "POST" else None
         answer = await browser.client.request(method, path, data=data, headers=SITE | headers)
         headers_are_good(answer, is_kept=False)
+        if answer.headers.get("content-type", "").startswith("text/html"):
+            assert not faults_of(answer.text), (one, faults_of(answer.text))
         return answer
 
     def rows(self, of: str = "", *, without: tuple[str, ...] = ("console_session",)) -> dict[str, list[str]]:
@@ -127,6 +130,7 @@ async def stolen_from(console: Console, bob: Browser) -> Things:
     message = thief.hand_in("hold")
     thief.raise_signal(Step.LOCK)
     bobs = console.parts.stores(Actor("console:bob", HOME))
+    console.store.confirm_network("bob", NETWORK, console.now)
     look = bobs.ask_look(message, console.now, with_text=True)
     with console.engine.connect() as connection:
         number = connection.scalars(select(Identities.id).where(Identities.name == "bob")).one()

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from policy.people.roles import Right
 
 Fields = dict[str, str]
+NETWORK = "192.0.2.0/24"  # one that somebody has vouched for
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Things:
     look: str = "1"
     digest: str = "0123456789abcdef"  # of an earlier policy
     token: str = "an-invitation-that-is-none"
+    network: str = NETWORK
 
     def put_into(self, text: str) -> str:
         return text.format(**asdict(self))
@@ -70,7 +72,7 @@ OWN: dict[str, Fields] = {
     "POST /devices/rename": {"login": "{login}", "label": "mine"},
     "POST /devices/revoke": {"login": "{login}", "sure": "yes"},
     "GET /networks": {},
-    "POST /networks/distrust": {"network": "192.0.2.0/24"},
+    "POST /networks/distrust": {"network": "{network}"},
     "GET /sending": {},
     "GET /incidents": {},
     "GET /incidents/{incident}": {},

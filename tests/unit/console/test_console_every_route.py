@@ -11,18 +11,22 @@ import pytest
 from browser import Browser
 from console_app import Console
 from console_world import ISSUER, SITE, World, headers_are_good, with_token
-from every_route import EVERY, EVERYBODY, MACHINES, OWN, STAFF, STREAMS
-from sqlalchemy import update
+from every_route import EVERY, EVERYBODY, MACHINES, NETWORK, OWN, STAFF, STREAMS
+from page_scan import faults_of
+from sqlalchemy import insert, update
 from starlette.routing import Route
 
 from policy.console.guard import Guard
 from policy.people.roles import Right, Role, may
+from policy.store.incident_models import Complaints, Notices
+from policy.store.models import TrapHits
 from policy.store.reached import ReachedBook
 from policy.store.statements import OnConnection
 
 PAGES = [*EVERYBODY, *OWN, *STAFF]
 POSTS = [one for one in PAGES if one.startswith("POST ")]
-HIS = ("Bob Bobsson", "bob@example.org", "bobs laptop", "bobs mail program")  # what nobody but bob and staff may read
+# What nobody but bob and staff may read.
+HIS = ("Bob Bobsson", "bob@example.org", "bobs laptop", "bobs mail program", NETWORK)
 
 
 def routes_of(app: Guard) -> set[str]:
@@ -92,7 +96,7 @@ def is_below_a_name(method: str, path: str) -> bool:
 async def test_what_is_bobs_is_not_adas(world: World) -> None:
     """With each of his ids, in each path and form of her own pages: she reads nothing of his, and nothing changes."""
     before = world.rows("bob")
-    assert all(before[name] for name in ("credential", "incident", "held", "second_factor"))
+    assert all(before[name] for name in ("credential", "incident", "held", "second_factor", "network"))
     for one, fields in OWN.items():
         if one == "POST /sign-out":
             continue
@@ -108,7 +112,9 @@ async def test_the_same_ids_are_bobs(world: World) -> None:
     """Or the test above would show nothing: with them he does read and change what is his."""
     assert "bobs laptop" in (await world.bob.get("/devices")).text
     assert (await world.ask(world.bob, "GET /incidents/{incident}")).status_code == 200
-    for one in ("POST /devices/rename", "POST /held/delete", "POST /devices/revoke", "POST /incidents/answer"):
+    assert NETWORK in (await world.bob.get("/networks")).text
+    changing = ("devices/rename", "held/delete", "networks/distrust", "devices/revoke", "incidents/answer")
+    for one in (f"POST /{path}" for path in changing):
         before = world.rows("bob")
         answer = await world.ask(world.bob, one, await with_token(world, world.bob, OWN[one]))
         assert answer.status_code < 400, (one, answer.status_code)
@@ -160,6 +166,15 @@ WRITTEN = {
     "console_session": ("user_agent",),
     "reached": ("recipient",),
 }
+FROM_AFAR = {  # what other servers and programs say
+    "complaint": ("reporter", "kind"),
+    "trap_hit": ("label", "client_address", "protocol"),
+    "notice": ("subject", "channel"),
+    "measure": ("outcome",),
+    "held": ("reason", "login"),
+    "submission": (*WRITTEN["submission"], "reason", "rule", "login", "origin", "queue_id"),
+    "signal": ("evidence", "client_address"),
+}
 
 
 async def test_no_text_turns_a_page_around(world: World) -> None:
@@ -180,6 +195,54 @@ async def test_no_text_turns_a_page_around(world: World) -> None:
             assert not set(page) & set("\u202e\u200b\u0007"), one
             found += shown in page
     assert found >= 10
+
+
+MARKUP = """x'"><img src=x onerror=a()><script>a()</script>{{7*7}}"""
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+async def test_no_text_becomes_markup(world: World, language: str) -> None:
+    """In whatever field a client, a program or a person writes, on every page of every role."""
+    console, now = world.console, world.console.now
+    console.store.add_exemption("bob", "FR", now + 86400.0, "x", now)
+    console.store.contain_identity("bob", MARKUP, now)
+    with console.engine.begin() as connection:
+        ReachedBook(OnConnection(connection)).note("bob", world.his.submission, ["x@example.net"], now)
+        said = {"submission": world.his.submission, "recipient": "x@example.net", "reporter": "x", "kind": "abuse"}
+        connection.execute(insert(Complaints).values(at=now, identity="bob", **said))
+        hit = {"network": "203.0.113.0/24", "client_address": "203.0.113.9", "protocol": "imap", "label": "x"}
+        connection.execute(insert(TrapHits).values(at=now, kind="decoy", identity="bob", hits=1, **hit))
+        told = {"channel": "administrator", "subject": "x", "content": '{"lines": [], "facts": {}}', "problem": MARKUP}
+        sent = {"count": 1, "due_at": now, "tries": 1, "claimed_until": now, "given_up_at": now}
+        told |= {"kind": "incident-opened", "thread": f"incident:{world.his.incident}"}
+        connection.execute(insert(Notices).values(at=now, **told, **sent))
+        for table in world.tables:
+            if columns := (WRITTEN | FROM_AFAR).get(table.name):
+                connection.execute(update(table).values({one: table.c[one] + MARKUP for one in columns}))
+    found = 0
+    for browser, pages in ((world.chief, STAFF), (world.desk, STAFF), (world.bob, OWN)):
+        browser.client.headers["Accept-Language"] = language
+        for one in (one for one in pages if one.startswith("GET ") and one not in STREAMS):
+            page = (await world.ask(browser, one)).text  # which looks for whatever runs, or leads away
+            assert "<img src=x" not in page, one
+            assert "49" not in unescape(page).partition("a()</script>")[2][:8], one
+            found += MARKUP in unescape(page)
+    assert found >= 20
+
+
+def test_the_scan_finds_what_it_looks_for() -> None:
+    for page in (
+        "<script>a()</script>",
+        '<script src="https://evil.example/x.js"></script>',
+        "<p onclick=a()>",
+        '<p style="color:red">',
+        "<style>p{}</style>",
+        '<a href="javascript:a()">x</a>',
+        '<a href="//evil.example">x</a>',
+        '<form method="post"><button>',
+        '<meta http-equiv="refresh" content="0;url=https://evil.example">',
+    ):
+        assert faults_of(page), page
 
 
 async def test_what_takes_a_fresh_factor_takes_it(world: World) -> None:

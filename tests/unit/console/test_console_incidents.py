@@ -53,7 +53,7 @@ async def test_the_question_comes_first_and_yes_gives_everything_back(console: C
         assert home.text.index("Was this you?") < home.text.index("Add a device")
         page = await browser.get("/incidents/1")
         for part in (
-            "an unknown country",
+            "<h3>Netherlands</h3>",
             "203.0.113.0/24",
             "laptop",
             "1 (recipients: 3)",
@@ -121,6 +121,27 @@ async def test_no_revokes_and_the_deletion_can_be_stopped(console: Console) -> N
         assert "will be deleted" not in stopped.text
         again = await browser.post("/incidents/keep", incident="1")
         assert (again.status_code, browser.error) == (409, "It is too late to stop that.")
+
+
+async def test_the_owner_reads_what_an_administrator_decided(console: Console) -> None:
+    """Theft, or nothing, or over after both; and what became of the mail."""
+    async with await console.enrolled("ada") as browser:
+        await stolen(console, browser)
+        console.store.purge_incident(1, "", console.now)
+        page = (await browser.get("/incidents/1")).text
+        assert "An administrator has decided that it was not you." in page
+        assert "Devices of yours are suspended because of it" in page
+        assert "<dt>Was on hold</dt><dd>deleted: 1 (" in page
+        console.store.release_incident(1, "", console.now + 60)
+        page = (await browser.get("/incidents/1")).text
+        assert "An administrator has decided, and it is over" in page
+        assert "is on its way" not in page
+    async with await console.enrolled("eve") as browser:
+        await stolen(console, browser, "eve")
+        console.store.release_incident(2, "", console.now)
+        page = (await browser.get("/incidents/2")).text
+        assert "An administrator has decided that it was nothing." in page
+        assert "<dt>Was on hold</dt><dd>released: 1 (" in page
 
 
 async def test_answering_twice_says_so(console: Console) -> None:

@@ -16,9 +16,10 @@ from policy.people.confirming import FRESH_S
 from policy.people.roles import Role
 from policy.store.audit import Wanted, newest
 from policy.store.held import HeldState
-from policy.store.incident_models import Measures
+from policy.store.incident_models import HeldMessages, Measures
 from policy.store.incident_notes import State
 from policy.store.measures import Kind, MeasureNotes
+from policy.store.models import Submissions
 from policy.store.reached import ReachedBook
 from policy.store.statements import OnConnection
 
@@ -282,6 +283,46 @@ async def test_contain_and_release(console: Console) -> None:
         "contained",
         "incident-released",
     }
+
+
+async def test_a_release_after_a_purge_says_what_is_true(console: Console) -> None:
+    """Some deleted, some released, when and by whom: on its page, in the list, and to the owner."""
+    staged = stage(console)
+    async with await staff(console, "ada", ADMINISTRATOR) as ada, await staff(console, "bob", ADMINISTRATOR) as bob:
+        await ada.get("/staff/incidents/1")
+        await ada.post("/staff/incidents/1/purge", seen="open", note="")
+        with console.engine.begin() as connection:  # it comes to be held later
+            late = update(HeldMessages).where(HeldMessages.queue_id == staged.held[0])
+            connection.execute(late.values(state=HeldState.HELD))
+        console.now += 120
+        await bob.get("/staff/incidents/1")
+        await bob.follow(await bob.post("/staff/incidents/1/release", seen="purged", note=""))
+        deleted = "deleted (messages: 2, recipients: 6): 2023-11-14 22:13 UTC, console:ada"
+        released = "released (messages: 1, recipients: 3): 2023-11-14 22:15 UTC, console:bob"
+        for path in ("/staff/incidents", "/staff/incidents/1"):
+            text = re.sub(r"</?time[^>]*>", "", (await bob.get(path)).text)
+            assert ">released in part</span>" in text, path
+            assert ">released</span>" not in text.partition("<tbody>")[2].partition("</tr>")[0], path
+            assert deleted in text, path
+            assert released in text, path
+        page = (await bob.get("/staff/incidents/1")).text
+        assert "It was theft, and the account was given back." in page
+        assert "vouch for it, so that it does not happen again" not in page
+
+
+async def test_the_country_is_in_words(console: Console) -> None:
+    """Wherever a network is named: of the first bad use, in the table, and in what happened."""
+    staged = stage(console)
+    async with await staff(console, "ada", ADMINISTRATOR) as browser:
+        for path in ("/staff/incidents/1", f"/staff/held/{staged.held[0]}"):
+            text = (await browser.get(path)).text
+            assert "Netherlands, AS64500" in text, path
+            assert "AS64500 NL" not in text, path
+        with console.engine.begin() as connection:
+            connection.execute(update(Submissions).values(origin="203.0.113.0/24 NL"))
+        text = (await browser.get("/staff/incidents/1")).text
+        assert "first message from 203.0.113.0/24, Netherlands, strange to the identity" in unescape(text)
+        assert not re.search(r", NL\b", text)
 
 
 async def test_one_login_alone(console: Console) -> None:

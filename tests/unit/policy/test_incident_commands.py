@@ -289,3 +289,21 @@ def test_held_show(sallyport: InProcess, monkeypatch: pytest.MonkeyPatch) -> Non
     assert gone.returncode == 1
     assert is_one_sentence(gone.stderr)
     assert "is not in the queue any more; `sallyport held list --all` says what became of it" in gone.stderr
+
+
+def test_a_release_after_a_purge_says_what_is_true(sallyport: InProcess) -> None:
+    """In the list, of one, and as JSON: nothing of it has gone out."""
+    sallyport("purge", "1", "--yes", "--no-wait")
+    assert "is over: what it held was deleted before" in sallyport("release", "1", "--no-wait").stdout
+    for words in (("incidents",), ("incident", "1")):
+        printed = sallyport(*words).stdout
+        assert "deleted, account given back" in printed, words
+        assert "deleted 3 messages to " in printed, words
+        assert "account given back, 20" in printed, words
+        assert " by cli:" in printed, words
+    incident = sallyport.json("incident", "1")["incident"]
+    assert (incident["state"], incident["end"]) == ("released", "deleted, account given back")
+    assert [(one["fate"], one["counted"]["messages"]) for one in incident["parts"]] == [
+        ("deleted", 3),
+        ("account given back", 0),
+    ]
