@@ -38,8 +38,11 @@ def init(settings: Settings, now: float) -> list[str]:
     migrate(engine)
     if isinstance(where, Path):
         where.chmod(0o600)
-    if _administrator_is_new(open_store(settings, engine), settings, now):
+    store = open_store(settings, engine)
+    if _administrator_is_new(store, settings, now):
         made.append("administrator")
+    elif _postmaster_is_new(store, settings, now):
+        made.append(f"postmaster@{settings.domains[0]} of the administrator")
     made += [f"DKIM keys of {domain}" for domain in _make_dkim_keys(settings, engine, now)]
     engine.dispose()
     return made
@@ -51,6 +54,18 @@ def _administrator_is_new(store: IdentityStore, settings: Settings, now: float) 
     try:
         store.add_identity(ADMINISTRATOR, (f"postmaster@{settings.domains[0]}",), now, role=Role.ADMINISTRATOR)
     except StoreError:  # another process was faster
+        return False
+    return True
+
+
+def _postmaster_is_new(store: IdentityStore, settings: Settings, now: float) -> bool:
+    """After another first domain was set: alerts go to its postmaster, and come back where that is nobody."""
+    postmaster = f"postmaster@{settings.domains[0]}"
+    if settings.alert_to or store.owner_of(postmaster):
+        return False
+    try:
+        store.add_address(ADMINISTRATOR, postmaster, now)
+    except StoreError:  # there is no such identity any more, or another process was faster
         return False
     return True
 

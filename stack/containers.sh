@@ -21,6 +21,8 @@ containers_up() {
   refuse_taken_ports "$(containers_ports)"
   local before
   before=$(compose ps --services --status running)
+  # It is mounted, and read by another user; a checkout under umask 077 has it for its owner alone.
+  if [ "$STACK" = test ]; then chmod a+r stack/test-policy.toml 2>/dev/null || :; fi
   if ! compose up --build --wait --remove-orphans; then
     show_failed_containers
     stop_new_containers "$before"

@@ -21,12 +21,20 @@ set_native_paths() { # RUN as the caller sees it, SEEN as the processes see it
     SEEN=/mnt
     case $PWD/ in /mnt/*) SEEN=/srv ;; esac # the mount must not hide the checkout
   fi
-  [[ $RUN =~ ^/[A-Za-z0-9._/-]{2,80}$ ]] ||
-    refuse "SALLYPORT_RUN_DIR is \"$RUN\", which is not an absolute path of at most 80 letters, digits and ._-; choose another folder."
+}
+
+run_directory_fits() { [[ $RUN =~ ^/[A-Za-z0-9._/-]{2,80}$ ]]; } # only here anything of ours can be
+
+refuse_unfit_directory() {
+  local who="the run directory of your home"
+  run_directory_fits && return
+  [ -z "${SALLYPORT_RUN_DIR:-}" ] || who=SALLYPORT_RUN_DIR
+  refuse "$who is \"$RUN\", which is not an absolute path of at most 80 letters, digits and ._-; name another one with SALLYPORT_RUN_DIR."
 }
 
 native_up() {
   set_native_paths
+  refuse_unfit_directory
   refuse_privileged_ports
   refuse_foreign_folder
   if native_runs; then
@@ -121,6 +129,7 @@ choose_inner_ports() { # exports them: those of the last start, or the usual one
 
 native_runs() { # does our supervisord live? Its socket and its pid file would survive a crash
   set_native_paths
+  run_directory_fits || return 1
   [ -S "$RUN/supervisor.sock" ] || return 1
   local id
   id=$(cat "$RUN/supervisord.pid" 2>/dev/null) || return 1
@@ -180,7 +189,7 @@ native_down() {
 
 native_exists() {
   set_native_paths
-  [ -e "$RUN/.sallyport" ]
+  run_directory_fits && [ -e "$RUN/.sallyport" ]
 }
 
 native_described() {

@@ -81,6 +81,36 @@ def test_everything_is_made_once(tmp_path: Path, settings: Settings) -> None:
     assert contents(tmp_path) == made
 
 
+MOVED = ("example.com", "example.org")
+
+
+@pytest.mark.parametrize(
+    ("alert_to", "made", "owner"),
+    [
+        ("", ["postmaster@example.com of the administrator", "DKIM keys of example.com"], "administrator"),
+        ("eve@example.net", ["DKIM keys of example.com"], None),
+    ],
+    ids=["alerts go to the postmaster", "alerts go to somebody else"],
+)
+def test_the_first_domain_is_another_one(settings: Settings, alert_to: str, made: list[str], owner: str | None) -> None:
+    """Alerts go to the first domain's postmaster; if that is nobody they come back, and nobody reads them."""
+    init(settings, T)
+    moved = settings.model_copy(update={"domains": MOVED, "alert_to": alert_to})
+    assert init(moved, T + 1000) == made
+    assert open_store(moved, open_database(location(moved))).owner_of("postmaster@example.com") == owner
+    assert init(moved, T + 2000) == []
+
+
+def test_a_postmaster_who_is_somebody_stays(settings: Settings) -> None:
+    """What is there is never touched."""
+    init(settings, T)
+    moved = settings.model_copy(update={"domains": MOVED})
+    store = open_store(moved, open_database(location(moved)))
+    store.add_identity("ada", ("postmaster@example.com",), T)
+    assert init(moved, T + 1000) == ["DKIM keys of example.com"]
+    assert store.owner_of("postmaster@example.com") == "ada"
+
+
 def test_nobody_else_can_read_what_was_made(tmp_path: Path, settings: Settings) -> None:
     """Mode 0600, whatever the umask of the caller is."""
     init(settings, T)
