@@ -1,7 +1,7 @@
 """The console's overview on a million recorded decisions, and live while a hundred come in a second.
 
-python -m bench.console                         some minutes, most of them to fill the database; 3 GB of disk
-python -m bench.console --decisions 100000
+.venv/bin/python -m bench.console               some minutes, most of them to fill the database; 3 GB of disk
+.venv/bin/python -m bench.console --decisions 100000
 
 The page is asked of the real application in a process of its own, first with nothing of the database in memory, then
 again. Live, the console is served on loopback, five viewers read its streams, and another process commits one decision

@@ -30,6 +30,8 @@ from policy.store.restore import restore as put_back
 from service.settings import load
 
 _STANDARD = "-"
+_OUT_OF_A_CONTAINER = "out of a container it comes by standard output: ./sallyport backup - >"
+_INTO_A_CONTAINER = "into a container it comes by standard input: ./sallyport restore - <"
 _WHAT_NOW = (
     "Logins are those of the backup now, the administrator's, too. Restart policy and the console, which work with the "
     "key that they have read: `docker compose restart policy console`, or `make down` and `make up`."
@@ -92,6 +94,8 @@ def restore(
 @contextlib.contextmanager
 def _target(file: str) -> Iterator[IO[bytes]]:
     if file != _STANDARD:
+        if not os.access(Path(file).parent, os.W_OK):
+            raise StoreError(f"{Path(file).parent} is not there or cannot be written; {_OUT_OF_A_CONTAINER} {file}")
         with whole_file(Path(file)) as target:
             yield target
         return
@@ -111,7 +115,7 @@ def _source(file: str, folder: Path) -> Iterator[IO[bytes]]:
             yield collected
         return
     if not os.access(file, os.R_OK):
-        raise StoreError(f"{file} is not there or cannot be read")
+        raise StoreError(f"{file} is not there or cannot be read; {_INTO_A_CONTAINER} {file}")
     with Path(file).open("rb") as source:
         yield source
 

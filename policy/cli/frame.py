@@ -4,8 +4,8 @@
     frame.py    (you are here)
 
 What is wrong stands on top. Whatever does not fit is left out from the bottom, and a line that is too long is cut; in a
-narrow window what matters least is not in the line to begin with. Parts of it may be a stranger's words: they are shown,
-and do nothing.
+narrow window what matters least is not in the line at all. Parts of it may be a stranger's words: they are shown, and
+do nothing.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -46,7 +46,7 @@ _ENDS = ("q", "Q", "\x03", "\x04", "")  # the last one: nobody is at the termina
 _RESIZED = "resized"
 _PLAIN_SIZE = (80, 24)
 _AWAY = "the database does not answer; this is how it was"
-_NO_TERMINAL = "sallyport: no terminal that can show it live: this is one picture (--once says so, --json is for programs)"
+_NO_TERMINAL = "sallyport: no terminal that can show it live, so this is one picture (--once); --json is for programs"
 
 
 def top(

@@ -68,13 +68,13 @@ def notes(console_url: str) -> tuple[str, ...]:
 def records_of(domain: str, servers: Servers, console_url: str) -> Iterator[Record]:
     """Those of one domain."""
     here = f"{servers.hostname}."
-    services = (
-        ("_submissions", servers.submissions_port, "outgoing mail, TLS"),
-        ("_submission", servers.submission_port, "outgoing mail, STARTTLS"),
-        ("_imaps", servers.imaps_port, "incoming mail, TLS"),
+    services = (  # the lower number is tried first: RFC 8314 section 5.1 prefers TLS from the first octet
+        ("_submissions", 0, servers.submissions_port, "outgoing mail, TLS"),
+        ("_submission", 10, servers.submission_port, "outgoing mail, STARTTLS"),
+        ("_imaps", 0, servers.imaps_port, "incoming mail, TLS"),
     )
-    for service, port, why in services:
-        yield Record(f"{service}._tcp.{domain}.", "SRV", f"0 1 {port} {here}", why)
+    for service, priority, port, why in services:
+        yield Record(f"{service}._tcp.{domain}.", "SRV", f"{priority} 1 {port} {here}", why)
     for service in ("_imap", "_pop3", "_pop3s"):
         yield Record(f"{service}._tcp.{domain}.", "SRV", "0 0 0 .", "not offered (RFC 6186 section 3.4)")
     if not is_public(console_url):

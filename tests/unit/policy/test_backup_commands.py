@@ -118,4 +118,6 @@ def test_what_cannot_be_done(sallyport: CommandLine, arguments: tuple[str, ...],
     done = sallyport(*arguments)
     assert done.returncode == code, done
     assert code == 2 or is_one_sentence(done.stderr)
+    if arguments[1].startswith("/nowhere"):
+        assert f"./sallyport {arguments[0]} - " in done.stderr, "how it is done with containers"
     assert len(sallyport.json("identity", "list")) == 2

@@ -428,7 +428,7 @@ def test_dns_records() -> None:
     told = {(one.name, one.type): one.data for one in found}
     assert len(told) == len(found) == 18
     assert told["_submissions._tcp.example.org.", "SRV"] == "0 1 465 mail.example.org."
-    assert told["_submission._tcp.example.org.", "SRV"] == "0 1 587 mail.example.org."
+    assert told["_submission._tcp.example.org.", "SRV"] == "10 1 587 mail.example.org."
     assert told["_imaps._tcp.xn--bcher-kva.example.", "SRV"] == "0 1 993 mail.example.org."
     for service in ("_imap", "_pop3", "_pop3s"):
         assert told[f"{service}._tcp.example.org.", "SRV"] == "0 0 0 ."
@@ -459,4 +459,4 @@ def test_the_zone_file_is_one() -> None:
     """Name, seconds, class, type, data, and a comment: RFC 1035 section 5."""
     url = "https://console.example.org:8443"
     for line in zone_file(records(SERVERS, url), url).splitlines():
-        assert re.fullmatch(r"\S+\. +3600 IN (SRV   0 [01] \d+ \S*\.|CNAME \S+\.) ; .+", line), line
+        assert re.fullmatch(r"\S+\. +3600 IN (SRV   (?:0|10) [01] \d+ \S*\.|CNAME \S+\.) ; .+", line), line
