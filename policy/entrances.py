@@ -130,6 +130,7 @@ class Entrances:
             place=place,
             standing=comer.standing,
             signals=await self.recall.standings.signals(comer.identity_id, now) if comer.standing.step else (),
+            cleared_at=0.0 if place.is_settled else await self.recall.standings.cleared_at(comer.identity_id),
             strange=strange,
             gains=gains,
         )

@@ -88,6 +88,7 @@ class Profiles:
             recipients=recipients,
             standing=sender.standing,
             signals=signals,
+            cleared_at=0.0 if sender.place.is_settled else await self.recall.standings.cleared_at(sender.identity_id),
             usual_new_per_day=usual,
             new_today=today,
             domain=domain,

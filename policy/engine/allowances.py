@@ -7,14 +7,16 @@ domain, of the whole server and of a network are nobody's alone, and are not amo
 from collections.abc import Iterator, Sequence
 
 from policy.engine.budget import Charge, Distinct, Sum
-from policy.engine.charges import elsewhere, in_quarters
+from policy.engine.charges import elsewhere, in_quarters, set_of
 from policy.engine.rulebook import Limits, Mode, Rulebook, Windows
 
 
-def allowances(identity: str, kind: str, credentials: Sequence[int], rulebook: Rulebook) -> tuple[Charge, ...]:
-    """In the order in which people read them; `kind` is the profile."""
+def allowances(
+    identity: str, kind: str, credentials: Sequence[int], rulebook: Rulebook, cleared_at: float = 0.0
+) -> tuple[Charge, ...]:
+    """In the order in which people read them; `kind` is the profile, `cleared_at` as in a Profile."""
     limits = rulebook.limits_of(kind, identity)
-    listed = [*_rates(identity, credentials, limits), *_new(identity, limits), *_spread(identity, limits)]
+    listed = [*_rates(identity, credentials, limits), *_new(identity, limits), *_spread(identity, limits, cleared_at)]
     every = tuple(_charges(listed, rulebook))
     shared = {f"{budget}:{identity}" for budget in ("messages", "recipients", "bytes", "new")}
     return (*every, *[elsewhere(one) for one in every if one.key in shared])
@@ -44,13 +46,13 @@ def _new(who: str, limits: Limits) -> Iterator[_Line]:
     yield Sum, "probation-recipients", f"probation:{who}", limits.probation_recipients
 
 
-def _spread(who: str, limits: Limits) -> Iterator[_Line]:
-    yield Distinct, "networks", f"networks:{who}", limits.networks
-    yield Distinct, "many-networks", f"many-networks:{who}", limits.many_networks
-    yield Distinct, "asns", f"asns:{who}", limits.asns
-    yield Distinct, "countries", f"countries:{who}", limits.countries
-    yield Distinct, "unseen-asns", f"unseen-asns:{who}", limits.unseen_asns
-    yield Distinct, "unseen-countries", f"unseen-countries:{who}", limits.unseen_countries
+def _spread(who: str, limits: Limits, cleared_at: float) -> Iterator[_Line]:
+    yield Distinct, "networks", set_of("networks", who, cleared_at), limits.networks
+    yield Distinct, "many-networks", set_of("many-networks", who, cleared_at), limits.many_networks
+    yield Distinct, "asns", set_of("asns", who, cleared_at), limits.asns
+    yield Distinct, "countries", set_of("countries", who, cleared_at), limits.countries
+    yield Distinct, "unseen-asns", set_of("unseen-asns", who, cleared_at), limits.unseen_asns
+    yield Distinct, "unseen-countries", set_of("unseen-countries", who, cleared_at), limits.unseen_countries
 
 
 def _charges(lines: Sequence[_Line], rulebook: Rulebook) -> Iterator[Charge]:

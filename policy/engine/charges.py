@@ -99,7 +99,9 @@ def holding_charges(profile: Profile, message_bytes: int, rulebook: Rulebook) ->
     yield from _sum("held-bytes", _apart("held-bytes", profile), message_bytes, limits.held_bytes, rulebook)
 
 
-def spread_charges(identity: str, place: Place, limits: Limits, rulebook: Rulebook) -> Iterator[Distinct]:
+def spread_charges(
+    identity: str, place: Place, limits: Limits, rulebook: Rulebook, cleared_at: float = 0.0
+) -> Iterator[Distinct]:
     """The network, for as long as it is on probation. An area that is settled is one source with all that it has.
 
     A published pool is one source, in however many countries it has its machines.
@@ -108,18 +110,33 @@ def spread_charges(identity: str, place: Place, limits: Limits, rulebook: Rulebo
         return
     origin = place.origin
     source, country = (mark_of(origin.source),), (mark_of(origin.pool or origin.country),)
-    yield from _distinct("networks", f"networks:{identity}", source, limits.networks, rulebook)
+    yield from _distinct("networks", set_of("networks", identity, cleared_at), source, limits.networks, rulebook)
     # A set of its own: its members are those of a shorter time.
-    yield from _distinct("many-networks", f"many-networks:{identity}", source, limits.many_networks, rulebook)
+    yield from _distinct(
+        "many-networks", set_of("many-networks", identity, cleared_at), source, limits.many_networks, rulebook
+    )
     area = (mark_of(origin.pool or origin.area),)
     asn = (origin.asn,) if origin.asn and not origin.pool else area
-    yield from _distinct("asns", f"asns:{identity}", asn, limits.asns, rulebook)
-    yield from _distinct("countries", f"countries:{identity}", country, limits.countries, rulebook)
+    yield from _distinct("asns", set_of("asns", identity, cleared_at), asn, limits.asns, rulebook)
+    yield from _distinct("countries", set_of("countries", identity, cleared_at), country, limits.countries, rulebook)
     if place.is_unseen_area:
-        yield from _distinct("unseen-asns", f"unseen-asns:{identity}", area, limits.unseen_asns, rulebook)
+        yield from _distinct(
+            "unseen-asns", set_of("unseen-asns", identity, cleared_at), area, limits.unseen_asns, rulebook
+        )
     if place.is_unseen_country:
         most = limits.unseen_countries
-        yield from _distinct("unseen-countries", f"unseen-countries:{identity}", country, most, rulebook)
+        yield from _distinct(
+            "unseen-countries", set_of("unseen-countries", identity, cleared_at), country, most, rulebook
+        )
+
+
+def set_of(name: str, identity: str, cleared_at: float) -> str:
+    """The key of a set of strange places.
+
+    It begins anew when somebody has said that what it led to was nothing, or the next strange network would be one too
+    many again. What may be sent from all of them is counted on.
+    """
+    return f"{name}-{cleared_at:.3f}:{identity}" if cleared_at else f"{name}:{identity}"
 
 
 def link_charges(profile: Profile, accepted: Sequence[Recipient], rulebook: Rulebook) -> Iterator[Distinct]:

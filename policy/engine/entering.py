@@ -32,6 +32,7 @@ class Newcomer:
     place: Place
     standing: Standing = FREE
     signals: tuple[Signal, ...] = ()  # of the last day, none that was taken back
+    cleared_at: float = 0.0  # when some were last taken back
     # What is new of the client: all of name, mechanism and tls, or nothing.
     strange: Mapping[str, str] = field(default_factory=dict)
     gains: Gained | None = None  # what the network becomes, if he is let in and the day is not in doubt
@@ -55,7 +56,7 @@ def enter(newcomer: Newcomer, rulebook: Rulebook, now: float) -> Entering:
     if newcomer.strange:
         suspicion.raise_signal(SignalKind.STRANGE_CLIENT, Evidence.STRANGE_CLIENT.of(**newcomer.strange))
     limits = rulebook.limits_of(newcomer.kind, newcomer.identity)
-    if sets := tuple(charges.spread_charges(newcomer.identity, place, limits, rulebook)):
+    if sets := tuple(charges.spread_charges(newcomer.identity, place, limits, rulebook, newcomer.cleared_at)):
         asked = tuple(one._replace(is_enforced=False) for one in sets)
         taken = yield Take(asked)
         over = [one for one in stood(asked, taken) if one.is_over]

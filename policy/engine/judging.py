@@ -173,7 +173,9 @@ def _strange(case: _Case) -> Iterator[Distinct]:
     if case.profile.place.is_settled:
         return
     limits = case.rulebook.limits_of(case.profile.kind, case.profile.identity)
-    yield from charges.spread_charges(case.profile.identity, case.profile.place, limits, case.rulebook)
+    yield from charges.spread_charges(
+        case.profile.identity, case.profile.place, limits, case.rulebook, case.profile.cleared_at
+    )
     yield from charges.link_charges(case.profile, case.profile.recipients, case.rulebook)
 
 

@@ -50,6 +50,7 @@ class Profile:
     recipients: tuple[Recipient, ...]  # one for each of the facts', in their order
     standing: Standing = FREE
     signals: tuple[Signal, ...] = ()  # of the last day, none that was taken back
+    cleared_at: float = 0.0  # when some were last taken back; looked for where the place is strange
     usual_new_per_day: float = 0.0  # new recipients a day, mean of the last thirty days before today
     new_today: int = 0  # and of today, until now
     domain: str = ""  # whose budget is charged, too: one of the identity's own, whatever the message says

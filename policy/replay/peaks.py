@@ -90,7 +90,8 @@ class Peaks:
     def _charges(self, profile: Profile, message_bytes: int) -> Iterator[Charge]:
         limits = self._rulebook.limits_of(profile.kind, profile.identity)
         yield from map(_boundless, charges.message_charges(profile, profile.recipients, message_bytes, self._rulebook))
-        yield from map(_boundless, charges.spread_charges(profile.identity, profile.place, limits, self._rulebook))
+        sets = charges.spread_charges(profile.identity, profile.place, limits, self._rulebook, profile.cleared_at)
+        yield from map(_boundless, sets)
 
 
 def _boundless(charge: Charge) -> Charge:

@@ -198,7 +198,7 @@ class Replay:
         while self._raised and self._raised[0][0] <= now:
             name = self._raised.popleft()[1]
             self._is_raised.discard(name)
-            self._world.take_back(name)
+            self._world.take_back(name, now)
 
     def _identity(self, one: HandedIn) -> Identity:
         person = self._people.of_login(one.login, one.kind)

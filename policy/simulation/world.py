@@ -80,6 +80,7 @@ class Identity:
     days: dict[int, Day] = field(default_factory=dict)
     habits: dict[tuple[str, str], float] = field(default_factory=dict)  # of its client: kind and value, the last use
     signals: list[Signal] = field(default_factory=list)
+    cleared_at: float = 0.0  # when some were taken back
     standing: Standing = FREE
     likelihood: float = 0.0
 
@@ -196,8 +197,7 @@ class World:
     def settle(self, name: str, address: str, now: float, *, days: int) -> None:
         """That an identity has used the network of `address` on so many days until yesterday."""
         identity, origin = self.identities[name], self._origin_of(address)
-        used = History(now - days * DAY_S, now - DAY_S, days)
-        identity.areas[origin.area] = identity.networks[origin.network] = used
+        identity.areas[origin.area] = identity.networks[origin.network] = History(now - days * DAY_S, now - DAY_S, days)
 
     def place(self, name: str, address: str, now: float) -> Place:
         """What the network of an address is to an identity."""
@@ -224,6 +224,7 @@ class World:
             place=place,
             standing=identity.standing,
             signals=identity.signals_of_the_day(now),
+            cleared_at=identity.cleared_at,
             strange=strange_of(looks, identity.habits),
             gains=gained(place, identity.areas, identity.networks.get(place.origin.network), self.rulebook, now),
         )
@@ -253,6 +254,7 @@ class World:
             recipients=recipients,
             standing=identity.standing,
             signals=identity.signals_of_the_day(now),
+            cleared_at=identity.cleared_at,
             usual_new_per_day=identity.usual_new_per_day(now) if has_new else 0.0,
             new_today=identity.day(now).new_recipients if has_new else 0,
             domain=identity.domain if identity.domain in self._domains else "",
@@ -312,11 +314,11 @@ class World:
         identity.follow(weighed.signals, weighed.standing)
         return weighed.signals[0] if weighed.signals else None
 
-    def take_back(self, name: str) -> None:
+    def take_back(self, name: str, now: float) -> None:
         """The owner or an administrator says that it was nothing: signals and standing are cleared."""
         identity = self.identities[name]
-        identity.signals.clear()
-        identity.standing, identity.likelihood = FREE, 0.0
+        identity.cleared_at = now if identity.signals else identity.cleared_at
+        identity.signals, identity.standing, identity.likelihood = [], FREE, 0.0
 
     def confirm(self, name: str, client_address: str, now: float) -> None:
         """The owner says that a network, and its area, are his."""

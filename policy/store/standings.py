@@ -14,6 +14,7 @@ _FRESH = prepared(
     "SELECT kind, at, at_home, evidence FROM signal"
     " WHERE identity_id = :identity AND at > :edge AND cleared_at IS NULL ORDER BY at, id"
 )
+_CLEARED = prepared("SELECT MAX(cleared_at) FROM signal WHERE identity_id = :identity")
 _SIGNAL = prepared(
     "INSERT INTO signal (identity_id, at, kind, at_home, evidence, credential_id, submission, client_address)"
     " VALUES (:identity, :at, :kind, :at_home, :evidence, :credential, :submission, :client_address)"
@@ -55,6 +56,11 @@ class Standings:
         """Those of the last day that nobody has taken back, the oldest first."""
         rows = await self._reader.rows(_FRESH, {"identity": identity, "edge": now - LOCK_SPAN_S})
         return _signals(rows)
+
+    async def cleared_at(self, identity: int) -> float:
+        """When somebody last took signals back; 0 where nobody ever did."""
+        rows = await self._reader.rows(_CLEARED, {"identity": identity})
+        return float(rows[0][0] or 0.0)
 
     async def standing(self, name: str) -> Standing:
         """Where the identity of that name stands; one that is gone is free."""

@@ -142,8 +142,8 @@ class Thief(RuleBasedStateMachine):
 
     @rule()
     def owner_takes_it_back(self) -> None:
-        """He believes that it was nothing. The ladder forgets; windows do not."""
-        self.world.take_back(self.who.name)
+        """He believes that it was nothing. The ladder and the sets of networks begin anew; what was sent counts on."""
+        self.world.take_back(self.who.name, self.scene.now)
 
     @rule()
     def policy_restarts(self) -> None:

@@ -139,9 +139,9 @@ class Both:
     async def take_back(self) -> None:
         """Somebody says that it was nothing."""
         with self.engine.begin() as connection:
-            for table in ("standing", "signal"):
-                connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608 - two names of ours
-        self.world.take_back("ada")
+            connection.execute(text("DELETE FROM standing"))
+            connection.execute(text("UPDATE signal SET cleared_at = :at WHERE cleared_at IS NULL"), {"at": self.now})
+        self.world.take_back("ada", self.now)
 
     async def written(self) -> None:
         await self.brain.writer.make(lambda: None)
@@ -151,7 +151,8 @@ class Both:
         identity = self.world.identities["ada"]
         with self.engine.connect() as connection:
             found = connection.execute(text("SELECT step, home_step, since FROM standing")).fetchone()
-            kinds = connection.execute(text("SELECT kind, at, at_home FROM signal ORDER BY id")).fetchall()
+            live = "SELECT kind, at, at_home FROM signal WHERE cleared_at IS NULL ORDER BY id"
+            kinds = connection.execute(text(live)).fetchall()
         standing = identity.standing
         step, home, since = found or (0, 0, 0.0)
         assert Standing(Step(step), Step(home), since if step else 0.0).at(self.now) == standing.at(self.now)
