@@ -7,6 +7,7 @@ from policy import log
 from policy.alerting.kinds import Kind
 from policy.engine.ladder import Signal, SignalKind, Standing, Step
 from policy.engine.profile import Place
+from policy.engine.sources import UNKNOWN_COUNTRY
 from policy.store.incident_notes import Opened
 from policy.store.notices import NoticeBook, thread_of
 from policy.tally import Stage, Tally, What
@@ -55,7 +56,7 @@ class Teller:
                 f"{identity}: {network} now counts as the owner's",
                 [
                     f"Whose: {identity}.",
-                    f"From: {network} ({area}).",
+                    _from(place),
                     f"What happened: {one.evidence}.",
                     "Done already: the owner was told, too.",
                     f"If it was not the owner: sallyport network distrust {identity} {network}",
@@ -108,11 +109,18 @@ def _lines(
     at_home = _MEANS.get(standing.home, "the owner notices nothing of it.")
     return [
         f"Whose: {identity}.",
-        f"From: {place.origin.network} ({place.origin.area}).",
+        _from(place),
         *[f"What happened: {one.kind.value}: {one.evidence}." for one in signals],
         f"Done already: {_MEANS.get(standing.step, 'nothing is held or refused.')} At home: {at_home}",
         *([] if opened else [f"If it was the owner: sallyport standing clear {identity}"]),
     ]
+
+
+def _from(place: Place) -> str:
+    """The network and its area, which repeats the network where no provider is known."""
+    network = place.origin.network
+    area = place.origin.area.removeprefix(f"{network} ")
+    return f"From: {network} ({'no database knows it' if area == UNKNOWN_COUNTRY else area})."
 
 
 def _facts(

@@ -17,7 +17,7 @@ DONE = {  # as the administrator is told
         "these logins are refused, and their sessions have ended: {logins}. What they handed in and is still queued is"
         " put on hold. Nothing is deleted."
     ),
-    Notice.INCIDENT_RELEASED: "suspended logins work again, and what was on hold leaves.",
+    Notice.INCIDENT_RELEASED: "suspended logins work again, and what is still on hold leaves.",
     Notice.INCIDENT_PURGED: "what was on hold is deleted. Logins that stay suspended: {logins}.",
 }
 

@@ -155,6 +155,8 @@ async def test_the_notice_goes_to_both(brain: Brain, ada: NewCredential, engine:
     await lurk(brain, ada, 3)
     with engine.connect() as connection:
         rows = connection.execute(select(Notices.kind, Notices.channel, Notices.subject)).all()
+        told = connection.scalars(select(Notices.content)).all()
+    assert all(f"From: {NETWORK} (no database knows it)." in one for one in told), told
     assert sorted(tuple(row) for row in rows) == [
         ("network-trusted", "administrator", f"ada: {NETWORK} now counts as the owner's"),
         ("network-trusted", "owner:ada", f"ada: {NETWORK} now counts as the owner's"),
