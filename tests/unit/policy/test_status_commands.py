@@ -13,7 +13,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -291,6 +291,11 @@ def lines_on_screen(written: bytes) -> list[str]:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode()).replace("\r", "").split("\n")
 
 
+def without_size(environment: Mapping[str, str]) -> dict[str, str]:
+    """COLUMNS and LINES would be believed in place of the terminal; tests that run side by side have them set."""
+    return {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
+
+
 @contextlib.contextmanager
 def live(sallyport: CommandLine, columns: int, lines: int, **environment: str) -> Iterator[Terminal]:
     """`sallyport top` on a terminal of this size."""
@@ -298,7 +303,7 @@ def live(sallyport: CommandLine, columns: int, lines: int, **environment: str) -
     fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     running = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "top"],
-        env=clean_environment() | sallyport.environment | {"TERM": "xterm"} | environment,
+        env=without_size(clean_environment()) | sallyport.environment | {"TERM": "xterm"} | environment,
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
