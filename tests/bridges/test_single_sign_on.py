@@ -414,7 +414,7 @@ async def test_fresh_is_who_has_signed_in_there_just_now(site: Site) -> None:
         done = await site.sign_in(browser, "/confirm/issuer?back=/account")
         assert done.headers["location"] == "/account"
         assert browser.cookie("session") not in {"", before}
-        assert "Keep this address" in (await browser.get("/account")).text
+        assert "Save this address" in (await browser.get("/account")).text
         site.console.now += 15 * 60
         assert "Confirm that it is you, to change it" in (await browser.get("/account")).text
 
