@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import valkey
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, Table
 
 from policy.budgets.valkey_line import Server
 from policy.location import spelled
@@ -27,12 +27,11 @@ from policy.migrating.places import InDatabase, Place
 from policy.migrating.source import frozen, refuse_sessions
 from policy.migrating.sums import TableSum
 from policy.migrating.tables import copy, count_in, sum_in
-from policy.migrating.target import Origin, Target, in_target
+from policy.migrating.target import MOVED, Origin, Target, in_target, store_of
 from policy.store import audit
 from policy.store.backup import Say, last_ids_of, snapshot
 from policy.store.database import Location, open_database
 from policy.store.errors import StoreError
-from policy.store.models import Identities
 from policy.store.schema import METADATA
 from service import VERSION
 
@@ -125,12 +124,11 @@ class Move:
         return engine
 
     def _origin(self, source: Connection) -> Origin:
-        first = source.execute(select(Identities.created_at).order_by(Identities.id).limit(1)).scalar()
-        return Origin(spelled(self.source.database), repr(first), VERSION)
+        return Origin(spelled(self.source.database), store_of(source), VERSION)
 
     def _look(self, ends: _Ends) -> bool:
         """Whether it goes on with what an attempt before has left; StoreError where there is anything else."""
-        begun = ends.target.begun() if ends.target else None
+        begun = ends.target.begun(ends.origin) if ends.target else None
         if begun and begun != ends.origin and not self.is_anew:
             raise StoreError(
                 f"the target is half filled from {begun.source}, by version {begun.version}: finish that, or {_ANEW}"
@@ -157,12 +155,12 @@ class Move:
         self._compare_tables(ends.source, target, sent, went_on)
         compared = self._move_budgets(ends, target)
         self._finish_budgets(ends)
+        if isinstance(self.target.database, Path):
+            self.target.database.chmod(0o600)
         with target.engine.begin() as connection:
             target.finish(connection, last_ids_of(ends.source))
             after = {"from": spelled(self.source.database), "rows": sum(one.rows for one in sent.values())}
-            audit.record(connection, self.actor, self.now, "state-moved", "database", {}, after)
-        if isinstance(self.target.database, Path):
-            self.target.database.chmod(0o600)
+            audit.record(connection, self.actor, self.now, MOVED, "database", {}, after)
         return Moved(sent, compared, went_on)
 
     def _compare_tables(self, source: Connection, target: Target, sent: dict[str, TableSum], went_on: bool) -> None:

@@ -7,6 +7,7 @@ is stands in a table of its own, written in the transaction that writes the rows
 
 import json
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -30,8 +31,10 @@ from policy.opening import ADMINISTRATOR
 from policy.store.errors import StoreError
 from policy.store.filling import go_on_from
 from policy.store.migrating import MOVING, OF_A_MOVE, migrate_on, newest_revision, revision_of
+from policy.store.models import Audit, Identities
 from policy.store.restore import contents, drop_everything
 
+MOVED = "state-moved"  # the act
 _HIDDEN = "identity"
 _MOVE, _HIDDEN_AS = OF_A_MOVE
 _BOOK = Table(
@@ -50,7 +53,7 @@ class Origin:
     """What is moved: a move goes on only where it began with the same."""
 
     source: str
-    store: str  # the first identity's moment: another store has another one
+    store: str  # store_of
     version: str
 
 
@@ -69,14 +72,27 @@ class Target:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
 
-    def begun(self) -> Origin | None:
+    def begun(self, origin: Origin) -> Origin | None:
         """What an attempt before has begun with; None where there was none, StoreError where the place is taken."""
         with self.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             if revision_of(connection) == MOVING:
                 return Origin(**json.loads(connection.execute(_of("")).one().last_key))
         if there := contents(self.engine, ADMINISTRATOR):
-            raise StoreError(f"the target has {there} already; name an empty database")
+            raise StoreError(self._finished(origin) or f"the target has {there} already; name an empty database")
         return None
+
+    def _finished(self, origin: Origin) -> str:
+        """When such a move came to its end, for who was not told; empty where this is another store."""
+        with self.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            moves = select(Audit.at, Audit.after).where(Audit.action == MOVED).order_by(Audit.id.desc())
+            last = connection.execute(moves.limit(1)).one_or_none()
+            if last is None or json.loads(last.after)["from"] != origin.source or store_of(connection) != origin.store:
+                return ""
+        at = datetime.fromtimestamp(last.at, UTC)
+        return (
+            f"the move from {origin.source} was finished at {at:%Y-%m-%d %H:%M:%S} UTC, and the target is a store:"
+            " point the settings at it; to move once more, name an empty database"
+        )
 
     def begin(self, origin: Origin) -> None:
         """The schema, and nothing in it."""
@@ -114,6 +130,12 @@ class Target:
         go_on_from(connection, last_ids)
         _BOOK.drop(connection)
         connection.execute(text("UPDATE alembic_version SET version_num = :now"), {"now": newest_revision()})
+
+
+def store_of(connection: Connection) -> str:
+    """What tells a store from another one: its first identity's moment."""
+    first = connection.execute(select(Identities.created_at).order_by(Identities.id).limit(1)).scalar()
+    return repr(first)
 
 
 def table_name(name: str) -> str:

@@ -105,7 +105,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator
         ends.callback(started.stop)
         until(one.is_ready, f"Prometheus answers\n{started.text()}", 60)
         until(lambda: one.value('count(up{job=~"sallyport-.*"})') == len(ports) + 1, "everybody was asked", 60)
-        _send(sallyport, console)
+        _send(sallyport, console, sink)
         yield one
 
 
@@ -126,14 +126,16 @@ def _command(folder: Path, port: int, ports: dict[str, int | None]) -> list[str]
     ]  # fmt: skip
 
 
-def _send(sallyport: Sallyport, console: int) -> None:
+def _send(sallyport: Sallyport, console: int, sink: Sink) -> None:
     """What people do; and a guess, a slip, a trap, and a rule that only watches."""
+    before = len(sink.messages())
     login = sallyport.new_login("ada", SENDER)
     with sallyport.client(login) as client:
         client.sendmail(SENDER, [FRIEND], MESSAGE)
         client.sendmail(SENDER, [f"friend{number}@elsewhere.example" for number in range(3)], MESSAGE)
         with pytest.raises(smtplib.SMTPResponseException):
             client.sendmail(SENDER, [FRIEND], MESSAGE.replace(SENDER, "somebody@sallyport.test"))
+        until(lambda: len(sink.messages()) >= before + 2, "both have left: the trap puts on hold what is still queued")
         with pytest.raises(smtplib.SMTPResponseException):
             client.sendmail(SENDER, [TRAP], MESSAGE)
     with sallyport.client() as client, pytest.raises(smtplib.SMTPAuthenticationError):

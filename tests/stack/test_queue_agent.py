@@ -61,6 +61,20 @@ def test_what_is_released_leaves_at_once_and_once(stage: QueueStage, sink: Sink,
     assert arrived(sink, "released@elsewhere.example") == 1
 
 
+def test_what_is_held_while_it_leaves_arrives_once(stage: QueueStage, sink: Sink, policy: DeliveriesTaken) -> None:
+    """Postfix ends the delivery that it has begun, and the message is on hold nevertheless: nobody gets it again."""
+    slow = "slow-3-held@elsewhere.example"
+    leaving = stage.submit("leaving", slow)
+    until(lambda: stage.queue().get(leaving) == "active", "it is being delivered", pause_s=0.1)
+    assert stage.ask("hold", [leaving]) == [leaving]
+    until(lambda: arrived(sink, slow) == 1, "what was begun is ended")
+    until(lambda: [one["status"] for one in policy.of("leaving")] == ["sent"], "its outcome is reported")
+    assert stage.queue()[leaving] == "hold"
+    assert stage.ask("release", [leaving]) == [leaving]
+    until(lambda: leaving not in stage.queue(), "it has left")
+    assert arrived(sink, slow) == 1
+
+
 def test_what_is_deleted_is_told_for_each_recipient(stage: QueueStage, sink: Sink, policy: DeliveriesTaken) -> None:
     """Also for those that Postfix's log has never named. What is not on hold is not deleted."""
     held = stage.submit("deleted", "d1@elsewhere.example", "d2@elsewhere.example", is_held=True)

@@ -294,6 +294,18 @@ def test_cut_off_between_the_budgets_and_the_store(
     assert held_on(server) == held_in_database(source)
 
 
+def test_after_its_end_it_says_that_it_was_finished(source: Path, elsewhere: Location, tmp_path: Path) -> None:
+    """Who was cut off between the end and its words runs it again. A target of another store is as any that is full."""
+    moved(Where(source), Where(elsewhere))
+    with pytest.raises(
+        StoreError, match=r"the move from .*source\.db was finished at 2\S+ \S+ UTC, and the target is a"
+    ):
+        moved(Where(source), Where(elsewhere))
+    other = Path(shutil.copy(source, tmp_path / "other.db"))
+    with pytest.raises(StoreError, match="the target has 14 identities and 27 credentials already"):
+        moved(Where(other), Where(elsewhere))
+
+
 def test_a_server_that_is_half_filled_lets_nothing_pass(source: Location, server: valkey_server.Server) -> None:
     def say(_what: str, _number: int) -> None:
         raise CutOff
@@ -382,11 +394,8 @@ def test_nobody_opens_the_source_meanwhile(source: Path, elsewhere: Location) ->
     assert set(refused) == {"database is locked"}
 
 
-def test_what_is_taken_is_not_filled(source: Location, elsewhere: Location, server: valkey_server.Server) -> None:
-    """A store, a server of budgets that is in use, and the store itself."""
-    moved(Where(source), Where(elsewhere))
-    with pytest.raises(StoreError, match="the target has 14 identities and 27 credentials already"):
-        moved(Where(source), Where(elsewhere))
+def test_what_is_taken_is_not_filled(source: Location, server: valkey_server.Server) -> None:
+    """A server of budgets that is in use, and the store itself."""
     with valkey_budgets(server) as budgets:
         budgets.reserve("one", OPEN, NOW)
     with pytest.raises(StoreError, match="has budgets already"):
