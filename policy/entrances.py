@@ -17,7 +17,7 @@ from typing import NamedTuple
 from policy.connects import Connects
 from policy.engine.entering import Entry, Newcomer, enter
 from policy.engine.ladder import Standing, Step
-from policy.engine.places import DAY_S, Gained, History, gained, place_of
+from policy.engine.places import DAY_S, Gained, History, area_in_doubt, gained, place_of
 from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook, Treatment
 from policy.engine.sources import NOWHERE, Origin, network_of
@@ -150,7 +150,7 @@ class Entrances:
             self.notes.areas.note(who, area, now, forgotten=forgotten, is_vouched=is_vouched)
             self.notes.uses.note_network(who, network_of(client_address), now, forgotten=forgotten)
         if entry.is_doubted:
-            self.notes.areas.doubt(comer.identity_id, place.origin.area, network_of(client_address), now)
+            self.notes.areas.doubt(comer.identity_id, area_in_doubt(place), network_of(client_address), now)
 
     async def _strange(self, comer: Comer, looks: Looks, now: float) -> Mapping[str, str]:
         """What is new of the client; what was seen is written down once a day."""

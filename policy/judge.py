@@ -20,8 +20,10 @@ from policy.contract import Action, MessageFacts, Outcome, Reason, RelayOutcome
 from policy.delegation.handed import Handed
 from policy.engine.budget import Sum, Take, Taken
 from policy.engine.charges import REFUSALS_KEPT
+from policy.engine.entering import counts_days
 from policy.engine.judging import Decision, Judging, judge
-from policy.engine.profile import Place, Profile
+from policy.engine.places import area_in_doubt
+from policy.engine.profile import Profile
 from policy.engine.rules import Stage
 from policy.engine.sources import NOWHERE, network_of
 from policy.ledger import Asking, Ledger
@@ -64,7 +66,7 @@ class Judge:
         """The decision on a message of another front, charged, committed and written down at once."""
         case, decision = await self._settled(lambda profiles: profiles.of_handed(handed, now), handed.submission, now)
         if case.profile and decision.reason is not Reason.LOCKED and case.profile.place.origin.network != NOWHERE:
-            self._remember(case.identity, case.profile.place, now)
+            self._remember(case.identity, case.profile, now)
         if decision.action in {Action.ACCEPT, Action.HOLD}:
             outcome = Outcome(reservation=handed.submission, outcome=RelayOutcome.RELAYED, queue_id=handed.queue_id)
             await self.end([outcome], now, is_urgent=True)
@@ -110,10 +112,13 @@ class Judge:
         case = await read(self.profiles)
         return lambda: _judged(case, now)
 
-    def _remember(self, identity: int, place: Place, now: float) -> None:
+    def _remember(self, identity: int, profile: Profile, now: float) -> None:
         """Where nobody asks us about logins, a message is the login. The first network of all is vouched for."""
+        place, rulebook, notes = profile.place, self.profiles.rulebook(), self.notes
+        if not counts_days(place, profile.standing.at(now), rulebook):
+            return
         is_first = place.is_settled and place.is_unseen_area
-        origin, forgotten, notes = place.origin, self.profiles.rulebook().forgotten_at(now), self.notes
+        origin, forgotten = place.origin, rulebook.forgotten_at(now)
         area = partial(notes.areas.note, identity, origin.area, now, forgotten=forgotten, is_vouched=is_first)
         self.writer.make_later(area)
         self.writer.make_later(partial(notes.uses.note_network, identity, origin.network, now, forgotten=forgotten))
@@ -131,7 +136,8 @@ class Judge:
             self._write_signals(case, profile, decision)
         self.nearly_spent.note(profile.identity, decision.stood, now)
         if decision.is_doubted:
-            self.notes.areas.doubt(case.identity, profile.place.origin.area, network_of(facts.client_address), now)
+            area = area_in_doubt(profile.place)
+            self.notes.areas.doubt(case.identity, area, network_of(facts.client_address), now)
         if decision.is_recorded:
             self.notes.days.add(case.identity, _done(profile, decision), now)
 

@@ -139,12 +139,15 @@ def set_of(name: str, identity: str, cleared_at: float) -> str:
     return f"{name}-{cleared_at:.3f}:{identity}" if cleared_at else f"{name}:{identity}"
 
 
-def link_charges(profile: Profile, accepted: Sequence[Recipient], rulebook: Rulebook) -> Iterator[Distinct]:
+def link_charges(profile: Profile, accepted: Sequence[Recipient], rulebook: Rulebook, now: float) -> Iterator[Distinct]:
     """Who writes to new recipients from a strange network, in the set of that network.
 
-    Behind a carrier's, or a provider's pool, stand thousands who have nothing to do with each other.
+    Behind a carrier's, or a provider's pool, stand thousands who have nothing to do with each other. And whoever was
+    just cleared is not linked again, or held with his next message: for as long as a network takes to be settled.
     """
     origin = profile.place.origin
+    if profile.cleared_at and now - profile.cleared_at < rulebook.settled_after_days * DAY_S:
+        return
     if profile.place.is_settled or origin.is_mobile or origin.pool or not new_marks(accepted):
         return
     visitors = f"visitors:{origin.network}"

@@ -2,7 +2,7 @@
 
 A login from a network that is settled costs nothing and asks nothing. From a strange one the network is counted,
 whether somebody is let in or not; too many of them are a signal (ladder.py). Who is locked is let in at home alone, and
-not even there where a signal came from home.
+not even there where a signal came from home. Who is held elsewhere wins no network there: its days are in doubt.
 """
 
 from collections.abc import Generator, Mapping
@@ -14,7 +14,7 @@ from policy.engine.evidence import Evidence
 from policy.engine.ladder import FREE, Signal, SignalKind, Standing, Step
 from policy.engine.places import Gained, Trust
 from policy.engine.profile import Place
-from policy.engine.rulebook import Limits, Rulebook
+from policy.engine.rulebook import Limits, Mode, Rulebook
 from policy.engine.suspicion import Suspicion, stood
 from service.sentence import Sentence
 
@@ -64,7 +64,8 @@ def enter(newcomer: Newcomer, rulebook: Rulebook, now: float) -> Entering:
         suspicion.note_spread([one for one in over if one.rule in enforced])
         suspicion.observed.extend(one.rule for one in over if one.rule not in enforced)
     is_granted = suspicion.step is not Step.LOCK
-    is_doubted = not place.is_settled and (bool(suspicion.new) or not _may_travel(limits))
+    is_strange = not place.is_settled and (bool(suspicion.new) or not _may_travel(limits))
+    is_doubted = is_strange or (is_granted and not counts_days(place, suspicion.standing, rulebook))
     if newcomer.gains and is_granted and not is_doubted:
         suspicion.raise_signal(SignalKind.TRUSTED_NETWORK, _in_words(newcomer.gains, place))
     return Entry(
@@ -80,6 +81,14 @@ def _in_words(gains: Gained, place: Place) -> Sentence:
     """Whoever waits quietly for this is found by nothing else: its owner has to be told."""
     evidence = Evidence.HOME_BY_USE if gains.trust is Trust.HOME else Evidence.SETTLED_BY_USE
     return evidence.of(network=place.origin.network, days=gains.days)
+
+
+def counts_days(place: Place, standing: Standing, rulebook: Rulebook) -> bool:
+    """Whether a day there makes the network more of the owner's than it was; `standing` is that of now.
+
+    A step stays until somebody takes it back. At home it does not hold: so nobody whom it holds gets a home by waiting.
+    """
+    return place.is_home or standing.step < Step.HOLD or rulebook.mode("ladder") is not Mode.ENFORCE
 
 
 def sessions_for(place: Place, limits: Limits) -> int:

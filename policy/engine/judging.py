@@ -176,7 +176,7 @@ def _strange(case: _Case) -> Iterator[Distinct]:
     yield from charges.spread_charges(
         case.profile.identity, case.profile.place, limits, case.rulebook, case.profile.cleared_at
     )
-    yield from charges.link_charges(case.profile, case.profile.recipients, case.rulebook)
+    yield from charges.link_charges(case.profile, case.profile.recipients, case.rulebook, case.now)
 
 
 def _narrowed(case: _Case, asked: Sequence[Charge], taken: Taken) -> "_Refusal | None":
@@ -241,6 +241,8 @@ def _accepted(case: _Case) -> Decision:
     if number and profile.new_today + number >= (limit := usual_limit(usual)):
         evidence = Evidence.VOLUME.of(number=profile.new_today + number, limit=limit, usual=round(usual, 1))
         case.suspicion.raise_signal(SignalKind.VOLUME, evidence)
+        # A settled network has no small budget that would say so.
+        case.is_doubted |= profile.place.is_settled and case.rulebook.mode("volume") is Mode.ENFORCE
     is_slow = case.suspicion.step >= Step.SLOW and bool(case.new_places) and not profile.place.is_settled
     if _waits(case):
         case.hold(range(len(profile.recipients)), Reason.SENDING_DELAY, "sending-delay")
@@ -286,7 +288,7 @@ def _decision(
     """With what was found on the way."""
     suspicion = case.suspicion
     over = [one.rule for one in case.stood if not one.is_enforced and one.is_over and one.rule not in case.noted]
-    is_strange = not case.profile.place.is_settled
+    is_told = any(ALONE[one.kind] >= Step.HOLD for one in suspicion.new)
     return Decision(
         action=action,
         reason=reason,
@@ -299,7 +301,7 @@ def _decision(
         observed=tuple(dict.fromkeys((*suspicion.observed, *over))),
         stood=(*case.over, *[one for one in case.stood if one not in case.over]),
         seen=seen_of(case.facts, case.profile),
-        is_doubted=is_strange and (case.is_doubted or any(ALONE[one.kind] >= Step.HOLD for one in suspicion.new)),
+        is_doubted=not case.profile.place.is_home and (case.is_doubted or is_told),
     )
 
 

@@ -134,6 +134,14 @@ def doubted(history: History, now: float) -> History:
     return replace(history, doubted_day=day_of(now), days=max(history.days - 1, 0))
 
 
+def area_in_doubt(place: Place) -> str:
+    """Whose day does not count beside that of the network; empty where it is settled.
+
+    What is wrong in one network of the owner's provider takes nothing from the others.
+    """
+    return "" if place.is_settled else place.origin.area
+
+
 def vouched(history: History | None, now: float) -> History:
     """Somebody says that it is the owner's, or it is the first one of all."""
     return replace(history or History(now, now, 0), confirmed_at=now)

@@ -49,6 +49,7 @@ _NAMED = {
         | {206067, 25135, 35228}  # Three, Vodafone and O2 in the United Kingdom
         | {55836, 45271}  # Jio, Vodafone Idea
         | {31133, 9605}  # MegaFon, NTT DOCOMO
+        | {14593}  # Starlink: its customers share addresses, as telephones do
     ),
 }
 # What the words find and what is not.

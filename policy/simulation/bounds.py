@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from policy.engine.budget import Window
 from policy.engine.charges import but_for_home
 from policy.engine.rulebook import Limits, Mode, Rulebook, Windows
 
@@ -55,9 +56,18 @@ def spendable(windows: Windows, start: From) -> Windows:
     return windows if start in {From.OWN, From.HOME} else but_for_home(windows)
 
 
+def _in_one_message(whole: Windows, spendable_ones: Windows, limits: Limits) -> Windows:
+    """One message that is larger than what may be spent elsewhere goes where nothing else went (charges.elsewhere)."""
+    largest = limits.recipients_per_message
+    return tuple(
+        Window(max(less, min(largest, most)), seconds)
+        for (most, seconds), (less, _) in zip(whole, spendable_ones, strict=True)
+    )
+
+
 def _windows(limits: Limits, rulebook: Rulebook, start: From, whom: Whom) -> Iterable[tuple[str, Windows]]:
     """By the names of their rules. What a message is made of bounds new recipients as well."""
-    yield "recipients", spendable(limits.recipients, start)
+    yield "recipients", _in_one_message(limits.recipients, spendable(limits.recipients, start), limits)
     yield "credential-recipients", limits.credential_recipients
     if whom is Whom.NEW:
         yield "new-recipients", spendable(limits.new_recipients, start)

@@ -22,7 +22,7 @@ from policy.engine.entering import Entry, Newcomer, enter
 from policy.engine.feedback import Report, weigh
 from policy.engine.judging import Decision
 from policy.engine.ladder import FREE, LOCK_SPAN_S, Signal, Standing
-from policy.engine.places import DAY_S, History, day_of, doubted, gained, place_of, used, vouched
+from policy.engine.places import DAY_S, History, area_in_doubt, day_of, doubted, gained, place_of, used, vouched
 from policy.engine.profile import Place, Profile, Recipient
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
@@ -107,9 +107,9 @@ class Identity:
         self.areas[origin.area] = used(self.areas.get(origin.area), rulebook, now)
         self.networks[origin.network] = used(self.networks.get(origin.network), rulebook, now)
 
-    def doubt(self, origin: Origin, now: float) -> None:
+    def doubt(self, place: Place, now: float) -> None:
         """Today does not count for this area and this network."""
-        for histories, name in ((self.areas, origin.area), (self.networks, origin.network)):
+        for histories, name in ((self.areas, area_in_doubt(place)), (self.networks, place.origin.network)):
             if history := histories.get(name):
                 histories[name] = doubted(history, now)
 
@@ -234,7 +234,7 @@ class World:
             identity.use(place.origin, self.rulebook, now)
             identity.note(looks, now)
         if entry.is_doubted:
-            identity.doubt(place.origin, now)
+            identity.doubt(place, now)
         return entry
 
     def profile(self, facts: MessageFacts, now: float) -> Profile:
@@ -269,7 +269,7 @@ class World:
         identity = self._by_number[facts.credential]
         identity.follow(decision.signals, decision.standing)
         if decision.is_doubted:
-            identity.doubt(profile.place.origin, now)
+            identity.doubt(profile.place, now)
         is_kept = decision.action in (Action.ACCEPT, Action.HOLD)
         held = set(range(len(profile.recipients)) if decision.action is Action.HOLD else decision.held)
         sent = [one for place, one in enumerate(profile.recipients) if place not in held] if is_kept else []

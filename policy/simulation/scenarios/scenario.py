@@ -83,6 +83,9 @@ OWNER_GOES_ON = Expectation(
     measure=lambda tally: tally.owner.tried[False] - tally.owner.sent[False] + tally.owner.logins_refused,
     most=0,
 )
+WHOM_THEY_KNOW = Expectation(
+    text="whom they know they reach", measure=lambda tally: tally.owner.tried[False] - tally.owner.sent[False], most=0
+)
 SOME_HELD = Expectation(text="what the thief wrote is held", measure=lambda tally: tally.thief.held, least=1)
 
 

@@ -266,7 +266,7 @@ def test_what_strangers_choose_is_in_no_key() -> None:
             *charges.holding_charges(profile, 1000, rulebook),
             *charges.attempt_charges(profile, rulebook),
             *charges.spread_charges(profile.identity, profile.place, rulebook.limits_of("person"), rulebook),
-            *charges.link_charges(profile, profile.recipients, rulebook),
+            *charges.link_charges(profile, profile.recipients, rulebook, T),
         ]
         keys |= {one.key for one in asked}
     whose = {key.partition(":")[2] or key for key in keys}

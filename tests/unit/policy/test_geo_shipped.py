@@ -28,6 +28,13 @@ def test_well_known_places(address: str, country: str, asn: int) -> None:
     assert (origin.country, origin.asn) == (country, asn)
 
 
+def test_who_gives_one_address_to_many() -> None:
+    """A satellite's customers share them as telephones do; those of a line do not."""
+    starlink = ATLAS.origin("98.97.24.1")
+    assert (starlink.asn, starlink.is_mobile, starlink.source) == (14593, True, "AS14593")
+    assert not ATLAS.origin("91.0.0.1").is_mobile
+
+
 @pytest.mark.parametrize(
     "address", ["127.0.0.1", "10.0.0.1", "192.168.1.1", "::1", "fd00::1", "192.0.2.1", "240.0.0.1"]
 )

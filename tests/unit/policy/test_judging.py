@@ -243,6 +243,19 @@ def test_accounts_that_share_a_strange_network_are_linked() -> None:
     assert summary(desks[0].hand_in(new(8), AT_HOME, identity="user0")) == ACCEPTED
 
 
+@pytest.mark.parametrize(("days", "expected"), [(0, "accept"), (2, "accept"), (3, "hold"), (30, "hold")])
+def test_who_was_cleared_is_not_linked_with_his_next_message(days: int, expected: str) -> None:
+    """The others are still there, and an administrator has said of him that it was nothing."""
+    desks = [Desk() for _ in range(4)]
+    for desk in desks:
+        desk.budgets = desks[0].budgets
+    for number, desk in enumerate(desks[:3]):
+        desk.hand_in(new(number), strange(), identity=f"user{number}")
+    cleared = desks[3].hand_in(new(9), strange(), identity="user3", cleared_at=T - days * DAY)
+    assert cleared.action == expected
+    assert bool(cleared.signals) is (expected == "hold")
+
+
 OBSERVED = [
     # what it shows, policy, recipients, place, expected, observed
     ("a budget", '[modes]\nnew-recipients = "observe"\n', new(*range(60)), AT_HOME, ACCEPTED, ("new-recipients",)),

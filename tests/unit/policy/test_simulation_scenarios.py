@@ -89,6 +89,11 @@ WORSE = [
     (f"[profiles.person]\n{NO_PROBATION}", "A20b"),
     ("[history]\nsettled-after-days = 2", "A21"),
     ('[modes]\nunknown-recipients = "off"', "A22"),
+    ('[modes]\nladder = "observe"', "A23a"),
+    ('[modes]\nladder = "observe"', "A23b"),
+    ('[modes]\nvolume = "off"', "A24"),
+    ('[modes]\nvolume = "off"', "A25"),
+    (f"[profiles.person]\n{NO_PROBATION}", "A26"),
     ('[profiles.person]\nnew-recipients = "10/hour"', "L1"),
     ('[profiles.person]\nrecipients = ["10/minute", "150/day"]', "L2"),
     ('[profiles.person]\nrecipients = "90/hour"', "L3a"),
@@ -100,6 +105,17 @@ WORSE = [
     ('[profiles.app]\nrecipients = "60/10 minutes"', "L13"),
     ('[profiles.person]\nmessages = "3/day"', "L14a"),
     ('[profiles.person]\nprobation-new-recipients = "0/day"', "L14b"),
+    ('[profiles.person]\nnew-recipients = "20/hour"', "L15"),
+    ('[profiles.person]\nprobation-new-recipients = "2/day"', "L16a"),
+    ('[profiles.person]\nunseen-asns = "2/day"', "L16b"),
+    ('[profiles.person]\nmessages = "3/day"', "L17a"),
+    ('[profiles.person]\nprobation-new-recipients = "0/day"', "L17b"),
+    ('[profiles.app]\nnew-recipients = "100/hour"', "L18"),
+    ('[profiles.app]\nmessages = "10/day"', "L19"),
+    ('[profiles.person]\nprobation-recipients = "5/day"', "L20"),
+    ('[profiles.person]\nprobation-recipients = "5/day"', "L21a"),
+    ('[modes]\nunseen = "off"', "L21b"),
+    ('[profiles.person]\nprobation-recipients = "5/day"', "L21c"),
 ]
 
 
@@ -111,9 +127,9 @@ def test_expectations_can_be_missed(policy: str, name: str) -> None:
 
 
 def test_every_scenario_is_there() -> None:
-    """Those of the reference, and those that were found by trying (A19 to A22, L14)."""
+    """Those of the reference, those that were found by trying (A19 to A26), and of whom people tell (L14 to L21)."""
     numbers = {"".join(letter for letter in one.name if not letter.islower()) for one in SCENARIOS}
-    assert numbers == {f"A{one}" for one in range(1, 23)} | {f"L{one}" for one in range(1, 15)}
+    assert numbers == {f"A{one}" for one in range(1, 27)} | {f"L{one}" for one in range(1, 22)}
     assert all(one.expected for one in SCENARIOS)
 
 

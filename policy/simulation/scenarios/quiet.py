@@ -1,0 +1,137 @@
+"""Attacks that wait for a step of the ladder to be forgotten, or ride the limits until they are those of home; a thief
+who is a customer of the owner's webmail provider; several logins of one organisation, each with a network of its own.
+"""
+
+from functools import partial
+
+from policy.engine.ladder import SignalKind, Step
+from policy.simulation.atlas import Network
+from policy.simulation.doors import Person
+from policy.simulation.scenarios.scenario import (
+    DAY_S,
+    HOUR_S,
+    MINUTE_S,
+    OWNER_GOES_ON,
+    Expectation,
+    Scenario,
+    all_at_most,
+    new_at_most,
+    step_within,
+)
+from policy.simulation.scene import Actor, Scene
+from policy.simulation.senders import HOME_ASN, HOME_COUNTRY, goes_on, person
+from policy.simulation.tally import Tally
+from policy.simulation.thieves import Thief
+
+_WEBMAIL = ("US", 15169)
+
+
+def _a23(scene: Scene, *, is_neighbour: bool) -> None:
+    who = person(scene)
+    network = scene.atlas.network(*((HOME_COUNTRY, HOME_ASN) if is_neighbour else ("NL", 60781)))
+    scene.start(_day_by_day(scene, Thief(scene, who.name, who.client), network))
+    scene.start(goes_on(scene, who, days=10))
+
+
+def _day_by_day(scene: Scene, thief: Thief, network: Network) -> Actor:
+    """All that goes on the first day, and then the same login each day: in a week the network might be home."""
+    while True:
+        if session := thief.log_in(network):
+            for _ in range(60):
+                thief.send(session, scene.strangers(1))
+        yield DAY_S
+
+
+def _a24(scene: Scene) -> None:
+    """Three times an hour's budget on each day, and never one recipient too many: no cap is met, and nothing held."""
+    who = person(scene)
+    network = scene.atlas.network(HOME_COUNTRY, HOME_ASN)
+    scene.start(_rides(scene, Thief(scene, who.name, who.client), network, 43, 3))
+    scene.start(goes_on(scene, who, days=14))
+
+
+def _rides(scene: Scene, thief: Thief, network: Network, size: int, hours: int) -> Actor:
+    """So many new ones in one message, in so many hours of the day."""
+    while True:
+        for _ in range(hours):
+            if session := thief.log_in(network):
+                thief.send(session, scene.strangers(size))
+            yield HOUR_S + MINUTE_S
+        yield DAY_S - hours * (HOUR_S + MINUTE_S)
+
+
+def _a25(scene: Scene) -> None:
+    """The provider's servers send for both: for the owner from his account there, and for the thief from his."""
+    home = scene.atlas.network(HOME_COUNTRY, HOME_ASN)
+    pool = [scene.atlas.network(*_WEBMAIL, is_hosting=True, pool="webmail") for _ in range(2)]
+    contacts = tuple(f"ada-{number}@example.com" for number in range(120))
+    who = scene.admit(Person(name="ada", networks=(home, pool[0]), contacts=contacts, new_per_day=(1,) * 30))
+    scene.start(_rides(scene, Thief(scene, who.name, who.client), pool[1], 43, 3))
+    scene.start(goes_on(scene, who))
+
+
+def _a26(scene: Scene) -> None:
+    """Five of one domain. None of their thief's networks is seen with two of them: nobody is linked."""
+    for number in range(5):
+        who = person(scene, f"user{number}", contacts=20)
+        network = scene.atlas.network("NL", 60781 + number)
+        scene.start(_rides(scene, Thief(scene, who.name, who.client), network, 9, 3))
+        scene.start(goes_on(scene, who, days=7))
+
+
+def _trusted(tally: Tally) -> float:
+    """1 where a network has become the owner's."""
+    return SignalKind.TRUSTED_NETWORK.value in tally.told
+
+
+_NEVER_TRUSTED = Expectation(text="the network does not become the owner's", measure=_trusted, most=0)
+
+QUIET = (
+    Scenario(
+        name="A23a",
+        title="held on the first day, and nobody answers: he looks for mail each day until that network is home",
+        cast=partial(_a23, is_neighbour=False),
+        lasts_s=10 * DAY_S,
+        expected=(new_at_most(10), _NEVER_TRUSTED, OWNER_GOES_ON),
+    ),
+    Scenario(
+        name="A23b",
+        title="the same in a network of the owner's provider",
+        cast=partial(_a23, is_neighbour=True),
+        lasts_s=10 * DAY_S,
+        expected=(new_at_most(44), _NEVER_TRUSTED, OWNER_GOES_ON),
+    ),
+    Scenario(
+        name="A24",
+        title="rides the limits in one network of the owner's provider, 129 new a day, two weeks",
+        cast=_a24,
+        lasts_s=14 * DAY_S,
+        expected=(
+            new_at_most(44, HOUR_S),
+            new_at_most(132, DAY_S),
+            _NEVER_TRUSTED,
+            step_within(Step.SLOW, HOUR_S),
+            OWNER_GOES_ON,
+        ),
+    ),
+    Scenario(
+        name="A25",
+        title="a webmail provider sends for the owner, and the thief has an account there, too",
+        cast=_a25,
+        lasts_s=DAY_S,
+        expected=(new_at_most(44, HOUR_S), new_at_most(132, DAY_S), step_within(Step.SLOW, HOUR_S), OWNER_GOES_ON),
+    ),
+    Scenario(
+        name="A26",
+        title="five logins of one organisation in concert, a network of its own for each, 27 new a day, a week",
+        cast=_a26,
+        lasts_s=7 * DAY_S,
+        expected=(
+            new_at_most(10, HOUR_S),
+            new_at_most(30, DAY_S),
+            all_at_most(100, DAY_S),
+            step_within(Step.SLOW, HOUR_S),
+            OWNER_GOES_ON,
+        ),
+    ),
+)
