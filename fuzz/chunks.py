@@ -5,7 +5,7 @@
 """
 
 from fuzz import references
-from fuzz.framing import LIMIT, WORDS
+from fuzz.framing import LIMIT, MOST, WORDS
 from fuzz.spelling import cut, spelled, with_cuts
 from gateway.framing import ChunkReader
 
@@ -17,6 +17,8 @@ def one(octets: bytes) -> None:
     """The first octets say how to cut, the others are the chunks."""
     sizes, rest = with_cuts(octets)
     chunks = [spelled(chunk, WORDS) for chunk in rest.split(NEXT_CHUNK.to_bytes(1, "big"))]
+    if sum(map(len, chunks)) > MOST:
+        return
     reader, content = ChunkReader(LIMIT), b""
     for number, chunk in enumerate(chunks, start=1):
         reader.begin(len(chunk), is_last=number == len(chunks))

@@ -58,6 +58,8 @@ _LETTERS = [
     "\u2163",
     "\ue000",
     "\udcff",
+    "\u017f",
+    "\u0131",
 ]
 WORDS = [word.encode(errors="surrogatepass") for word in _ADDRESSES + _NAMES + _VALUES + _LETTERS]
 _OFFERS = [
@@ -115,6 +117,7 @@ def _rcpt(argument: str, offers: Offers, *, is_utf8: bool) -> None:
     assert is_utf8 or said.isascii()
     if not command.original.lower().startswith("utf-8;"):
         assert _decoded(command.original).isprintable()
+    assert command.notify.isascii()
     for value in (command.notify, command.original):
         assert not _UNSAFE.search(value)
 

@@ -75,6 +75,8 @@ def _is_folded(address: str) -> bool:
 def _is_local_part(local: str) -> bool:
     if _octets(local) > _LOCAL_LIMIT or _ENCODED_WORD.search(local):
         return False
+    if local.removeprefix('"').startswith("-"):  # an option, to a program that is called with it: Postfix refuses it
+        return False
     if not local.startswith('"'):
         return True
     is_needed = local != '""' and not re.fullmatch(DOT_ATOM, local[1:-1])

@@ -62,21 +62,22 @@ class _Parameter:
 _XTEXT = r"(?:[!-*,-<>-~]|\+(?:[2-6][0-9A-F]|7[0-9A-E]))"
 _EVENT = "(?:SUCCESS|FAILURE|DELAY)"
 _NO_VALUE = re.compile("")
+# Values have no case (?i), of ASCII alone (?a): or the long s, U+017F, would be the S of SUCCESS.
 
 _OF_MAIL: Mapping[str, _Parameter] = {
     "SIZE": _Parameter(re.compile(r"[0-9]{1,20}")),  # RFC 1870 section 5
-    "BODY": _Parameter(re.compile(r"(?i:7BIT|8BITMIME)"), lambda offers: offers.eight_bit),  # RFC 6152
+    "BODY": _Parameter(re.compile(r"(?ai:7BIT|8BITMIME)"), lambda offers: offers.eight_bit),  # RFC 6152
     # Accepted and not believed, RFC 4954 section 5: as if AUTH=<> had been said.
     "AUTH": _Parameter(re.compile(rf"<>|(?!.*[<>]){_XTEXT}+")),
     "SMTPUTF8": _Parameter(_NO_VALUE, lambda offers: offers.utf8),  # RFC 6531 section 3.4
-    "RET": _Parameter(re.compile(r"(?i:FULL|HDRS)"), lambda offers: offers.dsn),  # RFC 3461 section 4.3
+    "RET": _Parameter(re.compile(r"(?ai:FULL|HDRS)"), lambda offers: offers.dsn),  # RFC 3461 section 4.3
     "ENVID": _Parameter(re.compile(rf"(?=.{{1,100}}\Z){_XTEXT}+"), lambda offers: offers.dsn),  # section 4.4
     "REQUIRETLS": _Parameter(_NO_VALUE, lambda offers: offers.require_tls, replies.REQUIRETLS_NOT_OFFERED),  # RFC 8689
 }
 _OF_RCPT: Mapping[str, _Parameter] = {
     # RFC 3461 section 4.1: NEVER stands alone, and nothing stands twice.
     "NOTIFY": _Parameter(
-        re.compile(rf"(?i:NEVER|(?!.*({_EVENT}).*\1){_EVENT}(?:,{_EVENT})*)"), lambda offers: offers.dsn
+        re.compile(rf"(?ai:NEVER|(?!.*({_EVENT}).*\1){_EVENT}(?:,{_EVENT})*)"), lambda offers: offers.dsn
     ),
     "ORCPT": _Parameter(re.compile(r"[A-Za-z0-9-]{1,40};.+"), lambda offers: offers.dsn),  # section 4.2, and below
 }
@@ -84,8 +85,8 @@ _OF_RCPT: Mapping[str, _Parameter] = {
 _COMMAND = re.compile(rf"(?P<keyword>[A-Za-z]+):<(?P<path>(?:{address.QUOTED}@)?[^<>\"\s]*)>(?P<parameters>(?: .*)?)")
 _PARAMETER = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9-]*)(?:=(?P<value>[!-<>-~\x80-\U0010ffff]+))?")
 _ORIGINAL = re.compile(rf"[^;]+;{_XTEXT}+")
-# RFC 6533 section 3: utf-8-addr-unitext, whose pure ASCII form is utf-8-addr-xtext.
-_ORIGINAL_UTF8 = re.compile(r"(?i:utf-8);(?:[!-*,-<>-\[\]-~\x80-\U0010ffff]|\\x\{[0-9A-F]{2,6}\})+")
+# RFC 6533 section 3: utf-8-addr-unitext, which needs SMTPUTF8; its pure ASCII form, utf-8-addr-xtext, does not.
+_ORIGINAL_UTF8 = re.compile(r"(?ai:utf-8);(?:[!-*,-<>-\[\]-~\x80-\U0010ffff]|\\x\{[0-9A-F]{2,6}\})+")
 _EMBEDDED = re.compile(r"\\x\{([0-9A-F]+)\}")
 _ORIGINAL_LIMIT = 500  # octets, RFC 3461 section 4.2
 
@@ -169,7 +170,7 @@ def _is_original(value: str, *, is_utf8: bool) -> bool:
         return False
     if not value.lower().startswith("utf-8;"):
         return bool(_ORIGINAL.fullmatch(value))
-    if not is_utf8 or not _ORIGINAL_UTF8.fullmatch(value):
+    if not (is_utf8 or value.isascii()) or not _ORIGINAL_UTF8.fullmatch(value):
         return False
     points = [int(point, 16) for point in _EMBEDDED.findall(value)]
     return (

@@ -14,7 +14,7 @@ def offers_for(hop: Collection[str], max_message_bytes: int, *, is_under_tls: bo
     return Offers(
         max_message_bytes=max_message_bytes,
         eight_bit="8BITMIME" in hop,
-        utf8="SMTPUTF8" in hop,
+        utf8="SMTPUTF8" in hop and "8BITMIME" in hop,  # RFC 6531 section 3.1
         dsn="DSN" in hop,
         require_tls="REQUIRETLS" in hop and is_under_tls,
     )

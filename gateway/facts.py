@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from gateway import replies
 from gateway.display_names import shown
-from gateway.mailboxes import Mailboxes, mailboxes
+from gateway.mailboxes import LIMIT, Mailboxes, mailboxes
 from gateway.replies import Reply
 
 HEAD_LIMIT = 256 * 1024
@@ -138,7 +138,10 @@ def _fields(head: bytes) -> list[tuple[bytes, bytes]] | Reply:
 
 
 def _mailboxes(fields: list[tuple[bytes, bytes]], wanted: tuple[bytes, ...], *, is_utf8: bool) -> Mailboxes | None:
-    """All addresses of the wanted fields, and of each at least one; a Sender has no more (RFC 5322 section 3.6.2)."""
+    """All addresses of the wanted fields, and of each at least one; a Sender has no more (RFC 5322 section 3.6.2).
+
+    The limit is theirs together: there is no end to Resent fields, and each address is work, for policy as well.
+    """
     addresses: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     for name, body in fields:
@@ -148,4 +151,6 @@ def _mailboxes(fields: list[tuple[bytes, bytes]], wanted: tuple[bytes, ...], *, 
                 return None
             addresses += found.addresses
             names += found.names
+            if len(addresses) > LIMIT:
+                return None
     return Mailboxes(addresses, names)

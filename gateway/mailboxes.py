@@ -28,7 +28,7 @@ _ADDRESS = rf"(?:{address.QUOTED}@)?[^<>\"(),;:\s]++"
 _MAILBOX = re.compile(rf"(?:{_NAME}<(?P<angle>{_ADDRESS})>|{_BETWEEN}(?P<bare>{_ADDRESS})){_BETWEEN}")
 _GROUP = re.compile(rf"(?=[ \t]*+[^ \t:]){_NAME}:")
 _GROUP_END = re.compile(rf";{_BETWEEN}")
-_LIMIT = 100  # of addresses: nobody has more, and each is looked up
+LIMIT = 100  # of addresses: nobody has more, and each is looked up
 _NAME_LIMIT = 2000  # of a name as it is encoded: nobody has a longer one, and each is judged
 
 
@@ -45,7 +45,7 @@ def mailboxes(field: str, *, is_utf8: bool) -> Mailboxes | None:
     found: list[str] = []
     names: list[str] = []
     position, is_in_group = 0, False
-    while len(found) < _LIMIT:
+    while len(found) < LIMIT:
         if not is_in_group and (group := _GROUP.match(field, position)):
             names.append(group[0][:-1])
             position, is_in_group = group.end(), True

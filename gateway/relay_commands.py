@@ -17,6 +17,7 @@ _XFORWARD = "XFORWARD "
 _RECIPIENT = "RCPT TO:<"
 _UNSAFE = re.compile(r"[^!-*,-<>-~]")  # all but xchar, RFC 3461 section 4
 _STATUS = re.compile(r"[45]\.(\d+)\.(\d+)")
+_HOPS = re.compile(r"5\.4\.(?:6|0 .*\btoo many hops)", re.IGNORECASE)  # RFC 3463 section 3.5, and Postfix
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ def reply_for(answer: HopReply) -> Reply:
         return replies.RELAY_FULL
     if answer.code == 552:  # noqa: PLR2004 - RFC 1870 section 6.1
         return replies.RELAY_TOO_BIG
+    if _HOPS.match(answer.text):
+        return replies.LOOP
     if answer.code < 500 or subject == "7" or not subject:  # noqa: PLR2004 - RFC 5321 section 4.2.1
         return replies.RELAY_DEFERRED
     return replies.RELAY_REFUSED

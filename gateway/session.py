@@ -37,9 +37,9 @@ _HTTP = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST
 _AUTH = b"AUTH "
 _LINE_LIMIT = 2048  # RFC 5321 section 4.5.3.1.4 asks for 512; SIZE, AUTH, DSN and SMTPUTF8 add 526, 500, 500 and 10
 _NAME = re.compile(
-    r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\]|\[IPv6:[0-9A-Fa-f:.]+\]", re.IGNORECASE
+    r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\]|\[(?ai:IPv6):[0-9A-Fa-f:.]+\]"
 )
-_CHUNK_ARGUMENT = re.compile(r"([0-9]{1,12})( LAST)?", re.IGNORECASE)
+_CHUNK_ARGUMENT = re.compile(r"([0-9]{1,12})(?ai:( LAST)?)")
 _FOR_FLAW: Mapping[Flaw, Reply] = {
     Flaw.TOO_BIG: replies.MESSAGE_TOO_BIG,
     Flaw.BARE_CR_OR_LF: replies.BARE_CR_OR_LF,
@@ -105,7 +105,7 @@ class Session(Conversation):
         if self._commands > (settings.max_commands if self._grants else settings.max_commands_before_login):
             raise SessionOver(replies.TOO_MANY_COMMANDS)
         verb, _, argument = line.partition(" ")
-        verb = verb.upper()
+        verb = _capitals(verb)
         if verb in _HTTP:  # a browser that was sent here, with somebody else's text in its request (ALPACA)
             raise SessionOver(replies.NOT_HTTP)
         method = _VERBS.get(verb)
@@ -191,7 +191,7 @@ class Session(Conversation):
         if self._grants:
             return replies.LOGGED_IN_ALREADY
         mechanism, _, initial = argument.partition(" ")
-        mechanism = mechanism.upper()
+        mechanism = _capitals(mechanism)
         if not self._tls or not may_be_tried(mechanism, self._edge.settings.mechanisms, self._tls):
             return replies.UNKNOWN_MECHANISM
         source = LoginSource(self._id, self._client_address, self._client_name, self._listener, self._tls)
@@ -403,6 +403,11 @@ class Session(Conversation):
     def _mechanisms(self) -> list[Mechanism]:
         """What EHLO names now; nothing before TLS, RFC 4954 section 4, and nothing a second time."""
         return mechanisms(self._edge.settings.mechanisms, self._tls) if self._tls and not self._grants else []
+
+
+def _capitals(word: str) -> str:
+    """Of ASCII alone, or the long s (U+017F) would become the S of a verb that somebody before us has not seen."""
+    return word.upper() if word.isascii() else word
 
 
 def _counted_for(grants: Grants) -> str:

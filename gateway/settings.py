@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -14,11 +15,12 @@ from pydantic import (
     IPvAnyNetwork,
     PositiveFloat,
     PositiveInt,
+    ValidationInfo,
     field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.settings import LogFormat
+from service.settings import LogFormat, OptionalPath
 
 Port = Annotated[int, Field(gt=0, le=65535)]
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - the one part that faces the internet
@@ -45,6 +47,15 @@ _SHIPPED: tuple[Mechanism, ...] = ("EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-
 _HOST_AND_PORT = r"^[^\s:]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$"
 
 
+def _addresses(given: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        for one in given:
+            ipaddress.ip_address(one)
+    except ValueError:
+        raise ValueError("it should be addresses such as 192.0.2.1, and no names") from None
+    return given
+
+
 class ListenerSettings(BaseModel):
     """One listener: a port on one or more addresses, with its TLS mode and who may talk on it.
 
@@ -67,9 +78,7 @@ class ListenerSettings(BaseModel):
     @field_validator("addresses")
     @classmethod
     def _are_addresses(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        for one in given:
-            ipaddress.ip_address(one)
-        return given
+        return _addresses(given)
 
     def trusts(self, address: str) -> bool:
         """Whether a PROXY header from `address` is believed."""
@@ -81,12 +90,16 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, extra="forbid")
 
-    hostname: str = Field(default="mail.sallyport.test", pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
+    hostname: str = Field(
+        default="mail.sallyport.test",
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
+        examples=["mail.example.org"],
+    )
     # Half of the processors: the other half is policy's and the next hop's, where all run on one machine.
     workers: PositiveInt = Field(default_factory=lambda: min(max((os.cpu_count() or 1) // 2, 1), 4), le=64)
 
     # Listeners: the shipped ones by their ports, or a list of one's own
-    bind: CommaList = EVERYWHERE
+    bind: Annotated[CommaList, AfterValidator(_addresses)] = EVERYWHERE
     submission_port: Port = 587
     submissions_port: Port = 465
     travel_submission_port: Port | None = None
@@ -97,18 +110,22 @@ class Settings(BaseSettings):
 
     tls_cert: Paths
     tls_key: Paths
-    tls_client_ca: Path | None = None
+    tls_client_ca: OptionalPath = None
     mechanisms: Annotated[tuple[Mechanism, ...], NoDecode, BeforeValidator(_split)] = _SHIPPED
 
     policy_url: HttpUrl
     policy_token_file: Path
     policy_timeout_s: PositiveFloat = Field(default=5, le=20)
-    relay: str = Field(pattern=_HOST_AND_PORT)
-    hold_relay: str = Field(default="", pattern=rf"^$|{_HOST_AND_PORT}")  # empty: what should be held is deferred
+    relay: str = Field(pattern=_HOST_AND_PORT, examples=["postfix:10025"])
+    hold_relay: str = Field(
+        default="", pattern=rf"^$|{_HOST_AND_PORT}", examples=["postfix:10026"]
+    )  # empty: what should be held is deferred
     relay_connections: PositiveInt = 20  # of one worker
     # With policy's below the 2 minutes of RFC 6409 section 5.3
     relay_timeout_s: PositiveFloat = Field(default=75, le=90)
-    scan_url: str = Field(default="", pattern=r"^$|^http://[^\s/]+:[0-9]{1,5}/?$")  # empty: there is no scanner
+    scan_url: str = Field(  # empty: there is no scanner
+        default="", pattern=r"^$|^http://[^\s/]+:[0-9]{1,5}/?$", examples=["http://rspamd:11333"]
+    )
     scan_timeout_s: PositiveFloat = Field(default=8, le=20)
     scan_connections: PositiveInt = 20  # of one worker
     scan_max_bytes: PositiveInt = 32 * 1024 * 1024
@@ -137,7 +154,7 @@ class Settings(BaseSettings):
     max_errors: PositiveInt = 20
     max_login_failures: PositiveInt = 3
     log_format: LogFormat = "text"
-    otlp_url: str = Field(default="", pattern=r"^(https?://[^\s@]+)?$")
+    otlp_url: str = Field(default="", pattern=r"^(https?://[^\s@]+)?$", examples=["http://collector:4318/v1/traces"])
 
     @property
     def all_listeners(self) -> tuple[ListenerSettings, ...]:
@@ -160,10 +177,15 @@ class Settings(BaseSettings):
 
     @field_validator("listeners")
     @classmethod
-    def _have_names_of_their_own(cls, given: tuple[ListenerSettings, ...]) -> tuple[ListenerSettings, ...]:
+    def _are_all_that_there_are(
+        cls, given: tuple[ListenerSettings, ...], others: ValidationInfo
+    ) -> tuple[ListenerSettings, ...]:
+        """With a list of one's own the shipped pair is not used; travellers would miss a pair that nobody opens."""
         names = [one.name for one in given]
         if len(set(names)) < len(names):
             raise ValueError("each listener should have a name of its own")
+        if given and (others.data.get("travel_submission_port") or others.data.get("travel_submissions_port")):
+            raise ValueError("it should have the travellers' listeners in it, and GATEWAY_TRAVEL_... should not be set")
         return given
 
     @property

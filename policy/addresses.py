@@ -36,6 +36,8 @@ def parsed_owner_address(given: str) -> str | None:
 
 
 def _is_local_part(local: str) -> bool:
+    if local.startswith("-"):  # Postfix refuses it, as an option to programs
+        return False
     if not _LOCAL.fullmatch(local) or len(local.encode(errors="surrogatepass")) > _LOCAL_LIMIT:
         return False
     # Full case folding, as Postfix has it in its tables: it makes ss of sz.

@@ -318,6 +318,24 @@ def test_every_line_gets_one_reply(stack: Sallyport, ada: Login) -> None:
     assert "session-failed" not in stack.gateway.text()
 
 
+MECHANISMS = ["PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "EXTERNAL", "OAUTHBEARER", "PLA\u0131N", ""]
+RESPONSES = ["", "=", "*", "A A", "=AAA", "AAAA", "AGEAYg==", "biwsbj1hLHI9Yg==", "ü", "\u017f", "\x7f", 13000 * "A"]
+
+
+def test_every_line_of_an_exchange_gets_one_reply(stack: Sallyport) -> None:
+    """Whatever a stranger says with AUTH and after it: the reply is one of the exchange's, and no error of ours."""
+    dice = random.Random(20261127)  # noqa: S311 - it has to be the same each time
+    heard = set[str]()
+    with under_tls(stack) as client:
+        for mechanism, response in itertools.product(MECHANISMS, RESPONSES):
+            reply = client.ask(f"AUTH {mechanism} {response}")
+            while reply.startswith("334 "):
+                reply = client.ask(dice.choice(RESPONSES))
+            heard.add(reply[:9])
+    assert heard <= {"500 5.5.2", "500 5.5.6", "501 5.5.2", "501 5.7.0", "504 5.5.4", "535 5.7.8"}
+    assert "session-failed" not in stack.gateway.text()
+
+
 # Strangers
 
 

@@ -239,12 +239,14 @@ def test_parameters_of_rcpt(parameters: str, expected: RcptCommand | Reply) -> N
     ("argument", "expected"),
     [
         ("TO:<b\u00f3b@x.example>", replies.ADDRESS_NOT_ASCII),
-        ("TO:<bob@x.example> ORCPT=utf-8;bob@x.example", WRONG),
+        ("TO:<bob@x.example> ORCPT=utf-8;b\u00f3b@x.example", WRONG),
+        ("TO:<bob@x.example> ORCPT=utf-8;b\\x{F3}b@x.example", replace(BOB, original="utf-8;b\\x{F3}b@x.example")),
+        ("TO:<bob@x.example> ORCPT=utf-8;b\\x{0A}b@x.example", WRONG),
         ("TO:<bob@x.example> ORCPT=rfc822;bob@x.example", replace(BOB, original="rfc822;bob@x.example")),
     ],
 )
 def test_rcpt_without_smtputf8(argument: str, expected: RcptCommand | Reply) -> None:
-    """RFC 6531 section 3.3 and RFC 6533 section 3: MAIL has to say so first."""
+    """RFC 6531 section 3.3: MAIL has to say so first, but for what RFC 6533 section 3 writes in ASCII."""
     assert parse_rcpt(argument, ALL, is_utf8=False) == expected
 
 

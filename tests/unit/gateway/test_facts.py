@@ -77,6 +77,9 @@ CASES = [
     ("empty Sender", FROM + b"Sender:", SENDER),
     ("two in Sender", FROM + b"Sender: a@b.cd, c@d.ef", SENDER),
     ("unqualified Sender", FROM + b"Sender: root@localhost", SENDER),
+    ("a hundred addresses in all", FROM + b"Resent-From: a@b.cd\r\n" * 99 + b"Resent-Sender: a@b.cd",
+     Content(ADA.authors, ("a@b.cd",) * 100)),
+    ("a hundred and one", FROM + b"Resent-From: a@b.cd\r\n" * 100 + b"Resent-Sender: a@b.cd", SENDER),
     ("a malformed Resent-From", FROM + b"Resent-From: a@b.cd\r\nResent-From: Ada", SENDER),
     # Letters outside ASCII
     ("Latin-1", b"From: Ad\xe4 <ada@example.org>", replies.HEADER_NOT_ASCII),

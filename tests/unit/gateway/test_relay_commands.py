@@ -152,3 +152,17 @@ def test_which_refusal_decides(answers: list[HopReply], reply: Reply | None) -> 
 def test_a_refusal_of_us_is_no_refusal_of_the_message(text: str, expected: Reply) -> None:
     """5yz about the gateway itself, or about nobody knows what, leaves the message with the client."""
     assert reply_for(HopReply(550, text)) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("5.4.0 Error: too many hops", replies.LOOP),
+        ("5.4.6 Routing loop detected", replies.LOOP),
+        ("5.4.0 Error: no route", replies.RELAY_REFUSED),
+        ("5.4.1 Recipient address rejected: too many hops", replies.RELAY_REFUSED),
+    ],
+)
+def test_a_loop_is_called_one(text: str, expected: Reply) -> None:
+    """The next hop may count to less than we do: Postfix to 50."""
+    assert reply_for(HopReply(554, text)) is expected

@@ -19,6 +19,7 @@ CASES = [
     ("a final sigma", "γιώργος@example.gr", "γιώργοσ@example.gr"),
     ("sz, which Postfix takes for ss", "groß@example.org", None),
     ("an iota that Postfix writes beside its letter", "ᾳ@example.org", None),
+    ("what looks like an option", "-ada@example.org", None),
     ("no domain", "ada", None),
     ("no local part and no domain", "@", None),
     ("nothing", "", None),
