@@ -21,8 +21,8 @@ from policy.location import location, open_existing
 from policy.migrating.with_backups import filled_after, rows_of
 from policy.opening import ADMINISTRATOR
 from policy.settings import Settings
-from policy.store.archive import Manifest, reading
-from policy.store.backup import back_up, note_backup, whole_file
+from policy.store.archive import ArchiveReader, Manifest, reading
+from policy.store.backup import DIGEST_KEY, back_up, note_backup, whole_file
 from policy.store.database import open_database
 from policy.store.errors import StoreError
 from policy.store.restore import contents
@@ -54,7 +54,7 @@ def backup(
     engine = open_existing(settings)
     server = server_of(settings.budgets_url, settings.budgets_password_file)
     with _target(file) as target, rows_of(server, now) as elsewhere:
-        made = back_up(engine, settings.state_dir, target, now, _tell, elsewhere)
+        made = back_up(engine, settings.state_dir, target, now, _tell, elsewhere, settings.digest_key_file)
     note_backup(engine, actor(), made, file, now)
     engine.dispose()
     if file != _STANDARD:
@@ -76,6 +76,7 @@ def restore(
     where = location(settings)
     engine = open_database(where)
     with _source(file, settings.state_dir) as source, reading(source) as archive:
+        elsewhere = _keys_elsewhere(settings, archive)
         there = contents(engine, ADMINISTRATOR)
         if there and not replace:
             raise StoreError(f"the store has {there} already; --replace puts the backup in their place")
@@ -83,12 +84,25 @@ def restore(
             confirm(f"Replace {there} with the backup of {when(archive.manifest.made_at)}?", yes)
         now, server = time.time(), server_of(settings.budgets_url, settings.budgets_password_file)
         with filled_after(engine, server, now, _tell):
-            put_back(engine, settings.state_dir, archive, actor(), now, _tell)
+            put_back(engine, settings.state_dir, archive, actor(), now, _tell, elsewhere)
     engine.dispose()
     if isinstance(where, Path):
         where.chmod(0o600)
     _show(archive.manifest, f"restored {_rows(archive.manifest)} rows of {when(archive.manifest.made_at)}", json)
     print(_WHAT_NOW, file=sys.stderr)
+
+
+def _keys_elsewhere(settings: Settings, archive: ArchiveReader) -> frozenset[str]:
+    """A key outside of POLICY_STATE_DIR is not ours to replace (a secret of Kubernetes): it has to be the backup's."""
+    place = settings.digest_key_file
+    if place == settings.state_dir / DIGEST_KEY or DIGEST_KEY not in archive.manifest.keys:
+        return frozenset()
+    if not place.is_file() or place.read_bytes().strip() != archive.key(DIGEST_KEY).strip():
+        raise StoreError(
+            f"the backup has another digest key than {place} (POLICY_DIGEST_KEY_FILE), under which no login of it "
+            "is valid; put its own there first: tar -xzOf FILE keys/digest.key"
+        )
+    return frozenset({DIGEST_KEY})
 
 
 @contextlib.contextmanager

@@ -21,7 +21,8 @@ from policy.store.migrating import newest_revision, revision_of
 from policy.store.schema import METADATA
 from service import VERSION
 
-KEYS = ("digest.key", "client-ca/key.pem", "client-ca/cert.pem")  # in POLICY_STATE_DIR
+DIGEST_KEY = "digest.key"
+KEYS = (DIGEST_KEY, "client-ca/key.pem", "client-ca/cert.pem")  # in POLICY_STATE_DIR
 
 Say = Callable[[str, int], None]  # how far it is: a table's name, and how many of its rows are done
 
@@ -35,10 +36,12 @@ def back_up(
     now: float,
     say: Say,
     elsewhere: Mapping[str, Iterable[Row]] = MappingProxyType({}),
+    digest_key: Path | None = None,
 ) -> Manifest:
     """Write everything to `file`. `elsewhere` has the rows of tables that are not kept in the database: budgets.
 
-    They are read after the database's moment, so that they may know of a little more than it.
+    They are read after the database's moment, so that they may know of a little more than it. `digest_key`: where
+    that key is, if not in `state_dir`.
     """
     with writing(file, now, state_dir) as writer, snapshot(engine) as connection:
         revision = revision_of(connection)
@@ -48,7 +51,8 @@ def back_up(
             table.name: writer.add_table(table.name, elsewhere.get(table.name) or _rows(connection, table, say))
             for table in METADATA.sorted_tables
         }
-        keys = [name for name in KEYS if (state_dir / name).exists()]
+        places = {name: state_dir / name for name in KEYS} | ({DIGEST_KEY: digest_key} if digest_key else {})
+        keys = {name: path.read_bytes() for name, path in places.items() if path.exists()}
         manifest = Manifest(
             format=FORMAT,
             version=VERSION,
@@ -57,7 +61,7 @@ def back_up(
             database=engine.dialect.name,
             tables=tables,
             last_ids=last_ids_of(connection),
-            keys={name: writer.add_key(name, (state_dir / name).read_bytes()) for name in keys},
+            keys={name: writer.add_key(name, content) for name, content in keys.items()},
         )
         writer.add_manifest(manifest)
     return manifest

@@ -55,16 +55,22 @@ def contents(engine: Engine, administrator: str) -> str:
 
 
 def restore(
-    engine: Engine, state_dir: Path, archive: ArchiveReader, actor: audit.Actor, now: float, say: Say
+    engine: Engine,
+    state_dir: Path,
+    archive: ArchiveReader,
+    actor: audit.Actor,
+    now: float,
+    say: Say,
+    elsewhere: frozenset[str] = frozenset(),
 ) -> Manifest:
-    """Put everything of the archive in place: the rows in one transaction, and then the keys."""
+    """Put everything of the archive in place: the rows in one transaction, and then the keys but those `elsewhere`."""
     manifest = archive.manifest
     if not revision_is_known(manifest.revision):
         raise StoreError(
             f"the backup was made by version {manifest.version} with a newer schema ({manifest.revision}); "
             "restore it with that version or a newer one"
         )
-    keys = {name: archive.key(name) for name in KEYS if name in manifest.keys}
+    keys = {name: archive.key(name) for name in KEYS if name in manifest.keys and name not in elsewhere}
     with _drafts(state_dir, keys) as drafts:
         _replace(engine, archive, actor, now, say)
         for draft, path in drafts.items():
