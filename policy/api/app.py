@@ -18,14 +18,15 @@ from policy import log
 from policy.api import credentials, exemptions, identities, imports, incidents, people, records, standings
 from policy.api.bodies import BadLine, Problem
 from policy.api.caller import Back
+from policy.api.document import PROBLEM, REFUSAL, DescribedApi
 from policy.api.imports import BadLines
+from policy.budgets.location import server_of
 from policy.location import open_existing
 from policy.opening import digest_key
 from policy.settings import Settings
 from policy.store.errors import StoreError, Unknown
 from service import VERSION
 
-_PROBLEM = "application/problem+json"
 _REFUSALS = {
     HTTPStatus.BAD_REQUEST: "The body cannot be read",
     HTTPStatus.UNAUTHORIZED: "There is no token, or none that is good any more",
@@ -44,6 +45,8 @@ def open_api(settings: Settings, clock: Callable[[], float]) -> FastAPI:
             engine=engine,
             key=key,
             state_dir=settings.state_dir,
+            digest_key_file=settings.digest_key_file,
+            budgets=server_of(settings.budgets_url, settings.budgets_password_file),
             console_origin=settings.console_origin,
             clock=clock,
         )
@@ -52,16 +55,13 @@ def open_api(settings: Settings, clock: Callable[[], float]) -> FastAPI:
 
 def make_api(back: Back) -> FastAPI:
     """The ASGI application, to be mounted below /api/v1."""
-    api = FastAPI(
+    api = DescribedApi(
         title="Sallyport",
         version=VERSION,
         description="Identities and credentials of the submission gateway. Moments are ISO 8601 in UTC.",
         docs_url=None,  # its pages take scripts from elsewhere
         redoc_url=None,
-        responses={
-            int(status): {"description": text, "content": {_PROBLEM: {"schema": _schema()}}}
-            for status, text in _REFUSALS.items()
-        },
+        responses={int(status): {"description": text, "content": REFUSAL} for status, text in _REFUSALS.items()},
     )
     api.state.back = back
     for module in (identities, credentials, exemptions, people, records, standings, incidents, imports):
@@ -88,7 +88,8 @@ def _add_refusals(api: FastAPI) -> None:
                 "the body is no JSON object; is the header Content-Type: application/json?",
             )
         where = ".".join(str(part) for part in first["loc"])
-        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}")
+        said = first["msg"].removeprefix("Value error, ")  # pydantic's, before a sentence of ours
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {said}")
 
     @api.exception_handler(HTTPException)
     def refused(request: Request, error: HTTPException) -> JSONResponse:
@@ -115,8 +116,4 @@ def problem(
 ) -> JSONResponse:
     """Any refusal, also of the console's for a path that could be none of ours."""
     body = Problem(title=status.phrase, status=status, detail=detail, lines=list(lines))
-    return JSONResponse(body.model_dump(), status, headers, media_type=_PROBLEM)
-
-
-def _schema() -> dict[str, object]:
-    return Problem.model_json_schema()
+    return JSONResponse(body.model_dump(), status, headers, media_type=PROBLEM)

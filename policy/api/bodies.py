@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -33,6 +34,14 @@ def _written_moment(given: object) -> object:
     raise ValueError("a moment is written as in 2027-01-31T12:00:00Z")
 
 
+def _within_the_calendar(given: datetime) -> datetime:
+    """In UTC: an offset leads out of the years 1 to 9999, and no answer could write such a moment."""
+    try:
+        return given.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a moment is within the years 1 to 9999, in UTC") from None
+
+
 def _number(given: object) -> object:
     """7 and 7.0, which are one in JSON, but no text and no yes."""
     if isinstance(given, str | bool):
@@ -46,6 +55,7 @@ Text = Annotated[str, StringConstraints(max_length=_LONGEST, pattern=r"^[^\x00-\
 When = Annotated[
     AwareDatetime,
     BeforeValidator(_written_moment),
+    AfterValidator(_within_the_calendar),
 ]
 Moment = Annotated[
     datetime, BeforeValidator(lambda at: datetime.fromtimestamp(at, UTC) if isinstance(at, int | float) else at)

@@ -9,6 +9,7 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Engine
 
+from policy.budgets.valkey_line import Server
 from policy.store.audit import Actor
 from policy.store.identities import IdentityStore
 from policy.store.people import People
@@ -25,6 +26,8 @@ class Back:
     engine: Engine
     key: bytes = field(repr=False)
     state_dir: Path
+    digest_key_file: Path
+    budgets: Server | None  # where they are not in the database
     console_origin: str
     clock: Callable[[], float]
 
@@ -39,6 +42,8 @@ class Caller:
     engine: Engine
     key: bytes = field(repr=False)
     state_dir: Path
+    digest_key_file: Path
+    budgets: Server | None
     identities: IdentityStore
     people: People
     console_origin: str
@@ -67,6 +72,8 @@ def caller_with(scope: TokenScope) -> Any:  # noqa: ANN401 - what FastAPI calls 
             engine=back.engine,
             key=back.key,
             state_dir=back.state_dir,
+            digest_key_file=back.digest_key_file,
+            budgets=back.budgets,
             identities=IdentityStore(back.engine, back.key, actor),
             people=People(back.engine, back.key, actor),
             console_origin=back.console_origin,

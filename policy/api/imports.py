@@ -16,6 +16,7 @@ from policy.enrolment.migration import Migrants, last_moment, pending, read_mail
 from policy.enrolment.table import BadLine, FileRefused
 from policy.enrolment.users import read_users
 from policy.enrolment.words import Language
+from policy.migrating.with_backups import rows_of
 from policy.store.backup import back_up, note_backup
 from policy.store.errors import StoreError
 from policy.store.organisation import Enrolled, Organisation, organisation
@@ -24,6 +25,7 @@ from policy.store.rows import Credential
 
 router = APIRouter(tags=["files"])
 
+_ARCHIVE = {"application/gzip": {"schema": {"type": "string", "format": "binary"}}}
 _PIECE = 256 * 1024
 
 
@@ -100,12 +102,15 @@ def list_pending(caller: Reader) -> list[object]:
     return list(pending(_all_credentials(caller), caller.now))
 
 
-@router.get("/backup", response_class=StreamingResponse, responses={200: {"content": {"application/gzip": {}}}})
+@router.get("/backup", response_class=StreamingResponse, responses={200: {"content": _ARCHIVE}})
 def make_backup(caller: Keeper) -> StreamingResponse:
-    """Everything in one file: the database and the keys that belong to it. Keep it as you keep a key."""
+    """Everything in one file: the database, the budgets, and the keys that belong to it. Keep it as you keep a key."""
     file = tempfile.TemporaryFile(dir=caller.state_dir)  # noqa: SIM115 - closed when the answer has been sent
     try:
-        made = back_up(caller.engine, caller.state_dir, file, caller.now, lambda *_: None)
+        with rows_of(caller.budgets, caller.now) as elsewhere:
+            made = back_up(
+                caller.engine, caller.state_dir, file, caller.now, lambda *_: None, elsewhere, caller.digest_key_file
+            )
         note_backup(caller.engine, caller.actor, made, "the API", caller.now)
         file.seek(0)
     except BaseException:

@@ -2,11 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from policy.api.bodies import MOST_ROWS, Given, Moment, Shown, Text
 from policy.store.held import HeldState
+from policy.store.incident_end import End, Fate, end_of, parts_of
 from policy.store.incident_notes import State
+from policy.store.incidents import StoredIncident
 from policy.store.ladder_book import NOTE_LIMIT
 from policy.store.measures import Kind
 
@@ -47,10 +49,21 @@ class Contained(Shown):
     is_whole: Annotated[bool, Field(description="There are none of these")]
 
 
+class Part(Shown):
+    """How much of the mail had this fate; where the account was given back it is nothing."""
+
+    fate: Fate
+    counted: Counted
+    at: Annotated[Moment | None, Field(description="When it was wanted last; null where nobody wanted it")]
+    by: Annotated[list[str], Field(description="Whoever wanted it", examples=[["cli:root", "api:desk"]])]
+
+
 class Incident(Shown):
     number: int
     identity: str
-    state: State
+    state: Annotated[State, Field(description="What was decided last")]
+    end: Annotated[End, Field(description="What is true of it, by what became of its mail")]
+    parts: Annotated[list[Part], Field(description="What became of mail on hold and of the account; while open, too")]
     step: Annotated[Step, Field(description="The highest of the ladder")]
     opened_by: Annotated[str, Field(examples=["sallyport", "cli:root"])]
     opened_at: Moment
@@ -65,6 +78,15 @@ class Incident(Shown):
     held: Annotated[dict[HeldState, Counted], Field(description="Messages that are or were on hold, by their state")]
     measures: list[Measure]
     is_settled: Annotated[bool, Field(description="Nothing is left to be done, and nothing moves")]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ended(cls, given: object) -> object:
+        """How it ended is no column; it is told by what became of the mail."""
+        if not isinstance(given, StoredIncident):
+            return given
+        told = {"end": end_of(given), "parts": parts_of(given)}
+        return {name: told[name] if name in told else getattr(given, name) for name in cls.model_fields}
 
 
 class Traffic(Shown):
@@ -138,10 +160,11 @@ class Story(Shown):
     step_now: Step
     at_home_now: Step
     first: FirstUse | None
-    strange: Annotated[Traffic, Field(description="From strange networks")]
+    strange: Annotated[Traffic, Field(description="From strange networks; from disowned ones also before `begin`")]
     own: Annotated[Traffic, Field(description="From all other networks")]
     networks: list[SeenNetwork]
     networks_left_out: int
+    disowned: Annotated[list[str], Field(description="Of which somebody has said that they are not the owner's")]
     logins: list[SeenLogin]
     timeline: Annotated[list[Entry], Field(description="The oldest first; what is left out is in the middle")]
     timeline_left_out: int

@@ -11,12 +11,12 @@ from fastapi import APIRouter, Path, Query
 
 from policy.api import incident_bodies as bodies
 from policy.api.bodies import MOST_ROWS, NUMBER_LIMIT, Text
-from policy.api.caller import Auditor, Writer
+from policy.api.caller import Auditor, Caller, Writer
 from policy.api.identities import Name
 from policy.store.held import HeldState, StoredHeld
 from policy.store.incident_notes import State
 from policy.store.incident_story import Story
-from policy.store.incidents import LISTED, StoredIncident
+from policy.store.incidents import LISTED, Place, StoredIncident
 
 router = APIRouter(tags=["incidents"])
 
@@ -29,10 +29,12 @@ def list_incidents(
     caller: Auditor,
     state: Annotated[State | None, Query()] = None,
     identity: Identity = None,
+    after: Annotated[int | None, Query(ge=1, le=NUMBER_LIMIT, description="The last number of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = LISTED,
 ) -> list[StoredIncident]:
     """Open ones first, then the newest."""
-    return caller.identities.incidents(state=state, identity=identity, limit=limit)
+    place = _place(caller, after) if after is not None else None
+    return caller.identities.incidents(state=state, identity=identity, after=place, limit=limit)
 
 
 @router.get("/incidents/{number}", response_model=bodies.Story)
@@ -71,10 +73,13 @@ def list_held(
     identity: Identity = None,
     incident: Annotated[int | None, Query(ge=1, le=NUMBER_LIMIT, description="Only this incident's")] = None,
     state: Annotated[HeldState, Query()] = HeldState.HELD,
+    after: Annotated[bodies.QueueId | None, Query(description="The last queue id of the page before")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = MOST_ROWS,
 ) -> list[StoredHeld]:
     """Messages on hold, the oldest first."""
-    return caller.identities.held(identity=identity, incident=incident, state=state, limit=limit)
+    if after is not None:
+        caller.identities.held_message(after)  # one that is not there must not look like the end
+    return caller.identities.held(identity=identity, incident=incident, state=state, after=after, limit=limit)
 
 
 @router.post("/held/release", response_model=list[bodies.Held])
@@ -87,3 +92,7 @@ def release_held(caller: Writer, given: bodies.QueueIds) -> list[StoredHeld]:
 def purge_held(caller: Writer, given: bodies.QueueIds) -> list[StoredHeld]:
     """Delete single messages, all or none."""
     return caller.identities.purge_held(given.queue_ids, caller.now)
+
+
+def _place(caller: Caller, number: int) -> Place:
+    return Place(caller.identities.incident(number).state != State.OPEN, number)

@@ -32,10 +32,15 @@ def list_acts(
 
 @router.get("/submissions", response_model=list[bodies.Submission])
 def list_submissions(
-    caller: Auditor, identity: Annotated[Text | None, Query()] = None, limit: Limit = MOST_ROWS
+    caller: Auditor,
+    identity: Annotated[Text | None, Query()] = None,
+    before: Annotated[Text | None, Query(description="The last id of the page before")] = None,
+    limit: Limit = MOST_ROWS,
 ) -> list[records.Submission]:
     """Newest first."""
-    return records.newest_submissions(caller.engine, identity, limit)
+    if before is not None:
+        show_submission(caller, before)  # an id that is gone must not look like the end
+    return records.newest_submissions(caller.engine, identity, limit, before)
 
 
 @router.get("/submissions/{submission}", response_model=bodies.Submission)

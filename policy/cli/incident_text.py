@@ -17,6 +17,7 @@ from policy.store.incidents import Counted, StoredIncident
 from policy.visible import visible
 
 _RECIPIENTS_SHOWN = 20
+_DISOWNED = "%s: not the owner's, somebody has said; strange, with all that came from there before, too"
 _WHOSE = {UNKNOWN: "logins alone"}
 _STATES = (  # of held mail, in the order of their coming
     ("held", "on hold"),
@@ -140,6 +141,8 @@ def _numbers(story: Story) -> Iterator[str]:
     yield f"Since {when(story.begin)}"
     for name, traffic in (("strange networks", story.strange), ("own networks", story.own)):
         yield f"  {name:<17} {_traffic(traffic)}"
+    if story.disowned:
+        yield f"  {_DISOWNED % ', '.join(story.disowned)}"
     for line in summary(story.incident).splitlines():
         yield f"  {line}"
 

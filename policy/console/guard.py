@@ -9,8 +9,10 @@ from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from policy.api.app import problem
 
 API = "/api/"
 MTA_STS = "/.well-known/mta-sts.txt"  # RFC 8461: asked by mail servers
@@ -19,6 +21,10 @@ HEALTH = "/health/"
 STATIC = "/static/"
 _FORM_BYTES = 64 * 1024
 _API_BYTES = 1024 * 1024
+_DETAILS = {
+    HTTPStatus.MISDIRECTED_REQUEST: "the header Host does not have the console's name; ask for it by that",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is longer than 1 MiB",
+}
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HSTS = "max-age=63072000"
 
@@ -66,7 +72,7 @@ class BodyTooLong(HTTPException):
     """The body has no reasonable end. Raised where it is read, and answered as any other refusal there."""
 
     def __init__(self) -> None:
-        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _DETAILS[HTTPStatus.REQUEST_ENTITY_TOO_LARGE])
 
 
 class Guard:
@@ -86,7 +92,7 @@ class Guard:
         sending = _Sending(send, self._hsts, is_kept=path.startswith(STATIC))
         refusal = self._refusal(scope["method"], path, headers)
         if refusal:
-            await _plain(refusal)(scope, receive, sending)
+            await _answer(refusal, path)(scope, receive, sending)
             return
         await self._app(scope, _limited(receive, _limit(path)), sending)
 
@@ -161,5 +167,8 @@ class _Sending:
         await self._send(message)
 
 
-def _plain(status: HTTPStatus) -> PlainTextResponse:
+def _answer(status: HTTPStatus, path: str) -> Response:
+    """For programs in the form that the API has for refusals."""
+    if path.startswith(API):
+        return problem(status, _DETAILS[status])
     return PlainTextResponse(f"{status.value} {status.phrase}\n", status)

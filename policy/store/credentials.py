@@ -25,6 +25,7 @@ _TYPED_LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _SUBJECT_LIMIT = 1000
 _OLD_LOGIN_LIMIT = 255  # a name as long as an address may be
 _NETWORKS_LIMIT = 32
+_LATEST = 253_402_300_799.0  # 9999-12-31T23:59:59Z
 
 _Kept = Mapping[str, bytes | str | float | None]  # columns
 
@@ -276,6 +277,8 @@ def _columns(terms: Terms, now: float, before: Credential | None = None) -> dict
     is_new = before is None or terms.expires_at != before.expires_at
     if is_new and terms.expires_at is not None and terms.expires_at <= now:
         raise StoreError("this expiry is in the past; `sallyport credential revoke` ends a login at once")
+    if is_new and terms.expires_at is not None and terms.expires_at > _LATEST:  # a list could not write it
+        raise StoreError("this expiry is after the year 9999; leave it out for never")
     networks = tuple(dict.fromkeys(_network(given) for given in terms.networks))
     if len(networks) > _NETWORKS_LIMIT:
         raise StoreError(f"a credential has at most {_NETWORKS_LIMIT} networks")

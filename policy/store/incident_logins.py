@@ -4,19 +4,16 @@ A thief may have logged in to look around, from somewhere else, before he sent a
 that was refused; and the owner may have said of a network that it was not him, which is none of his from then on.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection, select
 
 from policy.engine.sources import NOWHERE, network_of
-from policy.store.audit import is_about
-from policy.store.incident_traffic import HOME, STRANGE, UNKNOWN, SeenNetwork, Span, Traffic, traffic_in
-from policy.store.models import Audit, Credentials, Identities, Networks, Signals
+from policy.store.incident_traffic import HOME, UNKNOWN, SeenNetwork, Span, Traffic, traffic_in
+from policy.store.models import Credentials, Identities, Networks, Signals
 
 _SIGNALS_READ = 5000
-_BEFORE_S = 60.0  # a login is written down a little later than what follows it
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +22,7 @@ class Sources:
 
     networks: tuple[SeenNetwork, ...]
     traffic: Traffic
+    disowned: frozenset[str] = frozenset()  # of which the owner, or somebody for him, has said that it is not his
 
     @property
     def strange(self) -> int:
@@ -34,18 +32,18 @@ class Sources:
 def sources_of(connection: Connection, incident: int, span: Span) -> Sources:
     """For its owner, who knows his own: of networks with logins alone those that are new, or that a signal tells of."""
     counted = traffic_in(connection, span, incident)
-    found = with_logins(connection, span, incident, counted.networks, is_new=True)
+    found = with_logins(connection, span, counted.networks, is_new=True)
     networks = sorted(found, key=lambda one: (one.is_home, one.first_used_at))
-    return Sources(tuple(networks), counted.strange + counted.own)
+    return Sources(tuple(networks), counted.strange + counted.own, frozenset(one.network for one in span.disowned))
 
 
 def with_logins(
-    connection: Connection, span: Span, incident: int, counted: Iterable[SeenNetwork], *, is_new: bool = False
+    connection: Connection, span: Span, counted: Iterable[SeenNetwork], *, is_new: bool = False
 ) -> list[SeenNetwork]:
     """`counted`, and the others; with `is_new` no network that was the identity's before."""
     found = {one.network: one for one in counted}
     used = _logged_in(connection, span, is_new)
-    for seen in (*_signals(connection, span), *used, *_disowned(connection, span, incident)):
+    for seen in (*_signals(connection, span), *used, *_disowned(span)):
         known = found.get(seen.network, seen)
         found[seen.network] = replace(known, logins=tuple(sorted({*known.logins, *seen.logins})))
     return list(found.values())
@@ -90,20 +88,11 @@ def _logged_in(connection: Connection, span: Span, is_new: bool) -> Iterator[See
         yield SeenNetwork(network, UNKNOWN, "", "", first, last, client_address=_first_address(network))
 
 
-def _disowned(connection: Connection, span: Span, incident: int) -> Iterator[SeenNetwork]:
-    """Of which somebody has said that it was not the owner (distrust.py), with all that came from there."""
-    row = Audit
-    wanted = (
-        select(row.at, row.subject, row.before)
-        .where(row.action == "network-distrusted", row.at >= span.begin, row.at <= span.end, is_about(span.identity))
-        .order_by(row.id)
-    )
-    for at, network, before in connection.execute(wanted):
-        kept = json.loads(before)
-        first, last = kept.get("first_used_at", at), kept.get("last_used_at", at)
-        seen = SeenNetwork(network, UNKNOWN, "", "", first, last, client_address=_first_address(network))
-        its = traffic_in(connection, span._replace(begin=first - _BEFORE_S), incident).networks
-        yield next((replace(one, whose=STRANGE) for one in its if one.network == network), seen)
+def _disowned(span: Span) -> Iterator[SeenNetwork]:
+    """Of which somebody has said that it was not the owner, and from which nothing was handed in."""
+    for one in span.disowned:
+        first, last = one.first_used_at, one.last_used_at
+        yield SeenNetwork(one.network, UNKNOWN, "", "", first, last, client_address=_first_address(one.network))
 
 
 def _first_address(network: str) -> str:

@@ -21,6 +21,7 @@ from policy.store.incident_advice import Advice, what_next
 from policy.store.incident_logins import with_logins
 from policy.store.incident_timeline import Entry, timeline
 from policy.store.incident_traffic import (
+    IS_DISOWNED,
     IS_HOME,
     STRANGE,
     FirstUse,
@@ -42,15 +43,16 @@ from policy.store.models import Credentials, Identities, Standings
 SHOWN_NETWORKS = 200
 SHOWN_RECIPIENTS = 1000
 
-# What the owner wrote from home is hers, unless something speaks against the very login there, too. Where the record of
-# the message is gone nobody knows, and warning somebody in vain does less harm.
+# What the owner wrote from home is hers, unless something speaks against the very login there, too, or the network is
+# disowned. Where the record of the message is gone nobody knows, and warning somebody in vain does less harm.
 _TO_WARN = in_both(f"""
 SELECT recipient, min(reached.at) AS first, min(reached.submission), count(*) OVER () FROM reached
 LEFT JOIN submission ON submission.id = reached.submission
-WHERE reached.identity = :identity AND reached.at >= :begin AND (submission.id IS NULL OR NOT {IS_HOME}
- OR submission.login IN (SELECT credential.login FROM signal JOIN credential ON credential.id = signal.credential_id
+WHERE reached.identity = :identity AND reached.at >= :earliest AND ({IS_DISOWNED}
+ OR reached.at >= :begin AND (submission.id IS NULL OR NOT {IS_HOME} OR submission.login IN
+ (SELECT credential.login FROM signal JOIN credential ON credential.id = signal.credential_id
  JOIN identity ON identity.id = signal.identity_id
- WHERE identity.name = :identity AND signal.at_home AND signal.at >= :begin AND signal.at <= :end))
+ WHERE identity.name = :identity AND signal.at_home AND signal.at >= :begin AND signal.at <= :end)))
 GROUP BY recipient ORDER BY first, recipient LIMIT :most
 """)  # noqa: S608 - a constant
 
@@ -86,6 +88,7 @@ class Story:
     to_warn: tuple[ToWarn, ...]
     to_warn_left_out: int
     working: tuple[str, ...]  # logins of the identity that were not revoked; suspended ones, too
+    disowned: tuple[str, ...] = ()  # networks that somebody said are not the owner's: strange, also before `begin`
     advice: tuple[Advice, ...] = ()  # what to do next
 
 
@@ -110,7 +113,7 @@ class StoryBook(IncidentBook):
 def _told(connection: Connection, incident: StoredIncident, now: float, area_of: AreaOf | None) -> Story:
     span = span_of(connection, incident.identity, incident.since, incident.closed_at or now)
     seen = traffic_in(connection, span, incident.number)
-    every = with_logins(connection, span, incident.number, seen.networks)
+    every = with_logins(connection, span, seen.networks)
     networks = sorted(every, key=lambda one: (one.whose != STRANGE, one.first_used_at))
     shown = networks[:SHOWN_NETWORKS]
     step, home = _standing(connection, incident.identity)
@@ -127,6 +130,7 @@ def _told(connection: Connection, incident: StoredIncident, now: float, area_of:
         own=seen.own,
         networks=tuple(_with_areas(shown, area_of)),
         networks_left_out=len(networks) - len(shown) + seen.others,
+        disowned=tuple(dict.fromkeys(one.network for one in span.disowned)),
         logins=seen.logins,
         timeline=entries,
         timeline_left_out=entries_left_out,
@@ -169,6 +173,6 @@ def _working(connection: Connection, identity: str) -> Iterator[str]:
 
 def _to_warn(connection: Connection, span: Span) -> tuple[tuple[ToWarn, ...], int]:
     """Each once, with the first message that he got; and how many there are."""
-    found = rows_of(connection, _TO_WARN, {**span._asdict(), "most": SHOWN_RECIPIENTS})
+    found = rows_of(connection, _TO_WARN, {**span.values, "most": SHOWN_RECIPIENTS})
     warned = tuple(ToWarn(recipient, at, submission) for recipient, at, submission, _ in found)
     return warned, found[0][3] if found else 0

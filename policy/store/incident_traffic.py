@@ -2,23 +2,28 @@
 
 The database adds up, in one pass over the messages, so that an incident of a hundred thousand is a few thousand rows
 here. Whose a network was is what was written down with each message: it may be the owner's by now, or a thief's no
-more.
+more. Only where somebody has said since of a network that it was not the owner (distrust.py), all that is on record of
+it is a strange network's, also from before the incident: it looked like the owner's, and was not.
 """
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 from sqlalchemy import Connection, func, select
 
 from policy.engine.sources import network_of
+from policy.store.audit import is_about
 from policy.store.incident_models import Incidents
+from policy.store.models import Audit
 from policy.store.statements import OnConnection, Prepared, prepared
 from policy.store.transactions import Statements
 
 HOME, SETTLED, STRANGE, UNKNOWN = "home", "settled", "strange", "unknown"
 _GRAVEST = (STRANGE, UNKNOWN, SETTLED, HOME)
+_BEFORE_S = 60.0  # a login is written down a little later than what follows it
 BACK_S = 86400.0  # how long before the incident a strange network belongs to it
 COUNTED_NETWORKS = 1000  # the others are added up as one: nobody reads on, and memory is bounded
 _NAMES_SHOWN = 5  # of clients in a network: a thief may call himself anew each time
@@ -43,9 +48,12 @@ _WHOSE = f"""CASE WHEN instr(place, '"probation",false]') > 0 THEN '{STRANGE}'
  WHEN instr(place, '"settled",true]') > 0 THEN '{HOME}'
  WHEN instr(place, '"settled",false]') > 0 THEN '{SETTLED}' ELSE '{UNKNOWN}' END"""
 _BEGINS = '"place":["'
-_NETWORK = f"""CASE WHEN instr(place, '{_BEGINS}') = 0 THEN client_address ELSE substr(place,
- instr(place, '{_BEGINS}') + {len(_BEGINS)}, instr(substr(place, instr(place, '{_BEGINS}') + {len(_BEGINS)}), '"') - 1)
+_NETWORK = f"""CASE WHEN instr(PLACE, '{_BEGINS}') = 0 THEN client_address ELSE substr(PLACE,
+ instr(PLACE, '{_BEGINS}') + {len(_BEGINS)}, instr(substr(PLACE, instr(PLACE, '{_BEGINS}') + {len(_BEGINS)}), '"') - 1)
  END"""  # the address where none was written down
+# Nearly always there is none, and nothing is looked for.
+_DISOWNED = "(CAST(:disowned AS TEXT) <> '' AND instr(CAST(:disowned AS TEXT), ' ' || NETWORK || ' ') > 0)"
+IS_DISOWNED = _DISOWNED.replace("NETWORK", f"({_NETWORK.replace('PLACE', 'PLACE_TAIL()')})")  # of a submission
 # Of what was held back later: those who had it by then have it.
 _CAUGHT = "CASE WHEN caught IS NULL OR room <= 0 THEN 0 WHEN caught > room THEN room ELSE caught END"
 _GOES = f"action = 'accept' AND outcome <> 'failed' AND recipients > held + {_CAUGHT}"
@@ -62,7 +70,7 @@ WITH retro AS (
  SELECT at, client_address, client_name, origin, login, PLACE action, outcome, recipients,
  submission.held AS held, caught, recipients - submission.held - coalesce(got, 0) AS room
  FROM submission LEFT JOIN retro ON caught_of = id LEFT JOIN got ON got_of = id
- WHERE identity = :identity AND at >= :begin AND at <= :end),
+ WHERE identity = :identity AND at >= :earliest AND at <= :end),
  counted AS (
  SELECT at, client_address, client_name, origin, login, WHERE_FROM CASE WHEN {_GOES} THEN 1 ELSE 0 END AS sent,
  CASE WHEN {_GOES} THEN recipients - held - ({_CAUGHT}) ELSE 0 END AS reached,
@@ -70,12 +78,14 @@ WITH retro AS (
  CASE WHEN outcome = 'failed' THEN 0 WHEN action = 'hold' THEN recipients ELSE held + {_CAUGHT} END AS stay,
  CASE WHEN action IN ('defer', 'reject') THEN 1 ELSE 0 END AS refused FROM each)"""  # noqa: S608 - constants of this module
 _PLACED = _MESSAGES.replace("PLACE ", "PLACE_TAIL() AS place, ").replace(
-    "WHERE_FROM ", f"{_NETWORK} AS network, {_WHOSE} AS whose, "
+    "WHERE_FROM ", f"{_NETWORK.replace('PLACE', 'place')} AS network, {_WHOSE} AS of_whom, "
 )
 _TRAFFIC = in_both(f"""{_PLACED}, per AS MATERIALIZED (
  SELECT network, origin, login, whose, min(at) AS first, max(at) AS last,
  min(client_address) AS address, min(client_name) AS name, max(client_name) AS other_name, {_SUMS}
- FROM counted GROUP BY network, origin, login, whose)
+ FROM (SELECT counted.*, CASE WHEN {_DISOWNED.replace("NETWORK", "network")} THEN '{STRANGE}' ELSE of_whom END AS whose,
+  {_DISOWNED.replace("NETWORK", "network")} AS is_disowned FROM counted) AS told
+ WHERE at >= :begin OR is_disowned GROUP BY network, origin, login, whose)
 SELECT count(*), '', '', login, whose, min(first), max(last), '', '', '', {_SUMS} FROM per GROUP BY login, whose
 UNION ALL SELECT * FROM (
  SELECT 0, network, origin, login, whose, first, last, address, name, other_name, sent, reached, stays, stay, refused
@@ -98,8 +108,9 @@ _FIRST_FRESH = in_both(
 )
 _FIRST_BAD = in_both(
     "SELECT at, id, client_address, client_name, origin, login, action, reason FROM submission"  # noqa: S608 - the same
-    " WHERE identity = :identity AND at >= :begin AND at <= :end"
-    f" AND ({_IS_STRANGE} OR action <> 'accept' OR held > 0) ORDER BY at, id LIMIT 1"
+    " WHERE identity = :identity AND at >= :earliest AND at <= :end"
+    f" AND (at >= :begin AND ({_IS_STRANGE} OR action <> 'accept' OR held > 0) OR {IS_DISOWNED})"
+    " ORDER BY at, id LIMIT 1"
 )
 _BARS = 60  # at most, on a page
 _MINUTE_S = 60.0
@@ -191,13 +202,29 @@ class FirstUse:
     verdict: str
 
 
+class Disowned(NamedTuple):
+    """A network of which somebody has said that it was not the owner."""
+
+    network: str
+    first_used_at: float
+    last_used_at: float
+
+
 class Span(NamedTuple):
-    """Which messages are the incident's: those of the identity in this time."""
+    """Which messages are the incident's: those of the identity in this time, and all of a network that is disowned."""
 
     identity: str
     begin: float
     end: float
     edge: float = 0.0  # where it was looked for the beginning: a day before it, or when the last incident was closed
+    disowned: tuple[Disowned, ...] = ()
+
+    @property
+    def values(self) -> dict[str, object]:
+        """For the questions: networks are one text, as both databases search it."""
+        firsts = [one.first_used_at - _BEFORE_S for one in self.disowned]
+        networks = "".join(f" {one.network} " for one in self.disowned)
+        return self._asdict() | {"disowned": networks, "earliest": min([self.begin, *firsts])}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +255,20 @@ def span_of(connection: Connection, identity: str, since: float, end: float) -> 
     edge = max(since - BACK_S, decided_before(connection, identity, since))
     values = {"identity": identity, "edge": edge, "since": since}
     firsts = [at for one in (_FIRST_STRANGE, _FIRST_FRESH) for (at,) in rows_of(connection, one, values)]
-    return Span(identity, min([since, *(at for at in firsts if at is not None)]), end, edge)
+    begin = min([since, *(at for at in firsts if at is not None)])
+    return Span(identity, begin, end, edge, tuple(_disowned(connection, identity, begin, end)))
+
+
+def _disowned(connection: Connection, identity: str, begin: float, end: float) -> Iterator[Disowned]:
+    row = Audit
+    wanted = (
+        select(row.at, row.subject, row.before)
+        .where(row.action == "network-distrusted", row.at >= begin, row.at <= end, is_about(identity))
+        .order_by(row.id)
+    )
+    for at, network, before in connection.execute(wanted):
+        kept = json.loads(before)
+        yield Disowned(network, kept.get("first_used_at", at), kept.get("last_used_at", at))
 
 
 def decided_before(connection: Connection, identity: str, at: float) -> float:
@@ -241,7 +281,7 @@ def decided_before(connection: Connection, identity: str, at: float) -> float:
 
 def first_bad_use(connection: Connection, span: Span) -> FirstUse | None:
     """None where all was good."""
-    for at, submission, address, name, area, login, action, reason in rows_of(connection, _FIRST_BAD, span._asdict()):
+    for at, submission, address, name, area, login, action, reason in rows_of(connection, _FIRST_BAD, span.values):
         return FirstUse(at, submission, address, name, area, login, f"{action} ({reason})" if reason else action)
     return None
 
@@ -250,7 +290,7 @@ def traffic_in(connection: Connection, span: Span, incident: int) -> Seen:
     """What the database has added up; those that began first before the others."""
     networks, logins = dict[str, SeenNetwork](), dict[str, SeenLogin]()
     strange, own, others = Traffic(), Traffic(), 0
-    values = {**span._asdict(), "incident": incident, "most": COUNTED_NETWORKS}
+    values = {**span.values, "incident": incident, "most": COUNTED_NETWORKS}
     for groups, *row in rows_of(connection, _TRAFFIC, values):
         if groups:  # a sum over all networks
             login, whose, first, last = row[2:6]
@@ -290,7 +330,7 @@ def pace_in(connection: Connection, span: Span, incident: int) -> Pace:
     """How many messages in how short a time; `span` ends with the last of them, or not long after it."""
     lasts_s = max(0.0, span.end - span.begin)
     width = _MINUTE_S * math.ceil((lasts_s // _MINUTE_S + 1) / _BARS)
-    values = {**span._asdict(), "incident": incident, "width": width}
+    values = {**span.values, "incident": incident, "width": width}
     bars = [Traffic()] * (int(lasts_s // width) + 1)
     for at, *numbers in rows_of(connection, _PACE, values):
         bars[at] += Traffic(*map(int, numbers))

@@ -273,10 +273,14 @@ def owners_of(engine: Engine, submissions: Iterable[str]) -> dict[str, Owner]:
     return owners
 
 
-def newest_submissions(engine: Engine, identity: str | None, limit: int) -> list[Submission]:
-    """Newest first, of everybody or of one identity."""
-    wanted = _columns(Submission).order_by(Submissions.at.desc()).limit(limit)
-    wanted = wanted if identity is None else wanted.where(Submissions.identity == identity)
+def newest_submissions(engine: Engine, identity: str | None, limit: int, before: str | None = None) -> list[Submission]:
+    """Newest first, of everybody or of one identity; the page after the submission `before`."""
+    row = Submissions
+    wanted = _columns(Submission).order_by(row.at.desc(), row.id.desc()).limit(limit)
+    wanted = wanted if identity is None else wanted.where(row.identity == identity)
+    if before is not None:
+        place = select(row.at, row.id).where(row.id == before).subquery()
+        wanted = wanted.join(place, tuple_(row.at, row.id) < tuple_(place.c.at, place.c.id))
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         return [Submission(*row) for row in connection.execute(wanted)]
 

@@ -13,12 +13,12 @@ from harness import ROOT, Login, Process, Sallyport, Sink
 from issuer_server import Issuer
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
 from queue_stage import QueueStage
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url, text
 
 from policy.people.roles import Role
 from policy.store.audit import Actor
 from policy.store.console_sessions import Sessions, Visitor
-from policy.store.database import open_database
+from policy.store.database import Location, open_database
 from policy.store.identities import IdentityStore, read_key
 from policy.store.people import People
 
@@ -50,7 +50,7 @@ class Site:
 
     @cached_property
     def engine(self) -> Engine:
-        return open_database(self.sallyport.folder / "state" / "sallyport.db")
+        return open_database(database_of(self.sallyport))
 
     @cached_property
     def key(self) -> bytes:
@@ -105,6 +105,12 @@ class Site:
             except smtplib.SMTPException as error:
                 heard.append(type(error).__name__)
         return heard
+
+
+def database_of(sallyport: Sallyport) -> Location:
+    """The file, or PostgreSQL's: SALLYPORT_TEST_DATABASE=postgresql runs all of these tests there."""
+    url = sallyport.policy_environment.get("POLICY_DATABASE_URL")
+    return make_url(url) if url else sallyport.folder / "state" / "sallyport.db"
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ def standing(
     with contextlib.ExitStack() as ends:
         queue = ends.enter_context(staged(folder / "queue", next_hop=sink.smtp_port)) if Postfix.is_possible() else None
         made = _site(folder, sink, issuer, queue)
+        ends.callback(made.engine.dispose)
         ends.callback(made.sallyport.stop)
         ends.callback(made.process.stop)
         begin(made.sallyport)

@@ -8,9 +8,11 @@ import pytest
 from browser_parts import Site, screenshot
 from harness import until
 from playwright.sync_api import Browser, expect
+from sqlalchemy import update
 from stolen import Thief
 
 from policy.people.roles import Role
+from policy.store.models import Submissions
 from policy.store.rulebooks import kept_rulebooks
 
 TYPED = '[profiles.newsletter]\nsessions = 7\n\n[profiles.person]\nrecipients = ["4/hour", "500/day"]\n'
@@ -39,7 +41,7 @@ def test_a_policy_is_checked_tried_and_saved(site: Site, chromium: Browser, file
         sender.hand_in("accept", recipients=2)
         sender.now += 60
     with site.engine.begin() as connection:  # as records of today are
-        connection.exec_driver_sql("UPDATE submission SET marks = x'' WHERE identity = 'writer'")
+        connection.execute(update(Submissions).where(Submissions.identity == "writer").values(marks=b""))
     with site.signed_in(chromium, "ruler") as page:
         page.goto(f"{site.url}/staff/policy")
         page.get_by_role("link", name="Change the policy").click()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from browser_parts import Site, screenshot
+from browser_parts import Site, database_of, screenshot
 from harness import Login
 from playwright.sync_api import Page, expect
 from pocket import six_digits
@@ -77,7 +77,7 @@ def stolen(site: Site, page: Page, name: str) -> Victim:
     keep_codes(page)
     device = add_device(page, XSS, "Thunderbird")
     page.get_by_role("button", name="Sign out").click()
-    engine = open_database(site.sallyport.folder / "state" / "sallyport.db")
+    engine = open_database(database_of(site.sallyport))
     thief = Thief(engine, name, device.login, time.time(), client_name="<script>alert(1)</script>")
     thief.hand_in("accept", recipients=4)
     thief.hand_in("hold")

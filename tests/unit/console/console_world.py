@@ -1,8 +1,10 @@
 """The console with two owners, one of whom was robbed, and two of the staff: for tests of every route."""
 
+import functools
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -17,7 +19,9 @@ from policy.engine.ladder import Step
 from policy.people.roles import Role
 from policy.store.audit import Actor
 from policy.store.console_sessions import Sessions, Visitor
+from policy.store.database import open_database
 from policy.store.models import ConsoleSessions, Identities, SecondFactors
+from tests.migrated import migrated
 
 SITE = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
 ISSUER = {"console_oidc_issuer": "https://login.example.org", "console_oidc_client_id": "console"}
@@ -49,12 +53,10 @@ class World:
     chief: Browser
     stranger: Browser
     his: Things
-    tables: list[Table] = field(init=False)
 
-    def __post_init__(self) -> None:
-        metadata = MetaData()
-        metadata.reflect(self.console.engine)
-        self.tables = metadata.sorted_tables
+    @property
+    def tables(self) -> list[Table]:
+        return _tables()
 
     async def ask(self, browser: Browser, one: str, fields: Fields | None = None, **headers: str) -> httpx.Response:
         """A route with what is bob's in its path and its fields."""
@@ -84,6 +86,17 @@ class World:
                     continue
                 found[table.name] = sorted(str(tuple(row)) for row in connection.execute(wanted))
         return found
+
+
+@functools.cache
+def _tables() -> list[Table]:
+    """All that there are in the file, which is the same at the beginning of every test; to read them takes a while."""
+    metadata = MetaData()
+    with tempfile.TemporaryDirectory() as folder:
+        engine = open_database(migrated(Path(folder, "sallyport.db")))
+        metadata.reflect(engine)
+        engine.dispose()
+    return metadata.sorted_tables
 
 
 def headers_are_good(answer: httpx.Response, *, is_kept: bool) -> None:

@@ -170,6 +170,16 @@ async def test_a_body_without_reasonable_end(console: Console, is_told: bool) ->
         check_headers(answer)
 
 
+@pytest.mark.parametrize(("host", "length", "status"), [("evil.example", 2, 421), ("mail.example.org", 2**21, 413)])
+async def test_programs_are_refused_in_their_own_form(console: Console, host: str, length: int, status: int) -> None:
+    """As by the API itself, RFC 9457, though it is not asked."""
+    async with console.browser() as browser:
+        answer = await browser.client.post("/api/v1/identities", content=b"x" * length, headers={"Host": host})
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+        assert answer.json()["status"] == status
+        check_headers(answer)
+
+
 # path, Host, whether it is answered
 NAMES = [
     ("/sign-in", "mail.example.org:8443", True),

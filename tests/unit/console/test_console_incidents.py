@@ -7,16 +7,17 @@ from browser import Browser
 from console_app import Console
 from markupsafe import escape
 from pocket import six_digits
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from stolen import ABROAD, HOSTING, Thief
 
 from policy.engine.ladder import SignalKind, Step
+from policy.engine.sources import Origin
 from policy.people.confirming import FRESH_S
 from policy.people.roles import Role
 from policy.store.held import HeldState
 from policy.store.incident_models import HeldMessages, Notices
 from policy.store.incident_notes import State
-from policy.store.models import Networks
+from policy.store.models import Identities, Networks
 
 XSS = "\"><script>alert(1)</script>'&{{7*7}}"
 HOUR = 3600.0
@@ -316,6 +317,20 @@ async def test_rented_machines_are_never_ticked_beforehand(console: Console) -> 
     confirmed = {one.network for one in console.store.networks("ada") if one.confirmed_at == console.now}
     assert "95.216.0.0/24" in confirmed
     assert "203.0.113.0/24" not in confirmed
+
+
+async def test_a_network_that_was_disowned_is_not_ticked_beforehand(console: Console) -> None:
+    """Who has said that it is not his would take that back by one careless yes."""
+    async with await console.enrolled("ada") as browser:
+        await stolen(console, browser)
+        assert re.search(r'value="203.0.113.0/24" checked', (await browser.get("/incidents/1")).text)
+        whose = select(Identities.id).where(Identities.name == "ada").scalar_subquery()
+        used = {"network": "203.0.113.0/24", "days": 1, "first_used_at": console.now, "last_used_at": console.now}
+        with console.engine.begin() as connection:
+            connection.execute(insert(Networks).values(identity_id=whose, **used))
+        console.store.distrust_network("ada", "203.0.113.0/24", lambda where: Origin(network=where), console.now)
+        page = (await browser.get("/incidents/1")).text
+        assert 'value="203.0.113.0/24">' in page
 
 
 async def test_many_networks_are_hardly_one_person(console: Console) -> None:

@@ -3,6 +3,7 @@
 import io
 import re
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ def api(engine: Engine, tmp_path: Path) -> FastAPI:
             engine=engine,
             key=KEY,
             state_dir=tmp_path,
+            digest_key_file=tmp_path / "elsewhere" / "digest.key",  # as a secret of Kubernetes
+            budgets=None,
             console_origin="https://mail.example.org",
             clock=lambda: NOW,
         )
@@ -216,13 +219,16 @@ def test_a_migration(client: Client) -> None:
     assert late.status_code == 409
 
 
-def test_a_backup(client: Client, engine: Engine) -> None:
-    """One archive with everything; the audit log says that it was made."""
+def test_a_backup(client: Client, engine: Engine, tmp_path: Path) -> None:
+    """One archive with everything, a key outside of the state folder, too; the audit log says that it was made."""
     add_ada(client)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "digest.key").write_bytes(b"a key")
     answer = client.get("/backup")
     assert answer.headers["content-type"] == "application/gzip"
     with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
         assert any("identity" in name for name in archive.getnames())
+        assert "keys/digest.key" in archive.getnames()
     assert acts(engine)[0][:2] == ("api:everything", "backup-made")
 
 
@@ -236,7 +242,12 @@ REFUSALS = [
     ("NUL in a name", "POST", "/identities", {"name": "a\0"}, 422, "body.name"),
     ("a page that is too long", "GET", "/identities?limit=100000", None, 422, "query.limit"),
     ("no such path", "GET", "/nothing", None, 404, "Not Found"),
-]
+    ("a moment that no answer could write", "POST", "/identities/ada/credentials",
+     {"kind": "secret", "label": "x", "expires_at": "9999-12-31T23:59:59-23:59"}, 422,
+     "expires_at: a moment is within the years 1 to 9999"),
+    ("a moment before all years", "GET", "/audit?since=0001-01-01T00:00:00%2B23:59", None, 422, "years 1 to 9999"),
+    ("a page after a submission that is none", "GET", "/submissions?before=x", None, 404, "no such submission"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -274,6 +285,34 @@ def test_an_error_of_ours_says_nothing(api: FastAPI, client: Client, monkeypatch
     answer = client.get("/identities/ada")
     assert answer.status_code == 500
     assert "division" not in answer.text
+
+
+def parts_of(document: Any) -> Iterator[tuple[str, Any]]:
+    """Every member of it, at any depth."""
+    for key, value in document.items() if isinstance(document, dict) else enumerate(document):
+        yield str(key), value
+        if isinstance(value, dict | list):
+            yield from parts_of(value)
+
+
+def test_the_document_stands_alone(api: FastAPI) -> None:
+    """A generator of clients finds what is referred to, and names each class once, by its title too."""
+    document = api.openapi()
+    schemas = document["components"]["schemas"]
+    referred = {value for key, value in parts_of(document) if key == "$ref"}
+    assert referred == {f"#/components/schemas/{name}" for name in schemas}
+    titles = [one["title"] for one in schemas.values()]
+    assert len(set(titles)) == len(titles)
+    assert not [name for name in schemas if "__" in name]
+
+
+def test_every_refusal_is_described_as_a_problem(api: FastAPI) -> None:
+    described = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path, methods in api.openapi()["paths"].items():
+        for method, route in methods.items():
+            refusals = {status: one["content"] for status, one in route["responses"].items() if status >= "4"}
+            assert {*refusals} >= {"400", "401", "403", "404", "409", "422"}, (method, path)
+            assert all(one == described for one in refusals.values()), (method, path)
 
 
 def routes(api: FastAPI) -> list[tuple[str, str, str]]:

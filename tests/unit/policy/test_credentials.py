@@ -172,6 +172,7 @@ REFUSED = [
     ("no scope any more", lambda s: s.change_credential(laptop(s), T, scopes=()), "without a scope"),
     ("an expiry that is past", lambda s: s.add_credential("ada", "x", T, Terms(expires_at=T)), "in the past"),
     ("an expiry that is now", lambda s: s.change_credential(laptop(s), T, expires_at=T), "in the past"),
+    ("an expiry that no list writes", lambda s: s.add_credential("ada", "x", T, Terms(expires_at=2.6e11)), "year 9999"),
     ("no change", lambda s: s.change_credential(laptop(s), T), "is so already"),
     ("what it is already", lambda s: s.change_credential(laptop(s), T, label="laptop"), "is so already"),
     ("a bad label", lambda s: s.change_credential(laptop(s), T, label=""), "a label is"),

@@ -144,7 +144,15 @@ def test_routes(engine: Engine, tmp_path: Path) -> None:
     """As the commands."""
     key = bytes(range(32))
     token = TokenBook(engine, key, audit.Actor("cli:test", "here")).add_token("all", tuple(TokenScope), 30, NOW).token
-    back = Back(engine=engine, key=key, state_dir=tmp_path, console_origin="https://a.test", clock=lambda: NOW)
+    back = Back(
+        engine=engine,
+        key=key,
+        state_dir=tmp_path,
+        digest_key_file=tmp_path / "digest.key",
+        budgets=None,
+        console_origin="https://a.test",
+        clock=lambda: NOW,
+    )
     client = Client(make_api(back), bearer(token))
     assert client.post("/identities", json={"name": "ada"}).status_code == 201
     given = {"country": "KZ", "ends_at": "2027-01-30T00:00:00Z", "note": "a talk"}

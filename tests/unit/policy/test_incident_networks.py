@@ -1,10 +1,13 @@
 """From where, in an incident: the thief's first network is there, whatever he did in it."""
 
+from dataclasses import replace
+
 import pytest
-from engine_parts import SETTLED
+from engine_parts import AT_HOME, SETTLED
 from incident_scene import MINUTE_S, Scene, T, at_network
 from sqlalchemy import Engine, insert
 
+from policy.contract import Action, Reason
 from policy.engine.sources import Origin
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.incident_notes import State
@@ -12,6 +15,7 @@ from policy.store.models import Areas, Networks
 
 LATER = T + 30 * MINUTE_S
 FIRST = "192.0.2.0/24"
+POOL = replace(SETTLED, origin=Origin(network="203.0.114.0/24", asn=3320, country="DE"))
 
 
 def where(store: IdentityStore, number: int) -> tuple[list[str], list[str]]:
@@ -97,6 +101,55 @@ def test_a_network_of_which_the_owner_says_no(
     answered = store.answer_incident(incident.number, "ada", True, LATER, trusted=[network])
     assert answered.state == State.RELEASED
     assert network in [one.network for one in store.networks("ada") if one.confirmed_at]
+
+
+def test_what_a_disowned_network_has_sent_is_in_the_totals(
+    store: IdentityStore, engine: Engine, ada: NewCredential
+) -> None:
+    """As a strange network's, from its first use on; what the owner sent before the incident is none of it."""
+    with engine.begin() as connection:
+        scene = Scene(connection, ada.login)
+        values = {"network": POOL.origin.network, "first_used_at": T - 6 * 86400.0, "last_used_at": T - 60.0}
+        connection.execute(insert(Networks).values(identity_id=scene.number, days=7, **values))
+        scene.send(T - 7 * 86400.0, POOL, recipients=50)
+        first = scene.send(T - 5 * 86400.0, POOL, recipients=2)
+        scene.reach(first, ["victim@example.net"], T - 5 * 86400.0)
+        own = scene.send(T - 2 * 86400.0, AT_HOME, recipients=30)
+        scene.reach(own, ["friend@example.net"], T - 2 * 86400.0)
+        scene.send(T - 86400.0, POOL, action=Action.REJECT, reason=Reason.RESTRICTED)
+        scene.send(T + 30.0, AT_HOME, recipients=3)
+    incident = store.distrust_network("ada", POOL.origin.network, lambda network: Origin(network=network), T)
+    story, question = store.story(incident.number, LATER), store.question(incident.number, "ada", LATER)
+    assert story.disowned == (POOL.origin.network,)
+    assert (story.strange.sent, story.strange.reached, story.strange.refused) == (1, 2, 1)
+    assert (story.own.sent, story.own.reached) == (1, 3)
+    assert question.sources.traffic == story.strange + story.own
+    assert [(one.is_strange, one.traffic.sent) for one in story.logins] == [(True, 2)]
+    assert story.first
+    assert (story.first.submission, story.begin) == (first, T)
+    assert [one.recipient for one in story.to_warn] == ["victim@example.net"]
+    shown = [one for one in story.networks if one.network == POOL.origin.network]
+    assert [(one.whose, one.traffic) for one in shown] == [("strange", story.strange)]
+    assert store.pace(story).bars
+
+
+def test_a_disowned_network_of_an_incident_that_was_open(
+    store: IdentityStore, engine: Engine, ada: NewCredential
+) -> None:
+    """What came from there since it began is not the owner's any more, and is counted once."""
+    number = robbed(engine, ada.login)
+    with engine.begin() as connection:
+        scene = Scene(connection, ada.login, messages=50)
+        values = {"network": POOL.origin.network, "first_used_at": T - 600.0, "last_used_at": T + 120.0}
+        connection.execute(insert(Networks).values(identity_id=scene.number, days=7, **values))
+        for at in (T - 300.0, T + 120.0):
+            scene.send(at, POOL, recipients=5)
+    before = store.story(number, LATER)
+    assert (before.strange.sent, before.own.sent) == (1, 1)
+    store.distrust_network("ada", POOL.origin.network, lambda network: Origin(network=network), T + 240.0)
+    after = store.story(number, LATER)
+    assert (after.strange.sent, after.strange.reached, after.own.sent) == (3, 11, 0)
+    assert after.begin == before.begin
 
 
 def test_what_a_database_knows_by_now(store: IdentityStore, engine: Engine, ada: NewCredential) -> None:

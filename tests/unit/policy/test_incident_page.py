@@ -1,11 +1,13 @@
 """The page of an incident: all of it is there, nothing of it does anything, and it stands alone."""
 
+import html
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from policy.cli.incident_text import print_story
 from policy.containment.page import render
 from policy.store.incident_advice import what_next
 from policy.store.incident_story import Story, ToWarn
@@ -147,3 +149,14 @@ def test_one_of_which_nothing_is_known() -> None:
     assert "nothing bad was handed in" in page
     assert "No mail of it was on hold." in page
     assert "None is known by address." in page
+
+
+def test_a_disowned_network_is_named_beside_the_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    """They count what came from there before the incident, too."""
+    network = "203.0.114.0/24"
+    disowned = replace(STORY, disowned=(network,))
+    sentences = [f"Somebody has said that {network} is not the owner's", f"{network}: not the owner's, somebody"]
+    for story, is_there in ((disowned, True), (STORY, False)):
+        print_story(story)
+        shown = html.unescape(render(story)) + capsys.readouterr().out
+        assert [one in shown for one in sentences] == [is_there, is_there]

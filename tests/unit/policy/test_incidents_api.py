@@ -1,21 +1,25 @@
 """Incidents and held mail, for programs."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from api_client import Client, bearer
-from incident_scene import MINUTE_S, T, bad_day, held_id
+from incident_scene import MINUTE_S, Scene, T, at_network, bad_day, held_id
 from sqlalchemy import Engine
 
 from policy.api.app import make_api
 from policy.api.caller import Back
+from policy.cli.incident_text import plain_incident
 from policy.store.database import open_database
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.tokens import TokenBook, TokenScope
 
 NOW = T + 30 * MINUTE_S
 HOLDS = [held_id(f"{6:016x}"), held_id(f"{7:016x}")]
+BY_THE_DESK = {"at": "2025-06-15T16:30:00Z", "by": ["api:desk"]}
 ROUTES = [
     # method, path, body, scope
     ("GET", "/incidents", None, TokenScope.AUDIT),
@@ -42,7 +46,13 @@ def back(engine: Engine, key: bytes, ada: NewCredential, sqlite_database: Path) 
     """After a bad day."""
     bad_day(engine, ada.login)
     return Back(
-        engine=engine, key=key, state_dir=sqlite_database.parent, console_origin="https://x.test", clock=lambda: NOW
+        engine=engine,
+        key=key,
+        state_dir=sqlite_database.parent,
+        digest_key_file=sqlite_database.parent / "digest.key",
+        budgets=None,
+        console_origin="https://x.test",
+        clock=lambda: NOW,
     )
 
 
@@ -79,6 +89,32 @@ def test_purge(client: Client) -> None:
     assert [one["number"] for one in client.get("/incidents?identity=ada").json()] == [1]
 
 
+def test_what_became_of_it(client: Client, store: IdentityStore) -> None:
+    """In the words of the command line, which says the same as JSON."""
+    assert (client.get("/incidents/1").json()["incident"]["end"], of_one(client)["parts"]) == ("open", [])
+    client.post("/held/release", json={"queue_ids": HOLDS[:1]})
+    released = {"fate": "released", "counted": {"messages": 1, "recipients": 10}, **BY_THE_DESK}
+    assert (of_one(client)["end"], of_one(client)["parts"]) == ("open", [released])
+    client.post("/incidents/1/purge", json={})
+    ended = client.post("/incidents/1/release", json={}).json()
+    deleted = {"fate": "deleted", "counted": {"messages": 2, "recipients": 6}, **BY_THE_DESK}
+    assert (ended["state"], ended["end"], ended["parts"]) == ("released", "released in part", [deleted, released])
+    assert of_one(client) == ended
+    told = json.loads(json.dumps(plain_incident(store.incident(1))))
+    for name in ("state", "end", "parts", "held", "is_settled"):
+        assert told[name] == ended[name]
+
+
+def test_the_account_is_given_back(client: Client) -> None:
+    client.post("/incidents/1/purge", json={})
+    ended = client.post("/incidents/1/release", json={}).json()
+    assert (ended["end"], [one["fate"] for one in ended["parts"]]) == (
+        "deleted, account given back",
+        ["deleted", "account given back"],
+    )
+    assert ended["parts"][1]["counted"] == {"messages": 0, "recipients": 0}
+
+
 def test_the_story(client: Client) -> None:
     story = client.get("/incidents/1").json()
     assert story["incident"] == client.get("/incidents").json()[0]
@@ -102,6 +138,39 @@ def test_held(client: Client) -> None:
     assert client.post("/held/purge", json={"queue_ids": HOLDS}).status_code == 409
     assert len(client.get("/held").json()) == 1
     assert len(client.get("/held?state=releasing").json()) == 2
+
+
+def of_one(client: Client) -> dict[str, Any]:
+    (incident,) = client.get("/incidents").json()
+    assert isinstance(incident, dict)
+    return incident
+
+
+def pages_of(client: Client, path: str, name: str, place: str) -> list[Any]:
+    """`name` of all there are, two at a time, to the end."""
+    found: list[Any] = []
+    while page := client.get(f"{path}&limit=2" + (f"&{place}={found[-1]}" if found else "")).json():
+        assert len(found) < 50, "the pages have no end"
+        found += [one[name] for one in page]
+    return found
+
+
+def test_pages_to_the_end(back: Back, client: Client, ada: NewCredential) -> None:
+    """Each once, in the order of the list; with a decision between open and closed ones."""
+    for number in range(5):
+        client.post("/identities", json={"name": f"n{number}"})
+        client.post(f"/identities/n{number}/contain", json={})
+    client.post("/incidents/3/release", json={})
+    assert pages_of(client, "/incidents?", "number", "after") == [6, 5, 4, 2, 1, 3]
+    assert pages_of(client, "/incidents?state=open", "number", "after") == [6, 5, 4, 2, 1]
+    with back.engine.begin() as connection:
+        scene = Scene(connection, ada.login, messages=100)
+        for minute in (20, 20, 21):  # two of them at the same moment
+            scene.hold(T + minute * MINUTE_S, at_network(1))
+    for path, name, place, number in (("/held?", "queue_id", "after", 6), ("/submissions?", "id", "before", 12)):
+        found = pages_of(client, path, name, place)
+        assert (len(found), len(set(found))) == (number, number)
+        assert found == [one[name] for one in client.get(path).json()]
 
 
 @pytest.mark.parametrize(("method", "path", "body", "scope"), ROUTES, ids=[f"{one[0]} {one[1]}" for one in ROUTES])
@@ -128,6 +197,8 @@ WRONG = [
     ("no such incident", "GET", "/incidents/7", None, 404),
     ("no number", "GET", "/incidents/x", None, 422),
     ("a number that no column holds", "GET", f"/incidents/{2**31}", None, 422),
+    ("a page after an incident that is none", "GET", "/incidents?after=7", None, 404),
+    ("a page after a message that is none", "GET", "/held?after=4fXyZ21kNzwt", None, 404),
     ("no such state", "GET", "/incidents?state=odd", None, 422),
     ("no such identity", "POST", "/identities/nobody/contain", {}, 404),
     ("no such login", "POST", "/credentials/nobody/contain", {}, 404),

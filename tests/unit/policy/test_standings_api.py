@@ -34,7 +34,13 @@ def client(engine: Engine, key: bytes, store: IdentityStore, ada: NewCredential,
     transactions.close()
     token = TokenBook(engine, key, store._actor).add_token("console", list(TokenScope), 1, NOW).token
     back = Back(
-        engine=engine, key=key, state_dir=sqlite_database.parent, console_origin="https://x.test", clock=lambda: NOW
+        engine=engine,
+        key=key,
+        state_dir=sqlite_database.parent,
+        digest_key_file=sqlite_database.parent / "digest.key",
+        budgets=None,
+        console_origin="https://x.test",
+        clock=lambda: NOW,
     )
     return Client(make_api(back), bearer(token))
 
