@@ -280,6 +280,11 @@ def delegation_failed(error: BaseException) -> None:
     _log.error("delegation-failed", error=type(error).__name__, where=_place_of(error))
 
 
+def delegation_unknown(login: str, client_address: str) -> None:
+    """Nobody here has a login that a Postfix has let in: no secret in the wrong field, so it may be written down."""
+    _log.warning("delegation-unknown", login=login, client_address=client_address)
+
+
 def message_handed(handed: Handed, decision: Decision) -> None:
     """A message, or one recipient of it, that another front asked about."""
     _log.info(

@@ -93,7 +93,8 @@ class Desk:
                 log.network_walled(network, until - now, "guessing at another server")
         elif one.is_success:
             self.tally.note(What(Stage.PICKUP, Login.GRANTED), now)
-        if one.is_success and holder and one.client_address:
+        # A master user's network is not that of whom he logs in as.
+        if one.is_success and holder and one.client_address and not one.master_user:
             await self.arrivals.arrive(holder, one.client_address, Looks("", "", ""), now)
         return OK
 

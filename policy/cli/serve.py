@@ -58,6 +58,9 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
 
     The MTA must accept relaying from this machine. It prints the settings with which, in another terminal, `sallyport
     first-login`, `sallyport identity add` and the other commands work on the same store.
+
+    What has no option comes from the environment, such as POLICY_FILE and GATEWAY_MECHANISMS; where an option says the
+    same, it is the option that counts.
     """
     data = data.absolute()
     policy_environment = _files_of_policy(data) | {
@@ -73,19 +76,18 @@ def serve(  # noqa: PLR0913, PLR0917 - each is an option of the command line
         "GATEWAY_SUBMISSIONS_PORT": str(submissions_port),
         "GATEWAY_POLICY_URL": f"http://127.0.0.1:{policy_port}",
         "GATEWAY_RELAY": relay,
-        "GATEWAY_HOLD_RELAY": hold_relay,
         "GATEWAY_STATUS_PORT": str(status_port),
     }
-    if bind:
-        gateway_environment["GATEWAY_BIND"] = bind
-    spool = data / "spool"
-    gateway_environment["GATEWAY_SPOOL_DIR"] = str(spool)
+    if_said = {"GATEWAY_BIND": bind, "GATEWAY_HOLD_RELAY": hold_relay}
+    gateway_environment |= {name: value for name, value in if_said.items() if value}
     os.environ.update(policy_environment)
-    init(load(Settings), time.time())
-    spool.mkdir(mode=0o700, exist_ok=True)
+    if made := init(load(Settings), time.time()):
+        print(f"made: {', '.join(made)}", flush=True)
+    Path(gateway_environment["GATEWAY_SPOOL_DIR"]).mkdir(mode=0o700, exist_ok=True)
     _check("gateway", gateway_environment)
     _say_what_next(policy_environment)
-    policy_environment["POLICY_ALERT_RELAY"] = relay  # which the gateway has just found to be one
+    # The relay is one: the gateway has just looked at it.
+    policy_environment["POLICY_ALERT_RELAY"] = os.environ.get("POLICY_ALERT_RELAY", relay)
     sys.exit(_run({"policy": policy_environment, "gateway": gateway_environment}))
 
 
@@ -104,6 +106,7 @@ def _files_of_gateway(data: Path) -> dict[str, str]:
         "GATEWAY_TLS_CERT": str(data / "tls" / "cert.pem"),
         "GATEWAY_TLS_KEY": str(data / "tls" / "key.pem"),
         "GATEWAY_POLICY_TOKEN_FILE": str(data / "gateway" / "policy.token"),
+        "GATEWAY_SPOOL_DIR": str(data / "spool"),
     }
 
 
@@ -118,7 +121,8 @@ def _say_what_next(environment: dict[str, str]) -> None:
 
 def _check(service: str, environment: dict[str, str]) -> None:
     """A wrong setting of a child is told before anything runs."""
-    done = subprocess.run([sys.executable, "-m", service, "--check"], env=_clean(environment), check=False)  # noqa: S603
+    command = [sys.executable, "-m", service, "--check"]
+    done = subprocess.run(command, env=_environment_of(service, environment), check=False)  # noqa: S603
     if done.returncode:
         sys.exit(done.returncode)
 
@@ -133,7 +137,7 @@ def _run(services: dict[str, dict[str, str]]) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     children = [
-        subprocess.Popen([sys.executable, "-m", service], env=_clean(environment))  # noqa: S603
+        subprocess.Popen([sys.executable, "-m", service], env=_environment_of(service, environment))  # noqa: S603
         for service, environment in services.items()
     ]
     while not stopping.wait(0.2) and all(child.poll() is None for child in children):
@@ -150,7 +154,7 @@ def _run(services: dict[str, dict[str, str]]) -> int:
     return 0 if asked else next((code for code in codes if code > 0), 1)
 
 
-def _clean(environment: dict[str, str]) -> dict[str, str]:
-    """The environment without other services' settings: the gateway must not even learn where the database is."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("POLICY_", "GATEWAY_"))}
-    return kept | environment
+def _environment_of(service: str, environment: dict[str, str]) -> dict[str, str]:
+    """Ours without the settings of the other service: the gateway must not even learn where the database is."""
+    others = tuple(prefix for prefix in ("POLICY_", "GATEWAY_") if prefix != f"{service.upper()}_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(others)} | environment

@@ -101,7 +101,7 @@ class Answers:
         }[verdict.outcome]
 
     async def _at_mail(self, request: Request) -> Answer:
-        return NOTHING if not request.sasl_username or await self._holder(request) else Answer(wording.NOBODY_HERE)
+        return NOTHING if not request.sasl_username or await self._holder(request) else _nobody_here(request)
 
     async def _at_recipient(self, request: Request) -> Answer:
         if not request.sasl_username:
@@ -156,7 +156,7 @@ class Answers:
         """Whose login it is; or why nothing goes on. Once for each message it counts as a login from there."""
         holder = await self._holder(request)
         if not holder:
-            return Answer(wording.NOBODY_HERE)
+            return _nobody_here(request)
         if self.envelopes.has_begun(key_of(request)):
             return holder
         looks = Looks(request.helo_name, request.sasl_method, _tls(request))
@@ -186,6 +186,12 @@ STATES: Mapping[str, Callable[[Answers, Request], Awaitable[Answer]]] = {
     "RCPT": Answers._at_recipient,  # noqa: SLF001
     "END-OF-MESSAGE": Answers._at_end,  # noqa: SLF001
 }
+
+
+def _nobody_here(request: Request) -> Answer:
+    """Postfix does not write down whose recipient it refuses, so we do: that server has let the login in."""
+    log.delegation_unknown(canonical_login(request.sasl_username), request.client_address)
+    return Answer(wording.NOBODY_HERE)
 
 
 def key_of(request: Request) -> Key:

@@ -15,6 +15,8 @@ YES = "DUNNO"
 NOBODY_HERE = "550 5.7.1 This login is not known here, ask your administrator"
 NOT_FROM_THERE = "554 5.7.1 No mail is taken from where you are, use another network or ask your administrator"
 LATER = "421 4.7.0 Nothing is taken from your network at the moment, try again in an hour"
+# While recipients are still told, a client can go on: to these now, to the others afterwards (RFC 5321 4.5.3.1.10).
+REST_IN_ANOTHER = "452 4.5.3 Too many recipients in one message, send the rest in another one"
 
 FOR_REASON: Mapping[Reason, str] = {
     Reason.CREDENTIAL_REVOKED: "550 5.7.1 This login may not send any more, set the device up anew",
@@ -56,5 +58,6 @@ def action_for(decision: Decision) -> str:
 
 def action_on_recipient(decision: Decision) -> str:
     """The same on the recipient that is asked about: nothing is held before the message is there."""
-    is_refused = decision.action in (Action.DEFER, Action.REJECT)
-    return action_for(decision) if is_refused else YES
+    if decision.action not in (Action.DEFER, Action.REJECT):
+        return YES
+    return REST_IN_ANOTHER if decision.reason is Reason.TOO_MANY_RECIPIENTS else action_for(decision)

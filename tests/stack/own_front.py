@@ -20,6 +20,7 @@ import httpx
 from harness import HOSTNAME, ROOT, Process, Sallyport, answers, free_port, until
 
 PASSWORD = "correct horse"
+MASTER_PASSWORD = "battery staple"
 USERS = ("ada", "bob", "carol", "dave", "erin", "frank")
 POLICY_FILE = """
 [profiles.person]
@@ -83,6 +84,13 @@ passdb {{
   driver = passwd-file
   args = scheme=PLAIN username_format=%u {folder}/users
 }}
+auth_master_user_separator = *
+passdb {{
+  driver = passwd-file
+  master = yes
+  result_success = continue
+  args = scheme=PLAIN username_format=%u {folder}/masters
+}}
 userdb {{
   driver = static
   args = uid=mail gid=mail home=/nonexistent
@@ -104,6 +112,14 @@ auth_mechanisms = plain login
 auth_failure_delay = 0
 passdb passwd-file {{
   passwd_file_path = {folder}/users
+  default_password_scheme = PLAIN
+}}
+auth_master_user_separator = *
+passdb masters {{
+  driver = passwd-file
+  master = yes
+  result_success = continue
+  passwd_file_path = {folder}/masters
   default_password_scheme = PLAIN
 }}
 userdb static {{
@@ -131,9 +147,9 @@ START = (
 )
 
 
-def documented(heading: str) -> str:
-    """The first block of code behind a line of the docs."""
-    found = re.search(r"```ini\n(.*?)```", DOCS[DOCS.index(heading) :], re.DOTALL)
+def documented(heading: str, kind: str = "ini") -> str:
+    """The first block of code of its kind behind a line of the docs."""
+    found = re.search(rf"```{kind}\n(.*?)```", DOCS[DOCS.index(heading) :], re.DOTALL)
     assert found
     return found[1]
 
@@ -153,6 +169,7 @@ class OwnFront:
         for name in ("run", "state", "log", "postfix", "policy", "data", "queue"):
             (self.folder / name).mkdir()
         self.port, self.end_port, self.delegation_port = free_port(), free_port(), free_port()
+        self.relay_port, self.hold_port = free_port(), free_port()  # where a gateway would hand in
         self.name = f"sallyport-{self.folder.name}"
         listen = f"127.0.0.1:{self.delegation_port}"
         if not self.image:  # the group of Postfix has another number in a container
@@ -177,9 +194,11 @@ class OwnFront:
             self.sallyport.cli("identity", "add", name, "--address", f"{name}@example.org")
         self._configure()
         self.process.start()
+        ports = (self.port, self.end_port, self.relay_port, self.hold_port)
         until(
-            lambda: answers(self.port) and (self.folder / "run" / "sasl").exists(),
-            f"Postfix and Dovecot answer\n{self.process.text()}{self.log('postfix')}{self.log('dovecot')}",
+            lambda: all(answers(one) for one in ports) and (self.folder / "run" / "sasl").exists(),
+            f"Postfix and Dovecot answer\n{self.process.text()}",
+            deadline_s=60,
         )
         return self
 
@@ -254,7 +273,9 @@ class OwnFront:
         asked = f"{first}smtpd_end_of_data_restrictions{second}".replace("inet:127.0.0.1:10040", place)
         config = self.folder / "postfix"
         (config / "main.cf").write_text(MAIN.format(**values) + asked)
-        (config / "master.cf").write_text(MASTER.format(**values))
+        next_hop = documented("## The whole gateway", kind="").replace("-       y", "-       n")
+        next_hop = next_hop.replace("10025", str(self.relay_port)).replace("10026", str(self.hold_port))
+        (config / "master.cf").write_text(MASTER.format(**values) + next_hop)
         is_24 = bool(self.image)
         policy = documented("Dovecot 2.4:" if is_24 else "Dovecot 2.3:")
         for word, value in (("TOKEN", self._token()), ("NONCE", "n0nce"), (":7587", f":{self.sallyport.policy_port}")):
@@ -263,6 +284,7 @@ class OwnFront:
         text = (DOVECOT_24 if is_24 else DOVECOT_23) + DOVECOT
         (self.folder / "dovecot.conf").write_text(text.format(**values) + policy)
         (self.folder / "users").write_text("".join(f"{name}:{{PLAIN}}{PASSWORD}\n" for name in USERS))
+        (self.folder / "masters").write_text(f"root:{{PLAIN}}{MASTER_PASSWORD}\n")
         chown = "chown postfix {folder}/data && "
         self.process.command[-1] = chown.format(**values) + START.format(**values)
 

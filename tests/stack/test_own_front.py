@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from compose import engine_answers
 from harness import Sink, until
-from own_front import PASSWORD, OwnFront
+from own_front import MASTER_PASSWORD, PASSWORD, OwnFront
 from sqlalchemy import text
 
 HOME, OFFICE, ELSEWHERE = "198.51.100.7", "192.0.2.7", "203.0.113.9"
@@ -110,6 +110,10 @@ def dovecot_asks(front: OwnFront) -> None:
     assert not is_in
     assert "Too many wrong passwords, try again later" in said
     assert front.doveadm_login("carol", PASSWORD, OFFICE)[0], "it is her network"
+    assert front.doveadm_login("erin*root", MASTER_PASSWORD, ELSEWHERE)[0]
+    assert front.doveadm_login("erin", PASSWORD, HOME)[0]
+    until(lambda: networks_of(front, "erin"), "the report of the success")
+    assert networks_of(front, "erin") == ["198.51.100.0/24"], "where a master user was is not hers"
 
 
 def networks_of(front: OwnFront, name: str) -> list[str]:
@@ -170,6 +174,18 @@ def test_guesses_at_one_login_wait(front: OwnFront) -> None:
     begun = time.monotonic()
     assert front.doveadm_login("dave", PASSWORD, "100.64.200.1")[0]
     assert time.monotonic() - begun >= 1
+
+
+@native
+def test_a_gateways_next_hop(front: OwnFront, sink: Sink) -> None:
+    """What comes in at the second port stays. Nobody has logged in at either, whatever `main.cf` asks of people."""
+    for port, subject in ((front.relay_port, "relayed"), (front.hold_port, "kept")):
+        with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
+            client.sendmail("ada@example.org", ["kept@sink.example"], MESSAGE.format("ada", subject))
+    until(lambda: arrived(sink, "relayed"), "the message arrives")
+    held = {one["recipients"][0]["address"]: one["queue_id"] for one in front.queue() if one["queue_name"] == "hold"}
+    front.inside("postsuper", "-c", f"{front.folder}/postfix", "-d", held["kept@sink.example"])
+    assert not arrived(sink, "kept")
 
 
 @native

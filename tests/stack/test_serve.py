@@ -46,7 +46,7 @@ def serve(tmp_path: Path, sink: Sink) -> Iterator[Serve]:
     one = Serve(tmp_path, f"127.0.0.1:{sink.smtp_port}")
     one.process.start()
     try:
-        until(lambda: answers(one.submissions_port) and answers(one.policy_port), f"it answers\n{one.process.text()}")
+        until(lambda: answers(one.submissions_port) and answers(one.policy_port), "it answers", deadline_s=60)
         yield one
     finally:
         if one.process.running and one.process.running.poll() is None:
@@ -90,6 +90,26 @@ def test_the_gateway_learns_nothing_of_policys_settings(serve: Serve) -> None:
     assert b"POLICY_STATE_DIR" not in Path(f"/proc/{pid}/environ").read_bytes()
 
 
+def test_settings_of_the_environment_reach_either_part(tmp_path: Path, sink: Sink) -> None:
+    """Each its own: a Postfix is listened to, and the largest message is the smaller one."""
+    one = Serve(tmp_path, f"127.0.0.1:{sink.smtp_port}")
+    delegation_port = free_port()
+    one.process.environment |= {
+        "POLICY_DELEGATION_LISTEN": f"127.0.0.1:{delegation_port}",
+        "GATEWAY_MAX_MESSAGE_BYTES": "12345",
+        "GATEWAY_SUBMISSION_PORT": "1",  # an option says another one, and that counts
+    }
+    one.process.start()
+    try:
+        until(lambda: answers(one.submission_port) and answers(delegation_port), "it answers", deadline_s=60)
+        with smtplib.SMTP("localhost", one.submission_port) as client:
+            client.ehlo()
+            assert client.esmtp_features["size"] == "12345"
+    finally:
+        one.process.send(signal.SIGTERM)
+        one.process.ended()
+
+
 def test_when_one_part_ends_so_does_the_command(serve: Serve) -> None:
     """No gateway without policy, and a supervisor sees that something is wrong."""
     assert serve.process.running
@@ -105,12 +125,20 @@ def test_a_wrong_listener_for_held_mail_is_told(tmp_path: Path) -> None:
     one = Serve(tmp_path, "127.0.0.1:25")
     one.process.command += ["--hold-relay", "nowhere"]
     assert one.process.start().ended() == 2
-    assert one.process.text().startswith("gateway: GATEWAY_HOLD_RELAY: 'nowhere' will not do; it should match")
+    assert (
+        one.process.text()
+        .splitlines()[-1]
+        .startswith("gateway: GATEWAY_HOLD_RELAY: 'nowhere' will not do; it should be such as")
+    )
 
 
 def test_a_wrong_relay_is_told_before_anything_runs(tmp_path: Path) -> None:
     """One sentence that names the setting, exit code 2."""
     one = Serve(tmp_path, "nowhere")
     assert one.process.start().ended() == 2
-    assert one.process.text().startswith("gateway: GATEWAY_RELAY: 'nowhere' will not do; it should match")
+    assert (
+        one.process.text()
+        .splitlines()[-1]
+        .startswith("gateway: GATEWAY_RELAY: 'nowhere' will not do; it should be such as")
+    )
     assert not answers(one.policy_port)

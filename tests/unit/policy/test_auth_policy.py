@@ -395,6 +395,14 @@ async def test_a_success_is_an_entrance(ask: Ask, world: World, ada: NewCredenti
     assert world.entered_from == [(1, HERE)] * 3
 
 
+async def test_a_master_user_makes_no_network_that_of_others(ask: Ask, world: World, ada: NewCredential) -> None:
+    """An administrator, or a program that copies mailboxes, has logged in as her with a password of its own."""
+    await ask("report", **login_of(ada.login, HERE), success=True, master_user="root")
+    assert world.entered_from == []
+    await ask("report", **login_of(ada.login, HERE), success=True, master_user="")
+    assert world.entered_from == [(1, HERE)]
+
+
 # Containment and gates
 
 

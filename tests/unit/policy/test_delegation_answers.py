@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from delegation_parts import OpenDoor, Scene, ScriptedJudge, request
 from harness import ROOT
+from structlog.testing import capture_logs
 
 from gateway import replies
 from gateway.replies import FOR_REASON as OF_GATEWAY
@@ -155,6 +156,24 @@ async def test_a_login_that_nobody_has(state: str) -> None:
     assert scene.judge.charged == []
 
 
+@pytest.mark.parametrize("state", ["MAIL", "RCPT", "END-OF-MESSAGE"])
+async def test_whose_login_nobody_has_is_in_the_log(state: str) -> None:
+    """Postfix's own line about a refusal names the client and the addresses, and not the login."""
+    with capture_logs() as logged:
+        await Scene().told(state, sasl_username="Erika=X", recipient=A, recipient_count=1)
+    assert [(one["event"], one["login"], one["client_address"]) for one in logged] == [
+        ("delegation-unknown", "erika=x", "192.0.2.1")
+    ]
+
+
+async def test_more_recipients_than_a_message_may_have() -> None:
+    """At RCPT the client may go on with those that it has, and send to the rest afterwards; at the end it cannot."""
+    few = Decision(action=Action.REJECT, reason=Reason.TOO_MANY_RECIPIENTS)
+    scene = Scene(ScriptedJudge(decision=few))
+    assert await scene.told("RCPT", recipient=A) == str(replies.TOO_MANY_RECIPIENTS)
+    assert await scene.told("END-OF-MESSAGE", recipient_count=101) == wording.FOR_REASON[Reason.TOO_MANY_RECIPIENTS]
+
+
 @pytest.mark.parametrize(
     ("outcome", "action"),
     [
@@ -214,7 +233,8 @@ async def test_how_long_an_answer_waits() -> None:
 def test_every_reason_has_its_words() -> None:
     """One line of ASCII, with a status of the code's class (RFC 2034)."""
     assert set(wording.FOR_REASON) == set(Reason)
-    for action in (*wording.FOR_REASON.values(), wording.NOBODY_HERE, wording.NOT_FROM_THERE, wording.LATER):
+    others = (wording.NOBODY_HERE, wording.NOT_FROM_THERE, wording.LATER, wording.REST_IN_ANOTHER)
+    for action in (*wording.FOR_REASON.values(), *others):
         code, status, text = action.split(" ", 2)
         assert code.isdigit()
         assert status[0] == code[0] in "45"
