@@ -4,7 +4,7 @@ policy has no way out, so that the world is asked by the queue agent. Where that
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,6 +16,7 @@ from policy.dkim.keys import Algorithm
 from policy.dkim.rotation import State as Stage
 from policy.finding import Finding, State
 from policy.location import open_existing
+from policy.opening import ADMINISTRATOR
 from policy.publishing.agent import asked
 from policy.publishing.asking import look, looked, publishing
 from policy.publishing.compared import findings
@@ -25,7 +26,7 @@ from policy.settings import DAY_S, HOUR_S, Settings
 from policy.store.errors import StoreError
 from policy.store.health_reports import SILENT_S, HealthReport, Service, health_reports
 from policy.store.incident_models import Notices
-from policy.store.models import Submissions
+from policy.store.models import Addresses, Identities, Submissions
 from policy.store.notices import FORGOTTEN
 from service.sentence import unpacked
 from service.settings import SettingError
@@ -90,16 +91,21 @@ def world(settings: Settings, now: float) -> Iterator[Finding]:
     """Records, names, port 25, the time; and the queue."""
     try:
         pairs = KeyFolder(settings.dkim_folder).pairs()
-        domains = list(dict.fromkeys((*our_domains(settings), *(one.domain for one in pairs))))
+        domains, nobodys = _sending(settings, dict.fromkeys(one.domain for one in pairs))
         given = publishing(settings, pairs)
         retired = tuple(one for one in pairs if one.state is Stage.RETIRED)
         seen = asked(settings, lambda agent: look(agent, domains, given, retired, is_host_asked=True))
+    except SQLAlchemyError:
+        return  # told by the database
     except (StoreError, SettingError) as error:
         says = f"not known: the DNS, port 25, the time, the queue ({error})"
         yield Finding("outside", State.UNKNOWN, says, "start the queue agent")
         return
     for domain in domains:
         yield from findings(looked(domain, given, pairs, seen))
+    for domain in nobodys:
+        says = "none of ours any more, and nobody sends from it: the DNS is not asked"
+        yield Finding(f"domain {domain}", State.FINE, says)
     yield from host_name(given, seen.world)
     yield from dane(given, seen.world)
     yield from validation(seen.world)
@@ -140,6 +146,26 @@ def scanner(reports: Sequence[HealthReport], now: float) -> Iterator[Finding]:
         else:
             took = f", in {one.figures['scan_ms']:g} ms on average" if "scan_ms" in one.figures else ""
             yield Finding(what, State.FINE, f"it answers the gateway {one.instance}: {scans:g} messages{took}")
+
+
+def _sending(settings: Settings, with_keys: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Domains from which somebody may send, and those that only have keys from a time when they were ours.
+
+    The postmaster that the first start gave the administrator is nobody.
+    """
+    ours = our_domains(settings)
+    others = [one for one in with_keys if one not in ours]
+    in_use = _domains_of_people(settings) if others else set()
+    return [*ours, *(one for one in others if one in in_use)], [one for one in others if one not in in_use]
+
+
+def _domains_of_people(settings: Settings) -> set[str]:
+    engine = open_existing(settings)
+    with engine.connect() as connection:
+        rows = connection.execute(select(Addresses.address, Identities.name).join(Identities)).all()
+    engine.dispose()
+    parted = ((*address.rpartition("@")[::2], name) for address, name in rows)
+    return {domain for local_part, domain, name in parted if (local_part, name) != ("postmaster", ADMINISTRATOR)}
 
 
 def _asked_queue(settings: Settings, now: float) -> Iterator[Finding]:

@@ -1,4 +1,5 @@
-"""The first start: everything that is missing is made, and what is there is never touched.
+"""The first start: everything that is missing is made, and what is there is never touched, but for the self-signed
+certificate of a host that has another name since.
 
 Secrets are files of mode 0600 that appear complete or not at all, so that a start which was cut off is simply repeated.
 """
@@ -9,12 +10,12 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from policy import log
-from policy.certificate import new_key, self_signed
+from policy.certificate import made_here_for, new_key, self_signed
 from policy.dkim.domains import key_book, make_missing, our_domains
 from policy.location import location
 from policy.opening import ADMINISTRATOR, ITSELF, open_store
 from policy.people.roles import Role
-from policy.secret_files import create_file
+from policy.secret_files import create_file, replace_file
 from policy.service_tokens import token_places
 from policy.settings import Settings
 from policy.store.database import open_database, wait_for
@@ -32,6 +33,8 @@ def init(settings: Settings, now: float) -> list[str]:
             made.append(what)
     if _make_certificate(settings, now):
         made.append("self-signed certificate")
+    elif before := _renamed_certificate(settings, now):
+        made.append(f"self-signed certificate for {settings.hostname}, in place of the one for {before}")
     where = location(settings)
     wait_for(where, log.database_awaited)
     engine = open_database(where)
@@ -88,3 +91,19 @@ def _make_certificate(settings: Settings, now: float) -> bool:
             "put both files there, or remove the key, too",
         ) from None
     return create_file("POLICY_TLS_CERT", settings.tls_cert, certificate)
+
+
+def _renamed_certificate(settings: Settings, now: float) -> str:
+    """For the name that the host has now, with the key from before; the former name, or empty where nothing was done.
+
+    Whoever has put a certificate there goes on with it, and so does a folder that cannot be written: doctor tells.
+    """
+    try:
+        key = settings.tls_key.read_bytes()
+        before = made_here_for(settings.tls_cert.read_bytes(), key)
+        if before in ("", settings.hostname):
+            return ""
+        replace_file("POLICY_TLS_CERT", settings.tls_cert, self_signed(settings.hostname, key, now), "")
+    except (OSError, SettingError):
+        return ""
+    return before

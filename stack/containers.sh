@@ -19,7 +19,8 @@ containers_exist() { # containers, or the volumes that `down` keeps
 
 containers_up() {
   refuse_taken_ports "$(containers_ports)"
-  local before
+  local before began
+  began=$(date -u +%Y-%m-%dT%H:%M:%SZ)
   before=$(compose ps --services --status running)
   # It is mounted, and read by another user; a checkout under umask 077 has it for its owner alone.
   if [ "$STACK" = test ]; then chmod a+r stack/test-policy.toml 2>/dev/null || :; fi
@@ -34,6 +35,8 @@ containers_up() {
     fail "the containers are healthy, but port $SALLYPORT_SUBMISSION_PORT of this machine does not answer with 220."
   fi
   if [ -n "$before" ]; then ALREADY_UP=1; fi
+  # shellcheck disable=SC2034  # next-steps.sh tells it
+  NEW_CERTIFICATE=$(compose logs --no-color --no-log-prefix --since "$began" policy 2>/dev/null | renamed_certificate) || :
 }
 
 containers_ports() { # the public ports that this stack's containers hold now, in one line

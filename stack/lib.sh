@@ -10,6 +10,9 @@
 # There are two stacks, `main` and `test` (TEST=1, with the mail sink); each can run in two ways, `containers` and `native`.
 # shellcheck shell=bash
 
+# Letters are a to z here: in other languages than English a range or a comparison may mean something else.
+export LC_ALL=C
+
 say() { printf '%s\n' "$*"; }
 complain() { printf 'sallyport: %s\n' "$*" >&2; }
 fail() { complain "$*"; exit 1; }
@@ -85,6 +88,10 @@ is_supervisord() { # ID; by its command line, since in a container that nobody t
 
 reachable_host() { # the address under which this machine reaches what is bound to $1
   case $1 in 0.0.0.0) say 127.0.0.1 ;; ::) say ::1 ;; *) say "$1" ;; esac
+}
+
+has_ipv6() { # elsewhere than on Linux nothing is known beforehand
+  [ ! -d /proc/net ] || grep -qs . /proc/net/if_inet6
 }
 
 port_is_taken() { # ADDRESS PORT -> is a socket already listening where this pair would have to be bound?

@@ -7,6 +7,8 @@
 PATH=$PATH:/usr/sbin:/sbin # where Debian keeps postfix and dovecot, and where only root looks by itself
 PACKAGES="postfix dovecot-core dovecot-imapd dovecot-lmtpd dovecot-auth-lua"
 USER_NOTE="Sallyport (made by make up)" # tells the users that we made from those that were there
+STARTS_RULE=/usr/sbin/policy-rc.d # asked by Debian's packages whether their service may start
+STARTS_NOTE="Sallyport's make up, while it installs packages"
 SYSTEM_USERS="sallyport-policy sallyport-gateway sallyport-mail sallyport-sink sallyport-scan"
 
 is_root() { [ "$(id -u)" = 0 ]; }
@@ -36,7 +38,10 @@ install_missing_packages() {
   fi
   local missing
   missing=$(missing_packages | tr '\n' ' ')
-  [ -n "$missing" ] || return 0
+  if [ -z "$missing" ]; then
+    allow_starts # which a run that was killed could not do
+    return
+  fi
   is_root || fail "these Debian packages are missing; let root run: apt-get install --no-install-recommends $missing"
   say "installing: $missing"
   # shellcheck disable=SC2086  # a list of names
@@ -44,16 +49,17 @@ install_missing_packages() {
 }
 
 apt_install() { # installs without starting a service, now or at the next boot: our instances are private ones
-  local package had_rule='' rule=/usr/sbin/policy-rc.d log
+  local package log
   log=$(mktemp)
-  [ -e "$rule" ] && had_rule=1
-  [ -n "$had_rule" ] || { printf '#!/bin/sh\nexit 101\n' >"$rule" && chmod 755 "$rule"; }
-  if ! { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"; } >"$log" 2>&1; then
-    [ -n "$had_rule" ] || rm -f "$rule"
+  forbid_starts
+  # Each with a redirection of its own: one around both would swallow what is said where this run is interrupted.
+  if ! apt-get update >"$log" 2>&1 ||
+    ! DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@" >>"$log" 2>&1; then
+    allow_starts
     tail -n 15 "$log" >&2
     fail "apt-get could not install $*; its last lines stand above, all of them in $log."
   fi
-  [ -n "$had_rule" ] || rm -f "$rule"
+  allow_starts
   rm -f "$log"
   for package in "$@"; do
     case $package in
@@ -61,6 +67,15 @@ apt_install() { # installs without starting a service, now or at the next boot: 
     esac
   done
 }
+
+forbid_starts() { # unless somebody else has a rule; also where this run is interrupted, it ends with it
+  [ ! -e "$STARTS_RULE" ] || is_our_rule || return 0
+  trap allow_starts EXIT
+  printf '#!/bin/sh\n# %s\nexit 101\n' "$STARTS_NOTE" >"$STARTS_RULE" && chmod 755 "$STARTS_RULE"
+}
+
+allow_starts() { if is_our_rule && is_root; then rm -f "$STARTS_RULE"; fi; }
+is_our_rule() { grep -qs -e "$STARTS_NOTE" "$STARTS_RULE"; }
 
 # --- users -------------------------------------------------------------------------------------------------------------
 

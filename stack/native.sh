@@ -11,13 +11,13 @@
 READY_WITHIN=180 # seconds; a first start on a small machine takes about twenty, half of it the scanner's, which compiles its patterns
 
 set_native_paths() { # RUN as the caller sees it, SEEN as the processes see it
-  local suffix
+  local suffix home=${HOME:-~} # which is known also where HOME is not set
   suffix=$(test_suffix -test)
   if is_root; then
     RUN=${SALLYPORT_RUN_DIR:-/var/lib/sallyport$suffix}
     SEEN=$RUN
   else
-    RUN=${SALLYPORT_RUN_DIR:-${XDG_DATA_HOME:-$HOME/.local/share}/sallyport$suffix}
+    RUN=${SALLYPORT_RUN_DIR:-${XDG_DATA_HOME:-$home/.local/share}/sallyport$suffix}
     SEEN=/mnt
     case $PWD/ in /mnt/*) SEEN=/srv ;; esac # the mount must not hide the checkout
   fi
@@ -63,6 +63,8 @@ start_native() { # ends with everything answering, or with nothing running
     run_inside stop
   fi
   run_inside prepare || exit $(($? == 2 ? 2 : 1)) # 2: a service has refused a setting, in a sentence of its own
+  # shellcheck disable=SC2034  # next-steps.sh tells it
+  NEW_CERTIFICATE=$(renamed_certificate <"$RUN/log/init.log")
   has_scanner || say "no scanner: mail is neither scanned nor signed, because rspamd is not installed; let root run: apt-get install --no-install-recommends rspamd"
   say "starting"
   run_inside start 9>&- || fail "supervisord did not start; see $RUN/log/supervisord.log."
@@ -95,7 +97,9 @@ refuse_foreign_folder() { # the run directory is removed whole by destroy, so it
 }
 
 take_run_directory() {
-  mkdir -p "$RUN/log"
+  local why
+  why=$(mkdir -p "$RUN/log" 2>&1) ||
+    fail "the run directory $RUN cannot be made (${why##*: }); name another one with SALLYPORT_RUN_DIR."
   chmod 755 "$RUN"
   say "The run directory of a Sallyport stack; make destroy removes it." >"$RUN/.sallyport"
   exec 9>"$RUN/lock"

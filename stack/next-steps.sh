@@ -35,9 +35,18 @@ print_state() { # HOST
   say "  mail pickup   $1 port $SALLYPORT_IMAPS_PORT (IMAP over TLS)"
   say "  web console   $SALLYPORT_CONSOLE_URL"
   say "  certificate   SHA-256 $("${WAY}_cli" certificate --fingerprint </dev/null)"
+  if [ -n "${NEW_CERTIFICATE:-}" ]; then
+    say "                It is a NEW self-signed one, $NEW_CERTIFICATE, because SALLYPORT_HOSTNAME has changed."
+    say "                Whoever was told to trust the old one has to be told to trust this one."
+  fi
   if [ "$STACK" = test ]; then
     say "  mail sink     http://$(in_url "$(reachable_host "$SALLYPORT_SINK_BIND")"):$SALLYPORT_SINK_PORT/messages (no mail leaves this stack)"
   fi
+}
+
+renamed_certificate() { # the output of init -> for which name a certificate was made anew; nothing where none was
+  # Compose may write what clears a terminal's line before it.
+  sed -n 's/.*made: .*self-signed certificate \(for [^,]*, in place of the one for [^,]*\).*/\1/p' | tail -n 1
 }
 
 # Those below are called by print_next_steps alone and see its variables.

@@ -163,6 +163,13 @@ load_settings() { # [FILE]; exports every setting, or refuses with one sentence
   refuse_same_port_twice
 }
 
+refuse_absent_ipv6() { # a listener on :: would start, and nobody would reach it there
+  local key
+  for key in SALLYPORT_BIND SALLYPORT_CONSOLE_BIND SALLYPORT_SINK_BIND; do
+    [[ ${!key} != *:* ]] || has_ipv6 || refuse "$key is ${!key}, and IPv6 is off on this machine; set it to an IPv4 address such as 0.0.0.0."
+  done
+}
+
 # --- the public ports against what the machine already runs -------------------------------------------------------------
 
 public_binds() { # lines "KEY ADDRESS PORT" of every port that the stack opens to others
@@ -173,10 +180,12 @@ public_binds() { # lines "KEY ADDRESS PORT" of every port that the stack opens t
 }
 
 refuse_taken_ports() { # OWN... -> refuses where somebody other than this stack (whose ports are OWN) listens already
-  local key address port
+  local key address port keys='' taken=''
   while read -r key address port; do
     [[ " $* " != *" $port "* ]] || continue
     port_is_taken "$address" "$port" || continue
-    refuse "port $port of $key is already in use on this machine; set $key to a free port in .env, or stop the program that holds it."
+    taken="$taken${taken:+, }port $port of $key" keys="$keys${keys:+, }$key"
   done < <(public_binds)
+  [ -z "$taken" ] ||
+    refuse "already in use on this machine: $taken; set $keys to free ports in .env (or in the environment, for this stack alone), or stop the program that holds them."
 }

@@ -152,6 +152,20 @@ def test_all_is_published(told: Told) -> None:
     assert not [what for what, state in states.items() if state == "wrong"], states
 
 
+def test_the_domain_of_the_first_start_is_no_matter_of_the_next_one(told: Told) -> None:
+    """What the first start gave the administrator there is no reason to publish anything; a person's address is."""
+    told.settings["POLICY_DOMAINS"] = "example.net"
+    assert told("init").returncode == 0
+    found = told.states("doctor")
+    assert found[f"domain {DOMAIN}"] == "fine"
+    assert [what for what in found if DOMAIN in what and not what.startswith("DANE")] == [f"domain {DOMAIN}"]
+    assert found["MX of example.net"] == "wrong"
+    assert told("identity", "add", "ada", "--address", f"ada@{DOMAIN}").returncode == 0
+    found = told.states("doctor")
+    assert f"domain {DOMAIN}" not in found
+    assert found[f"MX of {DOMAIN}"] == "wrong"
+
+
 def test_a_rotation_by_command(told: Told) -> None:
     """The new pair is not used before the DNS shows it; then `activate` does, or `check` by itself."""
     told.publish(told("dns", DOMAIN).stdout)

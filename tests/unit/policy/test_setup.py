@@ -1,11 +1,13 @@
 """The first start in a folder of its own: everything once, nothing twice, and a sentence where it cannot be done."""
 
 import stat
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from policy.certificate import fingerprint, new_key, self_signed
@@ -157,6 +159,86 @@ def test_a_real_certificate_is_left_alone(settings: Settings) -> None:
         path.write_text("the operator's")
     assert "self-signed certificate" not in init(settings, T)
     assert settings.tls_cert.read_text() == settings.tls_key.read_text() == "the operator's"
+
+
+def names_in(certificate: Path) -> list[str]:
+    found = x509.load_pem_x509_certificate(certificate.read_bytes())
+    return found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+
+
+def test_the_host_has_another_name(settings: Settings) -> None:
+    """Our own certificate is made anew for it, with the key that TLSA records name; once, and said."""
+    init(settings, T)
+    key = settings.tls_key.read_bytes()
+    settings.tls_cert.chmod(0o644)
+    renamed = settings.model_copy(update={"hostname": "smtp.example.org"})
+    assert init(renamed, T + 1000) == [
+        "self-signed certificate for smtp.example.org, in place of the one for mail.example.org"
+    ]
+    assert names_in(settings.tls_cert) == ["smtp.example.org", "localhost"]
+    assert settings.tls_key.read_bytes() == key
+    assert matches_key(settings.tls_cert.read_bytes(), key)
+    assert stat.S_IMODE(settings.tls_cert.stat().st_mode) == 0o644
+    assert init(renamed, T + 2000) == []
+
+
+def certificate_of_somebody(key_pem: bytes, **different: object) -> bytes:
+    """Self-signed, like ours but for one thing."""
+    model = x509.load_pem_x509_certificate(self_signed("mail.example.org", key_pem, T))
+    key = serialization.load_pem_private_key(key_pem, password=None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    made = (
+        x509.CertificateBuilder(subject_name=model.subject, issuer_name=model.issuer, public_key=key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(model.not_valid_before_utc)
+        .not_valid_after(model.not_valid_after_utc + timedelta(days=1 if "span" in different else 0))
+    )
+    for one in model.extensions:
+        if not isinstance(one.value, different.get("without", ())):  # type: ignore[arg-type]
+            made = made.add_extension(one.value, one.critical)
+    return made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+SOMEBODYS = [
+    # what it shows, in what it differs from ours
+    ("valid for a day longer", {"span": True}),
+    ("no certificate authority", {"without": x509.BasicConstraints}),
+    ("for every use", {"without": x509.ExtendedKeyUsage}),
+    ("without names", {"without": x509.SubjectAlternativeName}),
+]
+
+
+@pytest.mark.parametrize("different", [row[1] for row in SOMEBODYS], ids=[row[0] for row in SOMEBODYS])
+def test_another_name_leaves_somebodys_certificate_alone(settings: Settings, different: dict[str, object]) -> None:
+    """Also where it is self-signed and for our key: what we did not make is not ours to replace."""
+    init(settings, T)
+    theirs = certificate_of_somebody(settings.tls_key.read_bytes(), **different)
+    settings.tls_cert.write_bytes(theirs)
+    assert init(settings.model_copy(update={"hostname": "smtp.example.org"}), T + 1000) == []
+    assert settings.tls_cert.read_bytes() == theirs
+
+
+def test_another_name_with_the_key_of_another_certificate(settings: Settings) -> None:
+    """Half of a pair that somebody is about to put there: the key goes first, as the README has it."""
+    init(settings, T)
+    before = settings.tls_cert.read_bytes()
+    settings.tls_key.write_bytes(new_key())
+    assert init(settings.model_copy(update={"hostname": "smtp.example.org"}), T + 1000) == []
+    assert settings.tls_cert.read_bytes() == before
+
+
+def test_a_certificate_that_cannot_be_replaced_does_not_stop_the_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that is mounted for reading alone: doctor says that the name does not fit."""
+    init(settings, T)
+    monkeypatch.setattr("policy.setup.replace_file", refused)
+    assert init(settings.model_copy(update={"hostname": "smtp.example.org"}), T + 1000) == []
+    assert names_in(settings.tls_cert) == ["mail.example.org", "localhost"]
+
+
+def refused(setting: str, path: Path, *_: object) -> None:
+    raise SettingError(setting, f"{path} cannot be written", "")
 
 
 def test_the_administrator_is_postmaster(settings: Settings) -> None:

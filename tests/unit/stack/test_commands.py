@@ -118,7 +118,7 @@ def test_up_names_the_setting_of_a_port_that_is_in_use(run: Run, tmp_path: Path)
         port = str(held.getsockname()[1])
         done = run("stack/up", WAY="native", SALLYPORT_BIND="127.0.0.1", SALLYPORT_IMAPS_PORT=port)
     assert done.returncode == 2
-    assert f"port {port} of SALLYPORT_IMAPS_PORT is already in use" in done.stderr
+    assert f"already in use on this machine: port {port} of SALLYPORT_IMAPS_PORT;" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
