@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, field_validator
+from pydantic import AfterValidator, Field, PositiveInt, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
 from policy.bridges.settings import BridgeSettings, CommaList
 from policy.engine.sources import Network
 from policy.single_sign_on.settings import SignOnSettings
-from service.settings import LogFormat
+from service.settings import LogFormat, OptionalPath
 
 Port = Annotated[int, Field(gt=0, le=65535)]
 
@@ -47,9 +47,9 @@ class Settings(SignOnSettings, BridgeSettings):
     state_dir: Path = Path("/var/lib/sallyport")
     digest_key_file: Path = Field(default_factory=lambda given: given["state_dir"] / "digest.key")
     database_url: str = ""  # policy/location.py reads it
-    database_password_file: Path | None = None
+    database_password_file: OptionalPath = None
     budgets_url: str = ""  # policy/budgets/location.py reads it
-    budgets_password_file: Path | None = None
+    budgets_password_file: OptionalPath = None
     budgets_replicas: int = Field(default=0, ge=0, le=16)
     bind: str = "127.0.0.1"
     port: Port = 7587
@@ -57,40 +57,46 @@ class Settings(SignOnSettings, BridgeSettings):
     console_port: Port = 8443
     console_status_bind: str = "127.0.0.1"
     console_status_port: Port | None = None  # unset: nobody is told
-    console_url: str = Field(default="", pattern=r"^(https://[^/\s?#@]+/?)?$")
-    hibp_url: str = Field(default="", pattern=r"^(https?://\S+)?$")
-    hostname: str = Field(default="mail.sallyport.test", pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")
+    console_url: str = Field(default="", pattern=r"^(https://[^/\s?#@]+/?)?$", examples=["https://console.example.org"])
+    hibp_url: str = Field(default="", pattern=r"^(https?://\S+)?$", examples=["https://api.pwnedpasswords.com/range"])
+    hostname: str = Field(
+        default="mail.sallyport.test",
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
+        examples=["mail.example.org"],
+    )
     domains: Annotated[tuple[str, ...], NoDecode] = ("sallyport.test",)
     gateway_token_file: Path = Path("/secrets/gateway/policy.token")
     dovecot_token_file: Path = Path("/secrets/dovecot/policy.token")
-    doveadm_url: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$")
-    complaints_mailbox: str = Field(default="", pattern=r"^[a-z0-9._-]*$")
+    doveadm_url: str = Field(default="", pattern=r"^(https?://[^/\s]+/?)?$", examples=["http://dovecot:8080"])
+    complaints_mailbox: str = Field(default="", pattern=r"^[a-z0-9._-]*$", examples=["abuse"])
     queue_url: Annotated[CommaList, AfterValidator(_are_hosts)] = ()  # one for each Postfix
-    queue_token_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
+    queue_token_file: OptionalPath = None
     tls_cert: Path = Path("/tls/cert.pem")
     tls_key: Path = Path("/tls/key.pem")
     public_submission_port: Port = 587
     public_submissions_port: Port = 465
     public_imaps_port: Port = 993
-    file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None  # the policy file
-    dkim_dir: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
+    file: OptionalPath = None  # the policy file
+    dkim_dir: OptionalPath = None
     mx: CommaList = ()  # hosts, the first one preferred
     mta_sts: Literal["", "testing", "enforce"] = ""
     delegation_listen: CommaList = ()  # policy/delegation/listening.py reads it
     delegation_unknown: Literal["refuse", "add"] = "refuse"
-    auth_policy_token_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
+    auth_policy_token_file: OptionalPath = None
     geo_country_db: str = ""  # policy/geo/opened.py reads the two
     geo_asn_db: str = ""
     submissions_kept_days: PositiveInt = 30
     client_addresses_kept_days: PositiveInt = 30
     unwalled_networks: Annotated[tuple[Network, ...], NoDecode] = ()
-    alert_relay: str = Field(default="", pattern=r"^(([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})?$")
-    alert_to: str = Field(default="", pattern=r"^([!-;=?A-~]+@[A-Za-z0-9.-]+)?$")
+    alert_relay: str = Field(
+        default="", pattern=r"^(([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})?$", examples=["postfix:10025"]
+    )
+    alert_to: str = Field(default="", pattern=r"^([!-;=?A-~]+@[A-Za-z0-9.-]+)?$", examples=["admin@example.org"])
     alert_webhooks: CommaList = ()  # policy/alerting/opened.py reads the three
-    alert_webhook_secret_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
-    alert_apprise_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
+    alert_webhook_secret_file: OptionalPath = None
+    alert_apprise_file: OptionalPath = None
     log_format: LogFormat = "text"
-    otlp_url: str = Field(default="", pattern=r"^(https?://[^\s@]+)?$")
+    otlp_url: str = Field(default="", pattern=r"^(https?://[^\s@]+)?$", examples=["http://collector:4318/v1/traces"])
 
     @field_validator("unwalled_networks", mode="before")
     @classmethod

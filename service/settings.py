@@ -11,15 +11,17 @@ import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NoReturn, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BeforeValidator, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsError
 
 EXIT_BAD_SETTING = 2
 
 LogFormat = Literal["text", "json"]  # of the lines that log.py makes
+# Empty is as if it were not set: compose files and manifests cannot leave a variable out.
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda given: given or None)]
 
 _USER_OF_URL = re.compile(r"//.*@")  # and its password
 
@@ -48,7 +50,9 @@ def load(kind: type[AnySettings]) -> AnySettings:
     try:
         return kind()
     except ValidationError as error:
-        raise _explained(error.errors()[0], prefix) from None
+        raise _explained(error.errors()[0], kind) from None
+    except SettingsError as error:  # what should be JSON
+        raise _unreadable(str(error), prefix) from None
 
 
 def read_secret(name: str, path: Path) -> str:
@@ -73,12 +77,35 @@ def stop(error: SettingError, service: str) -> NoReturn:
     sys.exit(EXIT_BAD_SETTING)
 
 
-def _explained(error: ErrorDetails, prefix: str) -> SettingError:
+def _explained(error: ErrorDetails, kind: type[BaseSettings]) -> SettingError:
+    prefix = kind.model_config.get("env_prefix", "")
     name = f"{prefix}{error['loc'][0]}".upper() if error["loc"] else prefix
+    inside = _inside(error["loc"])
     if error["type"] == "missing":
-        return SettingError(name, "is not set", "set it in the environment")
+        remedy = "add it" if inside else "set it in the environment"
+        return SettingError(name, f"{inside}is not set", remedy)
+    given = _USER_OF_URL.sub("//...@", repr(error["input"]))
+    return SettingError(name, f"{inside}{given} will not do", _remedy(error, kind))
+
+
+def _inside(loc: tuple[int | str, ...]) -> str:
+    """Where in a list of things with names the fault is; empty where the setting is one value or a list of words."""
+    if not any(isinstance(one, str) for one in loc[1:]):
+        return ""
+    return "".join(f"number {one + 1}, " if isinstance(one, int) else f"{one} " for one in loc[1:])
+
+
+def _remedy(error: ErrorDetails, kind: type[BaseSettings]) -> str:
+    field = kind.model_fields.get(str(error["loc"][0])) if len(error["loc"]) == 1 else None
+    if error["type"] == "string_pattern_mismatch" and field and field.examples:
+        return f"it should be such as {field.examples[0]}"
     # pydantic says "Input should be ..." or "String should ...", our own validators "it should be ...".
     wanted = error["msg"].removeprefix("Value error, ").partition("should")[2]
-    remedy = f"it should{wanted}" if wanted else error["msg"]
-    given = _USER_OF_URL.sub("//...@", repr(error["input"]))
-    return SettingError(name, f"{given} will not do", remedy)
+    return f"it should{wanted}" if wanted else error["msg"].removeprefix("Value error, ")
+
+
+def _unreadable(said: str, prefix: str) -> SettingError:
+    """pydantic-settings names the field, and nothing else of use."""
+    field = re.search(r'field "(\w+)"', said)
+    name = f"{prefix}{field[1]}".upper() if field else prefix
+    return SettingError(name, "it is no JSON", "look at brackets, quotes and commas (docs/settings.md)")

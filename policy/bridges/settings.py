@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_v
 from pydantic_settings import BaseSettings, NoDecode
 
 from policy.bridges import ldap_text
-from service.settings import SettingError
+from service.settings import OptionalPath, SettingError
 
 _LDAP_SCHEMES = ("ldaps", "ldap", "ldapi")
 
@@ -30,16 +30,16 @@ class BridgeSettings(BaseSettings):
     oidc_claim: str = "sub"
     oidc_scope: str = Field(default="", pattern=r"^\S*$")
     oidc_clients: CommaList = ()
-    oidc_ca: Path | None = None
+    oidc_ca: OptionalPath = None
     oidc_keys_kept_s: PositiveFloat = 86_400
 
     ldap_url: str = ""
-    ldap_ca: Path | None = None
+    ldap_ca: OptionalPath = None
     ldap_bind_dn: str = ""
     ldap_search_base: str = ""
     ldap_search_filter: str = "(uid={login})"
     ldap_service_dn: str = ""
-    ldap_service_password_file: Path | None = None
+    ldap_service_password_file: OptionalPath = None
     ldap_connections: PositiveInt = Field(default=4, le=100)
     ldap_timeout_s: PositiveFloat = Field(default=3, le=20)
 

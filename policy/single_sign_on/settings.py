@@ -1,13 +1,12 @@
 """What an administrator says about single sign-on to the console: POLICY_CONSOLE_OIDC_... in the environment."""
 
-from pathlib import Path
-from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
 from policy.bridges.settings import is_safe
+from service.settings import OptionalPath
 
 
 class SignOnSettings(BaseSettings):
@@ -16,10 +15,10 @@ class SignOnSettings(BaseSettings):
     console_oidc_issuer: str = ""
     console_oidc_name: str = Field(default="", max_length=60)
     console_oidc_client_id: str = Field(default="", pattern=r"^[ -~]*$")
-    console_oidc_client_secret_file: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
+    console_oidc_client_secret_file: OptionalPath = None
     console_oidc_claim: str = Field(default="email", min_length=1)
     console_oidc_acr: str = Field(default="", pattern=r"^\S*$")
-    console_oidc_ca: Annotated[Path | None, BeforeValidator(lambda given: given or None)] = None
+    console_oidc_ca: OptionalPath = None
     console_oidc_only: bool = False
 
     @field_validator("console_oidc_issuer")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from rendering import (
+    COMPONENTS,
     OVERLAYS,
     ROOT,
     WORKLOADS,
@@ -20,7 +21,7 @@ from rendering import (
     with_component,
 )
 
-WORLD, NAMES, STORES, MONITORING = "the world", "kube-dns", "stores", "monitoring"
+WORLD, NAMES, STORES, MONITORING, COLLECTOR = "the world", "kube-dns", "stores", "monitoring", "observability"
 _NODE_CACHE = "169.254.20.10/32"
 
 # from, to: ports. Nothing else is allowed.
@@ -80,7 +81,12 @@ def _ends(given: Sequence[Manifest], peers: Sequence[Mapping[str, Any]] | None, 
             yield NAMES if peer["ipBlock"]["cidr"] == _NODE_CACHE else WORLD
             continue
         where = peer.get("namespaceSelector", {}).get("matchLabels", {}).get("kubernetes.io/metadata.name", namespace)
-        outside = {"kube-system": NAMES, "sallyport-stores": STORES, "monitoring": MONITORING}
+        outside = {
+            "kube-system": NAMES,
+            "sallyport-stores": STORES,
+            "monitoring": MONITORING,
+            "observability": COLLECTOR,
+        }
         if where in outside:
             yield outside[where]
             continue
@@ -206,6 +212,59 @@ def test_monitoring_reaches_metrics_and_nothing_else(tmp_path_factory: pytest.Te
     }
     assert reached == ports
     assert len(of_kind(given, "ServiceMonitor")) == 2
+
+
+_METRICS = {
+    (MONITORING, "gateway"): {7588},
+    (MONITORING, "policy"): {7587},
+    (MONITORING, "console"): {7590},
+    (MONITORING, "rspamd"): {11334},
+    (MONITORING, "dovecot"): {9900},
+    (MONITORING, "postfix"): {7589},
+}
+# What each component opens, in and out, beside what is open anyway; closed is nothing by any of them but relay-host.
+OPENED: Mapping[str, tuple[Mapping[tuple[str, str], set[int]], Mapping[tuple[str, str], set[int]]]] = {
+    "alert-rules": ({}, {}),
+    "bridge-ldap": ({}, {("policy", WORLD): {636}}),
+    "bridge-oidc": ({}, {("policy", WORLD): {443}}),
+    "cert-manager": ({}, {}),
+    "client-address-local": ({}, {}),
+    "client-address-proxy": ({}, {}),
+    "console-public": ({(WORLD, "console"): {8443}}, {}),
+    "console-sso": ({}, {("console", WORLD): {443}, ("console", NAMES): {53}}),
+    "hpa-sessions": ({}, {}),
+    "maintenance": ({}, {}),
+    "monitoring": (_METRICS, {}),
+    "relay-host": ({}, {("postfix", WORLD): {587}}),
+    "traces": ({}, {("gateway", COLLECTOR): {4318}, ("policy", COLLECTOR): {4318}}),
+    "travel": ({(WORLD, "gateway"): {5587, 5465, 2587, 2465}}, {}),
+    "travel-proxy": ({(WORLD, "gateway"): {5587, 5465, 2587, 2465}}, {}),
+}
+
+
+@pytest.mark.parametrize("overlay", ["small", "large"])
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_a_component_opens_what_the_table_says(
+    component: str, overlay: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if component == "hpa-sessions" and overlay == "small":
+        pytest.skip("small has no autoscaler")
+    given, plain = with_component(tmp_path_factory.mktemp("site"), overlay, component), rendered(overlay)
+    for way, opened in zip(("Ingress", "Egress"), OPENED[component], strict=True):
+        assert _allowed(given, way) == {**_allowed(plain, way), **opened}
+
+
+@pytest.mark.parametrize("component", ["bridge-oidc", "console-sso"])
+@pytest.mark.parametrize("address", ["10.1.2.3", "169.254.169.254", "192.168.1.1"])
+def test_the_way_to_an_issuer_leads_to_nothing_private(
+    component: str, address: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """An issuer in a network of one's own takes a patch, and nothing else there is reached by accident."""
+    given = with_component(tmp_path_factory.mktemp("site"), "small", component)
+    rules = named(given, "NetworkPolicy", "policy-issuer" if component == "bridge-oidc" else "console-issuer")
+    peers = rules["spec"]["egress"][-1]["to"]
+    assert not any(_holds(one["ipBlock"], address) for one in peers)
+    assert any(_holds(one["ipBlock"], "8.8.4.4") for one in peers)
 
 
 def test_the_console_is_reached_where_somebody_says_so(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -74,10 +74,10 @@ class Checkout:
         self.images = self.kubernetes / "images" / "kustomization.yaml"
         self.shipped = self.images.read_text()
 
-    def publish(self, engine: str) -> subprocess.CompletedProcess[str]:
+    def publish(self, engine: str, *options: str) -> subprocess.CompletedProcess[str]:
         docker = program(self.folder / "engine", ENGINES[engine])
         environment = os.environ | {"DOCKER": str(docker), "TOLD": str(self.folder / "told")}
-        command = [self.kubernetes / "publish-images", REGISTRY]
+        command = [self.kubernetes / "publish-images", *options, REGISTRY]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -101,6 +101,26 @@ def test_the_digests_are_those_of_the_registry(checkout: Checkout, engine: str) 
     assert rows == [(f"sallyport-{part}", f"{REGISTRY}/{part}", digest(part)) for part in PARTS]
     assert checkout.images.read_text().startswith(checkout.shipped.partition("images:")[0])
     assert (checkout.folder / "told").read_text().count("build --quiet --tag") == len(PARTS)
+
+
+def test_images_with_traces_are_built_of_other_requirements(checkout: Checkout) -> None:
+    """Those of the two parts that tell spans, and of no other; each list is there."""
+    assert checkout.publish("docker", "--traces").returncode == 0
+    told = (checkout.folder / "told").read_text()
+    found = re.findall(r"--file (\w+)/Dockerfile --build-arg REQUIREMENTS=(\S+) ", told)
+    assert found == [("gateway", "gateway-traces"), ("policy", "policy-traces")]
+    assert told.count("build --quiet --tag") == len(PARTS)
+    for part, name in found:
+        assert "ARG REQUIREMENTS" in (ROOT / part / "Dockerfile").read_text()
+        assert (ROOT / "requirements" / f"{name}.txt").exists()
+
+
+@pytest.mark.parametrize("options", [("--trace",), ("--traces", "--traces"), (REGISTRY,)])
+def test_what_is_no_option_is_refused(checkout: Checkout, options: tuple[str, ...]) -> None:
+    done = checkout.publish("docker", *options)
+    assert done.returncode == 2
+    assert "publish-images [--traces] REGISTRY/PATH" in done.stderr
+    assert checkout.images.read_text() == checkout.shipped
 
 
 @pytest.mark.parametrize("engine", ["a docker that pushes nowhere", "a docker that says nothing"])

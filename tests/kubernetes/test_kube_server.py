@@ -15,7 +15,7 @@ import pytest
 from rendering import COMPONENTS, OVERLAYS, Manifest, named, of_kind, pod_of, rendered, with_component
 
 _KUBECTL = os.environ.get("SALLYPORT_KUBECTL", "").split()
-_OF_OTHERS = ("Certificate", "ServiceMonitor")  # a cluster without these operators does not know them
+_OF_OTHERS = ("Certificate", "PrometheusRule", "ServiceMonitor")  # a cluster without these operators does not know them
 # What a server is asked in where it is older than what the manifests are written for.
 _BEFORE = {"policy/v1": "policy/v1beta1", "autoscaling/v2": "autoscaling/v2beta2"}
 

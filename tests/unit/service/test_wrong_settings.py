@@ -1,0 +1,90 @@
+"""What people get wrong in real settings: one sentence for each says what would do, and nothing is a traceback."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic_settings import BaseSettings
+
+import gateway.settings
+import policy.settings
+import queue_agent.settings
+from service.settings import SettingError, load
+
+GATEWAY: Mapping[str, str] = {
+    "GATEWAY_TLS_CERT": "/tls/cert.pem",
+    "GATEWAY_TLS_KEY": "/tls/key.pem",
+    "GATEWAY_POLICY_URL": "http://policy:7587",
+    "GATEWAY_POLICY_TOKEN_FILE": "/secrets/policy.token",
+    "GATEWAY_RELAY": "postfix:10025",
+}
+KINDS: list[type[BaseSettings]] = [gateway.settings.Settings, policy.settings.Settings, queue_agent.settings.Settings]
+LISTENER = '{"name": "machines", "port": 2465, "tls": "implicit"}'
+
+WRONG = [
+    # environment, the sentence
+    ({"GATEWAY_LISTENERS": "{"}, "GATEWAY_LISTENERS: it is no JSON; look at brackets, quotes and commas"),
+    ({"GATEWAY_LISTENERS": '[{"name": "machines"}]'}, "GATEWAY_LISTENERS: number 1, port is not set; add it"),
+    (
+        {"GATEWAY_LISTENERS": f'[{LISTENER}, {{"name": "b", "port": 0, "tls": "implicit"}}]'},
+        "GATEWAY_LISTENERS: number 2, port 0 will not do; it should be greater than 0",
+    ),
+    (
+        {"GATEWAY_LISTENERS": LISTENER[:-1] + ', "addresses": ["localhost"]}'},
+        "GATEWAY_LISTENERS: ",
+    ),
+    (
+        {"GATEWAY_LISTENERS": f"[{LISTENER}]", "GATEWAY_TRAVEL_SUBMISSION_PORT": "2587"},
+        "it should have the travellers' listeners in it, and GATEWAY_TRAVEL_... should not be set",
+    ),
+    (
+        {"GATEWAY_BIND": "localhost"},
+        "GATEWAY_BIND: 'localhost' will not do; it should be addresses such as 192.0.2.1, and no names",
+    ),
+    ({"GATEWAY_RELAY": "postfix"}, "GATEWAY_RELAY: 'postfix' will not do; it should be such as postfix:10025"),
+    ({"GATEWAY_HOLD_RELAY": "postfix"}, "it should be such as postfix:10026"),
+    ({"GATEWAY_SCAN_URL": "rspamd:11333"}, "it should be such as http://rspamd:11333"),
+    ({"GATEWAY_HOSTNAME": "mail server"}, "it should be such as mail.example.org"),
+    ({"GATEWAY_OTLP_URL": "collector:4318"}, "it should be such as http://collector:4318/v1/traces"),
+    ({"POLICY_OTLP_URL": "collector:4318"}, "it should be such as http://collector:4318/v1/traces"),
+    ({"POLICY_ALERT_TO": "nobody"}, "POLICY_ALERT_TO: 'nobody' will not do; it should be such as admin@example.org"),
+    ({"POLICY_ALERT_RELAY": "postfix"}, "it should be such as postfix:10025"),
+    ({"POLICY_CONSOLE_URL": "console.example.org"}, "it should be such as https://console.example.org"),
+    ({"POLICY_DOVEADM_URL": "dovecot:8080"}, "it should be such as http://dovecot:8080"),
+    ({"POLICY_COMPLAINTS_MAILBOX": "Abuse Desk"}, "it should be such as abuse"),
+    ({"POLICY_HOSTNAME": "-"}, "it should be such as mail.example.org"),
+    ({"POLICY_HIBP_URL": "api.pwnedpasswords.com"}, "it should be such as https://api.pwnedpasswords.com/range"),
+    ({"POLICY_PORT": "70000"}, "POLICY_PORT: '70000' will not do; it should be less than or equal to 65535"),
+    ({"POLICY_HSTNAME": "x"}, "POLICY_HSTNAME: there is no such setting; did you mean POLICY_HOSTNAME?"),
+]
+
+
+@pytest.mark.parametrize(("given", "sentence"), WRONG, ids=[f"{n} {min(given)}" for n, (given, _) in enumerate(WRONG)])
+def test_the_sentence_says_what_would_do(
+    given: Mapping[str, str], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**GATEWAY, **given}.items():
+        monkeypatch.setenv(name, value)
+    kind = gateway.settings.Settings if next(iter(given)).startswith("GATEWAY") else policy.settings.Settings
+    with pytest.raises(SettingError) as told:
+        load(kind)
+    assert sentence in str(told.value)
+    assert "pattern" not in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__module__)
+def test_an_empty_file_name_is_no_file(kind: type[BaseSettings], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files and manifests cannot leave a variable out: empty is not set, and not the folder `.`."""
+    prefix = kind.model_config["env_prefix"]
+    for name, value in GATEWAY.items():
+        monkeypatch.setenv(name, value)
+    optional = [
+        name for name, field in kind.model_fields.items() if {Path, type(None)} <= set(get_args(field.annotation))
+    ]
+    for name in optional:
+        monkeypatch.setenv(f"{prefix}{name}".upper(), "")
+    settings = load(kind)
+    assert not [name for name in optional if getattr(settings, name) is not None]
+    assert optional or kind is queue_agent.settings.Settings
