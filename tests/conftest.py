@@ -1,6 +1,7 @@
 """Fixtures that every test can have. Real processes come from harness.py, which this puts on the path."""
 
 import functools
+import os
 import shutil
 import sys
 import tempfile
@@ -29,6 +30,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """What failed is left to be looked at."""
     if exitstatus == pytest.ExitCode.OK and _FOLDER in session.config.stash:
         shutil.rmtree(session.config.stash[_FOLDER], ignore_errors=True)
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One more than there are processors: much of what takes long waits for services, and uses none meanwhile.
+
+    The variable of pytest-xdist says it otherwise.
+    """
+    return None if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

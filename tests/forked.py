@@ -1,7 +1,7 @@
 """`sallyport` as a process, without waiting for its imports: forked from a process that has them all.
 
 A command takes half a second to start and a few milliseconds to run, and tests run hundreds of them. Environment,
-standard output, standard error and exit code are the child's own, as those of any process; standard input is empty.
+standard input, standard output, standard error and exit code are the child's own, as those of any process.
 tests/unit/policy/test_cli.py starts it in the usual way, too.
 
     run             (in the test) asks the server, which is started by the first who asks
@@ -26,13 +26,15 @@ ROOT = Path(__file__).parent.parent
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def run(arguments: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """`sallyport ARGUMENTS`, in this environment and no other."""
+def run(arguments: Sequence[str], environment: Mapping[str, str], given: str = "") -> subprocess.CompletedProcess[str]:
+    """`sallyport ARGUMENTS`, in this environment and no other; `given` is its standard input."""
     with tempfile.TemporaryDirectory() as folder:
-        printed, said = Path(folder, "printed"), Path(folder, "said")
+        read, printed, said = (Path(folder, name) for name in ("read", "printed", "said"))
+        read.write_text(given)
         wanted = {
             "arguments": [*arguments],
             "environment": dict(environment),
+            "given": str(read),
             "printed": str(printed),
             "said": str(said),
         }
@@ -71,10 +73,10 @@ def serve() -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _command(arguments: list[str], environment: dict[str, str], printed: str, said: str) -> int:
+def _command(arguments: list[str], environment: dict[str, str], given: str, printed: str, said: str) -> int:
     """In the child: its exit code."""
     files = (
-        os.open(os.devnull, os.O_RDONLY),
+        os.open(given, os.O_RDONLY),
         *(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600) for path in (printed, said)),
     )
     for number, file in enumerate(files):

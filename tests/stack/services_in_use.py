@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import smtplib
-import subprocess
 import sys
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
@@ -22,6 +21,8 @@ from pickup import Pickup
 from secret_search import Wanted
 from sqlalchemy import text
 from visitor import Visitor
+
+from tests import forked
 
 sys.path.append(str(ROOT / "tests" / "unit" / "policy"))
 from scram_client import ScramClient
@@ -114,11 +115,7 @@ class Run:
 
     def command(self, *arguments: str, shows_a_secret: bool = False, fails: bool = False, given: str = "") -> str:
         """`sallyport ...`; what it printed."""
-        command = [sys.executable, "-c", "from policy.cli import main; main()", *arguments]
-        environment = os.environ | self.sallyport.policy_environment
-        done = subprocess.run(
-            command, env=environment, input=given, capture_output=True, text=True, check=False, cwd=ROOT
-        )
+        done = forked.run(arguments, os.environ | self.sallyport.policy_environment, given)
         assert bool(done.returncode) is fails, done.stderr
         self.said.append(done.stderr if shows_a_secret else done.stdout + done.stderr)
         return done.stdout

@@ -51,18 +51,29 @@ class Gateway:
             trust_env=False,
         )
         self._numbers = itertools.count()
+        self._open = set[int]()  # asked, and not answered yet
         self.asked, self.accepted = 0, 0
 
     def judged(self) -> str:
         """What policy says of one more message; empty where it cannot be asked or says "not now"."""
         self.asked += 1
+        number = next(self._numbers)
+        self._open.add(number)
         try:
-            answer = self._client.post("/v1/message", json=message(next(self._numbers)))
+            answer = self._client.post("/v1/message", json=message(number))
+            action = str(answer.json()["action"]) if answer.status_code == 200 else ""
+            self.accepted += action == "accept"
         except httpx.TransportError:
             return ""
-        action = str(answer.json()["action"]) if answer.status_code == 200 else ""
-        self.accepted += action == "accept"
-        return action
+        else:
+            return action
+        finally:
+            self._open.discard(number)
+
+    def has_heard(self) -> None:
+        """Wait until whatever is asked by now is answered, and the answer counted."""
+        asked = set(self._open)
+        until(lambda: not asked & self._open, "all questions are answered")
 
     def has_accepted(self, wanted: int) -> None:
         """Wait until that many were accepted."""
@@ -163,6 +174,7 @@ def test_postgresql_killed_while_messages_are_judged(
             gateway.has_accepted(wanted)
             server.stop()
             until(lambda: gateway.status("/health/ready") == 503, "policy is not ready")
+            gateway.has_heard()
             before = gateway.accepted
             assert gateway.judged() == ""
             assert gateway.accepted == before

@@ -93,6 +93,6 @@ def test_tokens_are_rotated_while_everything_goes_on(stack: Compose, login: Logi
         session(stack, login).logout()
         stack.cli("queue", "statistics")  # by the queue agent, or it fails
     assert is_alive(older)
-    stack.cli("contain", login.login)
+    stack.cli("contain", login.login, "--no-wait")
     until(lambda: not is_alive(older), f"the session is ended\n{logs(stack, 'policy')[-2000:]}", SOON_S)
     older.shutdown()

@@ -100,7 +100,7 @@ def _late(large: Large, name: str) -> float:
 
         with ThreadPoolExecutor(len(clients)) as pool:
             waiting = [pool.submit(wait, number) for number in range(len(clients))]
-            large.stack.cli("contain", name)
+            large.stack.cli("contain", name, "--no-wait")
             for one in waiting:
                 one.result()
     return max(ended.values()) - _contained_at(large, name)
