@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
@@ -16,6 +17,10 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "stack"), str(HERE.parent)]
 
 from harness import Sallyport, Sink
+
+# How long an example may take is no property of what is tested, and on a busy machine it is anything.
+hypothesis.settings.register_profile("sallyport", deadline=None)
+hypothesis.settings.load_profile("sallyport")
 
 _FOLDER = pytest.StashKey[str]()
 

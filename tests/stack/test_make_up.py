@@ -111,7 +111,7 @@ def up(request: pytest.FixtureRequest) -> Iterator[Up]:
     folder.chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SALLYPORT_")} | {
         "WAY": way,
-        "COMPOSE_PROJECT_NAME": "sallyport-make-up",
+        "COMPOSE_PROJECT_NAME": f"sallyport-make-up-{way}",  # both may run at the same time
         "SALLYPORT_RUN_DIR": str(folder / "run"),
         "SALLYPORT_BIND": "127.0.0.1",
         **{
