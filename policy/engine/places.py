@@ -39,8 +39,11 @@ class History:
         return self.confirmed_at is None and self.last_used_at < rulebook.forgotten_at(now)
 
     def is_settled(self, after_days: int) -> bool:
-        is_old = self.last_used_at - self.first_used_at >= (after_days - 1) * DAY_S
-        return self.confirmed_at is not None or (self.days >= after_days and is_old)
+        return self.confirmed_at is not None or (self.days >= after_days and self.is_old(after_days))
+
+    def is_old(self, days: int) -> bool:
+        """Whether the last use is so many days behind the first, that one counted."""
+        return self.last_used_at - self.first_used_at >= (days - 1) * DAY_S
 
 
 def place_of(
@@ -69,7 +72,8 @@ def place_of(
         is_home=is_home,
         is_unseen_area=not is_settled and area is None,
         is_unseen_country=not is_settled and origin.country not in {_country(name) for name in kept},
-        has_home=is_home or any(one.days >= rulebook.home_after_days for one in kept.values()),
+        # Not by the days of an area: one that is in doubt may have made a home of a network there all the same.
+        has_home=is_home or any(one.is_old(rulebook.home_after_days) for one in kept.values()),
     )
 
 

@@ -67,6 +67,18 @@ def test_what_is_suspect_is_not_said_to_be_settled_day_by_day() -> None:
     assert gained(before, areas, past(5), BOOK, T, is_suspect=True) is None
 
 
+@pytest.mark.parametrize(
+    ("what", "area", "expected"),
+    [
+        ("in doubt on some days, on each of which a network there was quiet", History(T - 6 * DAY_S, T, 4), True),
+        ("not long enough for any network there to be home", History(T - 6 * DAY_S + 1, T, 7), False),
+    ],
+)
+def test_whether_something_is_kept_for_home(what: str, area: History, expected: bool) -> None:
+    """Wherever there may be a home: from next door to it seven eighths are spent, and no more."""
+    assert place_of(ABROAD, {ABROAD.area: area}, None, BOOK, T).has_home is expected, what
+
+
 def entered(place: Place, gains: Gained | None, kind: str = "person") -> list[SignalKind]:
     newcomer = Newcomer(identity="ada", kind=kind, place=place, gains=gains)
     entry = run_here(enter(newcomer, BOOK, T), MemoryBudgets(), "r1", T)
