@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from sqlalchemy import Engine
+
+from policy.api.caller import Back
 
 NOW = 1_800_000_000.0
 
@@ -44,3 +48,16 @@ class Client:
 def bearer(token: str) -> dict[str, str]:
     """The header that shows a token."""
     return {"Authorization": f"Bearer {token}"}
+
+
+def back_of(engine: Engine, key: bytes, folder: Path, now: float = NOW) -> Back:
+    """What the API works on where all is in one database and one folder; `now` does not move."""
+    return Back(
+        engine=engine,
+        key=key,
+        state_dir=folder,
+        digest_key_file=folder / "digest.key",
+        budgets=None,
+        console_origin="https://x.test",
+        clock=lambda: now,
+    )

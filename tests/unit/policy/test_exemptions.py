@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from api_client import NOW, Client, bearer
+from api_client import NOW, Client, back_of, bearer
 from command_line import InProcess, prepared
 from sqlalchemy import Engine
 
 from policy.api.app import make_api
-from policy.api.caller import Back
 from policy.engine.rulebook import Exemption
 from policy.store import audit
 from policy.store.database import Location
@@ -144,15 +143,7 @@ def test_routes(engine: Engine, tmp_path: Path) -> None:
     """As the commands."""
     key = bytes(range(32))
     token = TokenBook(engine, key, audit.Actor("cli:test", "here")).add_token("all", tuple(TokenScope), 30, NOW).token
-    back = Back(
-        engine=engine,
-        key=key,
-        state_dir=tmp_path,
-        digest_key_file=tmp_path / "digest.key",
-        budgets=None,
-        console_origin="https://a.test",
-        clock=lambda: NOW,
-    )
+    back = back_of(engine, key, tmp_path, NOW)
     client = Client(make_api(back), bearer(token))
     assert client.post("/identities", json={"name": "ada"}).status_code == 201
     given = {"country": "KZ", "ends_at": "2027-01-30T00:00:00Z", "note": "a talk"}

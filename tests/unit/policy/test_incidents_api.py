@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_client import Client, bearer
+from api_client import Client, back_of, bearer
 from incident_scene import MINUTE_S, Scene, T, at_network, bad_day, held_id
 from sqlalchemy import Engine
 
@@ -45,15 +45,7 @@ def engine(sqlite_database: Path) -> Iterator[Engine]:
 def back(engine: Engine, key: bytes, ada: NewCredential, sqlite_database: Path) -> Back:
     """After a bad day."""
     bad_day(engine, ada.login)
-    return Back(
-        engine=engine,
-        key=key,
-        state_dir=sqlite_database.parent,
-        digest_key_file=sqlite_database.parent / "digest.key",
-        budgets=None,
-        console_origin="https://x.test",
-        clock=lambda: NOW,
-    )
+    return back_of(engine, key, sqlite_database.parent, NOW)
 
 
 def client_with(back: Back, store: IdentityStore, *scopes: TokenScope, name: str = "desk") -> Client:

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_client import NOW, Client, bearer
+from api_client import NOW, Client, back_of, bearer
 from sqlalchemy import Engine
 
 from policy.api.app import make_api
-from policy.api.caller import Back
 from policy.engine.ladder import Signal, SignalKind, Standing, Step
 from policy.store.database import open_database
 from policy.store.identities import IdentityStore, NewCredential
@@ -33,15 +32,7 @@ def client(engine: Engine, key: bytes, store: IdentityStore, ada: NewCredential,
     StandingBook(transactions).note(1, Standing(Step.HOLD, Step.FREE, NOW - 60), [SIGNAL], Cause(1, "m1", "192.0.2.1"))
     transactions.close()
     token = TokenBook(engine, key, store._actor).add_token("console", list(TokenScope), 1, NOW).token
-    back = Back(
-        engine=engine,
-        key=key,
-        state_dir=sqlite_database.parent,
-        digest_key_file=sqlite_database.parent / "digest.key",
-        budgets=None,
-        console_origin="https://x.test",
-        clock=lambda: NOW,
-    )
+    back = back_of(engine, key, sqlite_database.parent, NOW)
     return Client(make_api(back), bearer(token))
 
 
