@@ -88,10 +88,10 @@ class Outside:
 
     async def _ask(self, question: DnsQuestion, turns: asyncio.Semaphore) -> DnsAnswer:
         async with turns:
-            return await self._resolve(question)
+            return await self._resolve(question.name, question.type)
 
-    async def _resolve(self, question: DnsQuestion) -> DnsAnswer:
-        name, kind = question.name, question.type
+    async def _resolve(self, name: str, kind: RecordType) -> DnsAnswer:
+        """`name` may come from a record, and be one that nobody could ask us about."""
         try:
             found = await self.resolver.resolve(f"{name}.", kind.value, lifetime=self.dns_s, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN:
@@ -107,10 +107,12 @@ class Outside:
 
     async def _port(self, domain: str, name: str) -> PortAnswer:
         """The first host of the domain that can be reached; a reason where there is none."""
-        listed = await self._resolve(DnsQuestion(name=domain, type=RecordType.MX))
+        listed = await self._resolve(domain, RecordType.MX)
         if not listed.data:
             return PortAnswer(domain=domain, problem=f"the MX records of {domain} are not known")
         host = min(listed.data, key=lambda one: int(one.split()[0])).split()[1].rstrip(".")
+        if not host:  # RFC 7505
+            return PortAnswer(domain=domain, problem=f"{domain} takes no mail")
         addresses = await self._addresses(host)
         problem = f"{host} has no address that may be asked"
         for address in addresses:
@@ -136,7 +138,7 @@ class Outside:
 
     async def _addresses(self, host: str) -> list[str]:
         """IPv4 first: it is what has a bad name where one has one. Only those that may be talked to."""
-        both = [await self._resolve(DnsQuestion(name=host, type=kind)) for kind in (RecordType.A, RecordType.AAAA)]
+        both = [await self._resolve(host, kind) for kind in (RecordType.A, RecordType.AAAA)]
         return [one for answer in both for one in answer.data[:2] if self.may_talk_to(one)]
 
     async def _policy(self, domain: str, turns: asyncio.Semaphore) -> PolicyAnswer:

@@ -29,6 +29,8 @@ TABLE = {
     ("time.example.org", "A"): ["127.0.0.1"],
     ("inside.example.org", "MX"): ["10 db.internal."],
     ("db.internal", "A"): ["10.0.0.5"],
+    ("no-mail.example.org", "MX"): ["0 ."],
+    ("odd.example.org", "MX"): ["10 a\\.b.example.org."],
     ("_465._tcp.mail.example.org", "TLSA"): ["3 1 1 " + "ab" * 32],
 }
 
@@ -112,10 +114,13 @@ async def test_port_25(outside: Outside, says: tuple[bytes, ...], is_open: bool,
 
 async def test_it_is_no_scanner(outside: Outside, world: AnsweringDns) -> None:
     """A host within is not talked to, whoever says that it takes mail; and only public addresses are the world's."""
-    answers = await outside.answer(OutsideQuestions(mail_of=("inside.example.org", "nobody.example.org")))
+    domains = ("inside.example.org", "nobody.example.org", "no-mail.example.org", "odd.example.org")
+    answers = await outside.answer(OutsideQuestions(mail_of=domains))
     assert [one.problem for one in answers.ports] == [
         "db.internal has no address that may be asked",
         "the MX records of nobody.example.org are not known",
+        "no-mail.example.org takes no mail",
+        r"a\.b.example.org has no address that may be asked",
     ]
     assert [is_public(one) for one in ("1.1.1.1", "10.0.0.1", "127.0.0.1", "169.254.169.254", "::1", "fd00::1")] == [
         True, False, False, False, False, False,
