@@ -17,7 +17,7 @@ from starlette.routing import Match
 from policy import log
 from policy.api import credentials, exemptions, identities, imports, incidents, people, records, standings
 from policy.api.bodies import BadLine, Problem
-from policy.api.caller import Back
+from policy.api.caller import DOCUMENT, Back, TokenFirst
 from policy.api.document import PROBLEM, REFUSAL, DescribedApi
 from policy.api.imports import BadLines
 from policy.budgets.location import server_of
@@ -33,6 +33,7 @@ _REFUSALS = {
     HTTPStatus.FORBIDDEN: "The token lacks the scope",
     HTTPStatus.NOT_FOUND: "There is nothing of that name",
     HTTPStatus.CONFLICT: "It cannot be done as things are; `detail` says why",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is of another type than the one that is described here",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The request is not of the form that is described here",
 }
 
@@ -58,6 +59,7 @@ def make_api(back: Back) -> FastAPI:
     api = DescribedApi(
         title="Sallyport",
         version=VERSION,
+        openapi_url=DOCUMENT,
         description="Identities and credentials of the submission gateway. Moments are ISO 8601 in UTC.",
         docs_url=None,  # its pages take scripts from elsewhere
         redoc_url=None,
@@ -67,6 +69,9 @@ def make_api(back: Back) -> FastAPI:
     for module in (identities, credentials, exemptions, people, records, standings, incidents, imports):
         api.include_router(module.router)
     _add_refusals(api)
+    no_token = "a token is needed that is neither expired nor revoked"  # noqa: S105 - a sentence
+    refused = problem(HTTPStatus.UNAUTHORIZED, no_token, {"WWW-Authenticate": "Bearer"})
+    api.add_middleware(TokenFirst, back=back, refused=refused)
     return api
 
 
@@ -82,11 +87,13 @@ def _add_refusals(api: FastAPI) -> None:
         first = error.errors()[0]
         if first["type"] == "json_invalid":
             return problem(HTTPStatus.BAD_REQUEST, "the body is no JSON")
-        if first["type"] in ("model_attributes_type", "model_type") and first["loc"] == ("body",):
+        if isinstance(first["input"], bytes):  # which FastAPI leaves unread where the header says that it is no JSON
             return problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                "the body is no JSON object; is the header Content-Type: application/json?",
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "the body is to be a JSON object, with the header Content-Type: application/json",
             )
+        if first["type"] in ("model_attributes_type", "model_type") and first["loc"] == ("body",):
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is no JSON object")
         where = ".".join(str(part) for part in first["loc"])
         said = first["msg"].removeprefix("Value error, ")  # pydantic's, before a sentence of ours
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {said}")

@@ -313,6 +313,7 @@ class Clearing(Given):
 
 
 class TrapHit(Shown):
+    id: int
     at: Moment
     kind: str
     network: str

@@ -1,4 +1,7 @@
-"""Who asks, and may it: a token in `Authorization: Bearer`, its scope, and the stores as this token's hand."""
+"""Who asks, and may it: a token in `Authorization: Bearer`, its scope, and the stores as this token's hand.
+
+TokenFirst stands before every route: FastAPI reads a body before it asks who sent it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,8 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
 from sqlalchemy import Engine
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy.budgets.valkey_line import Server
 from policy.store.audit import Actor
@@ -15,7 +21,8 @@ from policy.store.identities import IdentityStore
 from policy.store.people import People
 from policy.store.tokens import ApiToken, TokenBook, TokenScope
 
-_BEARER = HTTPBearer(auto_error=False, description="A token of `sallyport token add`.")
+DOCUMENT = "/openapi.json"  # for everybody
+_BEARER = HTTPBearer(auto_error=False, description="A token of `sallyport token add`.")  # for the document
 _ASKER = Actor("api", "")  # who looks tokens up; it changes nothing
 
 
@@ -49,19 +56,37 @@ class Caller:
     console_origin: str
 
 
+class TokenFirst:
+    """Around all routes. `refused` is what is answered where there is no token that is good."""
+
+    def __init__(self, app: ASGIApp, back: Back, refused: ASGIApp) -> None:
+        self._app = app
+        self._back = back
+        self._refused = refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] != f"{scope.get('root_path', '')}{DOCUMENT}":
+            now = self._back.clock()
+            token = await run_in_threadpool(self._token, Headers(scope=scope).get("authorization", ""), now)
+            if token is None:
+                await self._refused(scope, receive, send)
+                return
+            scope["state"] = {**scope.get("state", {}), "token": token, "now": now}
+        await self._app(scope, receive, send)
+
+    def _token(self, given: str, now: float) -> ApiToken | None:
+        scheme, _, token = given.partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        return TokenBook(self._back.engine, self._back.key, _ASKER).holder(token.strip(), now)
+
+
 def caller_with(scope: TokenScope) -> Any:  # noqa: ANN401 - what FastAPI calls a dependency
     """The caller, if its token has `scope`."""
 
-    def check(
-        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)] = None
-    ) -> Caller:
+    def check(request: Request, _: Annotated[object, Depends(_BEARER)] = None) -> Caller:
         back: Back = request.app.state.back
-        now = back.clock()
-        token = TokenBook(back.engine, back.key, _ASKER).holder(given.credentials, now) if given else None
-        if token is None:
-            raise HTTPException(
-                401, "a token is needed that is neither expired nor revoked", headers={"WWW-Authenticate": "Bearer"}
-            )
+        token, now = request.state.token, request.state.now
         if scope not in token.scopes:
             raise HTTPException(403, f"this token lacks the scope {scope}")
         actor = Actor(f"api:{token.name}", request.client.host if request.client else "")

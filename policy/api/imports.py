@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO, Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 
 from policy.api.bodies import EnrolledPerson, ImportedLine, PendingPerson, Text
@@ -38,6 +38,9 @@ class BadLines(StoreError):
 
 
 async def _file(request: Request) -> bytes:
+    """Whatever the header says that it is, but for what `curl -F` makes."""
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        raise HTTPException(415, "the body is to be the file itself, not a form")
     return await request.body()
 
 

@@ -14,6 +14,7 @@ from policy.store.tokens import ApiToken
 router = APIRouter(tags=["records"])
 
 Limit = Annotated[int, Query(ge=1, le=MOST_ROWS)]
+Before = Annotated[int | None, Query(ge=1, le=NUMBER_LIMIT, description="The last id of the page before")]
 
 
 @router.get("/audit", response_model=list[bodies.Act])
@@ -22,7 +23,7 @@ def list_acts(
     subject: Annotated[Text, Query(description="An identity with all that is its own, an address, a login")] = "",
     actor: Annotated[Text, Query(examples=["cli:root"])] = "",
     since: Annotated[bodies.When | None, Query()] = None,
-    before: Annotated[int | None, Query(ge=1, le=NUMBER_LIMIT, description="The last id of the page before")] = None,
+    before: Before = None,
     limit: Limit = MOST_ROWS,
 ) -> list[audit.Act]:
     """The audit log, newest first."""
@@ -54,9 +55,9 @@ def show_submission(
 
 
 @router.get("/traps", response_model=list[bodies.TrapHit])
-def list_trap_hits(caller: Auditor, limit: Limit = MOST_ROWS) -> list[traps.TrapHit]:
+def list_trap_hits(caller: Auditor, before: Before = None, limit: Limit = MOST_ROWS) -> list[traps.TrapHit]:
     """The traps that have closed, newest first."""
-    return traps.newest_traps(caller.engine, limit)
+    return traps.newest_traps(caller.engine, limit, before)
 
 
 @router.get("/decoys", response_model=list[bodies.Decoy])

@@ -9,7 +9,7 @@ Rows are added up by the hour: one for each kind, network and identity. They go 
 number, so that a botnet does not fill the disk.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from sqlalchemy import Engine, bindparam, select
@@ -80,7 +80,7 @@ class Closed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TrapHit:
-    """One row: the first of its hour has the time and the client's address."""
+    """One row: the first of its hour has the time and the client's address. `id` is 0 before it is one."""
 
     at: float
     kind: str
@@ -90,6 +90,7 @@ class TrapHit:
     identity: str
     label: str
     hits: int
+    id: int = 0
 
 
 class Traps:
@@ -134,16 +135,13 @@ class TrapRecords:
         self._statements.execute(_ADD, values | more)
 
 
-def newest_traps(engine: Engine, limit: int) -> list[TrapHit]:
-    """Newest first."""
-    row = TrapHits
-    wanted = (
-        select(row.at, row.kind, row.network, row.client_address, row.protocol, row.identity, row.label, row.hits)
-        .order_by(row.at.desc(), row.id.desc())
-        .limit(limit)
-    )
+def newest_traps(engine: Engine, limit: int, before: int | None = None) -> list[TrapHit]:
+    """Newest first; the page after the row `before`, which may be gone by now."""
+    wanted = select(*(TrapHits.__table__.c[one.name] for one in fields(TrapHit))).order_by(TrapHits.id.desc())
+    if before is not None:
+        wanted = wanted.where(TrapHits.id < before)
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        return [TrapHit(*found) for found in connection.execute(wanted)]
+        return [TrapHit(*found) for found in connection.execute(wanted.limit(limit))]
 
 
 def _range(login: str) -> tuple[str, str]:

@@ -238,7 +238,6 @@ REFUSALS = [
     ("a name that is none", "POST", "/identities", {"name": "A da"}, 409, "cannot be a name"),
     ("an unknown login", "DELETE", "/credentials/bofem-4k7q-talir", None, 404, "there is no login"),
     ("an unknown address", "DELETE", "/addresses/x@example.org", None, 404, "belongs to nobody"),
-    ("no object", "POST", "/identities", "text", 422, "the body is no JSON object"),
     ("NUL in a name", "POST", "/identities", {"name": "a\0"}, 422, "body.name"),
     ("a page that is too long", "GET", "/identities?limit=100000", None, 422, "query.limit"),
     ("no such path", "GET", "/nothing", None, 404, "Not Found"),
@@ -265,7 +264,9 @@ def test_what_cannot_be_done(client: Client, method: str, path: str, body: Any, 
 
 BODIES = [
     ("no JSON", b"{nope", "application/json", 400, "the body is no JSON"),
-    ("another type", b'{"name": "ada"}', "application/x-www-form-urlencoded", 422, "Content-Type: application/json?"),
+    ("a form", b'{"name": "ada"}', "application/x-www-form-urlencoded", 415, "Content-Type: application/json"),
+    ("no type", b'{"name": "ada"}', "", 415, "Content-Type: application/json"),
+    ("no object", b"[]", "application/json", 422, "the body is no JSON object"),
     ("none", b"", "application/json", 422, "body: Field required"),
 ]
 
@@ -275,8 +276,16 @@ BODIES = [
 )
 def test_bodies_that_cannot_be_read(client: Client, body: bytes, kind: str, status: int, detail: str) -> None:
     """The sentence says what to do."""
-    answer = client.request("POST", "/identities", content=body, headers={"Content-Type": kind})
-    assert (answer.status_code, detail in answer.json()["detail"]) == (status, True), answer.text
+    add_ada(client)
+    for path in ("/identities", "/identities/ada/credentials"):
+        answer = client.request("POST", path, content=body, headers={"Content-Type": kind} if kind else {})
+        assert (answer.status_code, detail in answer.json()["detail"]) == (status, True), (path, answer.text)
+
+
+def test_a_file_in_a_form(client: Client) -> None:
+    """The marks between the parts of a form would be bad lines of the file."""
+    answer = client.post("/imports/users", files={"file": b"name,address\n"})
+    assert (answer.status_code, answer.json()["detail"]) == (415, "the body is to be the file itself, not a form")
 
 
 def test_an_error_of_ours_says_nothing(api: FastAPI, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -311,7 +320,7 @@ def test_every_refusal_is_described_as_a_problem(api: FastAPI) -> None:
     for path, methods in api.openapi()["paths"].items():
         for method, route in methods.items():
             refusals = {status: one["content"] for status, one in route["responses"].items() if status >= "4"}
-            assert {*refusals} >= {"400", "401", "403", "404", "409", "422"}, (method, path)
+            assert {*refusals} >= {"400", "401", "403", "404", "409", "415", "422"}, (method, path)
             assert all(one == described for one in refusals.values()), (method, path)
 
 
@@ -338,6 +347,8 @@ def test_every_route_wants_its_scope(api: FastAPI, tokens: TokenBook) -> None:
         url = path.replace("{number}", "1").replace("{network}", "192.0.2.0/24").replace("{", "").replace("}", "")
         others = [one for one in TokenScope if one != scope]
         assert Client(api).request(method, url).status_code == 401, (method, path)
+        unread = Client(api).request(method, url, content=b"[" * 9, headers={"Content-Type": "application/json"})
+        assert unread.status_code == 401, (method, path)
         lacking = tokens.add_token(f"t{wanted.index((method, path, scope))}", others, 1, NOW).token
         refused = Client(api, bearer(lacking)).request(method, url)
         assert refused.status_code == 403, (method, path)
@@ -360,6 +371,13 @@ def test_a_token_that_is_none(api: FastAPI, headers: dict[str, Any]) -> None:
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == "Bearer"
     assert answer.json()["detail"] == "a token is needed that is neither expired nor revoked"
+
+
+def test_what_strangers_may_ask(api: FastAPI) -> None:
+    """The document alone; what only ends as its path does is none, and no path says whether it is one."""
+    asked = ("GET /openapi.json", "DELETE /identities/ada/networks/openapi.json", "GET /nothing", "PUT /identities")
+    answers = [Client(api).request(*one.split()).status_code for one in asked]
+    assert answers == [200, 401, 401, 401]
 
 
 def test_a_token_ends(engine: Engine, api: FastAPI, client: Client) -> None:

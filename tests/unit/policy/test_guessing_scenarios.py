@@ -280,7 +280,7 @@ async def test_a_trap_closes_at_once(
     await world.written()
     assert told() == [("trap-hit", f"A trap closed: {sprung.kind} from 2001:db8:bad::/48")]
     await world.written()
-    row = TrapHit(T, sprung.kind, "2001:db8:bad::/48", ABROAD, protocol, sprung.identity, sprung.label, 1)
+    row = TrapHit(T, sprung.kind, "2001:db8:bad::/48", ABROAD, protocol, sprung.identity, sprung.label, 1, 1)
     assert newest_traps(engine, 10) == [row]
     world.now = T + HOUR_S - 1
     assert (await world.plain(words["LOGIN"], words["SECRET"], ABROAD)).outcome is LATER

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from api_client import Client, back_of, bearer
 from incident_scene import MINUTE_S, Scene, T, at_network, bad_day, held_id
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from policy.api.app import make_api
 from policy.api.caller import Back
 from policy.cli.incident_text import plain_incident
 from policy.store.database import open_database
 from policy.store.identities import IdentityStore, NewCredential
+from policy.store.models import TrapHits
 from policy.store.tokens import TokenBook, TokenScope
 
 NOW = T + 30 * MINUTE_S
@@ -159,7 +160,18 @@ def test_pages_to_the_end(back: Back, client: Client, ada: NewCredential) -> Non
         scene = Scene(connection, ada.login, messages=100)
         for minute in (20, 20, 21):  # two of them at the same moment
             scene.hold(T + minute * MINUTE_S, at_network(1))
-    for path, name, place, number in (("/held?", "queue_id", "after", 6), ("/submissions?", "id", "before", 12)):
+        hit = {
+            "at": T,
+            "kind": "decoy",
+            "client_address": "",
+            "protocol": "imap",
+            "identity": "",
+            "label": "",
+            "hits": 1,
+        }
+        connection.execute(insert(TrapHits), [hit | {"network": f"10.0.{number}.0/24"} for number in range(3)])
+    lists = [("/held?", "queue_id", "after", 6), ("/submissions?", "id", "before", 12), ("/traps?", "id", "before", 3)]
+    for path, name, place, number in lists:
         found = pages_of(client, path, name, place)
         assert (len(found), len(set(found))) == (number, number)
         assert found == [one[name] for one in client.get(path).json()]
