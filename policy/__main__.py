@@ -32,7 +32,7 @@ from policy.dkim.seen import KeyWatch
 from policy.doveadm import Doveadm
 from policy.fronts import Wanted
 from policy.gateway_line import Line
-from policy.geo.opened import Watch, open_atlas
+from policy.geo.opened import Watch, open_atlas, require_database
 from policy.listening import listen
 from policy.location import location, named_location
 from policy.neighbours import Mailboxes, Neighbours
@@ -65,6 +65,8 @@ def main() -> None:
     try:
         settings = load(Settings)
         named_location(settings)
+        require_database("POLICY_GEO_COUNTRY_DB", settings.geo_country_db)
+        require_database("POLICY_GEO_ASN_DB", settings.geo_asn_db)
         if sys.argv[1:] == ["--check"]:
             return
         _run(settings)

@@ -21,6 +21,8 @@ DAY_S = 24 * HOUR_S
 
 _URL = re.compile(r"https?://[^/\s@?#]+([/?][!-~]*)?")  # without a user
 _WHOLE_HOST = re.compile(r"https?://[^/\s@?#]+/?")
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_FULL_NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)+(?!\d+$){_LABEL}")  # of a domain or a host, no address
 _IN_THE_POLICY_FILE = (
     'say it in the policy file, recipients-per-message = 100 or recipients = ["200/hour", "500/day"] below'
     " [profiles.person], and remove the setting (docs/policy-file.md)"
@@ -34,6 +36,23 @@ def _are_hosts(urls: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(urls)) < len(urls):
         raise ValueError("each URL should be there once")
     return urls
+
+
+def _are_host_names(given: tuple[str, ...]) -> tuple[str, ...]:
+    if not all(_FULL_NAME.fullmatch(one.removesuffix(".")) for one in given):
+        raise ValueError("it should be full host names such as mx.example.org, separated by commas")
+    return given
+
+
+def _is_a_database(given: str) -> str:
+    """Whether it is there is asked where it is opened."""
+    if given and given != "none" and not given.startswith("/"):
+        raise ValueError("it should be the path of a file from / on, or none")
+    return given
+
+
+DatabaseFile = Annotated[str, AfterValidator(_is_a_database)]
+Days = Annotated[PositiveInt, Field(le=36_500)]
 
 
 class Settings(SignOnSettings, BridgeSettings):
@@ -51,17 +70,18 @@ class Settings(SignOnSettings, BridgeSettings):
     budgets_url: str = ""  # policy/budgets/location.py reads it
     budgets_password_file: OptionalPath = None
     budgets_replicas: int = Field(default=0, ge=0, le=16)
-    bind: str = "127.0.0.1"
+    bind: str = Field(default="127.0.0.1", pattern=r"^\S+$", examples=["127.0.0.1"])
     port: Port = 7587
-    console_bind: str = "127.0.0.1"
+    console_bind: str = Field(default="127.0.0.1", pattern=r"^\S+$", examples=["127.0.0.1"])
     console_port: Port = 8443
-    console_status_bind: str = "127.0.0.1"
+    console_status_bind: str = Field(default="127.0.0.1", pattern=r"^\S+$", examples=["127.0.0.1"])
     console_status_port: Port | None = None  # unset: nobody is told
     console_url: str = Field(default="", pattern=r"^(https://[^/\s?#@]+/?)?$", examples=["https://console.example.org"])
     hibp_url: str = Field(default="", pattern=r"^(https?://\S+)?$", examples=["https://api.pwnedpasswords.com/range"])
     hostname: str = Field(
         default="mail.sallyport.test",
-        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
+        max_length=253,
+        pattern=rf"^{_LABEL}(\.{_LABEL})*$",
         examples=["mail.example.org"],
     )
     domains: Annotated[tuple[str, ...], NoDecode] = ("sallyport.test",)
@@ -78,15 +98,15 @@ class Settings(SignOnSettings, BridgeSettings):
     public_imaps_port: Port = 993
     file: OptionalPath = None  # the policy file
     dkim_dir: OptionalPath = None
-    mx: CommaList = ()  # hosts, the first one preferred
+    mx: Annotated[CommaList, AfterValidator(_are_host_names)] = ()  # hosts, the first one preferred
     mta_sts: Literal["", "testing", "enforce"] = ""
     delegation_listen: CommaList = ()  # policy/delegation/listening.py reads it
     delegation_unknown: Literal["refuse", "add"] = "refuse"
     auth_policy_token_file: OptionalPath = None
-    geo_country_db: str = ""  # policy/geo/opened.py reads the two
-    geo_asn_db: str = ""
-    submissions_kept_days: PositiveInt = 30
-    client_addresses_kept_days: PositiveInt = 30
+    geo_country_db: DatabaseFile = ""  # policy/geo/opened.py reads the two
+    geo_asn_db: DatabaseFile = ""
+    submissions_kept_days: Days = 30
+    client_addresses_kept_days: Days = 30
     unwalled_networks: Annotated[tuple[Network, ...], NoDecode] = ()
     alert_relay: str = Field(
         default="", pattern=r"^(([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5})?$", examples=["postfix:10025"]
@@ -122,7 +142,7 @@ class Settings(SignOnSettings, BridgeSettings):
         if not isinstance(given, str):
             return given
         domains = tuple(one.strip().lower() for one in given.split(",") if one.strip())
-        if not domains or any("." not in one or "@" in one or " " in one for one in domains):
+        if not domains or not all(_FULL_NAME.fullmatch(one) for one in domains):
             raise ValueError("it should be domains such as example.org, separated by commas")
         return domains
 

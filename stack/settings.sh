@@ -60,7 +60,9 @@ is_mail_address() { [[ $1 =~ ^[^@,[:space:]]+@[A-Za-z0-9.-]+$ ]]; }
 
 is_readable_file() { [[ $1 =~ ^/[^[:space:]:]+$ && -f $1 && -r $1 ]]; }
 
-is_readable_folder() { [[ $1 =~ ^/[^[:space:]:]*$ && -d $1 && -r $1 && -x $1 ]]; }
+is_folder_of_databases() { # with both: one that knows countries and systems may be there under two names
+  [[ $1 =~ ^/[^[:space:]:]*$ && -d $1 && -x $1 && -r $1/country.mmdb && -r $1/asn.mmdb ]]
+}
 
 remedy_of_gone() { # KEY -> says where it went; says nothing where it was no setting
   case $1 in
@@ -78,7 +80,7 @@ problem_of() { # KEY VALUE -> says what is wrong with the value; says nothing wh
     *_NETWORKS) [ -z "$2" ] || is_network_list "$2" || say "is not a list of networks such as 192.0.2.0/24, separated by commas alone" ;;
     *_MAX_MESSAGE_BYTES) is_integer_within "$2" 65536 1073741824 || say "is not a whole number of bytes from 65536 to 1073741824" ;;
     *_POLICY_FILE) [ -z "$2" ] || is_readable_file "$2" || say "is not a file that can be read, without blanks and given from / on" ;;
-    *_GEO_DIR) [ -z "$2" ] || is_readable_folder "$2" || say "is not a folder that can be read, without blanks and given from / on" ;;
+    *_GEO_DIR) [ -z "$2" ] || is_folder_of_databases "$2" || say "is not a folder, without blanks and given from / on, in which country.mmdb and asn.mmdb can be read" ;;
     *_MX) [ -z "$2" ] || is_domain_list "$2" || say "is not a list of host names in lower case, separated by commas alone" ;;
     *_MTA_STS) [[ $2 == "" || $2 == testing || $2 == enforce ]] || say "is neither testing nor enforce" ;;
     *_ALERT_TO) [ -z "$2" ] || is_mail_address "$2" || say "is not one address such as eve@example.org" ;;

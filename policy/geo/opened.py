@@ -8,12 +8,24 @@ from pathlib import Path
 from policy import log
 from policy.geo.atlas import Atlas
 from policy.geo.database import News
+from service.settings import SettingError
 
 NO_DATABASE = "none"
 SHIPPED_COUNTRIES = Path(__file__).with_name("country.mmdb.xz")
 SHIPPED_ASNS = Path(__file__).with_name("asn.mmdb.xz")
 
 _LOOKED_AT_S = 10.0  # how late a new file is seen
+
+
+def require_database(setting: str, given: str) -> None:
+    """A file that is named has to be there at a start, or gates would know no place; later it may go, and is told."""
+    path = _path(given, SHIPPED_COUNTRIES)
+    try:
+        if path:
+            path.open("rb").close()
+    except OSError as error:
+        todo = "put a database there, correct the path, or leave it empty for the shipped one"
+        raise SettingError(setting, f"{path} cannot be read ({error.strerror})", todo) from None
 
 
 def open_atlas(country_db: str, asn_db: str) -> Atlas:

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from policy.engine.sources import NOWHERE, Sources
 from policy.geo.atlas import Atlas
 from policy.geo.kinds import Kinds
-from policy.geo.opened import Watch, open_atlas
+from policy.geo.opened import Watch, open_atlas, require_database
+from service.settings import SettingError
 
 COUNTRIES: Records = {
     "5.9.0.0/16": country("DE"),
@@ -140,6 +141,14 @@ def test_a_file_that_comes_later(tmp_path: Path) -> None:
     atlas.refresh()
     assert atlas.origin("5.9.1.2").country == "DE"
     assert atlas.faults == [(path, "it is not there")]
+
+
+def test_a_start_wants_the_file_that_is_named(tmp_path: Path, countries: Path) -> None:
+    """Afterwards the path is watched, and a file that goes is told: see above."""
+    for given in ("", "none", str(countries)):
+        require_database("POLICY_GEO_ASN_DB", given)
+    with pytest.raises(SettingError, match=r"POLICY_GEO_ASN_DB: .*/gone\.mmdb cannot be read \(No such file.*; put a"):
+        require_database("POLICY_GEO_ASN_DB", str(tmp_path / "gone.mmdb"))
 
 
 def test_a_damaged_tree_keeps_nobody_out(countries: Path) -> None:

@@ -54,6 +54,29 @@ WRONG = [
     ({"POLICY_DOVEADM_URL": "dovecot:8080"}, "it should be such as http://dovecot:8080"),
     ({"POLICY_COMPLAINTS_MAILBOX": "Abuse Desk"}, "it should be such as abuse"),
     ({"POLICY_HOSTNAME": "-"}, "it should be such as mail.example.org"),
+    ({"POLICY_HOSTNAME": "mail..example.org"}, "it should be such as mail.example.org"),
+    *(
+        ({"POLICY_MX": given}, "POLICY_MX: ")
+        for given in (
+            "mx_1",
+            "mx_1.example.org",
+            "10 mx.example.org",
+            "mx",
+            "192.0.2.1",
+            "https://mx.example.org",
+            "..",
+        )
+    ),
+    ({"POLICY_MX": "mx.example.org,-"}, "it should be full host names such as mx.example.org, separated by commas"),
+    *(
+        ({"POLICY_DOMAINS": given}, "it should be domains such as example.org, separated by commas")
+        for given in ("..", "a..b", "https://example.org", "192.0.2.0/24", "example.org\nexample.net", "192.0.2.1")
+    ),
+    ({"POLICY_GEO_COUNTRY_DB": "country.mmdb"}, "it should be the path of a file from / on, or none"),
+    ({"POLICY_GEO_ASN_DB": "None"}, "it should be the path of a file from / on, or none"),
+    ({"POLICY_SUBMISSIONS_KEPT_DAYS": "1000000"}, "it should be less than or equal to 36500"),
+    ({"POLICY_BIND": ""}, "POLICY_BIND: "),
+    ({"POLICY_CONSOLE_BIND": " "}, "POLICY_CONSOLE_BIND: "),
     ({"POLICY_HIBP_URL": "api.pwnedpasswords.com"}, "it should be such as https://api.pwnedpasswords.com/range"),
     ({"POLICY_PORT": "70000"}, "POLICY_PORT: '70000' will not do; it should be less than or equal to 65535"),
     ({"POLICY_HSTNAME": "x"}, "POLICY_HSTNAME: there is no such setting; did you mean POLICY_HOSTNAME?"),
@@ -72,6 +95,14 @@ def test_the_sentence_says_what_would_do(
     assert sentence in str(told.value)
     assert "pattern" not in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_hosts_and_domains_are_taken_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLICY_MX", "MX1.example.org. , mx-2.example.org")
+    monkeypatch.setenv("POLICY_DOMAINS", "Example.org, xn--mller-kva.example,")
+    settings = load(policy.settings.Settings)
+    assert settings.mx_hosts == ("mx1.example.org", "mx-2.example.org")
+    assert settings.domains == ("example.org", "xn--mller-kva.example")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__module__)

@@ -21,7 +21,6 @@ GOOD = {
     "no policy file": "SALLYPORT_POLICY_FILE=\n",
     "a policy file": "SALLYPORT_POLICY_FILE=/etc/hostname\n",
     "no databases of addresses of one's own": "SALLYPORT_GEO_DIR=\n",
-    "a folder of them": "SALLYPORT_GEO_DIR=/usr/share\n",
     "who is told": "SALLYPORT_ALERT_TO=eve+alerts@example.org\n",
     "JSON lines": "SALLYPORT_LOG_FORMAT=json\n",
     "who takes mail": "SALLYPORT_MX=mx1.example.org,mx2.example.org\nSALLYPORT_MTA_STS=testing\n",
@@ -101,6 +100,7 @@ BAD = {
     "a policy file that is a folder": ("SALLYPORT_POLICY_FILE=/etc\n", "SALLYPORT_POLICY_FILE is"),
     "a policy file from nowhere": ("SALLYPORT_POLICY_FILE=README.md\n", "SALLYPORT_POLICY_FILE is"),
     "a folder of databases that is not there": ("SALLYPORT_GEO_DIR=/nonexistent\n", "SALLYPORT_GEO_DIR is"),
+    "a folder without databases": ("SALLYPORT_GEO_DIR=/usr/share\n", "country.mmdb and asn.mmdb"),
     "a folder of databases that is a file": ("SALLYPORT_GEO_DIR=/etc/hostname\n", "SALLYPORT_GEO_DIR is"),
     "a log format": ("SALLYPORT_LOG_FORMAT=xml\n", 'SALLYPORT_LOG_FORMAT is "xml", which is neither text nor json'),
 }
@@ -110,6 +110,17 @@ BAD = {
 def test_a_good_file_is_taken_in_silence(run: Run, tmp_path: Path, content: str) -> None:
     file = tmp_path / "settings"
     file.write_bytes(content.encode())
+    done = run("stack/up", "--check-env", file)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_folder_has_both_databases(run: Run, tmp_path: Path) -> None:
+    """Both settings of policy are made of it; one file that knows both may have two names."""
+    file = tmp_path / "settings"
+    file.write_text(f"SALLYPORT_GEO_DIR={tmp_path}\n")
+    (tmp_path / "country.mmdb").touch()
+    assert "country.mmdb and asn.mmdb" in run("stack/up", "--check-env", file).stderr
+    (tmp_path / "asn.mmdb").touch()
     done = run("stack/up", "--check-env", file)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
