@@ -3,9 +3,35 @@
 # shellcheck shell=bash
 
 compose() {
-  local files=(-f compose.yaml)
+  local files=(-f compose.yaml) part
   if [ "$STACK" = test ]; then files+=(-f compose.test.yaml); fi
+  for part in $(wanted_parts); do files+=(-f "compose.$part.yaml"); done
   docker compose "${files[@]}" "$@"
+}
+
+wanted_parts() { # of SALLYPORT_WITH, also where nobody has read the settings; none for the test stack: several lead out
+  local part with=${SALLYPORT_WITH:-}
+  [ "$STACK" = main ] || return 0
+  if [ -z "$with" ]; then with=$(sed -n 's/^SALLYPORT_WITH=//p' .env 2>/dev/null || :); fi
+  for part in ${with//,/ }; do
+    if [ -f "compose.$part.yaml" ]; then say "$part"; fi
+  done
+}
+
+refuse_unfit_parts() { # a part that wants a file or another part; Compose says which
+  local said
+  said=$(compose config --quiet 2>&1) || refuse "Compose refuses these files (${said##*$'\n'}); correct what it names, or SALLYPORT_WITH."
+}
+
+refuse_lost_parts() { # what `docker compose -f ... -f ...` has started would go, and policy be without its database
+  local files file lost=''
+  files=$(docker ps --all --filter "label=com.docker.compose.project=$(containers_project)" \
+    --format '{{.Label "com.docker.compose.project.config_files"}}' | tr ',' '\n' | sed -n 's|.*/compose\.\(.*\)\.yaml$|\1|p' | sort -u)
+  for file in $files; do
+    [ "$STACK:$file" = test:test ] || wanted_parts | grep -qx -e "$file" || lost="$lost${lost:+,}$file"
+  done
+  [ -z "$lost" ] ||
+    refuse "the stack was started with more than make up would start: $lost; add SALLYPORT_WITH=$lost to .env (to what stands there), or run make down$(test_suffix ' TEST=1') first if it is to go."
 }
 
 containers_run() { [ -n "$(compose ps --quiet --status running policy 2>/dev/null)" ]; }
@@ -18,6 +44,8 @@ containers_exist() { # containers, or the volumes that `down` keeps
 }
 
 containers_up() {
+  refuse_unfit_parts
+  refuse_lost_parts
   refuse_taken_ports "$(containers_ports)"
   local before began
   began=$(date -u +%Y-%m-%dT%H:%M:%SZ)

@@ -35,6 +35,7 @@ refuse_unfit_directory() {
 native_up() {
   set_native_paths
   refuse_unfit_directory
+  refuse_parts
   refuse_privileged_ports
   refuse_foreign_folder
   if native_runs; then
@@ -80,6 +81,11 @@ run_inside() {
   if is_root; then users=own; fi
   SALLYPORT_RUN="$SEEN" SALLYPORT_STACK="$STACK" SALLYPORT_USERS="$users" SALLYPORT_PYTHON="${PYTHON:-}" \
     inside bash stack/native-inside "$@"
+}
+
+refuse_parts() {
+  [ "$STACK:$SALLYPORT_WITH" = "$STACK:" ] || [ "$STACK" = test ] ||
+    refuse "SALLYPORT_WITH is \"$SALLYPORT_WITH\", and these parts are containers; leave it out, or start a container engine."
 }
 
 refuse_privileged_ports() {

@@ -56,6 +56,12 @@ is_console_url() {
   is_integer_within "$port" 1 65535
 }
 
+is_parts_list() { # each with its file; that of the test stack is no part
+  local part
+  [[ $1 =~ ^[a-z0-9-]+(,[a-z0-9-]+)*$ && ,$1, != *,test,* ]] || return
+  for part in ${1//,/ }; do [ -f "compose.$part.yaml" ] || return; done
+}
+
 is_mail_address() { [[ $1 =~ ^[^@,[:space:]]+@[A-Za-z0-9.-]+$ ]]; }
 
 is_readable_file() { [[ $1 =~ ^/[^[:space:]:]+$ && -f $1 && -r $1 ]]; }
@@ -84,6 +90,7 @@ problem_of() { # KEY VALUE -> says what is wrong with the value; says nothing wh
     *_MX) [ -z "$2" ] || is_domain_list "$2" || say "is not a list of host names in lower case, separated by commas alone" ;;
     *_MTA_STS) [[ $2 == "" || $2 == testing || $2 == enforce ]] || say "is neither testing nor enforce" ;;
     *_ALERT_TO) [ -z "$2" ] || is_mail_address "$2" || say "is not one address such as eve@example.org" ;;
+    *_WITH) [ -z "$2" ] || is_parts_list "$2" || say "is not a list of parts, separated by commas alone, each with its compose.NAME.yaml here" ;;
     *_LOG_FORMAT) [[ $2 == text || $2 == json ]] || say "is neither text nor json" ;;
   esac
 }

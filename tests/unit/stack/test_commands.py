@@ -98,6 +98,43 @@ def test_destroy_names_the_project_and_where_it_came_from(run: Run, tmp_path: Pa
     assert not (tmp_path / "destroyed").exists()
 
 
+STARTED_WITH_MORE = """#!/bin/sh
+# An engine whose stack somebody has started by hand, on PostgreSQL.
+case "$*" in
+  *" up "*) echo "$*" >>"$HOME/upped"; exit 1 ;;
+  "ps "*config_files*) echo /srv/sallyport/compose.yaml,/srv/sallyport/compose.postgresql.yaml ;;
+  *"config --quiet"*) ;;
+  *config*) echo "name: sallyport" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("parts", ["", "metrics", "postgresql,metrics"])
+def test_up_keeps_what_runs_or_says_what_it_would_leave_out(run: Run, tmp_path: Path, parts: str) -> None:
+    """Without its PostgreSQL policy would start on an empty database, and nobody's login would be known."""
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir()
+    engine.write_text(STARTED_WITH_MORE)
+    engine.chmod(0o755)
+    ports = {f"SALLYPORT_{one}_PORT": str(20_001 + n) for n, one in enumerate(("SUBMISSION", "SUBMISSIONS", "IMAPS"))}
+    path = f"{engine.parent}:{os.environ['PATH']}"
+    done = run("stack/up", WAY="containers", PATH=path, SALLYPORT_WITH=parts, SALLYPORT_CONSOLE_PORT="20004", **ports)
+    started = tmp_path / "upped"
+    if parts == "postgresql,metrics":
+        wanted = "compose -f compose.yaml -f compose.postgresql.yaml -f compose.metrics.yaml up "
+        assert started.read_text().startswith(wanted)
+    else:
+        assert done.returncode == 2
+        assert "more than make up would start: postgresql; add SALLYPORT_WITH=postgresql to .env" in done.stderr
+        assert not started.exists()
+
+
+def test_plain_processes_have_no_optional_parts(run: Run) -> None:
+    done = run("stack/up", WAY="native", SALLYPORT_WITH="metrics")
+    assert done.returncode == 2
+    assert 'SALLYPORT_WITH is "metrics", and these parts are containers;' in done.stderr
+
+
 @pytest.mark.parametrize(
     ("variables", "named"),
     [

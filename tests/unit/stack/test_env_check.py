@@ -22,6 +22,8 @@ GOOD = {
     "a policy file": "SALLYPORT_POLICY_FILE=/etc/hostname\n",
     "no databases of addresses of one's own": "SALLYPORT_GEO_DIR=\n",
     "who is told": "SALLYPORT_ALERT_TO=eve+alerts@example.org\n",
+    "no optional part": "SALLYPORT_WITH=\n",
+    "two optional parts": "SALLYPORT_WITH=mta-sts,metrics\n",
     "JSON lines": "SALLYPORT_LOG_FORMAT=json\n",
     "who takes mail": "SALLYPORT_MX=mx1.example.org,mx2.example.org\nSALLYPORT_MTA_STS=testing\n",
 }
@@ -102,6 +104,9 @@ BAD = {
     "a folder of databases that is not there": ("SALLYPORT_GEO_DIR=/nonexistent\n", "SALLYPORT_GEO_DIR is"),
     "a folder without databases": ("SALLYPORT_GEO_DIR=/usr/share\n", "country.mmdb and asn.mmdb"),
     "a folder of databases that is a file": ("SALLYPORT_GEO_DIR=/etc/hostname\n", "SALLYPORT_GEO_DIR is"),
+    "a part that there is not": ("SALLYPORT_WITH=metrics,grafana\n", "SALLYPORT_WITH is"),
+    "the test stack as a part": ("SALLYPORT_WITH=test\n", "SALLYPORT_WITH is"),
+    "a part that is a path": ("SALLYPORT_WITH=../x\n", "SALLYPORT_WITH is"),
     "a log format": ("SALLYPORT_LOG_FORMAT=xml\n", 'SALLYPORT_LOG_FORMAT is "xml", which is neither text nor json'),
 }
 
