@@ -93,10 +93,6 @@ def recovery_digest(code: str, key: bytes, identity_id: int) -> bytes:
     return hmac.digest(key, b"RECOVERY CODE" + _owner(identity_id) + letters.encode(), hashlib.sha256)
 
 
-def looks_like_recovery_code(code: str) -> bool:
-    return sum(letter.isalnum() for letter in code) > CODE_DIGITS
-
-
 def _recovery_code() -> str:
     letters = "".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH))
     return f"{letters[:_GROUP]}-{letters[_GROUP:]}"
