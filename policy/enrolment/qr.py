@@ -6,7 +6,6 @@ or the sheet into the camera: no URL, no network, nothing in a browser's history
 such code; for them there is the profile (mobileconfig.py).
 """
 
-import io
 import json
 
 import segno
@@ -36,13 +35,6 @@ def qr_svg(text: str, title: str) -> str:
     return _code(text).svg_inline(
         scale=4, title=one_line(title), svgclass="qr", lineclass=None, omitsize=True, dark="#000", light="#fff"
     )
-
-
-def qr_text(text: str) -> str:
-    """The same for a terminal, two modules in each character."""
-    drawn = io.StringIO()
-    _code(text).terminal(drawn, compact=True)
-    return drawn.getvalue()
 
 
 def _code(text: str) -> segno.QRCode:
