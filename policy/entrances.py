@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from policy.connects import Connects
 from policy.engine.entering import Entry, Newcomer, enter
-from policy.engine.ladder import Standing, Step
+from policy.engine.ladder import Standing
 from policy.engine.places import DAY_S, Gained, History, area_in_doubt, gained, place_of
 from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook, Treatment
@@ -102,15 +102,6 @@ class Entrances:
             return is_first
 
         return comer._replace(is_first_use=await self.writer.make(claim))
-
-    async def is_let_in(self, comer: Comer, gate: str, client_address: str, now: float) -> bool:
-        """Whether gate and ladder would let him in. Changes nothing."""
-        passage = await self.connects.passage_of(comer.identity_id, comer.identity, gate, client_address, now)
-        if passage.treatment is Treatment.REFUSE:
-            return False
-        standing = comer.standing.at(now)
-        here = place_of(self.connects.atlas.origin(client_address), {}, comer.network, self.rulebook(), now)
-        return (standing.home if here.is_home else standing.step) is not Step.LOCK
 
     async def _entry(
         self,
