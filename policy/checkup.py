@@ -8,6 +8,7 @@ of the world and of the services beside us is in checkup_beside.py.
 import asyncio
 import contextlib
 import io
+import ipaddress
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from policy.service_tokens import token_places
 from policy.setting_names import set_as
 from policy.settings import DAY_S, Settings
 from policy.store.migrating import newest_revision
-from policy.store.models import Audit, Networks
+from policy.store.models import Audit, Networks, Submissions
 from service.settings import SettingError
 from service.shared_token import read_tokens
 
@@ -44,6 +45,7 @@ _CERTIFICATE_WARNING_S = 21 * DAY_S
 _CLOCK_LEEWAY_S = 120.0
 _NETWORKS_LOOKED_AT = 10_000
 _USUAL_COVERAGE = 0.9
+_MESSAGES_LOOKED_AT, _SEVERAL = 1000, 3
 _OTHERS = 0o077  # the bits of a file's mode that let others read it
 
 
@@ -76,6 +78,7 @@ def database(case: Case) -> Iterator[Finding]:
             yield _schema(connection, where)
             yield from _clock(connection, case.now)
             yield from _networks(connection, case)
+            yield from _clients(connection)
         engine.dispose()
     except SettingError as error:
         yield Finding(what, State.WRONG, str(error))
@@ -231,6 +234,22 @@ def _networks(connection: Connection, case: Case) -> Iterator[Finding]:
         says = f"the country of {coverage.found} of {coverage.asked} public networks in use is known"
         state = State.FINE if coverage.share >= _USUAL_COVERAGE else State.WARNING
         yield Finding("addresses", state, says, "" if state is State.FINE else "use a database that knows more")
+
+
+def _clients(connection: Connection) -> Iterator[Finding]:
+    """Nobody is elsewhere where all have one address: that of a container engine, or of a proxy, in front of us."""
+    newest = select(Submissions.identity, Submissions.client_address).order_by(Submissions.at.desc())
+    rows = connection.execute(newest.limit(_MESSAGES_LOOKED_AT)).all()
+    people, addresses = {row.identity for row in rows}, {row.client_address for row in rows}
+    if len(people) < _SEVERAL or len(addresses) > 1:
+        return
+    address = addresses.pop().partition("/")[0]
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(address).is_private:
+            who = f"the last {len(rows)} messages, of {len(people)} people,"
+            says = f"{who} all came from {address}: a thief looks at home"
+            todo = "let what stands in front pass clients' addresses on, see docs/operating.md, Who connects"
+            yield Finding("clients", State.WARNING, says, todo)
 
 
 def _without_any(case: Case) -> Iterator[Finding]:

@@ -39,6 +39,9 @@ print_state() { # HOST
     say "                It is a NEW self-signed one, $NEW_CERTIFICATE, because SALLYPORT_HOSTNAME has changed."
     say "                Whoever was told to trust the old one has to be told to trust this one."
   fi
+  if [[ $WAY == containers && $SALLYPORT_BIND == *:* ]]; then
+    say "  NOTE          The engine hides who connects to an IPv6 address: a thief would look at home (docs/operating.md, Who connects)."
+  fi
   if [ "$STACK" = test ]; then
     say "  mail sink     http://$(in_url "$(reachable_host "$SALLYPORT_SINK_BIND")"):$SALLYPORT_SINK_PORT/messages (no mail leaves this stack)"
   fi

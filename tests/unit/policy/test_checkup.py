@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from command_line import InProcess, prepared
 from mmdb import Records, country, write_mmdb
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from policy.budgets.valkey import BudgetsAway, ValkeyBudgets
 from policy.certificate import new_key, self_signed
@@ -22,6 +22,7 @@ from policy.settings import Settings
 from policy.setup import init
 from policy.store.database import Location
 from policy.store.health_reports import HealthNotes, HealthReport, Service
+from policy.store.models import Submissions
 from policy.store.statements import OnConnection
 
 NOW = 1_800_000_000.0
@@ -210,6 +211,31 @@ def test_a_gate_without_a_database(tmp_path: Path, policy: str, state: str) -> N
     ((found, says),) = findings(closed)["addresses"]
     assert found == state
     assert ("lets in nobody unknown" in says) == (state == "wrong")
+
+
+@pytest.mark.parametrize(
+    ("what", "addresses", "is_told"),
+    [
+        ("all behind one private address", ["172.20.0.1"] * 3, True),
+        ("two people may share it", ["172.20.0.1"] * 2, False),
+        ("one is elsewhere", ["172.20.0.1", "172.20.0.1", "198.51.100.7"], False),
+        ("an office with one public address", ["91.0.1.7"] * 3, False),
+    ],
+)
+def test_clients_that_all_have_one_address(settings: Settings, what: str, addresses: list[str], is_told: bool) -> None:
+    """A container engine or a proxy that passes no address on: every network would be everybody's home."""
+    words = dict.fromkeys(("session", "login", "listener", "client_name", "reverse_path", "action", "reason"), "")
+    rest = words | {"outcome": "", "queue_id": "", "recipients": 1, "message_bytes": 1, "at": NOW}
+    rows = [
+        rest | {"id": f"{number}", "identity": f"person-{number}", "client_address": address}
+        for number, address in enumerate(addresses)
+    ]
+    engine = open_existing(settings)
+    with engine.begin() as connection:
+        connection.execute(insert(Submissions), rows)
+    engine.dispose()
+    says = f"the last 3 messages, of 3 people, all came from {addresses[0]}: a thief looks at home"
+    assert findings(settings).get("clients") == ([("warning", says)] if is_told else None), what
 
 
 def test_coverage_of_the_networks_in_use(settings: Settings) -> None:
