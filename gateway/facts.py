@@ -87,6 +87,8 @@ def read(head: bytes, *, is_utf8: bool) -> Content | Reply:
     authors = _mailboxes(fields, (b"from",), is_utf8=is_utf8)
     if authors is None:
         return replies.BAD_AUTHOR
+    if len(authors.addresses) > 1 and not counts[b"sender"]:
+        return replies.SENDER_FIELD_MISSING  # RFC 5322 section 3.6.2, RFC 6854 section 2.1
     senders = _mailboxes(fields, (b"sender", b"resent-sender", b"resent-from"), is_utf8=is_utf8)
     if senders is None:
         return replies.BAD_SENDER_FIELD

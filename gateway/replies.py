@@ -103,6 +103,7 @@ HEADER_NOT_ASCII = Reply(554, "5.6.7", "Header section is not ASCII and the mess
 BAD_HEADER = Reply(554, "5.6.0", "Malformed header section")
 DUPLICATE_HEADER = Reply(554, "5.6.0", "A header field that must be unique occurs twice")
 BAD_AUTHOR = Reply(554, "5.6.0", "Malformed address in the From header field")
+SENDER_FIELD_MISSING = Reply(554, "5.6.0", "Several addresses in the From header field need a Sender field")
 BAD_SENDER_FIELD = Reply(554, "5.6.0", "Malformed address in the Sender or a Resent header field")
 LOOP = Reply(554, "5.4.6", "Too many hops, this message loops")
 
