@@ -2,12 +2,14 @@
 
     Ada Lovelace <ada@example.org>, "Babbage, Charles" <charles@example.org>        two mailboxes
     =?utf-8?q?Ad=C3=A4?= <ada@example.org>                  an encoded word is shown, and never parsed once decoded
-    ada@example.org (Ada Lovelace)                          a comment, where it can be taken for nothing else
+    ada@example.org (Lovelace, Ada)                         a comment, where it can be taken for nothing else
     analysts: ada@example.org, charles@example.org;         a group, RFC 6854
 
 Accepted is what every reader understands to be the same addresses; what an address is says address.py. Names are free
 as people write them (the dots of `Ada K. Lovelace` are obsolete syntax); but where a name holds an at sign, a comma or
-a bracket, it stands in quotes. Comments have no such characters at all, and there are none inside an address.
+a bracket, it stands in quotes. Comments have no such characters at all, but for the comma of a name behind an address,
+and there are none inside an address.
+
 Python's own parser for these fields needs twenty times as long, and lets through what others read differently.
 """
 
@@ -19,13 +21,14 @@ from gateway import address
 _BLANK = r"[ \t]++"
 _COMMENT = r"\([^()\\\"<>@,;:]*+\)"
 _BETWEEN = rf"(?:{_BLANK}|{_COMMENT})*"
+_BEHIND = rf"(?:{_BLANK}|\([^()\\\"<>@;:]*+\))*"
 _WORD = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\U0010ffff-]++"
 _TEXT = rf'(?:{_WORD}|"(?:[^"\\]|\\.)*")'
 # A dot may stand behind a word, not before all of them. Blanks and comments can be read in one way only, or matching
 # would take time that grows with the square. (Possessive groups would say so, but Python 3.11.2 gets them wrong.)
 _NAME = rf"{_BETWEEN}(?:(?!\.){_TEXT}(?:{_TEXT}|{_BLANK}|{_COMMENT})*)?"
 _ADDRESS = rf"(?:{address.QUOTED}@)?[^<>\"(),;:\s]++"
-_MAILBOX = re.compile(rf"(?:{_NAME}<(?P<angle>{_ADDRESS})>|{_BETWEEN}(?P<bare>{_ADDRESS})){_BETWEEN}")
+_MAILBOX = re.compile(rf"(?:{_NAME}<(?P<angle>{_ADDRESS})>|{_BETWEEN}(?P<bare>{_ADDRESS})){_BEHIND}")
 _GROUP = re.compile(rf"(?=[ \t]*+[^ \t:]){_NAME}:")
 _GROUP_END = re.compile(rf";{_BETWEEN}")
 LIMIT = 100  # of addresses: nobody has more, and each is looked up

@@ -36,6 +36,11 @@ CASES = [
     ("an at sign in an encoded name", f"=?utf-8?q?evil=40x.example?= <{ADA}>", (ADA,)),
     ("two encoded words", f"=?utf-8?b?QWRh?= =?utf-8?q?K?= <{ADA}>", (ADA,)),
     ("a comment behind", f"{ADA} (Ada Lovelace)", (ADA,)),
+    ("a comma in a comment behind", f"{ADA} (Lovelace, Ada)", (ADA,)),
+    ("a comma in a comment, and another address", f"{ADA} (Lovelace, Ada), {BOB}", BOTH),
+    ("a comma in a comment before", f"(Lovelace, Ada) {ADA}", None),
+    ("a comma in a comment in a name", f"Ada (Lovelace, King) <{ADA}>", None),
+    ("a comma in a comment behind the bracket", f"<{ADA}> (Lovelace, Ada)", (ADA,)),
     ("a comment before", f"(work) {ADA}", (ADA,)),
     ("a comment in a name", f"Ada (work) <{ADA}>", (ADA,)),
     ("a comment behind the bracket", f"Ada <{ADA}> (work)", (ADA,)),
@@ -64,7 +69,6 @@ CASES = [
     ("text behind the address", f"{ADA} Ada", None),
     ("text behind the bracket", f"<{ADA}> Ada", None),
     ("an address in a comment", f"{ADA} (evil@x.example)", None),
-    ("a comma in a comment", f"{ADA} (Lovelace, Ada)", None),
     ("a comment in a comment", f"{ADA} (a (b) c)", None),
     ("a backslash in a comment", f"{ADA} (a\\)", None),
     ("a comment without end", f"{ADA} (Ada", None),
@@ -156,6 +160,7 @@ NAMES = [
     "=?utf-8?q?a=40b?=",
     "(work)",
     "()",
+    "(Lovelace, Ada)",
 ]
 FORMS = [*BOTH, f"<{ADA}>", f"<{BOB}>", '"a b"@x.example', '<"a,b"@x.example>', "a@b", "us:", ";", ",", ", ", " ", "\t"]
 SPECIALS = [*'<>@()"\\:.[]%', "=?", "?="]
