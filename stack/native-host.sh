@@ -63,9 +63,13 @@ apt_install() { # installs without starting a service, now or at the next boot: 
   rm -f "$log"
   for package in "$@"; do
     case $package in
-      postfix | dovecot-core) systemctl disable --quiet "${package%-core}" >/dev/null 2>&1 || : ;; # no systemd, nothing to disable
+      postfix | dovecot-core) not_at_boot "${package%-core}" ;;
     esac
   done
+}
+
+not_at_boot() { # SERVICE; the second knows machines without systemd, and what a later systemd would find
+  systemctl disable --quiet "$1" >/dev/null 2>&1 || update-rc.d "$1" disable >/dev/null 2>&1 || :
 }
 
 forbid_starts() { # unless somebody else has a rule; also where this run is interrupted, it ends with it

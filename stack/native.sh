@@ -66,7 +66,7 @@ start_native() { # ends with everything answering, or with nothing running
   run_inside prepare || exit $(($? == 2 ? 2 : 1)) # 2: a service has refused a setting, in a sentence of its own
   # shellcheck disable=SC2034  # next-steps.sh tells it
   NEW_CERTIFICATE=$(renamed_certificate <"$RUN/log/init.log")
-  has_scanner || say "no scanner: mail is neither scanned nor signed, because rspamd is not installed; let root run: apt-get install --no-install-recommends rspamd"
+  has_scanner || say "no scanner: mail is neither scanned nor signed, because rspamd is not installed; $(is_root || say "let root ")run apt-get install --no-install-recommends rspamd, then make up again."
   say "starting"
   run_inside start 9>&- || fail "supervisord did not start; see $RUN/log/supervisord.log."
   wait_until_ready || {
