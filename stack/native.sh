@@ -84,7 +84,7 @@ run_inside() {
 }
 
 refuse_parts() {
-  [ "$STACK:$SALLYPORT_WITH" = "$STACK:" ] || [ "$STACK" = test ] ||
+  [ -z "$SALLYPORT_WITH" ] || [ "$STACK" = test ] ||
     refuse "SALLYPORT_WITH is \"$SALLYPORT_WITH\", and these parts are containers; leave it out, or start a container engine."
 }
 
