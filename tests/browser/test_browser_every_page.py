@@ -122,7 +122,10 @@ def test_a_message_that_was_looked_at(site: Site, chromium: Browser, things: Thi
 
 
 def test_on_a_telephone_a_table_is_read_row_by_row(site: Site, chromium: Browser, things: Things) -> None:
-    """Nothing is cut off, each cell says what it is, and for a screen reader it is a table still."""
+    """Nothing is cut off, each cell says what it is, and for a screen reader it is a table still.
+
+    On a wider screen long words break.
+    """
     site.member("staff-on-the-way", Role.ADMINISTRATOR)
     with site.signed_in(chromium, "staff-on-the-way", viewport=NARROW) as page:
         for path in ("/staff", "/staff/decisions", "/staff/incidents/{incident}", "/staff/identities/{name}"):
@@ -141,6 +144,11 @@ def test_on_a_telephone_a_table_is_read_row_by_row(site: Site, chromium: Browser
         page.set_viewport_size(WIDE)
         expect(page.locator(".stacked")).to_have_count(0)
         expect(page.get_by_role("columnheader", name="Decision")).to_be_visible()
+        page.locator("tbody td").first.evaluate("(cell) => { cell.textContent = 'long'.repeat(40); }")
+        page.set_viewport_size(WIDE | {"width": 1000})
+        expect(page.locator(".tight")).to_have_count(1)
+        cut = "(all) => all.filter((one) => one.scrollWidth > one.clientWidth).length"
+        assert not page.locator(".scroll").evaluate_all(cut)
 
 
 def _box_of_a_cell(page: Page) -> FloatRect | None:

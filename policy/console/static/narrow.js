@@ -1,5 +1,5 @@
-// On a small screen a table that does not fit is shown row by row, each cell with the head of its column; a wide screen
-// has room, and without script it can be moved sideways.
+// A table that does not fit breaks long words (addresses, queue ids). On a small screen, and where that is not enough, it
+// is shown row by row, each cell with the head of its column. Without script it can be moved sideways.
 "use strict";
 (() => {
   const small = matchMedia("(max-width: 48rem)");
@@ -16,13 +16,18 @@
       [...row.cells].forEach((cell, place) => (cell.dataset.label = heads[place]));
     }
   };
+  const isTooWide = (table) => table.scrollWidth > table.parentElement.clientWidth;
   const fit = (table) => {
-    table.classList.remove("stacked");
-    if (small.matches && table.scrollWidth > table.parentElement.clientWidth) {
+    table.classList.remove("stacked", "tight");
+    if (!isTooWide(table)) {
+      return;
+    }
+    table.classList.add("tight");
+    if (small.matches || isTooWide(table)) {
       if (!table.hasAttribute("role")) {
         label(table);
       }
-      table.classList.add("stacked");
+      table.classList.replace("tight", "stacked");
     }
   };
   const look = (within) => {
