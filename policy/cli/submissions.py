@@ -6,12 +6,14 @@ import typer
 
 from policy.cli.arguments import past
 from policy.cli.output import JSON, print_rows, print_values, when
+from policy.contract import Action
 from policy.location import open_existing
 from policy.opening import open_store
 from policy.replay.recorded import recorded_of
 from policy.settings import Settings
+from policy.store.held import states_of
 from policy.store.identities import StoreError
-from policy.store.records import find_submission, newest_submissions, records_since
+from policy.store.records import Submission, find_submission, newest_submissions, records_since
 from service.settings import load
 
 submission = typer.Typer(help="Who handed in a message, and what became of it.", no_args_is_help=True)
@@ -44,7 +46,7 @@ def submission_list(
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=100_000)] = 20,
     json: JSON = False,
 ) -> None:
-    """List the newest submissions, refused ones too.
+    """List the newest submissions, refused ones too, with what became of them: of what was held (in part), that.
 
     Example: sallyport submission list --identity ada
     """
@@ -52,15 +54,24 @@ def submission_list(
     engine = open_existing(settings)
     if identity is not None:
         open_store(settings, engine).identity(identity)  # a misspelt name must not look like one that sent nothing
+    found = newest_submissions(engine, identity, limit)
+    held = states_of(engine, [one.id for one in found])
     print_rows(
-        newest_submissions(engine, identity, limit),
+        found,
         ("at", "id", "identity", "client", "recipients", "verdict", "outcome", "queue id"),
         lambda one: (
             when(one.at), one.id, one.identity, one.client_address, str(one.recipients), one.reason or one.action,
-            one.outcome, one.queue_id,
+            _what_became_of(one, held.get(one.id, "")), one.queue_id,
         ),
         json,
     )  # fmt: skip
+
+
+def _what_became_of(one: Submission, held: str) -> str:
+    """The next hop has taken what is on hold, too: that alone would say that it went out."""
+    if not held or one.action == Action.HOLD:
+        return held or one.outcome
+    return f"{one.outcome}; {held}"
 
 
 @submission.command("export")

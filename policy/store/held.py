@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, select, tuple_, update
+from sqlalchemy import Connection, Engine, Select, func, select, tuple_, update
 
 from policy.alerting.kinds import Kind
 from policy.contract import Reason
@@ -330,6 +330,18 @@ def count_held(connection: Connection, incident: int) -> dict[str, tuple[int, in
         .group_by(row.state)
     )
     return {state: (messages, int(recipients)) for state, messages, recipients in connection.execute(counted)}
+
+
+def states_of(engine: Engine, submissions: Sequence[str]) -> dict[str, str]:
+    """What has become of what is, or was, on hold of these, by submission: of the one that was held last."""
+    row, found = HeldMessages, dict[str, str]()
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        for start in range(0, len(submissions), _AT_ONCE):
+            some = submissions[start : start + _AT_ONCE]
+            wanted = select(row.submission, row.state).where(row.submission.in_(some)).order_by(row.id)
+            for submission, state in connection.execute(wanted):
+                found[submission] = state
+    return found
 
 
 def _columns() -> Select[*tuple[Any, ...]]:

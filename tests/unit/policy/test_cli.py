@@ -122,12 +122,18 @@ def kate(sallyport: CommandLine) -> None:
     sallyport.json("identity", "add", "kate")
     refused = {"id": "refused", "action": "defer", "reason": "budget-spent", "outcome": "", "queue_id": ""}
     database = sqlite3.connect(sallyport.folder / "state" / "sallyport.db")
-    for number, changed in enumerate(({}, refused, {"id": "newest"})):
+    for number, changed in enumerate(({}, refused, {"id": "newest", "action": "hold"})):
         row = SUBMISSION | {"at": 1767323045.0 + number, "reason": ""} | changed
         database.execute(
             f"INSERT INTO submission ({', '.join(row)}) VALUES ({', '.join(f':{name}' for name in row)})",  # noqa: S608
             row,
         )
+    held = "(queue_id, submission, identity, login, at, reason, recipients, message_bytes, state, state_at)"
+    for number, (one, state) in enumerate(
+        (("newest", "gone"), (SUBMISSION["id"], "purging"), (SUBMISSION["id"], "purged"))
+    ):
+        values = (f"4Q8kXz{number}Zh", one, "kate", "", number, "new-recipients", 1, 100, state, number)
+        database.execute(f"INSERT INTO held {held} VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608
     database.commit()
     database.close()
 
@@ -143,12 +149,14 @@ def test_a_submission(sallyport: CommandLine, kate: None) -> None:
 
 
 def test_submissions(sallyport: CommandLine, kate: None) -> None:
-    """Newest first; a refused one says why."""
+    """Newest first; a refused one says why, and one that was held what became of that."""
     ids = [one["id"] for one in sallyport.json("submission", "list", "--identity", "kate")]
     assert ids == ["newest", "refused", "3f9c0a7d52e14b68"]
     assert [one["id"] for one in sallyport.json("submission", "list", "--limit", "1")] == ["newest"]
     assert sallyport.json("submission", "list", "--identity", "administrator") == []
-    assert "budget-spent" in sallyport("submission", "list").stdout
+    shown = sallyport("submission", "list", "--identity", "kate").stdout
+    assert "budget-spent" in shown
+    assert [word in shown for word in ("relayed; purged", " gone ", "relayed; gone")] == [True, True, False]
 
 
 def test_tables_for_people(sallyport: CommandLine) -> None:
