@@ -40,8 +40,16 @@ class SignalKind(StrEnum):
     TRUSTED_NETWORK = "trusted-network"  # nothing but quiet days made a network one of the owner's
 
 
-# Found in the mail itself, wherever that came from.
-_OF_MAIL = frozenset((SignalKind.UNKNOWN_RECIPIENTS, SignalKind.SPAM, SignalKind.SPAM_REFUSALS, SignalKind.TRAP))
+# Found in the mail itself, or in how much of it there is, wherever that came from.
+_OF_MAIL = frozenset(
+    (
+        SignalKind.UNKNOWN_RECIPIENTS,
+        SignalKind.SPAM,
+        SignalKind.SPAM_REFUSALS,
+        SignalKind.NEW_RECIPIENTS,
+        SignalKind.TRAP,
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,6 +109,19 @@ def test_after_a_cut_new_recipients_are_held_until_somebody_says_that_it_was_the
     assert summary(desk.hand_in(new(502))) == ACCEPTED
 
 
+def test_a_cap_that_was_met_abroad_is_met_at_home_once_more() -> None:
+    """Or whoever is in both would spend the small budget abroad each day, and be held by nothing at home."""
+    desk = Desk()
+    assert desk.hand_in(new(*range(11)), strange()).action is Action.HOLD
+    assert desk.standing == Standing(Step.HOLD, Step.FREE, T)
+    desk.hand_in(new(*range(60)))
+    assert desk.standing == Standing(Step.HOLD, Step.HOLD, T)
+    assert [(one.kind, one.at_home) for one in desk.signals if one.kind is SignalKind.NEW_RECIPIENTS] == [
+        (SignalKind.NEW_RECIPIENTS, False),
+        (SignalKind.NEW_RECIPIENTS, True),
+    ]
+
+
 def test_rates_defer_and_what_never_fits_is_rejected() -> None:
     """Waiting is asked for where waiting helps."""
     desk = Desk(parse('[profiles.person]\nrecipients = ["5/hour", "8/day"]\n', "test"))
