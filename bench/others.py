@@ -183,6 +183,9 @@ class Door:
     def distrust(self, identity: str, address: str) -> None:
         """They tell nobody of a network."""
 
+    def release(self, identity: str, gone: Container[str], now: float) -> None:
+        """They hold nothing."""
+
     def signals_of(self, identity: str) -> Sequence[Signal]:  # noqa: ARG002 - the same
         return ()
 

@@ -30,7 +30,8 @@ from policy.tally import Stage, Tally, What
 from policy.telling import Teller
 
 _SUBMISSION = prepared(
-    "SELECT identity, origin, evidence, new_recipients, marks, reported FROM submission WHERE id = :asked"
+    "SELECT identity, origin, evidence, new_recipients, known_recipients, marks, reported FROM submission"
+    " WHERE id = :asked"
 )
 
 _NOT_YET = "deferred"
@@ -46,6 +47,7 @@ class Told(NamedTuple):
     listed_at: tuple[str, ...]  # servers that refuse it because we are on a blocklist
     delivered: int  # of the places
     fates: Mapping[int, Fate]  # of recipients, by their marks
+    let_go: tuple[int, ...]  # marks of those for whom it had been held, and to whom it has gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +71,7 @@ class Feedback:
                 await self._weigh(submission, tuple(reports), now)
 
     async def _weigh(self, submission: str, reports: Sequence[Delivery], now: float) -> None:
-        for name, area, evidence, new, packed, reported in await self.recall.reader.rows(
+        for name, area, evidence, new, known, packed, reported in await self.recall.reader.rows(
             _SUBMISSION, {"asked": submission}
         ):
             found = await self.recall.directory.identity_at(name, "")
@@ -93,7 +95,8 @@ class Feedback:
             )
             listed_at = {one.relay for one in reports if one.outcome is DeliveryOutcome.BLOCKLISTED} if places else ()
             got = sum(one is DeliveryOutcome.DELIVERED for one in places.values())
-            told = Told(submission, tuple(places), reported, to_warn, tuple(sorted(listed_at)), got, fates)
+            let_go = tuple(marks[at] for at, one in places.items() if at >= new + known and has_left(one))
+            told = Told(submission, tuple(places), reported, to_warn, tuple(sorted(listed_at)), got, fates, let_go)
             write = partial(self._write, found.id, name, place, told, now)
             weighed = await self.ledger.settle(partial(weigh, report, self.rulebook(), now), token_hex(8), now, write)
             for outcome in places.values():
@@ -137,8 +140,15 @@ class Feedback:
             self.teller.note_listed(name, told.submission, told.listed_at, now)
         if told.to_warn:
             self.notes.reached.note(name, told.submission, told.to_warn, now)
+        if told.let_go:  # somebody has let it go; its owner would else be asked again about the next message to them
+            self.notes.recipients.learn(identity, told.let_go, now)
         if weighed.unknown:
             self.notes.days.add(identity, Done(unknown=weighed.unknown), now)
+
+
+def has_left(outcome: DeliveryOutcome) -> bool:
+    """Whether the world was asked: what is deleted from the queue, or given up, is another outcome."""
+    return outcome is not DeliveryOutcome.OTHER
 
 
 def place_then(area: str, evidence: str) -> Place:

@@ -88,6 +88,9 @@ class Door(Protocol):
     def distrust(self, identity: str, address: str) -> None:
         """The owner was told of a network that counts as his, and says that it was not him."""
 
+    def release(self, identity: str, gone: Container[str], now: float) -> None:
+        """The owner says that it was him: what is held goes on its way, and what speaks against him is forgotten."""
+
     def step_of(self, identity: str) -> Step:
         """Where an identity stands."""
 
@@ -102,6 +105,7 @@ class Sallyport:
     world: World
     _numbers: Iterator[int] = field(default_factory=count)
     _suspended: set[str] = field(default_factory=set)  # identities, of which the stolen device is
+    _held: dict[str, list[tuple[str, list[str]]]] = field(default_factory=dict)  # by identity: submissions, recipients
 
     def admit(self, person: Person, now: float) -> None:
         identity = self.world.add_identity(person.name, kind=person.kind)
@@ -128,7 +132,12 @@ class Sallyport:
         for judged in all_judged:
             if judged.reservation:
                 self.world.end(judged.reservation, RelayOutcome.RELAYED, now)
-        return [_answer(facts, judged.decision) for facts, judged in zip(all_facts, all_judged, strict=True)]
+        answers = [_answer(facts, judged.decision) for facts, judged in zip(all_facts, all_judged, strict=True)]
+        for answer, recipients in zip(answers, messages, strict=True):
+            if answer.held:
+                waiting = [recipients[place] for place in answer.held]
+                self._held.setdefault(session.identity, []).append((answer.submission, waiting))
+        return answers
 
     def break_off(self, session: Session, recipients: Sequence[str], message_bytes: int, now: float) -> None:
         judged = self.world.hand_in(self._facts(session, recipients, message_bytes), now)
@@ -144,6 +153,11 @@ class Sallyport:
         """What was used from there is suspended: the one device whose secret was stolen, and no other."""
         self.world.distrust(identity, address)
         self._suspended.add(identity)
+
+    def release(self, identity: str, gone: Container[str], now: float) -> None:
+        self.world.take_back(identity, now)
+        for submission, recipients in self._held.pop(identity, ()):
+            self.deliver(submission, recipients, gone, now)
 
     def step_of(self, identity: str) -> Step:
         return self.world.identities[identity].standing.step

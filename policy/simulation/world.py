@@ -27,7 +27,7 @@ from policy.engine.profile import Place, Profile, Recipient
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
 from policy.marks import Marks
-from policy.queue_contract import Delivery
+from policy.queue_contract import Delivery, DeliveryOutcome
 from policy.store.days import BASELINE_DAYS
 from policy.store.habits import KEPT as HABITS_KEPT
 from policy.store.habits import Looks, strange_of
@@ -133,11 +133,12 @@ class Judged:
 
 @dataclass(slots=True)
 class _Sent:
-    """A message that was accepted: its recipients, those that are held taken out, by their marks."""
+    """A message that was accepted: its recipients by their marks, those apart for whom it is held."""
 
     identity: Identity
     place: Place
     recipients: dict[int, Recipient]
+    held: set[int]
     take_back: Callable[[], None]  # from the day, where it fails
 
 
@@ -276,7 +277,9 @@ class World:
         identity.day(now).add(sent, len(held) if is_kept else 0, is_refused=not is_kept)
         if is_kept:
             take_back = partial(identity.day(now).take_back, sent, len(held))
-            self._keep(facts.submission, _Sent(identity, profile.place, {one.mark: one for one in sent}, take_back))
+            waiting = {profile.recipients[place].mark for place in held}
+            made = _Sent(identity, profile.place, {one.mark: one for one in sent}, waiting, take_back)
+            self._keep(facts.submission, made)
         return Judged(decision=decision, profile=profile, reservation=facts.submission if is_kept else "")
 
     def end(self, reservation: str, outcome: RelayOutcome, now: float) -> None:
@@ -291,9 +294,13 @@ class World:
             sent.identity.known.update(dict.fromkeys(sent.recipients, day_of(now)))
 
     def deliver(self, delivery: Delivery, now: float) -> Signal | None:
-        """What became of one recipient, and the signal that follows from it. Known ones say nothing."""
-        sent = self._sent.get(delivery.submission)
-        one = sent.recipients.pop(self._marked(delivery.recipient)[0], None) if sent else None
+        """What became of one recipient, and the signal that follows from it. Known ones say nothing, and one for whom
+        it was held, and let go, is known from now on.
+        """
+        sent, mark = self._sent.get(delivery.submission), self._marked(delivery.recipient)[0]
+        if sent and mark in sent.held and delivery.outcome is not DeliveryOutcome.OTHER:
+            sent.identity.known[mark] = day_of(now)
+        one = sent.recipients.pop(mark, None) if sent else None
         if not sent or not one or not one.is_new:
             return None
         identity, today = sent.identity, sent.identity.day(now)

@@ -353,6 +353,19 @@ async def test_a_deferral_is_not_the_last_word(world: World, engine: Engine) -> 
     assert signals(engine) == ["unknown-recipients"]
 
 
+async def test_whoever_gets_what_was_held_is_known_from_then_on(world: World) -> None:
+    """Somebody has let it go. Until then nobody of those is: a thief makes nobody known by having his mail held."""
+    parents = people(0, 55)
+    assert (await world.hand_in(*parents)).held == tuple(range(50, 55))
+    world.now += 86400.0
+    assert (await world.hand_in(*people(52, 3))).action is Action.HOLD
+    await world.deliver("m1", DeliveryOutcome.DELIVERED, *people(50, 3))
+    await world.deliver("m1", DeliveryOutcome.UNKNOWN_RECIPIENT, *people(53, 1))
+    await world.deliver("m1", DeliveryOutcome.OTHER, *people(54, 1), status="deleted")
+    verdict = await world.hand_in(*parents)
+    assert (verdict.action, verdict.held) == (Action.ACCEPT, (54,))
+
+
 async def test_a_blocklist_that_has_us_is_told_once(world: World, engine: Engine) -> None:
     """To the administrator, with who said so and whose message it was; nothing is raised against its sender at home."""
     await world.hand_in(*people(0, 2))
