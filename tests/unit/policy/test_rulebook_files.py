@@ -43,7 +43,7 @@ def test_every_number_of_the_shipped_policy_has_its_ground() -> None:
 def test_the_promise_in_numbers() -> None:
     """On a stolen credential: 10 and 30 new recipients from a strange network, 50 and 150 from the owner's own."""
     person, app = shipped().limits["person"], shipped().limits["app"]
-    assert person.probation_new_recipients == (Window(10, HOUR), Window(30, DAY))
+    assert person.probation_new_recipients == (Window(10, HOUR), Window(30, DAY), Window(100, 7 * DAY))
     assert person.new_recipients == (Window(50, HOUR), Window(150, DAY))
     assert person.networks[0] == Window(6, HOUR)
     assert (person.unseen_asns, person.unseen_countries) == ((Window(3, DAY),), (Window(2, DAY),))
@@ -73,7 +73,7 @@ GOOD = [
     ("what is not said is shipped", "[profiles.person]\nsessions = 9", "profiles.person.recipients-per-message", 100),
     ("dotted keys", "profiles.person.sessions = 9", "profiles.person.sessions", 9),
     ("inline tables", "profiles = {person = {sessions = 9}}", "profiles.person.sessions", 9),
-    ("like another one", '[profiles.sales]\nlike = "app"\nsessions = 9', "profiles.sales.recipients-per-message", 20),
+    ("like another one", '[profiles.sales]\nlike = "app"\nsessions = 9', "profiles.sales.recipients-per-message", 100),
     ("and not like it", '[profiles.sales]\nlike = "app"\nsessions = 9', "profiles.sales.sessions", 9),
     (
         "like another one of this file",
