@@ -6,7 +6,7 @@ scene.py      one run of one scenario: a clock, whoever acts in it, and the worl
 tally.py      what came of it
 thieves.py    how whoever stole a credential goes about it
 senders.py    how owners go about their mail
-scenarios/    the attacks A1 to A26, the senders L1 to L21, and what is expected of each
+scenarios/    the attacks A1 to A28, the senders L1 to L23, and what is expected of each
 runs.py       scenarios x seeds, over processes
 report.py     median and maximum over the seeds, and whether they are as expected
 plots.py      the same as curves

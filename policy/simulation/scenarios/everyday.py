@@ -1,5 +1,5 @@
 """Legitimate senders of whom administrators hear: a first week of term, a conference, a family's second way out, a
-campaign, a printer with a new address each day, a new provider, a VPN that is always on.
+campaign, a printer with a new address each day, a new provider, a VPN that is always on, a school, a build server.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,10 @@ from policy.simulation.scenarios.scenario import (
     NOTHING_HELD,
     NOTHING_REFUSED,
     WHOM_THEY_KNOW,
+    Expectation,
     Scenario,
     never,
+    noted,
     step_within,
 )
 from policy.simulation.scene import Actor, Scene
@@ -154,6 +156,35 @@ def _l21b(scene: Scene, pool: str) -> None:
     scene.start(_all_day(scene, person(scene), exits, days=3))
 
 
+def _l22(scene: Scene) -> None:
+    """Four messages to a hundred parents each, once a week for three weeks; where mail is held she answers at night."""
+    who, parents = person(scene), scene.strangers(400, gone=0.01)
+    scene.start(_letters(scene, who, parents))
+
+
+def _letters(scene: Scene, who: Person, parents: Sequence[str]) -> Actor:
+    for _ in range(3):
+        for first in range(0, len(parents), 100):
+            scene.hand_in(visit(scene, who, who.networks[0]), parents[first : first + 100])
+            yield HOUR_S
+        if scene.door.step_of(who.name) >= Step.HOLD:
+            scene.tally.notes["asked"] += 1
+            scene.door.release(who.name, scene.gone, scene.now)
+        yield 7 * DAY_S - 4 * HOUR_S
+
+
+def _l23(scene: Scene) -> None:
+    """One message to all who work on it, each quarter of an hour of a day."""
+    who = person(scene, "builds", kind="app", contacts=50)
+    scene.start(_builds(scene, who))
+
+
+def _builds(scene: Scene, who: Person) -> Actor:
+    for _ in range(32):
+        scene.hand_in(visit(scene, who, who.networks[0]), who.contacts)
+        yield HOUR_S / 4
+
+
 _AS_USUAL = (NOTHING_REFUSED, NOTHING_HELD, never(Step.HOLD))
 _KNOWN_ARE_REACHED = (NOTHING_REFUSED, WHOM_THEY_KNOW, never(Step.RESTRICT))
 
@@ -233,6 +264,25 @@ EVERYDAY = (
         title="the same, and its ways out are named in the policy",
         cast=partial(_l21b, pool="tor"),
         lasts_s=3 * DAY_S,
+        expected=_AS_USUAL,
+    ),
+    Scenario(
+        name="L22",
+        title="a school writes to 400 parents once a week, and the secretary answers what she is asked",
+        cast=_l22,
+        lasts_s=21 * DAY_S,
+        expected=(
+            NOTHING_REFUSED,
+            Expectation(text="only of the first letter is some held", measure=lambda tally: tally.owner.held, most=350),
+            noted("she is asked once", "asked", least=1, most=1),
+            never(Step.RESTRICT),
+        ),
+    ),
+    Scenario(
+        name="L23",
+        title="a build server writes to 50 developers, one message to all of them, 32 times in a day",
+        cast=_l23,
+        lasts_s=DAY_S,
         expected=_AS_USUAL,
     ),
 )

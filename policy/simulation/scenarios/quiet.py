@@ -1,5 +1,6 @@
 """Attacks that wait for a step of the ladder to be forgotten, or ride the limits until they are those of home; a thief
-who is a customer of the owner's webmail provider; several logins of one organisation, each with a network of its own.
+who is a customer of the owner's webmail provider; several logins of one organisation, each with a network of its own;
+malware at home and a botnet at once; a thief who is content with hardly anything.
 """
 
 from functools import partial
@@ -79,6 +80,38 @@ def _a26(scene: Scene) -> None:
         scene.start(goes_on(scene, who, days=7))
 
 
+def _a27(scene: Scene) -> None:
+    """Malware has found the secret on the owner's machine: it writes from there, and a botnet from elsewhere."""
+    who = person(scene)
+    scene.start(_each_minute(scene, Thief(scene, who.name), scene.atlas.network("NL", 60781), 12))
+    scene.start(_each_minute(scene, Thief(scene, who.name, who.client), who.networks[0], 100_000), HOUR_S)
+
+
+def _each_minute(scene: Scene, thief: Thief, network: Network, messages: int) -> Actor:
+    for _ in range(messages):
+        if session := thief.log_in(network):
+            thief.send(session, scene.strangers(1))
+        yield thief.rest(MINUTE_S)
+
+
+def _a28(scene: Scene) -> None:
+    who = person(scene)
+    scene.start(_hardly(scene, Thief(scene, who.name, who.client)))
+    scene.start(goes_on(scene, who, days=14))
+
+
+def _hardly(scene: Scene, thief: Thief) -> Actor:
+    """Seven on each day, two hours apart: from each provider two days, and never the three that would settle it."""
+    for asn in range(64500, 64507):
+        network = scene.atlas.network("SE", asn)
+        for _ in range(2):
+            for _ in range(7):
+                if session := thief.log_in(network):
+                    thief.send(session, scene.strangers(1))
+                yield 2 * HOUR_S
+            yield DAY_S - 14 * HOUR_S
+
+
 def _trusted(tally: Tally) -> float:
     """1 where a network has become the owner's."""
     return SignalKind.TRUSTED_NETWORK.value in tally.told
@@ -133,5 +166,19 @@ QUIET = (
             step_within(Step.SLOW, HOUR_S),
             OWNER_GOES_ON,
         ),
+    ),
+    Scenario(
+        name="A27",
+        title="the owner's own machine: malware there writes all that goes, after a botnet abroad has met its cap",
+        cast=_a27,
+        lasts_s=5 * DAY_S,
+        expected=(new_at_most(50, HOUR_S), new_at_most(60), step_within(Step.HOLD, HOUR_S)),
+    ),
+    Scenario(
+        name="A28",
+        title="hardly anything: 7 new a day, two hours apart, another provider every other day, two weeks",
+        cast=_a28,
+        lasts_s=14 * DAY_S,
+        expected=(new_at_most(30, DAY_S), step_within(Step.SLOW, 4 * DAY_S), OWNER_GOES_ON),
     ),
 )

@@ -94,6 +94,8 @@ WORSE = [
     ('[modes]\nvolume = "off"', "A24"),
     ('[modes]\nvolume = "off"', "A25"),
     (f"[profiles.person]\n{NO_PROBATION}", "A26"),
+    ('[modes]\nladder = "observe"', "A27"),
+    ('[profiles.person]\nprobation-new-recipients = ["10/hour", "30/day"]', "A28"),
     ('[profiles.person]\nnew-recipients = "10/hour"', "L1"),
     ('[profiles.person]\nrecipients = ["10/minute", "150/day"]', "L2"),
     ('[profiles.person]\nrecipients = "90/hour"', "L3a"),
@@ -116,6 +118,8 @@ WORSE = [
     ('[profiles.person]\nprobation-recipients = "5/day"', "L21a"),
     ('[modes]\nunseen = "off"', "L21b"),
     ('[profiles.person]\nprobation-recipients = "5/day"', "L21c"),
+    ('[profiles.person]\nrecipients = "90/hour"', "L22"),
+    ("[profiles.app]\nrecipients-per-message = 20", "L23"),
 ]
 
 
@@ -127,15 +131,16 @@ def test_expectations_can_be_missed(policy: str, name: str) -> None:
 
 
 def test_every_scenario_is_there() -> None:
-    """Those of the reference, those that were found by trying (A19 to A26), and of whom people tell (L14 to L21)."""
+    """Those of the reference, those that were found by trying (A19 to A28), and of whom people tell (L14 to L23)."""
     numbers = {"".join(letter for letter in one.name if not letter.islower()) for one in SCENARIOS}
-    assert numbers == {f"A{one}" for one in range(1, 27)} | {f"L{one}" for one in range(1, 22)}
+    assert numbers == {f"A{one}" for one in range(1, 29)} | {f"L{one}" for one in range(1, 24)}
     assert all(one.expected for one in SCENARIOS)
 
 
 def test_a_limit_rider_never_leaves_probation() -> None:
-    """Each of his days is in doubt; a month later his network is as strange as on the first."""
-    done = run(BY_NAME["A10"], 0, BOOK, BackEnd.MEMORY)
+    """Each of his days is in doubt; a month later his network is as strange as on the first, if no week stops him."""
+    day_by_day = rulebook.parse('[profiles.person]\nprobation-new-recipients = ["10/hour", "30/day"]', "test")
+    done = run(BY_NAME["A10"], 0, day_by_day, BackEnd.MEMORY)
     assert done.new_in_a_day <= 30
     assert done.steps[Step.HOLD - 1] == float("inf")  # nobody even slows him down
     assert done.curve[-1][1] > 500
