@@ -30,8 +30,8 @@ from policy.store.restore import restore as put_back
 from service.settings import load
 
 _STANDARD = "-"
-_OUT_OF_A_CONTAINER = "out of a container it comes by standard output: ./sallyport backup - >"
-_INTO_A_CONTAINER = "into a container it comes by standard input: ./sallyport restore - <"
+_OUT_OF_A_CONTAINER = "./sallyport runs as a user of its own, so let your shell write it: ./sallyport backup - >"
+_INTO_A_CONTAINER = "./sallyport runs as a user of its own, so let your shell read it: ./sallyport restore - <"
 _WHAT_NOW = (
     "Logins are those of the backup now, the administrator's, too. Restart policy and the console, which work with the "
     "key that they have read: `docker compose restart policy console`, or `make down` and `make up`."
