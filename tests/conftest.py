@@ -18,17 +18,30 @@ sys.path[:0] = [str(HERE), str(HERE / "stack"), str(HERE.parent)]
 
 from harness import Sallyport, Sink
 
+from tests import compiled
+
+compiled.share()
 # How long an example may take is no property of what is tested, and on a busy machine it is anything.
 hypothesis.settings.register_profile("sallyport", deadline=None)
 hypothesis.settings.load_profile("sallyport")
 
 _FOLDER = pytest.StashKey[str]()
+_MEMORY, _ROOM_BYTES = Path("/dev/shm"), 4 << 30
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A folder for each run: the next one to start closes the usual folder of all to the users of Postfix's daemons."""
+    """A folder for each run: the next one to start closes the usual folder of all to the users of Postfix's daemons.
+
+    In memory where there is room: what is tested waits for the disk with each commit and each file of a queue, and no
+    test cuts the power.
+    """
     if not config.option.basetemp:
-        config.stash[_FOLDER] = config.option.basetemp = tempfile.mkdtemp(prefix="sallyport-tests-")
+        in_memory = _MEMORY if _has_room(_MEMORY) else None
+        config.stash[_FOLDER] = config.option.basetemp = tempfile.mkdtemp(prefix="sallyport-", dir=in_memory)
+
+
+def _has_room(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK) and shutil.disk_usage(folder).free > _ROOM_BYTES
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
