@@ -24,7 +24,7 @@ _UNKNOWN = (0.0, 0.1, 0.3)  # shares of a list that do not exist
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One aim. `most` is what the windows allow, null where none holds; `found` is what a thief can reach."""
+    """One aim. `most` is what the windows allow, and `found` what a thief can reach; null where no window holds."""
 
     start: str
     recipients: str
@@ -32,7 +32,7 @@ class _Row:
     seconds: float
     most: int | None
     rule: str
-    found: int
+    found: int | None
 
 
 def bound_of_policy(
@@ -58,7 +58,7 @@ def bound_of_policy(
     with progress("searching", len(aims)) as tell:
         for number, aim in enumerate(aims, start=1):
             most = bound(rulebook, profile, aim.start, aim.whom, aim.seconds)
-            found = search(rulebook, aim, seed, tries, most.most)
+            found = None if most.most is None else search(rulebook, aim, seed, tries, most.most).reached
             rows.append(
                 _Row(
                     start=aim.start.value,
@@ -67,7 +67,7 @@ def bound_of_policy(
                     seconds=aim.seconds,
                     most=most.most,
                     rule=most.rule,
-                    found=found.reached,
+                    found=found,
                 )
             )
             tell(number)
@@ -96,7 +96,7 @@ def _print_table(rows: list[_Row]) -> None:
             "an hour" if row.seconds == _HOUR_S else "a day",
             "no limit" if row.most is None else str(row.most),
             row.rule,
-            str(row.found),
+            "all that he has" if row.found is None else str(row.found),
         )
     console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, emoji=False)
     console.print(table, markup=False, highlight=False)

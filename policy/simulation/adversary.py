@@ -150,15 +150,18 @@ def informed(rulebook: Rulebook, aim: Aim) -> Iterator[Campaign]:
     ):
         for is_one_message in (True, False):
             for step in (0, 1):
-                yield _filling(windows, limits, is_new=is_new, is_one_message=is_one_message, step=step)
+                yield _filling(windows, limits, aim.seconds, is_new=is_new, is_one_message=is_one_message, step=step)
 
 
-def _filling(windows: Windows, limits: Limits, *, is_new: bool, is_one_message: bool, step: int) -> Campaign:
-    """As many as there is room for, whenever there is, for twice the longest window. From the next network each time
-    where `step` is 1."""
+def _filling(
+    windows: Windows, limits: Limits, seconds: float, *, is_new: bool, is_one_message: bool, step: int
+) -> Campaign:
+    """As many as there is room for, whenever there is, for twice the longest window, or twice `seconds` if that is
+    longer. From the next network each time where `step` is 1."""
     if not windows:
         return ()
-    shortest, longest = min(window.seconds for window in windows), max(window.seconds for window in windows)
+    shortest = min(window.seconds for window in windows)
+    longest = max(seconds, *(window.seconds for window in windows))
     moves, sent, now, last = list[Move](), list[tuple[float, int]](), 0.0, 0.0
     while now < 2 * longest and len(moves) < _MOVES_INFORMED:
         if room := min(window.limit - _lately(sent, now, window.seconds) for window in windows):

@@ -25,6 +25,7 @@ from policy.queue_contract import Delivery, DeliveryOutcome
 from policy.simulation import backends, report
 from policy.simulation.atlas import Atlas
 from policy.simulation.backends import BackEnd
+from policy.simulation.bounds import From
 from policy.simulation.doors import Client, Sallyport
 from policy.simulation.plots import NoPlots, draw
 from policy.simulation.runs import BEGINS_AT, Plan, Run, run, run_all
@@ -359,6 +360,15 @@ def test_bound_states_the_worst() -> None:
     strange = rows["networks the owner never used", "new recipients", 3600.0]
     assert (strange["most"], strange["rule"], strange["found"]) == (10, "probation-new-recipients", 10)
     assert all(row["found"] <= row["most"] for row in rows.values())
+
+
+def test_where_nothing_is_limited_nothing_is_searched_for(tmp_path: Path) -> None:
+    """A number would look like a bound."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[modes]\nnew-recipients = "observe"\nrecipients = "off"\nhost-new-recipients = "off"\n')
+    done = sallyport("bound", "--tries", "1", "--policy", str(policy), "--json")
+    home = [row for row in json.loads(done.stdout) if row["start"] == From.OWN.value]
+    assert {(row["most"], row["found"]) for row in home} == {(None, None)}
 
 
 def test_bound_of_a_profile_that_there_is_not() -> None:

@@ -239,6 +239,13 @@ def test_a_bound_of_a_longer_span_is_made_of_shorter_windows() -> None:
     assert bound(book, "person", From.STRANGE, Whom.NEW, DAY).most == 48
 
 
+def test_a_short_window_is_filled_for_as_long_as_is_asked() -> None:
+    """Two hours of filling it would find a twelfth of what goes in a day."""
+    book = rulebook.parse('[profiles.person]\nprobation-new-recipients = "2/hour"', "test")
+    aim = Aim(start=From.STRANGE, whom=Whom.NEW, seconds=DAY)
+    assert search(book, aim, seed=0, tries=1).reached == bound(book, "person", From.STRANGE, Whom.NEW, DAY).most == 48
+
+
 def test_a_rule_that_is_only_observed_bounds_nothing() -> None:
     book = rulebook.parse('[modes]\nprobation-new-recipients = "observe"\nprobation-recipients = "observe"', "test")
     assert bound(book, "person", From.STRANGE, Whom.NEW, HOUR).most == 44  # an eighth is left for home
