@@ -11,7 +11,7 @@ A message downwards:
     login.py          the SASL exchange of AUTH
     handover.py       a finished transaction: facts, verdict
     dispatch.py       an accepted message: relayed, held or split; the outcome
-    policy_client.py  the questions to policy; policy_connection.py is one connection for them
+    policy_client.py  the questions to policy; policy_exchange.py: one write; policy_connection.py: one connection
     relay.py          the pool of connections to the next hop; next_hop.py is one of them
 
 Pure, octets or text in, a value or a reply out:

@@ -17,6 +17,7 @@ from gateway import log
 from gateway.errors import PolicyUnavailable
 from gateway.policy_addresses import PolicyAddresses
 from gateway.policy_connection import HttpAnswer, NoAnswer, PolicyConnection
+from gateway.policy_exchange import Exchange
 from policy.contract import (
     CONTRACT,
     OUTCOMES_LIMIT,
@@ -79,6 +80,7 @@ class PolicyClient:
         self._host = parts.netloc.rpartition("@")[2].encode()
         self._timeout_s = timeout_s
         self._free: deque[PolicyConnection] = deque()  # in the order in which they were used
+        self._messages: Exchange | None = None  # of this turn of the loop, not yet begun
         self._turns = asyncio.Semaphore(_CONNECTIONS)
         self._unreported: list[Outcome] = []
         self.other_contract = 0  # the newest that policy speaks, as long as it does not speak ours
@@ -154,19 +156,21 @@ class PolicyClient:
         """`client_address` where policy counts what comes from its network."""
         timeout_s = min(self._timeout_s, _PATIENCE_S.get(question, self._timeout_s))
         octets = body.model_dump_json().encode()
-        connection: PolicyConnection | None = None
+        exchange: Exchange | None = None
         try:
             async with asyncio.timeout(timeout_s), self._turns:
                 for token in self._token.to_show():
-                    preferred = self._addresses.preferred(client_address)
-                    connection = self._pooled(preferred) or await self._addresses.open(client_address, preferred)
-                    answer = await self._answered(connection, question, token, octets)
+                    trace = _trace(question)
+                    head = _HEAD % (self._path, question.encode(), self._host, token.encode(), trace, len(octets))
+                    is_shared = question == _MESSAGE and not trace
+                    exchange = (self._messages if is_shared else None) or Exchange()
+                    answer = await self._answered(exchange, head + octets, client_address, is_shared=is_shared)
                     if answer.status != HTTPStatus.UNAUTHORIZED:
                         break
         except (NoAnswer, OSError) as error:  # TimeoutError is an OSError
             failure = type(error).__name__
-            if connection:
-                self._addresses.avoid(connection.address)
+            if exchange and exchange.connection:
+                self._addresses.avoid(exchange.connection.address)
         else:
             if answer.status in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
                 return answer.body
@@ -177,22 +181,54 @@ class PolicyClient:
             log.policy_failed(question, failure)
         raise PolicyUnavailable(failure)
 
-    async def _answered(self, connection: PolicyConnection, question: str, token: str, body: bytes) -> HttpAnswer:
+    def _begin(self, exchange: Exchange, client_address: str) -> None:
+        """On a connection that is free, or on a new one."""
+        if exchange is self._messages:
+            self._messages = None
+        if not exchange.is_waited_for:
+            return
+        preferred = self._addresses.preferred(client_address)
+        if connection := self._pooled(preferred):
+            exchange.begin(connection)
+        else:
+            exchange.opening = asyncio.get_running_loop().create_task(self._open(exchange, client_address, preferred))
+
+    async def _open(self, exchange: Exchange, client_address: str, preferred: str) -> None:
+        try:
+            connection = await self._addresses.open(client_address, preferred)
+        except OSError as error:
+            exchange.fail(error)
+        else:
+            exchange.begin(connection)
+
+    async def _answered(
+        self, exchange: Exchange, question: bytes, client_address: str, *, is_shared: bool
+    ) -> HttpAnswer:
         """Asked once: what gets no answer may have been decided all the same.
 
-        Where the token is not known nothing was decided, and the connection is not kept: policy reads it slower then.
+        Shared with the messages of this turn alone: policy answers them within one commit, while a login may take long,
+        and the others would wait for it. What is traced, policy would read one after the other.
         """
-        is_kept = False
-        head = _HEAD % (self._path, question.encode(), self._host, token.encode(), _trace(question), len(body))
+        answered = exchange.add(question)
+        if not is_shared:
+            self._begin(exchange, client_address)
+        elif exchange is not self._messages:
+            self._messages = exchange
+            asyncio.get_running_loop().call_soon(self._begin, exchange, client_address)
         try:
-            answer = await connection.ask(head + body)
-            is_kept = answer.status != HTTPStatus.UNAUTHORIZED
+            return await exchange.answer(answered)
         finally:
-            if is_kept and connection.is_open:
-                self._free.append(connection)
-            else:
-                connection.close()
-        return answer
+            if not exchange.is_waited_for:
+                self._end(exchange)
+
+    def _end(self, exchange: Exchange) -> None:
+        """Keep its connection where nothing more can come over it."""
+        if exchange.is_reusable and exchange.connection:
+            self._free.append(exchange.connection)
+        elif exchange.connection:
+            exchange.connection.close()
+        elif exchange.opening:
+            exchange.opening.cancel()
 
     def _pooled(self, address: str) -> PolicyConnection | None:
         """One that was used lately; policy keeps them for longer, so that none is closed while it is asked."""

@@ -1,6 +1,7 @@
-"""One HTTP connection to policy: a question, its answer, and then the next one (RFC 9112).
+"""One HTTP connection to policy: questions in one write, their answers, and then the next ones (RFC 9112).
 
     policy_client.py       what is asked, and what becomes of a failure
+    policy_exchange.py     what goes in one write, and who waits for it
     policy_connection.py   (you are here) the octets
 
 A client for every server there is costs 70 us of a processor for each question, with up to four in a session. Policy
@@ -10,6 +11,8 @@ says how long its answers are, so this much is enough; whatever is not such an a
 import asyncio
 import re
 import ssl
+from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple, Self
 
 _STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3})[ \r]")
@@ -58,13 +61,16 @@ def read_answer(received: bytes | bytearray, limit: int) -> HttpAnswer | None:
 
 
 class PolicyConnection(asyncio.Protocol):
-    """Whoever asks and is not answered, for whatever reason, closes it: the next question would get this answer."""
+    """Who was asked and has not answered, for whatever reason, is parted from: the next question would get this answer.
+
+    Answers come in the order of the questions (section 9.3.2).
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
-        self._answer: asyncio.Future[HttpAnswer] | None = None
+        self._awaited = deque[asyncio.Future[HttpAnswer]]()
         self.address = ""  # whose it is
         self.used_at = 0.0  # on the loop's clock
 
@@ -81,18 +87,13 @@ class PolicyConnection(asyncio.Protocol):
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    async def ask(self, question: bytes) -> HttpAnswer:
-        """OSError or NoAnswer where none comes."""
+    def ask(self, questions: Iterable[bytes], answers: Iterable[asyncio.Future[HttpAnswer]]) -> None:
+        """OSError or NoAnswer is what an answer becomes that does not come. One that is done by then is nobody's."""
+        self._awaited.extend(answers)
         if self._transport is None:
-            raise NoAnswer("closed")
-        loop = asyncio.get_running_loop()
-        self._answer = loop.create_future()
-        self._transport.write(question)
-        answer = await self._answer
-        self._answer, self.used_at = None, loop.time()
-        if answer.is_last:
-            self.close()
-        return answer
+            self._fail(NoAnswer("closed"))
+        else:
+            self._transport.write(b"".join(questions))
 
     def close(self) -> None:
         if self._transport:
@@ -111,18 +112,31 @@ class PolicyConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         try:
-            answer = read_answer(self._received, self._limit)
+            answers = self._read()
         except NoAnswer as error:
             self._fail(error)
             return
-        is_waited_for = self._answer and not self._answer.done()
-        if not is_waited_for or (answer and len(self._received) > answer.ends_at):
-            self._fail(NoAnswer("more than was asked for"))
-        elif answer and self._answer:
-            self._received.clear()
-            self._answer.set_result(answer)
+        self.used_at = asyncio.get_running_loop().time()
+        for one in answers:
+            awaited = self._awaited.popleft()
+            if not awaited.done():
+                awaited.set_result(one)
+        if answers and answers[-1].is_last:
+            self._fail(NoAnswer("closed by policy"))
+
+    def _read(self) -> list[HttpAnswer]:
+        """Those that are whole. NoAnswer where there is more than was asked for."""
+        answers: list[HttpAnswer] = []
+        while self._received and (one := read_answer(self._received, self._limit)):
+            del self._received[: one.ends_at]
+            answers.append(one)
+        if len(answers) + bool(self._received) > len(self._awaited):
+            raise NoAnswer("more than was asked for")
+        return answers
 
     def _fail(self, error: Exception) -> None:
-        if self._answer and not self._answer.done():
-            self._answer.set_exception(error)
+        while self._awaited:
+            awaited = self._awaited.popleft()
+            if not awaited.done():
+                awaited.set_exception(error)
         self.close()

@@ -7,10 +7,13 @@
 Up to four questions come for each message. A parser that calls back for each part, a scope, an event and two writes
 cost more than most answers. So a question in exactly the form in which gateway/policy_client.py writes it is taken as
 one piece. Whatever differs in one octet is uvicorn's, and so is the rest of that connection.
+
+Messages that come together are judged together, and their answers are one write in the order of the questions.
 """
 
 import asyncio
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -23,11 +26,12 @@ _FORM = re.compile(
     rb"Content-Type: application/json\r\nContent-Length: ([0-9]{1,7})\r\n\r\n"
 )
 
+_HEAD_LIMIT = 1024
 _HEADS = {one.value: b"HTTP/1.1 %d %b\r\n" % (one, one.phrase.encode()) for one in HTTPStatus}
 
 
 class Line(HttpToolsProtocol):
-    """One connection. One question at a time: what comes before its answer waits, and is not read on."""
+    """One connection. What comes before there is an answer waits, and is not read on."""
 
     def __init__(self, *given: Any, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own business
         super().__init__(*given, **named)
@@ -35,6 +39,7 @@ class Line(HttpToolsProtocol):
         self._app = self.config.app
         self._received = b""
         self._is_answering = self._is_ending = self._is_uvicorns = False
+        self._is_known = False  # a question of the gateway's has come over it
         self._answering: asyncio.Task[None] | None = None
         self._used_at = 0.0  # on the loop's clock
 
@@ -55,29 +60,49 @@ class Line(HttpToolsProtocol):
             super().shutdown()
 
     def _take(self) -> None:
-        """The question that was received. Nothing is kept of one whose asker has not shown the token."""
-        form = _FORM.match(self._received)
-        question = form and self._app.question(form[1].decode(), form[2])
-        if not form or not question or (length := int(form[3])) > BODY_LIMIT:
-            self._leave_to_uvicorn()
-        elif len(self._received) >= (ends_at := form.end() + length):
-            body, self._received = self._received[form.end() : ends_at], self._received[ends_at:]
-            self._is_answering = True
-            self._answering = self.loop.create_task(self._answer(question, body))
+        """The question that was received, and those of its kind behind it.
+
+        Nothing is kept of one whose asker has not shown the token.
+        """
+        asked: list[tuple[Question, bytes]] = []
+        begins_at = 0
+        while begins_at < len(self._received):
+            form = _FORM.match(self._received, begins_at)
+            question = form and self._app.question(form[1].decode(), form[2])
+            if not form or not question or (length := int(form[3])) > BODY_LIMIT:
+                if not asked and not self._may_be_head():
+                    self._leave_to_uvicorn()
+                break
+            ends_at = form.end() + length
+            if len(self._received) < ends_at or (asked and question is not asked[0][0]):
+                break
+            asked.append((question, self._received[form.end() : ends_at]))
+            begins_at = ends_at
+        if asked:
+            self._received = self._received[begins_at:]
+            self._is_answering = self._is_known = True
+            self._answering = self.loop.create_task(self._answer(asked))
             self.tasks.add(self._answering)  # uvicorn waits for these when policy stops
+
+    def _may_be_head(self) -> bool:
+        """Of the gateway's, and not yet whole: the network may part what was written in one piece."""
+        return self._is_known and len(self._received) < _HEAD_LIMIT and b"\r\n\r\n" not in self._received
 
     def _leave_to_uvicorn(self) -> None:
         self._is_uvicorns = True
         received, self._received = self._received, b""
         super().data_received(received)
 
-    async def _answer(self, question: Question, body: bytes) -> None:
-        status, answer = await self._app.answer(question, body)
+    async def _answer(self, asked: Sequence[tuple[Question, bytes]]) -> None:
+        if len(asked) == 1:  # without a task of its own
+            answers = [await self._app.answer(*asked[0])]
+        else:
+            answers = await asyncio.gather(*[self._app.answer(*one) for one in asked])
         self._is_answering = False
         self.tasks.discard(self._answering)
         if self.transport.is_closing():  # who asked has gone
             return
-        self.transport.write(_written(status, answer))
+        self.transport.write(b"".join([_written(*one) for one in answers]))
         if self._is_ending:
             self.transport.close()
             return

@@ -9,7 +9,7 @@ import pytest
 from gateway.errors import PolicyUnavailable
 from gateway.policy_client import PolicyClient
 from gateway.policy_connection import HttpAnswer, NoAnswer, read_answer
-from policy.contract import ConnectFacts, ConnectOutcome, Outcome, RelayOutcome
+from policy.contract import Action, ConnectFacts, ConnectOutcome, MessageFacts, MessageVerdict, Outcome, RelayOutcome
 from service.shared_token import SharedToken
 
 FACTS = ConnectFacts(listener="submission", client_address="192.0.2.7")
@@ -215,6 +215,91 @@ async def test_nobody_there_is_unavailable() -> None:
     await server.wait_closed()
     with pytest.raises(PolicyUnavailable):
         await PolicyClient(f"http://127.0.0.1:{port}", SharedToken("token"), 5.0).connect(FACTS)
+
+
+def message(number: int) -> MessageFacts:
+    return MessageFacts(
+        submission=f"m{number}",
+        session="s",
+        listener="submission",
+        client_address="192.0.2.7",
+        client_name="client.test",
+        credential=1,
+        reverse_path="ada@example.org",
+        recipients=("bob@example.net",),
+        authors=(),
+        senders=(),
+        names=(),
+        message_bytes=10,
+    )
+
+
+def verdict(number: int) -> bytes:
+    body = MessageVerdict(action=Action.ACCEPT, reservation=f"r{number}").model_dump_json().encode()
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+
+async def judged(client: PolicyClient, *numbers: int) -> list[str]:
+    """The reservation that each message got; empty where policy was unavailable."""
+    told = await asyncio.gather(*[client.judge(message(number)) for number in numbers], return_exceptions=True)
+    assert all(isinstance(one, MessageVerdict | PolicyUnavailable) for one in told)
+    return [one.reservation if isinstance(one, MessageVerdict) else "" for one in told]
+
+
+async def test_messages_of_one_turn_share_a_connection_and_each_has_its_own_verdict() -> None:
+    policy = Scripted(*[verdict(number) for number in range(5)])
+    async with asking(policy) as client:
+        assert await judged(client, 0, 1, 2) == ["r0", "r1", "r2"]
+        assert await judged(client, 3, 4) == ["r3", "r4"]
+    assert policy.connections == 1
+    asked = [MessageFacts.model_validate_json(one.partition(b"\r\n\r\n")[2]) for one in policy.asked]
+    assert asked == [message(number) for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "reservations"),
+    [
+        ((b"",), ["", "", ""]),
+        ((verdict(0), b""), ["r0", "", ""]),
+        ((verdict(0) + LENGTHLESS, None, None), ["", "", ""]),
+        ((verdict(0), LAST, None), ["r0", "", ""]),
+        ((verdict(0), UNKNOWN, verdict(2)), ["r0", "", "r2"]),
+        ((verdict(0), verdict(1), None), ["r0", "r1", ""]),
+    ],
+    ids=["none", "hangs up", "no answer", "the last one", "not known", "silent"],
+)
+async def test_a_message_whose_verdict_does_not_come_is_not_accepted(
+    answers: tuple[bytes | None, ...], reservations: list[str]
+) -> None:
+    """Whatever the others hear; and the next one gets its own verdict, on another connection."""
+    policy = Scripted(*answers, verdict(3))
+    async with asking(policy, timeout_s=0.1) as client:
+        assert await judged(client, 0, 1, 2) == reservations
+        assert await judged(client, 3) == ["r3"]
+    assert policy.connections == 2
+
+
+async def test_one_verdict_too_many_is_a_yes_to_nobody() -> None:
+    policy = Scripted(verdict(0) + verdict(1) + verdict(2), None, verdict(3))
+    async with asking(policy) as client:
+        assert await judged(client, 0, 1) == ["", ""]
+        assert await judged(client, 3) == ["r3"]
+
+
+async def test_who_gives_up_leaves_the_others_their_verdicts() -> None:
+    policy = Scripted(None, verdict(0) + verdict(1), verdict(2))
+    async with asking(policy) as client:
+        gives_up = asyncio.ensure_future(client.judge(message(0)))
+        other = asyncio.ensure_future(client.judge(message(1)))
+        never_asked = asyncio.ensure_future(client.judge(message(9)))
+        asyncio.get_running_loop().call_soon(never_asked.cancel)  # before it is written
+        await policy.was_asked.wait()
+        gives_up.cancel()
+        assert (await other).reservation == "r1"
+        assert await judged(client, 2) == ["r2"]
+        await asyncio.gather(gives_up, never_asked, return_exceptions=True)
+    assert policy.connections == 2
+    assert b"m9" not in b"".join(policy.asked)
 
 
 async def test_outcomes_go_together() -> None:

@@ -2,17 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import uvicorn
+from pydantic import BaseModel
 from test_policy_app import GATEWAY, QUEUE, message
 from uvicorn.server import ServerState
 
 from gateway.policy_client import PolicyClient
 from policy.app import BODY_LIMIT, App, Tokens
 from policy.brain import Brain
-from policy.contract import ConnectFacts, ConnectOutcome
+from policy.contract import Action, ConnectFacts, ConnectOutcome, MessageFacts, MessageVerdict
 from policy.gateway_line import Line
 from service.shared_token import SharedToken
 
@@ -24,8 +27,8 @@ class Served:
     """Policy on a port of loopback, and what its connections did."""
 
     def __init__(self, brain: Brain) -> None:
-        app = App(brain, Tokens(gateway=SharedToken(GATEWAY), dovecot=SharedToken(), queue=SharedToken(QUEUE)))
-        self.config = uvicorn.Config(app, http=Line, log_config=None, access_log=False)
+        self.app = App(brain, Tokens(gateway=SharedToken(GATEWAY), dovecot=SharedToken(), queue=SharedToken(QUEUE)))
+        self.config = uvicorn.Config(self.app, http=Line, log_config=None, access_log=False)
         self.config.load()
         self.state = ServerState()
         self.lines: list[Line] = []
@@ -35,6 +38,11 @@ class Served:
         self.lines.append(Line(config=self.config, server_state=self.state, app_state={}))
         self.lines[-1].timeout_keep_alive = _KEEP_ALIVE_S  # type: ignore[assignment]
         return self.lines[-1]
+
+    def answer(self, path: str, answer: Callable[[Any], Awaitable[BaseModel]]) -> None:
+        """In place of the brain."""
+        questions = dict(self.app._questions)
+        self.app._questions = questions | {path: replace(questions[path], answer=answer)}
 
     @property
     def are_uvicorns(self) -> list[bool]:
@@ -70,13 +78,15 @@ async def said(served: Served, *pieces: bytes, answers: int = 1) -> list[tuple[i
         await until(lambda: not sent or _has_heard(served.lines[place], sent))  # noqa: B023 - awaited at once
         writer.write(piece)
         sent += len(piece)
-    found = []
-    for _ in range(answers):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        length = int(head.partition("content-length: ")[2].partition("\r\n")[0] or 0)
-        found.append((int(head.split()[1]), await reader.readexactly(length)))
+    found = [await answered(reader) for _ in range(answers)]
     writer.close()
     return found
+
+
+async def answered(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+    length = int(head.partition("content-length: ")[2].partition("\r\n")[0] or 0)
+    return int(head.split()[1]), await reader.readexactly(length)
 
 
 async def until(is_so: Callable[[], bool]) -> None:
@@ -120,9 +130,38 @@ async def test_a_message_in_pieces(served: Served) -> None:
         assert status == 200
         assert "action" in json.loads(body)
     assert not any(served.are_uvicorns)
-    for cut in (1, head_end - 1):  # a head in pieces is uvicorn's
+    for cut in (1, head_end - 1):  # a stranger's head in pieces is uvicorn's
         assert (await said(served, octets[:cut], octets[cut:]))[0][0] == 200
     assert served.are_uvicorns[-2:] == [True, True]
+
+
+async def test_messages_that_come_together_are_judged_together(served: Served) -> None:
+    """Whatever the network makes of what the gateway wrote; with the same verdicts, in the order of the questions."""
+    began = list[str]()
+
+    async def judge(facts: MessageFacts) -> MessageVerdict:
+        began.append(facts.submission)
+        await until(lambda: len(began) % 3 == 0)  # nobody is answered before all have been asked
+        return MessageVerdict(action=Action.ACCEPT, reservation=facts.submission)
+
+    served.answer("/v1/message", judge)
+    connect = question("/v1/connect", _FACTS)
+    octets = b"".join(question("/v1/message", message(submission=f"m{number}")) for number in range(3))
+    found = await said(served, octets + connect, answers=4)
+    assert [json.loads(body).get("reservation") for _, body in found] == ["m0", "m1", "m2", None]
+    assert served.are_uvicorns == [False]
+
+
+async def test_a_head_in_pieces_behind_a_question_is_waited_for(served: Served) -> None:
+    octets = question("/v1/connect", _FACTS)
+    for cut in (1, octets.index(b"\r\n\r\n") + 2):
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        writer.write(octets + octets[:cut])
+        assert (await answered(reader))[0] == 200
+        writer.write(octets[cut:])
+        assert (await answered(reader))[0] == 200
+        writer.close()
+    assert served.are_uvicorns == [False, False]
 
 
 async def test_questions_that_do_not_wait_are_answered_in_their_order(served: Served) -> None:
