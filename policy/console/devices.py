@@ -26,7 +26,7 @@ from policy.enrolment.mobileconfig import FILE_NAME, MEDIA_TYPE, mobileconfig, s
 from policy.enrolment.qr import qr_svg, thunderbird_qr
 from policy.enrolment.words import Language
 from policy.people.desk import Session
-from policy.store.errors import StoreError
+from policy.store.errors import LabelTaken, StoreError
 from policy.store.handles import Scope
 from policy.store.rows import Credential, Terms
 
@@ -66,12 +66,15 @@ async def ask(visit: Visit, session: Session) -> Response:
 async def add(visit: Visit, session: Session) -> Response:
     form, store = await visit.form(), visit.parts.store_of(session, visit.visitor)
     label, scopes = form.get("label", "").strip(), tuple(one for one in _SCOPES if f"scope_{one}" in form)
-    error = await _what_is_wrong(visit, session, form, scopes)
-    if error:
+    if error := _what_is_wrong(visit, session, form, scopes):
         return _form_page(visit, session, form, error)
+    terms = Terms(scopes=scopes)
+    try:
+        made = await visit.call(store.add_credential, session.identity, label, visit.now, terms, is_only_one=True)
+    except LabelTaken:
+        return _form_page(visit, session, form, _taken_words(visit))
     # Known from the start: the owner was here, with password and second factor (see "Day one" in docs/console.md).
     await visit.call(store.confirm_network, session.identity, visit.visitor.client_address, visit.now)
-    made = await visit.call(store.add_credential, session.identity, label, visit.now, Terms(scopes=scopes))
     device = _device(session, made.login, made.secret, form["address"], label)
     return _shown_once(visit, session, device, form.get("kind", ""))
 
@@ -92,8 +95,7 @@ async def rename(visit: Visit, session: Session) -> Response:
     found, label = await _own(visit, session, form), form.get("label", "").strip()
     if found is None:
         return _no_such_device(visit, session)
-    error = _what_is_wrong_with(visit, label) or await _taken(visit, session, label, but=found.login)
-    if error:
+    if error := _what_is_wrong_with(visit, label) or await _taken(visit, session, label, but=found.login):
         return await _list(visit, session, error)
     if label != found.label:
         store = visit.parts.store_of(session, visit.visitor)
@@ -132,13 +134,13 @@ async def _own(visit: Visit, session: Session, form: Mapping[str, str]) -> Crede
     return next((one for one in await _devices(visit, session) if one.login == login), None)
 
 
-async def _what_is_wrong(visit: Visit, session: Session, form: Mapping[str, str], scopes: tuple[Scope, ...]) -> str:
+def _what_is_wrong(visit: Visit, session: Session, form: Mapping[str, str], scopes: tuple[Scope, ...]) -> str:
     label = form.get("label", "").strip()
     if form.get("address", "") not in _addresses(session):
         return visit.language.say("Choose one of your addresses.")
     if not scopes:
         return visit.language.say("Choose what the device may do: send, read, or both.")
-    return _what_is_wrong_with(visit, label) or await _taken(visit, session, label)
+    return _what_is_wrong_with(visit, label)
 
 
 def _what_is_wrong_with(visit: Visit, label: str) -> str:
@@ -147,9 +149,12 @@ def _what_is_wrong_with(visit: Visit, label: str) -> str:
     return visit.language.say("Give the device a name of 1 to 100 characters, for example “phone”.")
 
 
-async def _taken(visit: Visit, session: Session, label: str, but: str = "") -> str:
-    if all(one.label != label or one.login == but for one in await _devices(visit, session)):
-        return ""
+async def _taken(visit: Visit, session: Session, label: str, but: str) -> str:
+    others = [one.label for one in await _devices(visit, session) if one.login != but]
+    return _taken_words(visit) if label in others else ""
+
+
+def _taken_words(visit: Visit) -> str:
     return visit.language.say(
         "You have a device of this name already. Its secret was shown once and cannot be shown again: "
         "if you have lost it, remove that device and add it anew."

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from policy.contract import canonical_login
 from policy.store.changes import Changes, begins, checked_label, end_sessions, identity_id
-from policy.store.errors import StoreError, Unknown
+from policy.store.errors import LabelTaken, StoreError, Unknown
 from policy.store.handles import Kind, Scope, digest, new_scram_keys, new_secret, sealed
 from policy.store.listing import PAGE, read_credentials
 from policy.store.logins import refuse_ldap_login, refuse_migrated_login, unused_login
@@ -42,10 +42,17 @@ class CredentialChanges(TypedDict, total=False):
 class CredentialBook(Changes):
     """The part of the identity store that has the credentials."""
 
-    def add_credential(self, name: str, label: str, now: float, terms: Terms = EVERYWHERE) -> NewCredential:
-        """A login and a secret for one device. The secret is in the answer and nowhere else."""
+    def add_credential(
+        self, name: str, label: str, now: float, terms: Terms = EVERYWHERE, *, is_only_one: bool = False
+    ) -> NewCredential:
+        """A login and a secret for one device. The secret is in the answer and nowhere else.
+
+        `is_only_one`: LabelTaken where the identity has one of this label that is not revoked.
+        """
         secret = new_secret()
         with self._engine.begin() as connection:
+            if is_only_one:
+                _refuse_label(connection, identity_id(connection, name), label)
             login = unused_login(connection)
             self._add(connection, name, login, label, now, Kind.SECRET, terms, self._proof_of(secret))
         return NewCredential(login=login, secret=secret, identity=name, label=label)
@@ -231,6 +238,13 @@ class CredentialBook(Changes):
         )
         public = {column: proof[column] for column in ("certificate", "subject") if column in proof}
         self._record(connection, now, "credential-added", login, {}, {"identity": name, **values, **public})
+
+
+def _refuse_label(connection: Connection, number: int, label: str) -> None:
+    row = Credentials
+    its = (row.identity_id == number, row.label == label, row.revoked_at.is_(None))
+    if connection.scalar(select(row.id).where(*its).limit(1)) is not None:
+        raise LabelTaken(f"there is a credential {label!r} already")
 
 
 def _known(connection: Connection, login: str) -> Credential:

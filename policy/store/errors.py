@@ -13,5 +13,9 @@ class Unknown(StoreError):
     """There is nothing of that name."""
 
 
+class LabelTaken(StoreError):
+    """The identity has a device of this name."""
+
+
 class RoleChanged(Exception):
     """Whoever acts, or the person whom it is done to, has got another role since it was looked at: nothing is done."""

@@ -1,5 +1,6 @@
 """Devices: the secret is shown once, everybody has only their own, and nothing that was typed becomes markup."""
 
+import asyncio
 import plistlib
 import re
 
@@ -69,6 +70,16 @@ async def test_the_form_sent_again_makes_no_second_device(console: Console) -> N
         again = await browser.post("/devices/new", **fields)
         assert again.status_code == 400
         assert 'value="phone"' in again.text
+        assert len(console.store.credentials("ada")) == 1
+
+
+async def test_a_double_click_makes_one_device(console: Console) -> None:
+    """The second secret would be shown, and the first would belong to a device that nobody has."""
+    async with await console.enrolled("ada") as browser:
+        await browser.get("/devices/new")
+        fields = {"label": "phone", "address": "ada@example.org", "scope_imap": "yes", "kind": "apple"}
+        answers = await asyncio.gather(*(browser.post("/devices/new", **fields) for _ in range(4)))
+        assert sorted(one.status_code for one in answers) == [200, 400, 400, 400]
         assert len(console.store.credentials("ada")) == 1
 
 
