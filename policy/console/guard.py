@@ -3,6 +3,7 @@
 A page can forget none of it, because no page does it. What a form proves beyond that is visit.py's.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,6 +26,7 @@ _DETAILS = {
     HTTPStatus.MISDIRECTED_REQUEST: "the header Host does not have the console's name; ask for it by that",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is longer than 1 MiB",
 }
+_HOST = re.compile(r"(\[[^\[\]]*\]|[^:@\[\]/]*)(?::[0-9]*)?")  # RFC 9110 section 7.2
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HSTS = "max-age=63072000"
 
@@ -109,10 +111,9 @@ class Guard:
 
 
 def host_name(given: str) -> str:
-    """The name in a Host header: without port and trailing dot, in lower case."""
-    name = given.lower()
-    name = name[: name.index("]") + 1] if name.startswith("[") and "]" in name else name.partition(":")[0]
-    return name.rstrip(".")
+    """The name in a Host header: without port and trailing dot, in lower case; empty where it is more than these."""
+    found = _HOST.fullmatch(given.lower())
+    return found[1].rstrip(".") if found else ""
 
 
 def is_our_form(headers: Headers) -> bool:

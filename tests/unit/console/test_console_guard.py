@@ -292,6 +292,9 @@ HOST_NAMES = [
     ("Mail.Example.ORG:8443", "mail.example.org"),
     ("mail.example.org.", "mail.example.org"),
     ("[2001:db8::1]:8443", "[2001:db8::1]"),
+    ("mail.example.org:", "mail.example.org"),
+    ("mail.example.org:x@evil.example", ""),  # an address that is made of it would lead there
+    ("[2001:db8::1]@evil.example", ""),
     ("", ""),
 ]
 
