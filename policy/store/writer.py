@@ -7,6 +7,7 @@ next batch.
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,51 +18,63 @@ Value = TypeVar("Value")
 Change = Callable[[], Value]  # runs statements, and does nothing else: on PostgreSQL it runs in another thread
 _Waiting = tuple[Change[Any], "asyncio.Future[Any]"]
 
+_SHARE = 8  # of the changes that may wait, one in so many goes with each commit
+
 
 class Writer:
     """Has its transactions to itself.
 
     A change that is not urgent waits up to `patience_s` for one that is, and goes with it: a report on the last message
-    then costs no commit of its own, and no message stands behind a commit that only holds reports.
+    then costs no commit of its own, and no message stands behind a commit that only holds reports. Nor behind one that
+    holds many of them: those that were asked for with `make` may be overtaken, and a share of them goes each time.
     """
 
     def __init__(self, transactions: Transactions, patience_s: float = 0.1) -> None:
         self._transactions = transactions
         self._patience_s = patience_s
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_Waiting] = []  # nothing overtakes these
+        self._unhurried: list[_Waiting] = []
         self._is_due = False  # there is an urgent one among those that wait, or their patience is over
+        self._is_over = False  # the patience
         self._timer: asyncio.TimerHandle | None = None
         self._working: asyncio.Task[None] | None = None
 
     @property
     def waiting(self) -> int:
         """Changes that no commit has taken up yet."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._unhurried)
 
     async def make(self, change: Change[Value], *, is_urgent: bool = True) -> Value:
         """What `change` returns, once it is on disk; what it raises, and then nothing of it was done."""
-        return await self._queue(change, is_urgent)
+        return await self._queue(change, self._waiting if is_urgent else self._unhurried, is_urgent=is_urgent)
 
     def make_later(self, change: Change[object]) -> None:
-        """The same for a change that nobody waits for; a failure is logged."""
-        self._queue(change, is_urgent=False).add_done_callback(_log_failure)
+        """The same for a change that nobody waits for, but that what comes after it will see; a failure is logged."""
+        self._queue(change, self._waiting, is_urgent=False).add_done_callback(_log_failure)
 
     async def close(self) -> None:
         """Finish what waits."""
-        self._go_on()
+        self._end_patience()
         if self._working:
             await self._working
         self._transactions.close()
 
-    def _queue(self, change: Change[Value], is_urgent: bool) -> "asyncio.Future[Value]":
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[Value] = loop.create_future()
-        self._waiting.append((change, done))
+    def _queue(self, change: Change[Value], line: list[_Waiting], *, is_urgent: bool) -> "asyncio.Future[Value]":
+        done: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
+        line.append((change, done))
         if is_urgent:
             self._go_on()
-        elif not self._timer:
-            self._timer = loop.call_later(self._patience_s, self._go_on)
+        else:
+            self._be_patient()
         return done
+
+    def _be_patient(self) -> None:
+        if not self._timer:
+            self._timer = asyncio.get_running_loop().call_later(self._patience_s, self._end_patience)
+
+    def _end_patience(self) -> None:
+        self._is_over = True
+        self._go_on()
 
     def _go_on(self) -> None:
         self._is_due = True
@@ -74,9 +87,19 @@ class Writer:
     async def _work(self) -> None:
         while self._is_due:
             self._is_due = False
-            batch, self._waiting = self._waiting, []
-            if batch:
+            if batch := self._taken():
                 await self._commit(batch)
+
+    def _taken(self) -> list[_Waiting]:
+        """The next batch."""
+        share = len(self._unhurried) if self._is_over else math.ceil(len(self._unhurried) / _SHARE)
+        batch = [*self._waiting, *self._unhurried[:share]]
+        self._waiting.clear()
+        del self._unhurried[:share]
+        self._is_over = False
+        if self._unhurried:
+            self._be_patient()
+        return batch
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         try:
