@@ -2,17 +2,19 @@
 
 The commit that makes the log longer than its limit has to carry all of it over (SQLite documentation, "Write-Ahead
 Logging", section 3), and each message of that commit waits some milliseconds longer. With SQLite's own limit of 1,000
-pages that would be one commit in a dozen under load; with LOG_PAGES it is one in two hundred. Meanwhile another
-connection does it, in a thread, a thousand rows at a time: that commit then finds little left to do. A page that many
-messages change is written once for all of them.
+pages that would be one commit in a dozen under load; with LOG_PAGES it is one in hundreds. Meanwhile another
+connection does it, in a thread, some thousand rows at a time: that commit then finds little left to do. A page that
+many messages change is written once for all of them.
 """
 
 import contextlib
 import sqlite3
 from concurrent.futures import Future, ThreadPoolExecutor
 
-LOG_PAGES = 8000  # 32 MB on disk
-_ROWS = 1024  # changed ones that are worth a checkpoint: some hundred messages
+LOG_PAGES = 16000  # 64 MB on disk
+# Changed ones that are worth a checkpoint: some four hundred messages, 3,500 to 5,500 pages. Where it cannot carry
+# over all, because commits go on meanwhile, the log is half full when the next one comes.
+_ROWS = 4096
 
 
 class Checkpoints:

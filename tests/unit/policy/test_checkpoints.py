@@ -20,7 +20,7 @@ def rows_in_the_file_alone(database: Path) -> int:
     return int(number)
 
 
-@pytest.mark.parametrize(("rows", "carried"), [(10, 0), (1100, 1100)], ids=["a few wait", "many do not"])
+@pytest.mark.parametrize(("rows", "carried"), [(1100, 0), (4100, 4100)], ids=["a few wait", "many do not"])
 def test_many_changed_rows_are_carried_over(sqlite_database: Path, rows: int, carried: int) -> None:
     writer, other = (kept_connection(open_database(sqlite_database)) for _ in range(2))
     checkpoints, before = Checkpoints(other), writer.total_changes
@@ -40,8 +40,8 @@ def test_a_checkpoint_that_fails_is_nobodys_trouble(sqlite_database: Path) -> No
     broken = kept_connection(open_database(sqlite_database))
     checkpoints = Checkpoints(broken)
     broken.close()
-    checkpoints.committed(1000)
-    checkpoints.committed(2000)
+    checkpoints.committed(5000)
+    checkpoints.committed(10000)
     checkpoints.close()
 
 
