@@ -18,7 +18,9 @@ from pathlib import Path
 
 import pytest
 from harness import HOSTNAME, PLENTY, Login, Sallyport, policy_file, until
+from hypothesis import given, settings
 from scripted import ScriptedNextHop
+from session_model import Play, plays
 from wire import Wire
 
 from gateway.settings import Settings
@@ -471,6 +473,31 @@ def test_renegotiation_is_refused(stack: Sallyport) -> None:
         talking.stdin.write("R\n")
         talking.stdin.flush()
         assert "no renegotiation" in talking.stdout.read()
+
+
+# All of it together
+
+
+def test_any_session_is_the_models(stack: Sallyport, ada: Login, next_hop: ScriptedNextHop) -> None:
+    """On either port. What was cut off before its reply may have been taken, if its last octet was sent."""
+    next_hop.behave()
+    numbers = itertools.count(1)
+    must, may = set[bytes](), set[bytes]()
+
+    @settings(max_examples=25)
+    @given(plays())
+    def perform(play: Play) -> None:
+        with Wire(stack.submissions_port if play.is_tls_port else stack.submission_port) as wire:
+            session = play.perform(wire, stack.tls(), plain(ada.login, ada.secret), numbers)
+        must.update(session.model.taken[: session.told])
+        may.update(session.model.taken[session.told : session.sent])
+
+    perform()
+    until(lambda: "sallyport_gateway_sessions_open 0" in stack.status("metrics"), "all sessions have ended")
+    heard = [without_trace(one.content) for one in next_hop.heard]
+    assert len(set(heard)) == len(heard)
+    assert must <= set(heard) <= must | may
+    assert must
 
 
 # Numbers that an RFC gives
