@@ -1,7 +1,7 @@
 """What answers which path.
 
     pages        enrolment.py, sign_in.py, sign_on.py, devices.py, account.py, factors.py, incidents.py, held.py,
-                 networks.py, sending.py, confirm.py
+                 networks.py, sending.py, confirm.py; those about others are in staff/
     clients.py   autoconfig and autodiscover
     health.py    /health/live, /health/ready
     static/      style and script

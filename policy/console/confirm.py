@@ -1,6 +1,6 @@
 """A second factor once more, before what is hard to undo; then back to the page that asked for it.
 
-fresh(page)   a page's own route asks for it where the last one is more than a quarter of an hour ago
+A page's own route asks for it by `to_confirm`, where the last one is more than a quarter of an hour ago.
 """
 
 from urllib.parse import quote

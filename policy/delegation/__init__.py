@@ -2,6 +2,7 @@
 
     protocol.py    octets in, requests out; pure
     envelopes.py   whom a message goes to, gathered from the requests about its recipients; pure
+    handed.py      what is judged of one message
     wording.py     what Postfix is told for each reason; pure
     answers.py     what is answered in each state, and which of them charges
     newcomers.py   logins that nobody here has
