@@ -115,12 +115,14 @@ containers_described() { # the checkout that it was started from is known as lon
 
 containers_down() { compose down --remove-orphans; }
 containers_destroy() { # what an overlay has added, too: it belongs to the project, though compose.yaml does not name it
-  local project kind
+  local project kind images
   project=$(containers_project)
   compose down --volumes --remove-orphans
   for kind in volume network; do
     docker "$kind" ls --quiet --filter "label=com.docker.compose.project=$project" | xargs --no-run-if-empty docker "$kind" rm >/dev/null
   done
+  images=$(compose config --images | sort -u | tr '\n' ' ')
+  [ -z "$images" ] || say "The images are kept for the next start; to remove them: docker image rm ${images% }"
 }
 
 takes_standard_input() { # ARGS... of the command line: "-" is where a file is read from, or written to

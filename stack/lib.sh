@@ -4,7 +4,7 @@
 #   lib.sh               (you are here) words to the reader, which stack, which way
 #   settings.sh          the settings: .env, environment, defaults, and what is wrong with them
 #   containers.sh        the container way
-#   native.sh            the plain-process way; native-host.sh and native-files.sh are its parts
+#   native.sh            the plain-process way; native-host.sh and native-inside are its parts
 #   next-steps.sh        what `make up` prints at the end, in the same words for both ways
 #
 # There are two stacks, `main` and `test` (TEST=1, with the mail sink); each can run in two ways, `containers` and `native`.

@@ -8,7 +8,8 @@
 # shellcheck source=stack/native-host.sh
 . stack/native-host.sh
 
-READY_WITHIN=180 # seconds; a first start on a small machine takes about twenty, half of it the scanner's, which compiles its patterns
+READY_WITHIN=600 # seconds; a first start on a small machine takes about twenty, half of it the scanner's, which compiles its patterns;
+# on one that has much else to do it took four minutes
 
 set_native_paths() { # RUN as the caller sees it, SEEN as the processes see it
   local suffix home=${HOME:-~} # which is known also where HOME is not set
@@ -156,9 +157,13 @@ native_fingerprint() { # of all that a running stack was made from
 }
 
 wait_until_ready() {
-  local deadline=$((SECONDS + READY_WITHIN))
+  local deadline=$((SECONDS + READY_WITHIN)) told=$((SECONDS + 30))
   while [ $SECONDS -lt $deadline ]; do
     silent_services >"$RUN/log/silent" && return
+    if [ $SECONDS -ge $told ]; then
+      say "waiting for: $(sort -u "$RUN/log/silent" | tr '\n' ' ')"
+      told=$((SECONDS + 60))
+    fi
     if run_inside status | grep -q FATAL; then return 1; fi
     sleep 0.5
   done

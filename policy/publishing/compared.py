@@ -163,6 +163,9 @@ def programs(looked: Looked) -> Iterator[Finding]:
         leads_on = kind is RecordType.CNAME and looked.world.addresses(one.name)
         if _spaced(one.data) in found or leads_on:
             continue
+        if _is_unknown(looked, one.name, kind):
+            yield _unknown(f"mail programs of {looked.domain}")
+            return
         (other if found else missing).append(one.name.removesuffix("."))
     what = f"mail programs of {looked.domain}"
     todo = f"see `sallyport dns {looked.domain}`"

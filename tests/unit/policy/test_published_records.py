@@ -257,7 +257,9 @@ def test_one_record_is_wrong(change: Change, what: str, state: str, word: str) -
     assert len(wrong) == 1 or what == "host name" or "SPF" in {one.what.split()[0] for one in wrong}, wrong
 
 
-@pytest.mark.parametrize("name", [DOMAIN, HOST, KEY, f"_dmarc.{DOMAIN}", f"_mta-sts.{DOMAIN}", pointer(ADDRESS)])
+@pytest.mark.parametrize(
+    "name", [DOMAIN, HOST, KEY, f"_imaps._tcp.{DOMAIN}", f"_dmarc.{DOMAIN}", f"_mta-sts.{DOMAIN}", pointer(ADDRESS)]
+)
 def test_no_answer_is_no_fault(name: str) -> None:
     """A resolver that is down is told as what it is."""
     states = {one.state for one in found(published(), silent=(name,))}
