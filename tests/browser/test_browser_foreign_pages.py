@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from browser_parts import Site
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 FOREIGN = "https://evil.example/"
 LABEL = "a telephone that nobody else should read of"
@@ -37,10 +37,6 @@ def show(page: Page, words: str) -> None:
     """A page of the foreign site."""
     page.route(f"{FOREIGN}**", lambda route: route.fulfill(content_type="text/html", body=words))
     page.goto(FOREIGN)
-
-
-def session_of(context: BrowserContext) -> str:
-    return next(one["value"] for one in context.cookies() if one["name"] == "__Host-sallyport-session")  # type: ignore[typeddict-item]  # has both
 
 
 @pytest.mark.parametrize("path", ["/sign-out", "/account/sessions/end-all", "/devices/revoke"])
