@@ -25,8 +25,10 @@ def plain_report(report: Report) -> dict[str, Any]:
 def print_report(report: Report) -> None:
     """What an administrator wants to know first comes first."""
     console = Console(width=printed_width(), emoji=False)
-    for line in _head(report):
+    for line in _head(report) if report.judged else _nothing(report):
         console.print(line, markup=False, highlight=False)
+    if not report.judged:
+        return
     if report.rules:
         _print(console, "By rule", _RULES, map(_rule, report.rules))
     if report.people:
@@ -38,9 +40,20 @@ def print_report(report: Report) -> None:
         console.print(line, markup=False, highlight=False)
 
 
+def _nothing(report: Report) -> Iterable[str]:
+    """Where nobody was judged nothing is said of the policy; why it is so, replay.py says."""
+    yield _read(report)
+    yield from map(visible, report.source.broken)
+
+
+def _read(report: Report) -> str:
+    lines, unreadable = report.source.lines, report.source.unreadable
+    return f"{lines:,} lines, {unreadable:,} of them unreadable; policy {report.rulebook}"
+
+
 def _head(report: Report) -> Iterable[str]:
     done = report.messages
-    yield f"{report.source.lines:,} lines, {report.source.unreadable:,} of them unreadable; policy {report.rulebook}"
+    yield _read(report)
     yield (
         f"{moment(report.first_at)} to {moment(report.last_at)} (UTC); judged from {moment(report.judged_from)} on, "
         f"learnt from {report.learnt:,} messages before"

@@ -176,6 +176,15 @@ def test_a_log_in_which_nobody_hands_anything_in(sallyport: InProcess, tmp_path:
     assert "--learn-from-first DAYS or --from DATE begin earlier" in done.stderr
 
 
+def test_a_log_in_which_nothing_is_says_nothing_of_the_policy(sallyport: InProcess, tmp_path: Path) -> None:
+    """No dates, no numbers, and not that nobody exceeded a limit."""
+    empty = tmp_path / "empty.log"
+    empty.touch()
+    done = sallyport("replay", str(empty))
+    assert (done.returncode, done.stderr) == (0, "note: no message of anybody who had logged in was found\n")
+    assert re.fullmatch(r"0 lines, 0 of them unreadable; policy [0-9a-f]{16}\n", done.stdout)
+
+
 def test_what_is_no_log(sallyport: InProcess, tmp_path: Path) -> None:
     """A file that was named by mistake is no empty log."""
     (tmp_path / "notes").write_text("hello\nthere\n")
