@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from policy.rulebook import PolicyFileError, load, shipped
 from policy.simulation import report
 from policy.simulation.backends import BackEnd, NoBackEnd
 from policy.simulation.plots import NoPlots, draw
-from policy.simulation.runs import Plan, run_all
+from policy.simulation.runs import Plan, Run, run_all
 from policy.simulation.scenarios import SCENARIOS, named
 from policy.simulation.scenarios.scenario import Scenario
 from policy.store.errors import StoreError
@@ -64,9 +65,7 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     try:
         with progress("simulating", seeds * len(plan.scenarios)) as tell:
             runs = run_all(plan, tell)
-        if plot:
-            draw(plan.scenarios, runs, plot)
-    except (NoPlots, NoBackEnd) as error:
+    except NoBackEnd as error:
         raise StoreError(str(error)) from None
     rows = report.rows(plan.scenarios, runs)
     if as_json:
@@ -78,8 +77,17 @@ def simulate(  # noqa: PLR0913, PLR0917 - each is an option of the command line
     missed = [sentence for row in rows for sentence in report.missed(row)]
     for sentence in missed:
         print(sentence, file=sys.stderr)
+    if plot:  # at last: a chart that cannot be written takes nothing of what has run for minutes along
+        _draw(plan.scenarios, runs, plot)
     if missed:
         raise typer.Exit(1)
+
+
+def _draw(scenarios: Sequence[Scenario], runs: Sequence[Run], path: Path) -> None:
+    try:
+        draw(scenarios, runs, path)
+    except NoPlots as error:
+        raise StoreError(str(error)) from None
 
 
 def read_policy(policy: Path | None) -> Rulebook:

@@ -346,6 +346,16 @@ def test_charts_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyP
         draw([ATTACK], runs, tmp_path / "reached.svg")
 
 
+def test_a_chart_that_cannot_be_drawn_takes_the_table_not_along() -> None:
+    """It is known at the end of what may be minutes."""
+    done = sallyport("simulate", "--scenario", "L1", "--seeds", "1", "--jobs", "1", "--plot", "/nowhere/reached.svg")
+    assert done.stdout.endswith("- is never.\n")
+    assert str(done.exception) in {
+        "there is nothing to draw: none of the scenarios is an attack",
+        "charts need matplotlib, which is not installed: pip install 'sallyport[plots]'",
+    }
+
+
 def test_a_server_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backends.shutil, "which", lambda _name: None)
     done = sallyport("simulate", "--scenario", "L1", "--seeds", "1", "--jobs", "1", "--budgets", "valkey")
