@@ -1,5 +1,7 @@
 """The port of a service, bound before anything is served: policy's own and the console's."""
 
+import errno
+import re
 import socket
 
 from service.settings import SettingError
@@ -15,9 +17,9 @@ def listen(setting: str, address: str, port: int) -> socket.socket:
         listening.bind((address, port))
     except OSError as error:
         listening.close()
-        raise SettingError(
-            setting,
-            f"{address}:{port} cannot be bound ({error.strerror})",
-            "choose another port, or stop what holds it",
-        ) from None
+        problem = f"{address}:{port} cannot be bound ({error.strerror})"
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            setting = re.sub("_PORT$", "_BIND", setting)
+            raise SettingError(setting, problem, "choose an address of this machine") from None
+        raise SettingError(setting, problem, "choose another port, or stop what holds it") from None
     return listening
