@@ -22,6 +22,7 @@ DAY_S = 24 * HOUR_S
 _URL = re.compile(r"https?://[^/\s@?#]+([/?][!-~]*)?")  # without a user
 _WHOLE_HOST = re.compile(r"https?://[^/\s@?#]+/?")
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = re.compile(r"(?=.{1,253}$)([^\W_]([\w-]*[^\W_])?\.)+(?!\d+$)[^\W_]([\w-]*[^\W_])?")  # in any letters
 _FULL_NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)+(?!\d+$){_LABEL}")  # of a domain or a host, no address
 _IN_THE_POLICY_FILE = (
     'say it in the policy file, recipients-per-message = 100 or recipients = ["200/hour", "500/day"] below'
@@ -142,7 +143,7 @@ class Settings(SignOnSettings, BridgeSettings):
         if not isinstance(given, str):
             return given
         domains = tuple(one.strip().lower() for one in given.split(",") if one.strip())
-        if not domains or not all(_FULL_NAME.fullmatch(one) for one in domains):
+        if not domains or not all(_DOMAIN.fullmatch(one) for one in domains):
             raise ValueError("it should be domains such as example.org, separated by commas")
         return domains
 

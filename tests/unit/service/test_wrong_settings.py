@@ -99,10 +99,10 @@ def test_the_sentence_says_what_would_do(
 
 def test_hosts_and_domains_are_taken_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLICY_MX", "MX1.example.org. , mx-2.example.org")
-    monkeypatch.setenv("POLICY_DOMAINS", "Example.org, xn--mller-kva.example,")
+    monkeypatch.setenv("POLICY_DOMAINS", "Example.org, xn--mller-kva.example, bücher.example,")
     settings = load(policy.settings.Settings)
     assert settings.mx_hosts == ("mx1.example.org", "mx-2.example.org")
-    assert settings.domains == ("example.org", "xn--mller-kva.example")
+    assert settings.domains == ("example.org", "xn--mller-kva.example", "bücher.example")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__module__)
