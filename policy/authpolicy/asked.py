@@ -31,7 +31,7 @@ class Asked:
     is_success: bool
     is_our_refusal: bool
     fail_type: str
-    master_user: str  # who has logged in as `login` with a password of his own
+    master_user: str  # who has logged in as `login` with a password of his own; canonical
 
     @property
     def is_guess(self) -> bool:
@@ -68,7 +68,7 @@ def asked(said: Mapping[str, object]) -> Asked:
         is_success=_truth(said, "success"),
         is_our_refusal=_truth(said, "policy_reject"),
         fail_type=_text(said, "fail_type"),
-        master_user=_text(said, "master_user"),
+        master_user=canonical_login(_text(said, "master_user")),
     )
 
 

@@ -2,7 +2,8 @@
 
 allow asks, in this order:
 
-    containment    a suspended identity is refused, and a locked one but for the networks that are its home
+    containment    a suspended identity is refused, and a locked one but for the networks that are its home; as the
+                   master user of others, too
     allow list     whoever is on it goes on, whatever comes behind
     block list     whoever is on it does not
     the gate       of countries and networks, with the exemptions of the identity
@@ -75,7 +76,7 @@ class Desk:
     async def allow(self, said: Said) -> Said:
         one, now = asked(said), self.clock()
         holder = await self.holders.of(one.login, network_of(one.client_address))
-        verdict = await self._verdict(one, holder, now)
+        verdict = await self._master_verdict(one, now) or await self._verdict(one, holder, now)
         if verdict.status < 0:
             identity, why = holder.identity if holder else "", verdict.attributes.get("why", "listed")
             log.auth_policy_refused(identity, one.client_address, one.protocol, why)
@@ -142,6 +143,16 @@ class Desk:
         found = await self.lists.all(side, self.clock())
         name = "bl_entries" if side is Side.BLOCK else "wl_entries"
         return {name: [_entry_as_json(one) for one in found]}
+
+    async def _master_verdict(self, one: Asked, now: float) -> Verdict | None:
+        """A master user comes in as others only where he would come in himself."""
+        if not one.master_user:
+            return None
+        master = await self.holders.of(one.master_user, network_of(one.client_address))
+        if master and self.arrivals.is_contained(master, one.client_address, now):
+            return verdicts.no(No.LOCKED)
+        found = await self.lists.hits(one.client_address, one.master_user, now)
+        return verdicts.by_list(found[0]) if found and found[0].side is Side.BLOCK else None
 
     async def _verdict(self, one: Asked, holder: Holder | None, now: float) -> Verdict:
         if holder and self.arrivals.is_contained(holder, one.client_address, now):

@@ -114,6 +114,9 @@ def dovecot_asks(front: OwnFront) -> None:
     assert front.doveadm_login("erin", PASSWORD, HOME)[0]
     until(lambda: networks_of(front, "erin"), "the report of the success")
     assert networks_of(front, "erin") == ["198.51.100.0/24"], "where a master user was is not hers"
+    front.ask("addBLEntry", login="root", expire_secs=600, reason="left us")
+    assert not front.doveadm_login("erin*root", MASTER_PASSWORD, ELSEWHERE)[0]
+    assert front.doveadm_login("erin", PASSWORD, HOME)[0]
 
 
 def networks_of(front: OwnFront, name: str) -> list[str]:

@@ -415,6 +415,18 @@ async def test_locked(ask: Ask, world: World, ada: NewCredential) -> None:
     assert (await ask("allow", **login_of("bob", HERE)))["status"] == 0
 
 
+async def test_a_master_user_who_is_contained_is_nobody_else_either(ask: Ask, world: World, ada: NewCredential) -> None:
+    """Dovecot asks again behind the login, and tells who has logged in as whom."""
+    asking = login_of("stranger", HERE)
+    assert (await ask("allow", **asking, master_user="Ada"))["status"] == 0
+    world.locked.add(1)
+    assert (await ask("allow", **asking, master_user="Ada"))["r_attrs"] == {"why": "locked"}
+    assert (await ask("allow", **asking, master_user="root"))["status"] == 0
+    await ask("addBLEntry", login="root", expire_secs=100, reason="left us")
+    assert (await ask("allow", **asking, master_user="root"))["status"] == -1
+    assert (await ask("allow", **asking))["status"] == 0
+
+
 async def test_geoip(ask: Ask, world: World) -> None:
     """Where the gate of countries is closed nobody comes in, known or not."""
     world.closed.add(ELSEWHERE)
