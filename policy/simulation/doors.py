@@ -147,7 +147,7 @@ class Sallyport:
     def deliver(self, submission: str, recipients: Sequence[str], gone: Container[str], now: float) -> None:
         for one in recipients:
             outcome = DeliveryOutcome.UNKNOWN_RECIPIENT if one in gone else DeliveryOutcome.DELIVERED
-            self.world.deliver(Delivery.model_construct(submission=submission, recipient=one, outcome=outcome), now)
+            self.world.deliver(Delivery(submission=submission, recipient=one, outcome=outcome), now)
 
     def distrust(self, identity: str, address: str) -> None:
         """What was used from there is suspended: the one device whose secret was stolen, and no other."""
@@ -166,10 +166,9 @@ class Sallyport:
         return self.world.identities[identity].signals
 
     def _facts(self, session: Session, recipients: Sequence[str], message_bytes: int) -> MessageFacts:
-        """Not validated: a scene makes no mistakes, and has no time."""
         identity = self.world.identities[session.identity]
         own = min(identity.owned.addresses)
-        return MessageFacts.model_construct(
+        return MessageFacts(
             submission=f"m{next(self._numbers)}",
             session="s",
             listener="submission",
