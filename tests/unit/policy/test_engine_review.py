@@ -258,7 +258,10 @@ def test_the_sequential_test_begins_anew_where_it_is_only_watched() -> None:
 
 
 async def test_whom_a_thief_makes_known_he_has_paid_for(world: World, engine: Engine) -> None:
-    """Whom nothing went to is as new as before: held, refused, failed, held beside others; whatever is reported."""
+    """Whom nothing went to is as new as before: held and deleted, refused, failed, held beside others.
+
+    A held message that is delivered was let go by somebody: test_judge.py.
+    """
 
     def known_ones() -> int:
         with engine.connect() as connection:
@@ -267,10 +270,10 @@ async def test_whom_a_thief_makes_known_he_has_paid_for(world: World, engine: En
     world.now += HOUR
     assert await world.log_in(ABROAD) is GRANTED
     assert (await world.hand_in(*people(0, 11), address=ABROAD)).action is Action.HOLD
-    await world.deliver("m1", DeliveryOutcome.DELIVERED, *people(0, 11))
+    await world.deliver("m1", DeliveryOutcome.OTHER, *people(0, 11), status="deleted")
     assert (await world.hand_in(*people(20, 101), address=ABROAD)).action is Action.REJECT
     await world.hand_in(*people(200, 5), relayed=False)
     assert known_ones() == 0
     assert len((await world.hand_in("bob@example.org", *people(300, 60))).held) == 60
-    await world.deliver("m4", DeliveryOutcome.DELIVERED, *people(300, 60))
+    await world.deliver("m4", DeliveryOutcome.OTHER, *people(300, 60), status="deleted")
     assert known_ones() == 0

@@ -10,12 +10,15 @@ from stack_scripts import CHECKOUT, Run
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run a script of the checkout; keyword arguments are variables of its environment."""
+    """Run a script of the checkout; keyword arguments are variables of its environment.
+
+    As from a terminal: what a shell starts in the background ignores interrupts.
+    """
 
     def run_script(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "SALLYPORT_RUN_DIR": str(tmp_path / "run")}
         return subprocess.run(
-            [str(CHECKOUT / command[0]), *map(str, command[1:])],
+            ["env", "--default-signal=INT", str(CHECKOUT / command[0]), *map(str, command[1:])],
             env=environment | variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -15,7 +15,7 @@ THEIRS = "#!/bin/sh\nexit 101\n"
 def scripted(script: str, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Functions of stack/, called one by one; the arguments are $1 and so on."""
     return subprocess.run(
-        ["/bin/bash", "-c", SOURCED + script, "test", *arguments],
+        ["env", "--default-signal=INT", "/bin/bash", "-c", SOURCED + script, "test", *arguments],
         cwd=CHECKOUT,
         env={"PATH": os.environ["PATH"]} | variables,
         capture_output=True,
