@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -35,7 +36,9 @@ _REFUSALS = {
     HTTPStatus.CONFLICT: "It cannot be done as things are; `detail` says why",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is of another type than the one that is described here",
     HTTPStatus.UNPROCESSABLE_ENTITY: "The request is not of the form that is described here",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The database is busy, or away; try again after `Retry-After`",
 }
+_BUSY_S = 5
 
 
 def open_api(settings: Settings, clock: Callable[[], float]) -> FastAPI:
@@ -69,6 +72,7 @@ def make_api(back: Back) -> FastAPI:
     for module in (identities, credentials, exemptions, people, records, standings, incidents, imports):
         api.include_router(module.router)
     _add_refusals(api)
+    _add_failures(api)
     no_token = "a token is needed that is neither expired nor revoked"  # noqa: S105 - a sentence
     refused = problem(HTTPStatus.UNAUTHORIZED, no_token, {"WWW-Authenticate": "Bearer"})
     api.add_middleware(TokenFirst, back=back, refused=refused)
@@ -105,11 +109,23 @@ def _add_refusals(api: FastAPI) -> None:
             headers = {"Allow": ", ".join(_methods_of(api, request))}
         return problem(HTTPStatus(error.status_code), str(error.detail), headers)
 
+
+def _add_failures(api: FastAPI) -> None:
+    @api.exception_handler(OperationalError)
+    def busy(request: Request, error: OperationalError) -> JSONResponse:
+        log.question_failed(_path_of(request), error)
+        again = {"Retry-After": str(_BUSY_S)}
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database is busy, or away; try again later", again)
+
     @api.exception_handler(Exception)
     def failed(request: Request, error: Exception) -> JSONResponse:
-        route = request.scope.get("route")
-        log.question_failed(getattr(route, "path", "api"), error)
+        log.question_failed(_path_of(request), error)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here; the log has its place")
+
+
+def _path_of(request: Request) -> str:
+    """That of the route: what stands in it is not told."""
+    return getattr(request.scope.get("route"), "path", "api")
 
 
 def _methods_of(api: FastAPI, request: Request) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 from api_client import NOW, Client, bearer
 from fastapi import FastAPI
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from policy.api.app import make_api
 from policy.api.caller import Back
@@ -294,6 +295,18 @@ def test_an_error_of_ours_says_nothing(api: FastAPI, client: Client, monkeypatch
     answer = client.get("/identities/ada")
     assert answer.status_code == 500
     assert "division" not in answer.text
+
+
+def test_a_database_that_is_busy(api: FastAPI, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As while a large file is imported. Nothing is wrong with the request, and its statement is nobody's business."""
+
+    def locked(*_: object) -> None:
+        raise OperationalError("SELECT secret", {}, Exception("database is locked"))
+
+    monkeypatch.setattr("policy.store.identities.IdentityStore.identity", locked)
+    answer = client.get("/identities/ada")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json()["detail"] == "the database is busy, or away; try again later"
 
 
 def parts_of(document: Any) -> Iterator[tuple[str, Any]]:
