@@ -33,7 +33,6 @@ from service.settings import SettingError
 
 _DISK_WARNING, _DISK_WRONG = 0.10, 0.03  # of the disk, free
 _OLDEST_S = 4 * HOUR_S  # in the queue: most other servers are back by then
-_LOG_S = HOUR_S
 _MANY_DEFERRED, _MANY_UNREPORTED = 1000, 1000
 _NOTICE_S = HOUR_S
 _OTHERS = 0o007  # the folder's group is rspamd's, where that has a user of its own

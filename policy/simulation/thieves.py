@@ -5,7 +5,7 @@ he goes on, but most of his attempts are left out of the run and counted: they w
 refused attempt costs him he would rather not pay.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from policy.simulation.atlas import Network
@@ -60,9 +60,3 @@ def around_the_world(scene: Scene, countries: Sequence[str], number: int, *, asn
         asn = 64500 + 100 * (one % len(countries)) + scene.random.randrange(max(1, asns // len(countries)))
         made.append(scene.atlas.network(country, asn))
     return made
-
-
-def one_by_one(networks: Sequence[Network]) -> Iterator[Network]:
-    """Over and over."""
-    while True:
-        yield from networks

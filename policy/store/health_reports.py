@@ -17,7 +17,6 @@ from policy.store.transactions import Statements
 from service.sentence import all_heard, told
 
 PERIOD_S = 10.0  # between two reports
-OLD_S = 60.0
 SILENT_S = 180.0  # without one it is not heard of
 KEPT_S = 3600.0  # then it is forgotten: the name of a container that was replaced never comes back
 _MOST = 50  # instances of a part: a gateway that was broken into can say any name

@@ -29,7 +29,6 @@ class OwnHeld:
     device: str  # its label; empty where it is gone
     reverse_path: str
     client_address: str
-    is_from_home: bool
     may_release: bool
     purge_at: float | None
 
@@ -86,7 +85,7 @@ def _own(connection: Connection, *wanted: ColumnElement[bool]) -> list[OwnHeld]:
     for queue_id, label, path, address, evidence, state, answer, due in connection.execute(question).all():
         held, is_home = known_held(connection, queue_id), was_home(evidence or "")
         may = _may_release(held, is_home=is_home, state=state, answer=answer, is_doomed=due is not None)
-        found.append(OwnHeld(held, label or "", path or "", address or "", is_home, may, due))
+        found.append(OwnHeld(held, label or "", path or "", address or "", may, due))
     return found
 
 
