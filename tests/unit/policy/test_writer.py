@@ -126,45 +126,6 @@ async def test_what_is_not_urgent_goes_with_what_is(writer: Writer, writing: Wat
     assert writing.seen.count("COMMIT") == 1
 
 
-async def test_what_may_wait_is_spread_over_commits(writer: Writer, writing: Watched, add: Any) -> None:
-    """No message stands behind a commit that is full of reports; each commit takes some, the oldest first."""
-    reports = [asyncio.ensure_future(writer.make(add(f"r{number}"), is_urgent=False)) for number in range(16)]
-    await asyncio.sleep(0)
-    taken, reported = list[int](), list[str]()
-    for number in range(14):
-        await writer.make(add(f"message{number}"))
-        taken.append(len(writing.seen) - 3)  # BEGIN, the message, COMMIT
-        reported += writing.seen[1:-2]
-        writing.seen.clear()
-    assert taken == [2, 2, 2, 2, *[1] * 8, 0, 0]
-    assert reported == [f"r{number}" for number in range(16)]
-    assert await asyncio.gather(*reports) == [f"r{number}" for number in range(16)]
-
-
-async def test_what_others_must_see_is_not_overtaken(writing: Watched, add: Any) -> None:
-    """A network that a login has used is known to the message behind it, however many reports wait; one report, too."""
-    writer = Writer(writing, patience_s=3600)
-    reports = [asyncio.ensure_future(writer.make(add(f"r{number}"), is_urgent=False)) for number in range(3)]
-    await asyncio.sleep(0)
-    for number in range(3):
-        writer.make_later(add(f"use{number}"))
-    await writer.make(add("message"))
-    assert writing.seen == ["BEGIN", "r0", "use0", "use1", "use2", "message", "COMMIT"]
-    assert writer.waiting == 2
-    await writer.close()
-    assert [await one for one in reports] == ["r0", "r1", "r2"]
-
-
-async def test_patience_ends_for_what_was_left(writing: Watched, add: Any) -> None:
-    """Where no urgent one comes any more, all of it is made at once."""
-    writer = Writer(writing, patience_s=0)
-    reports = [asyncio.ensure_future(writer.make(add(f"r{number}"), is_urgent=False)) for number in range(5)]
-    await writer.make(add("message"))
-    assert await asyncio.gather(*reports) == [f"r{number}" for number in range(5)]
-    assert writing.seen.count("COMMIT") <= 2
-    await writer.close()
-
-
 async def test_patience_ends(writing: Watched, engine: Engine, add: Any) -> None:
     """Where nothing urgent comes it is made all the same."""
     writer = Writer(writing, patience_s=0)
