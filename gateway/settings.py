@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from service.settings import LogFormat, OptionalPath
 
 Port = Annotated[int, Field(gt=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - the one part that faces the internet
 
 
@@ -44,7 +45,9 @@ Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
 Mechanism = Literal["EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN", "OAUTHBEARER", "XOAUTH2"]
 _SHIPPED: tuple[Mechanism, ...] = ("EXTERNAL", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
 
-_HOST_AND_PORT = r"^[^\s:]+:[0-9]{1,5}$|^\[[0-9a-fA-F:]+\]:[0-9]{1,5}$"
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_HOST_AND_PORT = rf"^[^\s:]+:{_PORT}$|^\[[0-9a-fA-F:]+\]:{_PORT}$"
+_LABEL = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 
 
 def _addresses(given: tuple[str, ...]) -> tuple[str, ...]:
@@ -92,7 +95,7 @@ class Settings(BaseSettings):
 
     hostname: str = Field(
         default="mail.sallyport.test",
-        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$",
+        pattern=rf"^{_LABEL}(\.{_LABEL})*$",
         examples=["mail.example.org"],
     )
     # Half of the processors: the other half is policy's and the next hop's, where all run on one machine.
@@ -105,7 +108,7 @@ class Settings(BaseSettings):
     travel_submission_port: Port | None = None
     travel_submissions_port: Port | None = None
     listeners: tuple[ListenerSettings, ...] = ()
-    status_bind: str = "127.0.0.1"
+    status_bind: str = Field(default="127.0.0.1", pattern=r"^\S+$", examples=["127.0.0.1"])
     status_port: Port = 7588
 
     tls_cert: Paths
@@ -124,7 +127,7 @@ class Settings(BaseSettings):
     # With policy's below the 2 minutes of RFC 6409 section 5.3
     relay_timeout_s: PositiveFloat = Field(default=75, le=90)
     scan_url: str = Field(  # empty: there is no scanner
-        default="", pattern=r"^$|^http://[^\s/]+:[0-9]{1,5}/?$", examples=["http://rspamd:11333"]
+        default="", pattern=rf"^$|^http://[^\s/]+:{_PORT}/?$", examples=["http://rspamd:11333"]
     )
     scan_timeout_s: PositiveFloat = Field(default=8, le=20)
     scan_connections: PositiveInt = 20  # of one worker
@@ -138,12 +141,12 @@ class Settings(BaseSettings):
     shed_lag_s: PositiveFloat = 0.5  # how late a worker may be before it turns new connections away
 
     # Deadlines
-    handshake_timeout_s: PositiveFloat = 10
-    login_timeout_s: PositiveFloat = 60  # from the greeting to a successful AUTH
-    command_timeout_s: PositiveFloat = 300  # RFC 5321 section 4.5.3.2.7
-    data_timeout_s: PositiveFloat = 180  # between two pieces of a message
+    handshake_timeout_s: Seconds = 10
+    login_timeout_s: Seconds = 60  # from the greeting to a successful AUTH
+    command_timeout_s: Seconds = 300  # RFC 5321 section 4.5.3.2.7
+    data_timeout_s: Seconds = 180  # between two pieces of a message
     min_data_rate: PositiveInt = 500  # octets in a second, after data_timeout_s; Postfix: smtpd_min_data_rate
-    session_timeout_s: PositiveFloat = 3600
+    session_timeout_s: Seconds = 3600
     drain_s: PositiveFloat = 30
 
     # Budgets of one session
