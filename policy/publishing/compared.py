@@ -16,7 +16,7 @@ from policy.publishing.world import World, parents
 from policy.queue_contract import Asked, PolicyAnswer, RecordType
 from policy.setting_names import set_as
 
-_UNKNOWN_TODO = "ask again later; look whether the resolver of the queue agent answers"
+_UNKNOWN_REMEDY = "ask again later; look whether the resolver of the queue agent answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,7 @@ def _is_unknown(looked: Looked, name: str, kind: RecordType) -> bool:
 
 
 def _unknown(what: str) -> Finding:
-    return Finding(what, State.UNKNOWN, "the DNS gave no answer", _UNKNOWN_TODO)
+    return Finding(what, State.UNKNOWN, "the DNS gave no answer", _UNKNOWN_REMEDY)
 
 
 def _publish(looked: Looked, what: str) -> str:
