@@ -57,7 +57,8 @@ async def test_the_question_comes_first_and_yes_gives_everything_back(console: C
             "<h3>Netherlands</h3>",
             "203.0.113.0/24",
             "laptop",
-            "1 (recipients: 3)",
+            "<dt>Went out</dt><dd>1 (recipients: 3)</dd>",
+            '<dt>On hold</dt><dd>1 (recipients: 3) – <a href="/held">see subjects and recipients</a></dd>',
             "Yes, all of this",
         ):
             assert part in page.text, part
@@ -132,7 +133,7 @@ async def test_the_owner_reads_what_an_administrator_decided(console: Console) -
         page = (await browser.get("/incidents/1")).text
         assert "An administrator has decided that it was not you." in page
         assert "Devices of yours are suspended because of it" in page
-        assert "<dt>Was on hold</dt><dd>deleted: 1 (" in page
+        assert "<dt>Was on hold</dt><dd>deleted: 1 (recipients: 3), <time" in page
         console.store.release_incident(1, "", console.now + 60)
         page = (await browser.get("/incidents/1")).text
         assert "An administrator has decided, and it is over" in page
@@ -142,7 +143,7 @@ async def test_the_owner_reads_what_an_administrator_decided(console: Console) -
         console.store.release_incident(2, "", console.now)
         page = (await browser.get("/incidents/2")).text
         assert "An administrator has decided that it was nothing." in page
-        assert "<dt>Was on hold</dt><dd>released: 1 (" in page
+        assert "<dt>Was on hold</dt><dd>released: 1 (recipients: 3), <time" in page
 
 
 async def test_answering_twice_says_so(console: Console) -> None:
