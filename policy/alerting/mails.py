@@ -19,12 +19,14 @@ from policy.alerting.pacing import BY_MAIL, TO_OWNER, Pace
 from policy.alerting.parcels import NotTaken, Parcel
 from policy.alerting.undelivered import Undelivered
 from policy.alerting.wording import words_of
+from policy.contract import canonical_address
 from policy.settings import Settings
 from policy.store.notices import plain
 from policy.store.reader import Reader
 from policy.store.statements import prepared
 
 _MAIL = email.policy.SMTP.clone(cte_type="7bit")
+_MAIL_UTF8 = email.policy.SMTPUTF8.clone(cte_type="7bit")  # RFC 6532: no encoded word may be part of an address
 _POSITIVE = b"23"  # the first digit of a reply, RFC 5321 section 4.2.1
 _REMEMBERED = 10_000
 
@@ -47,7 +49,7 @@ class Mailing:
 
 def mailing_of(settings: Settings) -> Mailing:
     """As the settings say: to the postmaster of the first domain where they name nobody."""
-    postmaster = f"postmaster@{settings.domains[0]}"
+    postmaster = canonical_address(f"postmaster@{settings.domains[0]}")
     return Mailing(
         relay=settings.alert_relay,
         recipient=settings.alert_to or postmaster,
@@ -140,9 +142,10 @@ class ToOwner:
 def _message(
     mailing: Mailing, parcel: Parcel, subject: str, text: str, now: float, recipient: str = ""
 ) -> EmailMessage:
-    message = EmailMessage(_MAIL)
+    recipient = recipient or mailing.recipient
+    message = EmailMessage(_MAIL if recipient.isascii() else _MAIL_UTF8)
     message["From"] = f"Sallyport <{mailing.author}>"
-    message["To"] = recipient or mailing.recipient
+    message["To"] = recipient
     message["Subject"] = subject
     message["Date"] = email.utils.formatdate(now)
     message["Message-ID"] = f"<{parcel.newest.number}@{mailing.hostname}>"
@@ -161,9 +164,14 @@ async def _send(mailing: Mailing, message: EmailMessage, recipient: str) -> None
     reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     # RFC 5321 section 4.5.2: a line that begins with a dot gets another one.
     content = message.as_bytes().replace(b"\r\n.", b"\r\n..")
-    commands = (f"EHLO {mailing.hostname}", "MAIL FROM:<>", f"RCPT TO:<{recipient}>", "DATA")
+    is_utf8 = not recipient.isascii()
+    mail = "MAIL FROM:<> BODY=8BITMIME SMTPUTF8" if is_utf8 else "MAIL FROM:<>"  # RFC 6531 section 3.6
+    commands = (mail, f"RCPT TO:<{recipient}>", "DATA")
     try:
         await _accepted(reader)
+        writer.write(f"EHLO {mailing.hostname}\r\n".encode())
+        if b"SMTPUTF8" not in await _accepted(reader) and is_utf8:
+            raise NotTaken(Undelivered.RELAY_NOT_UTF8.of())
         for octets in (*(f"{command}\r\n".encode() for command in commands), content + b".\r\n"):
             writer.write(octets)
             await writer.drain()
@@ -173,12 +181,14 @@ async def _send(mailing: Mailing, message: EmailMessage, recipient: str) -> None
         writer.close()
 
 
-async def _accepted(reader: asyncio.StreamReader) -> None:
-    """The next reply, of however many lines, is a positive one."""
-    line = b"   -"
+async def _accepted(reader: asyncio.StreamReader) -> set[bytes]:
+    """The next reply, of however many lines, is a positive one. The first word of each line, in upper case."""
+    line, words = b"   -", set[bytes]()
     while line[3:4] == b"-":
         line = await reader.readline()
+        words.update(line[4:].upper().split()[:1])
     if not line:
         raise NotTaken(Undelivered.RELAY_BROKE_OFF.of())
     if line[:1] not in _POSITIVE:
         raise NotTaken(Undelivered.RELAY_SAID.of(code=line[:3].decode("ascii", "replace")))
+    return words

@@ -11,6 +11,7 @@ class Undelivered(Sentences):
     NOTICE_REFUSED = "the service did not take it"
     OWNER_NO_ADDRESS = "the owner has no address"
     NO_RELAY = "there is no POLICY_ALERT_RELAY: it is in the log alone"
+    RELAY_NOT_UTF8 = "the relay takes no addresses with letters such as ö (it offers no SMTPUTF8)"
     RELAY_BROKE_OFF = "the relay broke off"
     RELAY_SAID = "the relay said %(code)s"
     ANSWERED = "it answered %(status)s"

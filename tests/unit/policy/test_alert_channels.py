@@ -10,6 +10,7 @@ from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from aiohttp import web
@@ -139,6 +140,42 @@ async def test_an_owner_without_an_address_is_given_up(database: Location, engin
     with engine.connect() as connection:
         problem = connection.scalar(select(Notices.problem).where(Notices.given_up_at.is_not(None)))
     assert unpacked(problem) == "the owner has no address"
+
+
+async def test_an_address_with_letters_of_any_script(sink: Sink, sqlite_database: Path) -> None:
+    """RFC 6531 and 6532: as it is, in the header section too; the domain of postmaster in ASCII."""
+    carrier = to_administrator(f"127.0.0.1:{sink.smtp_port}", "ödä@example.org")
+    async with post(sqlite_database, {"administrator": carrier}) as one:
+        await told(one, Kind.TRAP_HIT, "A trap closed")
+        with capture_logs() as lines:
+            await one.at(NOON)
+    assert [line["event"] for line in lines] == ["alert"]
+    (kept,) = await asyncio.to_thread(sink.messages, f"recipient={quote('ödä@example.org')}")
+    raw = await asyncio.to_thread(sink.raw, kept["id"])
+    assert "\r\nTo: ödä@example.org\r\n".encode() in raw
+    assert mailing_of(Settings(domains=("bücher.example",))).author == "postmaster@xn--bcher-kva.example"
+
+
+async def test_a_relay_without_smtputf8_is_named(sqlite_database: Path) -> None:
+    """Nothing is sent that it would garble; the notice is tried again, as of any relay that does not take it."""
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 relay\r\n")
+        while (line := await reader.readline()).startswith(b"EHLO"):
+            writer.write(b"250-relay\r\n250 8BITMIME\r\n")
+        said.append(line)
+        writer.close()
+
+    said = list[bytes]()
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as relay:
+        carrier = to_administrator(f"127.0.0.1:{relay.sockets[0].getsockname()[1]}", "ödä@example.org")
+        async with post(sqlite_database, {"administrator": carrier}) as one:
+            await told(one, Kind.TRAP_HIT, "A trap closed")
+            with capture_logs() as lines:
+                await one.at(NOON)
+    assert said == [b""]
+    assert lines[-1]["problem"] == "the relay takes no addresses with letters such as ö (it offers no SMTPUTF8)"
+    assert not lines[-1]["is_given_up"]
 
 
 FAILURES = [
