@@ -220,9 +220,11 @@ def _done(profile: Profile, decision: Decision) -> Done:
         return Done(messages=1, held=len(profile.recipients))
     gone = [one for place, one in enumerate(profile.recipients) if place not in decision.held]
     new = len({one.mark for one in gone if one.is_new})
-    return Done(messages=1, recipients=len(gone), new=new, held=len(decision.held))
+    elsewhere = new if profile.place.is_elsewhere else 0
+    return Done(messages=1, recipients=len(gone), new=new, elsewhere=elsewhere, held=len(decision.held))
 
 
 def _undone(failed: Failed) -> Done:
     """What was added to the day when it was accepted."""
-    return Done(messages=-1, recipients=-failed.recipients, new=-failed.new, held=-failed.held)
+    elsewhere = -failed.new if failed.is_elsewhere else 0
+    return Done(messages=-1, recipients=-failed.recipients, new=-failed.new, elsewhere=elsewhere, held=-failed.held)

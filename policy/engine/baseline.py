@@ -1,7 +1,8 @@
 """How many new recipients a day are far more than an identity's own past explains, pure.
 
 Counts of a day are taken for Poisson: a day is out of the ordinary where a count as high would be seen once in a
-million days. The past may raise the alarm's level, and never a limit.
+million days. The past may raise the alarm's level, and never a limit. It is what was done at home, where there is one:
+what a thief does elsewhere explains nothing of what he does on the next day.
 """
 
 import math

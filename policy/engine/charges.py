@@ -38,7 +38,7 @@ def message_charges(
     limits = rulebook.limits_of(profile.kind, profile.identity)
     for one in _shared_charges(profile, accepted, message_bytes, limits, rulebook):
         yield one
-        if profile.place.has_home and not profile.place.is_home and not one.key.startswith(_STRANGE):
+        if profile.place.is_elsewhere and not one.key.startswith(_STRANGE):
             yield elsewhere(one)
     if not accepted:
         return

@@ -34,6 +34,11 @@ class Place:
     is_unseen_country: bool
     has_home: bool = False  # the identity has been somewhere for as long as makes a home: something is kept for it
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Not at home, though there is one."""
+        return self.has_home and not self.is_home
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
@@ -51,8 +56,8 @@ class Profile:
     standing: Standing = FREE
     signals: tuple[Signal, ...] = ()  # of the last day, none that was taken back
     cleared_at: float = 0.0  # when some were last taken back; looked for where the place is strange
-    usual_new_per_day: float = 0.0  # new recipients a day, mean of the last thirty days before today
-    new_today: int = 0  # and of today, until now
+    usual_new_per_day: float = 0.0  # new recipients a day at home, mean of the last thirty days before today
+    new_today: int = 0  # those of today until now, from anywhere
     domain: str = ""  # whose budget is charged, too: one of the identity's own, whatever the message says
     domain_users: int = 1
     gives_secret_away: bool = False  # the message has a secret in it that somebody here logs in with

@@ -45,23 +45,28 @@ class Day:
     messages: int = 0
     recipients: int = 0
     new_recipients: int = 0
+    new_elsewhere: int = 0  # of these: not from home, which there was
     held: int = 0  # recipients
     refused: int = 0  # messages
     unknown_recipients: int = 0
 
-    def add(self, sent: Sequence[Recipient], held: int, *, is_refused: bool) -> None:
+    def add(self, sent: Sequence[Recipient], held: int, *, is_elsewhere: bool, is_refused: bool) -> None:
         """One message: the recipients that it went to, and how many are held."""
+        new = len(charges.new_marks(sent))
         self.messages += not is_refused
         self.recipients += len(sent)
-        self.new_recipients += len(charges.new_marks(sent))
+        self.new_recipients += new
+        self.new_elsewhere += new if is_elsewhere else 0
         self.held += held
         self.refused += is_refused
 
-    def take_back(self, sent: Sequence[Recipient], held: int) -> None:
+    def take_back(self, sent: Sequence[Recipient], held: int, *, is_elsewhere: bool) -> None:
         """One message that failed."""
+        new = len(charges.new_marks(sent))
         self.messages -= 1
         self.recipients -= len(sent)
-        self.new_recipients -= len(charges.new_marks(sent))
+        self.new_recipients -= new
+        self.new_elsewhere -= new if is_elsewhere else 0
         self.held -= held
 
 
@@ -88,9 +93,13 @@ class Identity:
         return self.days.setdefault(day_of(now), Day())
 
     def usual_new_per_day(self, now: float) -> float:
-        """The mean of the days before today on which there is a past."""
+        """At home: the mean of the days before today on which there is a past."""
         today = day_of(now)
-        past = {day: done.new_recipients for day, done in self.days.items() if today - BASELINE_DAYS <= day < today}
+        past = {
+            day: done.new_recipients - done.new_elsewhere
+            for day, done in self.days.items()
+            if today - BASELINE_DAYS <= day < today
+        }
         return sum(past.values()) / (today - min(past)) if past else 0.0
 
     def signals_of_the_day(self, now: float) -> tuple[Signal, ...]:
@@ -274,9 +283,10 @@ class World:
         is_kept = decision.action in (Action.ACCEPT, Action.HOLD)
         held = set(range(len(profile.recipients)) if decision.action is Action.HOLD else decision.held)
         sent = [one for place, one in enumerate(profile.recipients) if place not in held] if is_kept else []
-        identity.day(now).add(sent, len(held) if is_kept else 0, is_refused=not is_kept)
+        day, is_elsewhere = identity.day(now), profile.place.is_elsewhere
+        day.add(sent, len(held) if is_kept else 0, is_elsewhere=is_elsewhere, is_refused=not is_kept)
         if is_kept:
-            take_back = partial(identity.day(now).take_back, sent, len(held))
+            take_back = partial(day.take_back, sent, len(held), is_elsewhere=is_elsewhere)
             waiting = {profile.recipients[place].mark for place in held}
             made = _Sent(identity, profile.place, {one.mark: one for one in sent}, waiting, take_back)
             self._keep(facts.submission, made)

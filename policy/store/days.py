@@ -1,4 +1,7 @@
-"""What an identity did on each day (UTC): its own past, against which a day is out of the ordinary."""
+"""What an identity did on each day (UTC): its own past, against which a day is out of the ordinary.
+
+Of the past only home counts (Place.is_elsewhere), or whoever goes up slowly would never stand out.
+"""
 
 from dataclasses import dataclass
 
@@ -11,14 +14,14 @@ BASELINE_DAYS = 30
 _KEPT_DAYS = 400
 _FORGOTTEN_EVERY, _DELETED_AT_ONCE = 32, 64  # whoever's turn it is: an identity has one row for each of its days
 
-_NEW = prepared("SELECT day, new_recipients FROM day WHERE identity_id = :identity AND day >= :first")
+_NEW = prepared("SELECT day, new_recipients, new_elsewhere FROM day WHERE identity_id = :identity AND day >= :first")
 _TODAY = prepared("SELECT unknown_recipients, recipients FROM day WHERE identity_id = :identity AND day = :day")
 _ADD = prepared(
-    "INSERT INTO day (identity_id, day, messages, recipients, new_recipients, held, refused, unknown_recipients)"
-    " VALUES (:identity, :day, :messages, :recipients, :new, :held, :refused, :unknown)"
+    "INSERT INTO day (identity_id, day, messages, recipients, new_recipients, new_elsewhere, held, refused,"
+    " unknown_recipients) VALUES (:identity, :day, :messages, :recipients, :new, :elsewhere, :held, :refused, :unknown)"
     " ON CONFLICT (identity_id, day) DO UPDATE SET messages = day.messages + :messages,"
     " recipients = day.recipients + :recipients, new_recipients = day.new_recipients + :new,"
-    " held = day.held + :held, refused = day.refused + :refused,"
+    " new_elsewhere = day.new_elsewhere + :elsewhere, held = day.held + :held, refused = day.refused + :refused,"
     " unknown_recipients = day.unknown_recipients + :unknown"
 )
 _FORGET = prepared(
@@ -34,6 +37,7 @@ class Done:
     messages: int = 0
     recipients: int = 0
     new: int = 0
+    elsewhere: int = 0  # of these
     held: int = 0
     refused: int = 0
     unknown: int = 0
@@ -46,12 +50,12 @@ class Days:
         self._reader = reader
 
     async def baseline(self, identity: int, now: float) -> tuple[float, int]:
-        """New recipients a day, the mean of the days before today on which there is a past; and those of today."""
+        """New recipients a day at home, the mean of the days before today on which there is a past; all of today."""
         today = day_of(now)
         rows = await self._reader.rows(_NEW, {"identity": identity, "first": today - BASELINE_DAYS})
-        past = {day: new for day, new in rows if day < today}
+        past = {day: new - elsewhere for day, new, elsewhere in rows if day < today}
         usual = sum(past.values()) / (today - min(past)) if past else 0.0
-        return usual, next((new for day, new in rows if day == today), 0)
+        return usual, next((new for day, new, _ in rows if day == today), 0)
 
     async def deliveries(self, identity: int, now: float) -> tuple[int, int]:
         """Unknown recipients and all recipients of today."""
@@ -76,6 +80,7 @@ class DayBook:
                 "messages": done.messages,
                 "recipients": done.recipients,
                 "new": done.new,
+                "elsewhere": done.elsewhere,
                 "held": done.held,
                 "refused": done.refused,
                 "unknown": done.unknown,

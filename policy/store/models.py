@@ -318,6 +318,7 @@ class Days(Base):
     messages: Mapped[int]
     recipients: Mapped[int]
     new_recipients: Mapped[int]
+    new_elsewhere: Mapped[int] = mapped_column(server_default="0")  # of these: not from home, which there was
     held: Mapped[int]  # recipients
     refused: Mapped[int]  # messages
     unknown_recipients: Mapped[int]

@@ -60,8 +60,8 @@ _ENDS = Prepared(
 )
 _FAILED = prepared(
     "SELECT identity.id, identity.name, submission.at, submission.recipients, submission.held, submission.marks,"
-    " submission.new_recipients FROM submission JOIN identity ON identity.name = submission.identity"
-    " WHERE submission.id = :asked"
+    " submission.new_recipients, submission.evidence FROM submission"
+    " JOIN identity ON identity.name = submission.identity WHERE submission.id = :asked"
 )
 _DROP = prepared("DELETE FROM submission WHERE id = :asked")
 _REPORT = prepared(
@@ -135,6 +135,7 @@ class Failed(NamedTuple):
     at: float
     recipients: int
     new: int
+    is_elsewhere: bool  # these
     held: int
 
 
@@ -196,8 +197,9 @@ class Records:
     def failed(self, submission: str) -> Failed | None:
         """None where the record, or its identity, is gone."""
         rows = self._statements.execute(_FAILED, {"asked": submission}).fetchall()
-        for identity, name, at, number, held, marks, new in rows:
-            return Failed(identity, name, at, number - held, len(set(unpacked(marks)[:new])), held)
+        for identity, name, at, number, held, marks, new, evidence in rows:
+            is_elsewhere = bool(json.loads(evidence or "{}").get("elsewhere"))
+            return Failed(identity, name, at, number - held, len(set(unpacked(marks)[:new])), is_elsewhere, held)
         return None
 
     def drop(self, submission: str) -> None:
@@ -230,6 +232,7 @@ def evidence_of(decision: Decision, profile: Profile | None) -> str:
             "signals": [[one.kind, one.evidence, told(one.evidence)] for one in decision.signals],
             "observed": decision.observed,
             "standing": [decision.standing.step, decision.standing.home],
+            "elsewhere": place.is_elsewhere if place else False,
             "place": [
                 place.origin.network,
                 place.origin.area,

@@ -1,10 +1,14 @@
 """Attacks that wait for a step of the ladder to be forgotten, or ride the limits until they are those of home; a thief
 who is a customer of the owner's webmail provider; several logins of one organisation, each with a network of its own;
-malware at home and a botnet at once; a thief who is content with hardly anything.
+malware at home and a botnet at once; a thief who is content with hardly anything, and one who asks for a little more
+each week.
 """
 
+import math
+from collections.abc import Sequence
 from functools import partial
 
+from policy.engine.baseline import usual_limit
 from policy.engine.ladder import SignalKind, Step
 from policy.simulation.atlas import Network
 from policy.simulation.doors import Person
@@ -25,6 +29,8 @@ from policy.simulation.tally import Tally
 from policy.simulation.thieves import Thief
 
 _WEBMAIL = ("US", 15169)
+_IN_AN_HOUR = 43  # next door
+_USUAL = 3.0  # what everybody's past is taken for at least
 
 
 def _a23(scene: Scene, *, is_neighbour: bool) -> None:
@@ -112,6 +118,29 @@ def _hardly(scene: Scene, thief: Thief) -> Actor:
             yield DAY_S - 14 * HOUR_S
 
 
+def _a29(scene: Scene) -> None:
+    who = person(scene)
+    scene.start(_rises(scene, Thief(scene, who.name, who.client), who.new_per_day))
+    scene.start(goes_on(scene, who, days=60))
+
+
+def _rises(scene: Scene, thief: Thief, past: Sequence[int]) -> Actor:
+    """What is below the alarm if his own days become the past that a day is compared with; three are left to the owner.
+
+    Each day in another network next door.
+    """
+    days = list(past)
+    while True:
+        network = scene.atlas.network(HOME_COUNTRY, HOME_ASN)
+        today = usual_limit(max(_USUAL, sum(days[-30:]) / 30)) - 4
+        for first in range(0, today, _IN_AN_HOUR):
+            if session := thief.log_in(network):
+                thief.send(session, scene.strangers(min(_IN_AN_HOUR, today - first)))
+            yield HOUR_S + MINUTE_S
+        days.append(today)
+        yield DAY_S - math.ceil(today / _IN_AN_HOUR) * (HOUR_S + MINUTE_S)
+
+
 def _trusted(tally: Tally) -> float:
     """1 where a network has become the owner's."""
     return SignalKind.TRUSTED_NETWORK.value in tally.told
@@ -180,5 +209,17 @@ QUIET = (
         cast=_a28,
         lasts_s=14 * DAY_S,
         expected=(new_at_most(30, DAY_S), step_within(Step.SLOW, 4 * DAY_S), OWNER_GOES_ON),
+    ),
+    Scenario(
+        name="A29",
+        title="next door, a little more each week: what is ordinary if his own days are the past, two months",
+        cast=_a29,
+        lasts_s=60 * DAY_S,
+        expected=(
+            new_at_most(44, HOUR_S),
+            new_at_most(132, DAY_S),
+            step_within(Step.SLOW, 21 * DAY_S),
+            OWNER_GOES_ON,
+        ),
     ),
 )

@@ -183,6 +183,31 @@ async def test_what_cannot_be_relayed_leaves_little_behind(
     assert done == [(0, 0, 0, 0)]
 
 
+PASTS = [
+    # what it shows, days at home before, from where, whether it was relayed, a day's new ones; the mean a day later
+    ("at home", 8, HOME, True, 8.0),
+    ("a thief's days are not the owner's", 8, ABROAD, True, 0.0),
+    ("who has no home yet has no other past", 2, ABROAD, True, 8.0),
+    ("what failed is taken back at home", 8, HOME, False, 0.0),
+    ("and elsewhere", 8, ABROAD, False, 0.0),
+]
+
+
+@pytest.mark.parametrize(("at_home", "where", "relayed", "usual"), [c[1:] for c in PASTS], ids=[c[0] for c in PASTS])
+async def test_a_day_is_compared_with_what_was_usual_at_home(
+    world: World, at_home: int, where: str, *, relayed: bool, usual: float
+) -> None:
+    """Or whoever writes to a few more each week would explain himself."""
+    for _ in range(at_home - 1):
+        world.now += DAY
+        await world.log_in()
+    verdict = await world.hand_in(*people(0, 8), address=where, relayed=relayed)
+    assert verdict.action is Action.ACCEPT
+    days = world.brain.judging.profiles.recall.days
+    assert await days.baseline(1, world.now) == (0.0, 8 if relayed else 0)
+    assert await days.baseline(1, world.now + DAY) == (usual, 0)
+
+
 async def test_whom_the_policy_puts_under_a_profile_has_its_recipients(world: World) -> None:
     """Of one message, too: the login says so many, and the message is not refused for them."""
     book = parse('[profiles.newsletter]\nidentities = ["ada"]\n', "test")

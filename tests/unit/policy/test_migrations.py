@@ -15,11 +15,14 @@ from sqlalchemy.exc import DBAPIError
 
 from policy.budgets.stored import StoredBudgets, stored_key
 from policy.engine.budget import Sum, Window
+from policy.engine.places import day_of
 from policy.opening import ITSELF
 from policy.store.database import Location, open_database
+from policy.store.days import Days
 from policy.store.identities import IdentityStore
 from policy.store.migrating import MIGRATIONS, migrate, newest_revision, revision_is_known
 from policy.store.models import Audit, Charges, Credentials
+from policy.store.reader import open_reader
 from policy.store.schema import METADATA
 from policy.store.transactions import open_transactions
 
@@ -131,6 +134,18 @@ def test_what_was_there_before_a_migration_is_there_after_it(empty: Location, en
     assert budgets.release("b", 21.0)
     assert budgets.peek(asked, 21.0).before == ((3, 4),)
     transactions.close()
+
+
+async def test_days_before_there_was_elsewhere_are_the_owners_past(empty: Location, engine: Engine) -> None:
+    """Or a week of alarms would follow the upgrade."""
+    turn(engine, command.upgrade, "0007")
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO identity (id, name, created_at) VALUES (1, 'ada', 0)"))
+        connection.execute(text("INSERT INTO day VALUES (1, :day, 9, 9, 8, 0, 0, 0)"), {"day": day_of(T) - 1})
+    migrate(engine)
+    reader = open_reader(empty)
+    assert await Days(reader).baseline(1, T) == (8.0, 0)
+    await reader.close()
 
 
 def _fill_first_schema(connection: Connection) -> None:
