@@ -54,7 +54,7 @@ _PORTS = range(15_000, 32_000)  # below those that the kernel gives to whoever a
 Value = TypeVar("Value")
 
 
-def until(condition: Callable[[], Value], what: str, deadline_s: float = 20.0, pause_s: float = 0.02) -> Value:
+def until(condition: Callable[[], Value], what: str, deadline_s: float = 60.0, pause_s: float = 0.02) -> Value:
     """The first true value of `condition`; a failure that says what was waited for. `pause_s` between two looks."""
     end = time.monotonic() + deadline_s
     while True:
@@ -129,7 +129,7 @@ class Process:
         assert self.running
         self.running.send_signal(number)
 
-    def ended(self, deadline_s: float = 20.0) -> int:
+    def ended(self, deadline_s: float = 60.0) -> int:
         """Wait for the end; the exit code."""
         assert self.running
         return self.running.wait(deadline_s)

@@ -18,7 +18,7 @@ def test_a_trap_is_mailed_to_the_postmaster(tmp_path: Path, sink: Sink) -> None:
         for guess in ("guess-one", "guess-two"):
             with pytest.raises(smtplib.SMTPException):
                 one.client(Login(decoy, guess))
-        (found,) = sink.messages("recipient=postmaster@sallyport.test&wait=10")
+        (found,) = sink.messages("recipient=postmaster@sallyport.test&wait=60")
         raw = sink.raw(found["id"])
         assert b"Subject: [Sallyport] " in raw
         assert b"sallyport network confirm NAME 127.0.0.0/24" in raw

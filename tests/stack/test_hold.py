@@ -87,7 +87,7 @@ def release(postfix: Postfix, queue_id: str) -> None:
     subprocess.run(["postqueue", "-c", postfix.config, "-i", queue_id], check=True)
 
 
-def arrived(sink: Sink, recipient: str, *, wait_s: int = 10) -> bytes:
+def arrived(sink: Sink, recipient: str, *, wait_s: int = 60) -> bytes:
     """What came for this recipient, without the field that Postfix has put on top; nothing if nothing came."""
     found = sink.messages(f"recipient={recipient}&wait={wait_s}")
     if not found:

@@ -31,5 +31,5 @@ def test_as_many_hops_as_the_gateway_lets_pass(postfix: Postfix, sink: Sink) -> 
             assert client.rcpt("far@sink.example")[0] == 250
             code, _ = client.data(HOP * hops + MESSAGE.format(f"{hops} hops"))
         assert (code == 250) == is_taken
-    (found,) = sink.messages("recipient=far@sink.example&wait=10")
+    (found,) = sink.messages("recipient=far@sink.example&wait=60")
     assert found["subject"] == "100 hops"

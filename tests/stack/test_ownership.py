@@ -60,7 +60,7 @@ SENT = [
 def test_an_own_sender_arrives(stack: Sallyport, ada: Login, sink: Sink, sender: str, fields: str, name: str) -> None:
     """As it was given, in the envelope and in the header section."""
     send(stack, ada, sender, f"{name}@elsewhere.example", fields)
-    (found,) = sink.messages(f"recipient={name}@elsewhere.example&wait=10")
+    (found,) = sink.messages(f"recipient={name}@elsewhere.example&wait=60")
     assert found["envelope"]["mail_from"] == sender
     assert fields.encode() in sink.raw(found["id"])
 

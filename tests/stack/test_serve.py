@@ -62,7 +62,7 @@ def test_a_message_reaches_the_mta_and_sigterm_ends_both(serve: Serve, sink: Sin
     with smtplib.SMTP_SSL("localhost", serve.submissions_port, context=context) as client:
         client.login(made["login"], made["secret"])
         client.sendmail(address, ["serve@elsewhere.example"], f"From: {address}\r\nSubject: x\r\n\r\nx\r\n")
-    assert len(sink.messages("recipient=serve@elsewhere.example&wait=5")) == 1
+    assert len(sink.messages("recipient=serve@elsewhere.example&wait=60")) == 1
     serve.process.send(signal.SIGTERM)
     assert serve.process.ended() == 0
     assert not answers(serve.policy_port)

@@ -192,10 +192,11 @@ async def test_nothing_that_holds(
 async def test_both_parts_share_one_span(spool: Spool) -> None:
     """The client has one patience, and RFC 6409 section 5.3 gives it two minutes."""
     world = World()
-    began = asyncio.get_running_loop().time()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
     await dispatch(world.edge(), spool, handover(), SPLIT)
     assert world.hold_relay.deadlines == world.relay.deadlines
-    assert world.relay.deadlines[0] == pytest.approx(began + 75, abs=1)
+    assert began + 75 <= world.relay.deadlines[0] <= loop.time() + 75
 
 
 @pytest.mark.parametrize(

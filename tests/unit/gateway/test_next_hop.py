@@ -234,7 +234,7 @@ async def test_a_next_hop_that_does_not_read(ends_by: str) -> None:
     """The transfer of the file ends with the relay, and the descriptor is not written to any more."""
     hop = stuck()
     kept = spooled(LARGE)
-    async with relay_to(hop, connections=1, timeout_s=0.3 if ends_by == "timeout" else 5) as relay:
+    async with relay_to(hop, connections=1, timeout_s=1 if ends_by == "timeout" else 5) as relay:
         task = asyncio.create_task(relay.relay(envelope(), HEAD, kept))
         await hop.heard("BDAT")
         if ends_by == "cancellation":
@@ -246,7 +246,7 @@ async def test_a_next_hop_that_does_not_read(ends_by: str) -> None:
                 await task
             assert (failed.value.reply, failed.value.is_certain) == (replies.RELAY_UNAVAILABLE, True)
         kept.close()
-        hop.reads_messages, hop.answer = True, take_all
+        hop.reads_messages, hop.answer, relay._timeout_s = True, take_all, 5
         small = spooled(b"x\r\n")
         assert await relay.relay(envelope(), HEAD, small) == "AB12"
     assert hop.messages == [HEAD + b"x\r\n"]

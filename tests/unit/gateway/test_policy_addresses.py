@@ -4,8 +4,8 @@ import asyncio
 import itertools
 import math
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -47,7 +47,7 @@ class Policy:
 
 @asynccontextmanager
 async def policies(
-    monkeypatch: pytest.MonkeyPatch, *up: bool, timeout_s: float = 0.2
+    monkeypatch: pytest.MonkeyPatch, *up: bool, timeout_s: float = 60
 ) -> AsyncIterator[tuple[PolicyClient, list[Policy]]]:
     """One on each address that is up; the name that the client has stands for all addresses."""
     port, all_of_them = 0, [Policy() for _ in up]
@@ -68,6 +68,14 @@ async def policies(
         yield client, all_of_them
 
 
+@contextmanager
+def impatient(client: PolicyClient) -> Iterator[None]:
+    """As long as no answer will come."""
+    usual, client._timeout_s = client._timeout_s, 0.2
+    yield
+    client._timeout_s = usual
+
+
 async def test_the_next_address_is_tried_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     async with policies(monkeypatch, False, True) as (client, (_, second)):
         for _ in range(3):
@@ -80,7 +88,7 @@ async def test_one_that_is_silent_is_left_alone(monkeypatch: pytest.MonkeyPatch)
     async with policies(monkeypatch, True, True) as (client, (first, second)):
         await client.connect(FACTS)
         first.is_silent = True
-        with pytest.raises(PolicyUnavailable):
+        with impatient(client), pytest.raises(PolicyUnavailable):
             await client.connect(FACTS)
         assert (first.asked, second.asked) == (2, 0)
         for _ in range(3):
@@ -92,7 +100,7 @@ async def test_where_all_were_silent_they_are_asked_again(monkeypatch: pytest.Mo
     async with policies(monkeypatch, True, True) as (client, both):
         for one in both:
             one.is_silent = True
-            with pytest.raises(PolicyUnavailable):
+            with impatient(client), pytest.raises(PolicyUnavailable):
                 await client.connect(FACTS)
         both[0].is_silent = False
         await client.connect(FACTS)
@@ -114,10 +122,11 @@ async def test_whoever_gives_up_waiting_says_nothing_of_policy(monkeypatch: pyte
 async def test_whose_sessions_end_is_asked_of_another_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one that hangs nobody waits for as long as for a decision: sessions have to end meanwhile."""
     monkeypatch.setattr("gateway.policy_client._PATIENCE_S", {"revocations": 0.1})
-    async with policies(monkeypatch, True, True, timeout_s=60) as (client, (first, second)):
+    async with policies(monkeypatch, True, True) as (client, (first, second)):
         first.is_silent = True
         with pytest.raises(PolicyUnavailable):
             await client.revocations(0)
+        monkeypatch.setattr("gateway.policy_client._PATIENCE_S", {})
         with pytest.raises(PolicyUnavailable, match="not an answer"):  # this policy says the same to all questions
             await client.revocations(0)
         assert (first.asked, second.asked) == (1, 1)
@@ -192,7 +201,7 @@ async def test_questions_of_a_network_go_to_its_home(monkeypatch: pytest.MonkeyP
                 await client.connect(FACTS.model_copy(update={"client_address": homes[address]}))
             assert policy.asked == before + 3
         both[0].is_silent = True
-        with pytest.raises(PolicyUnavailable):
+        with impatient(client), pytest.raises(PolicyUnavailable):
             await client.connect(FACTS.model_copy(update={"client_address": homes[ADDRESSES[0]]}))
         before = both[1].asked
         await client.connect(FACTS.model_copy(update={"client_address": homes[ADDRESSES[0]]}))

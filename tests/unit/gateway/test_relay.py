@@ -371,9 +371,9 @@ async def test_silence_ends_in_time(silent_at: str, way: str, certain: bool, sai
 async def test_silence_on_a_pooled_connection_is_not_tried_again(recipients: tuple[Recipient, ...]) -> None:
     """The time is over, whatever another connection might say."""
     hop = Hop()
-    async with relay_to(hop, connections=1, timeout_s=0.2) as relay:
+    async with relay_to(hop, connections=1) as relay:
         await relayed(relay)
-        hop.answer = answering("MAIL", "")
+        hop.answer, relay._timeout_s = answering("MAIL", ""), 0.2
         with pytest.raises(RelayFailed, match="TimeoutError"):
             await relayed(relay, envelope(recipients=recipients))
     assert hop.connections == 1

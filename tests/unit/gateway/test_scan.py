@@ -240,7 +240,7 @@ async def test_no_more_at_a_time_than_connections(spool: Spool) -> None:
 
 async def test_large_messages_keep_nobody_else_waiting(spool: Spool, tmp_path: Path) -> None:
     """One of them is asked about at a time, and their failures leave the scanner alone for large ones only."""
-    large, asked, heard_of_one = Spool(tmp_path), list[int](), asyncio.Event()
+    large, asked, heard_of_one, is_to_fail = Spool(tmp_path), list[int](), asyncio.Event(), asyncio.Event()
     large.append(b"x" * (1024 * 1024 + 1))
 
     async def speak(heard: Heard, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -248,15 +248,16 @@ async def test_large_messages_keep_nobody_else_waiting(spool: Spool, tmp_path: P
         asked.append(len(heard.bodies[-1]))
         if asked[-1] > 1024 * 1024:
             heard_of_one.set()
-            await reader.read()  # nothing is said until the gateway goes
+            await is_to_fail.wait()
             return
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(CLEAN) + CLEAN)
 
-    async with scene(speak, timeout_s=0.2, max_bytes=10**9) as one:
+    async with scene(speak, timeout_s=60, max_bytes=10**9) as one:
         hostile = [asyncio.create_task(one.scanner.scan(envelope(), HEAD, large, 0)) for _ in range(6)]
         await heard_of_one.wait()
         small = await asyncio.gather(*(one.scanner.scan(envelope(), HEAD, spool, 25) for _ in range(6)))
         at_a_time = sum(size > 1024 * 1024 for size in asked)
+        is_to_fail.set()
         silent = [scanned.scan.result for scanned in await asyncio.gather(*hostile)]
         before = len(asked)
         assert (await one.scanner.scan(envelope(), HEAD, large, 0)).scan.result is ScanResult.SILENT

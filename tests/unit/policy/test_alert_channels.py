@@ -379,7 +379,7 @@ async def test_a_webhook_that_says_nothing_is_not_waited_for(
     from policy.store.database import open_database  # noqa: PLC0415
 
     silent = asyncio.Event()
-    monkeypatch.setattr(webhooks, "_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(webhooks, "_TIMEOUT_S", 0.5)
 
     async def work(one: Post, there: Listener) -> None:
         there.gate = silent

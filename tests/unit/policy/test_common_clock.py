@@ -92,7 +92,7 @@ async def test_the_database_is_the_common_clock(postgresql_database: Location) -
     clock = CommonClock(lambda: time.time() + 600.0, database_time(reader))
     try:
         await clock.look()
-        assert abs(clock() - time.time()) < 2.0  # a machine that does much else
+        assert abs(clock() - time.time()) < 60.0  # however much else the machine does
     finally:
         await reader.close()
 

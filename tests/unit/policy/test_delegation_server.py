@@ -19,7 +19,7 @@ from service.settings import SettingError
 
 DUNNO = b"action=DUNNO\n\n"
 A = "a@example.net"
-QUICK = Bounds(connections=3, idle_s=30.0, request_s=0.05, answer_s=0.05, closing_s=5.0)
+FEW = Bounds(connections=3)
 
 
 Connect = Callable[[], Awaitable["Postfix"]]
@@ -85,12 +85,12 @@ def paused() -> list[float]:
 
 @pytest.fixture
 async def server(scene: Scene, place: str, paused: list[float]) -> AsyncIterator[Server]:
-    """With bounds that a test can wait for."""
+    """With a bound of connections that a test can come to."""
 
     async def pause(seconds: float) -> None:
         paused.append(seconds)
 
-    one = Server(bind_all([place]), scene.answers, QUICK, pause)
+    one = Server(bind_all([place]), scene.answers, FEW, pause)
     one.start()
     yield one
     await one.close()
@@ -165,8 +165,9 @@ async def test_postfix_asks_again_on_a_new_connection(postfix: Postfix, scene: S
     assert scene.judge.charged[-1].recipients == (A,)
 
 
-async def test_a_judge_that_does_not_answer(postfix: Postfix, scene: Scene, events: list[Any]) -> None:
+async def test_a_judge_that_does_not_answer(server: Server, postfix: Postfix, scene: Scene, events: list[Any]) -> None:
     """Is not waited for longer than Postfix would."""
+    server._bounds = replace(FEW, answer_s=0.05)
     scene.judge.gate = asyncio.Event()
     await postfix.send(on_the_wire("END-OF-MESSAGE", recipient_count=1))
     assert await postfix.rest() == b""
@@ -174,8 +175,9 @@ async def test_a_judge_that_does_not_answer(postfix: Postfix, scene: Scene, even
     scene.judge.gate.set()
 
 
-async def test_a_request_that_does_not_end(postfix: Postfix, events: list[Any]) -> None:
+async def test_a_request_that_does_not_end(server: Server, postfix: Postfix, events: list[Any]) -> None:
     """Who has begun one has to end it soon; who has not may stay."""
+    server._bounds = replace(FEW, request_s=0.05)
     assert await postfix.ask(on_the_wire("MAIL")) == DUNNO
     await postfix.send(on_the_wire("MAIL")[:-1])
     assert await postfix.rest() == b""
@@ -184,7 +186,7 @@ async def test_a_request_that_does_not_end(postfix: Postfix, events: list[Any]) 
 
 async def test_an_idle_connection_ends_at_last(scene: Scene, place: str, connected: Connect) -> None:
     """Long after Postfix would have ended it."""
-    server = Server(bind_all([place]), scene.answers, replace(QUICK, idle_s=0.05))
+    server = Server(bind_all([place]), scene.answers, replace(FEW, idle_s=0.05))
     server.start()
     one = await connected()
     assert await one.rest() == b""
@@ -193,7 +195,7 @@ async def test_an_idle_connection_ends_at_last(scene: Scene, place: str, connect
 
 async def test_connections_have_a_bound(server: Server, connected: Connect, events: list[Any]) -> None:
     """One more than that is ended at once, and the others go on."""
-    kept = [await connected() for _ in range(QUICK.connections)]
+    kept = [await connected() for _ in range(FEW.connections)]
     for one in kept:
         assert await one.ask(on_the_wire("MAIL")) == DUNNO
     beyond = await connected()
@@ -208,6 +210,7 @@ async def test_connections_have_a_bound(server: Server, connected: Connect, even
 
 async def test_who_does_not_read_his_answers_is_dropped(server: Server, connected: Connect, events: list[Any]) -> None:
     """What he asks is not read any more, and what he was told is not kept for ever."""
+    server._bounds = replace(FEW, answer_s=0.05)
     server._sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the kernel would keep thousands for him
     one = await connected()
     one.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)

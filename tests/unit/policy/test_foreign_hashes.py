@@ -104,9 +104,9 @@ def test_what_cannot_be_imported(given: str, part: str) -> None:
     assert sentence is not None
     assert part in sentence
     assert len(given) < 4 or given.partition("}")[2] == "" or given.partition("}")[2] not in sentence
-    began = time.perf_counter()
+    began = time.thread_time()
     assert not verify(given, SECRET)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
 
 
 @pytest.mark.parametrize("scheme", ["PLAIN", "CLEARTEXT", "clear"])

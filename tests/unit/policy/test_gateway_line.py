@@ -19,7 +19,6 @@ from policy.contract import Action, ConnectFacts, ConnectOutcome, MessageFacts, 
 from policy.gateway_line import Line
 from service.shared_token import SharedToken
 
-_KEEP_ALIVE_S = 0.2  # uvicorn's own setting knows whole seconds
 _FACTS = {"listener": "submission", "client_address": "192.0.2.1"}
 
 
@@ -33,10 +32,11 @@ class Served:
         self.state = ServerState()
         self.lines: list[Line] = []
         self.port = 0
+        self.keep_alive_s = 60.0
 
     def new_line(self) -> Line:
         self.lines.append(Line(config=self.config, server_state=self.state, app_state={}))
-        self.lines[-1].timeout_keep_alive = _KEEP_ALIVE_S  # type: ignore[assignment]
+        self.lines[-1].timeout_keep_alive = self.keep_alive_s  # type: ignore[assignment]  # uvicorn's setting knows whole seconds
         return self.lines[-1]
 
     def answer(self, path: str, answer: Callable[[Any], Awaitable[BaseModel]]) -> None:
@@ -204,7 +204,8 @@ async def test_what_is_being_answered_when_policy_stops_is_answered(served: Serv
 
 
 async def test_a_connection_that_nobody_uses_is_closed(served: Served) -> None:
+    served.keep_alive_s = 0.2
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(question("/v1/connect", _FACTS))
-    assert b"accepted" in await asyncio.wait_for(reader.read(), 10)
+    assert b"accepted" in await asyncio.wait_for(reader.read(), 30)
     writer.close()

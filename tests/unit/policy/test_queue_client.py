@@ -47,6 +47,7 @@ async def test_an_agent_that_hangs_is_left_alone_for_a_while(monkeypatch: pytest
                 await client.hold(["4Q000001"])
         assert len(asked) == 1
         is_well.set()
+        monkeypatch.setattr(queue_client, "_ORDER_TIMEOUT_S", 60.0)
         monkeypatch.setattr(client, "_silent_until", 0.0)  # a few seconds later
         assert await client.hold(["4Q000001"]) == {"4Q000001"}
     assert len(asked) == 2

@@ -63,7 +63,7 @@ async def test_answers_of_the_dns(outside: Outside, world: AnsweringDns) -> None
     ]  # fmt: skip
     questions = tuple(DnsQuestion(name=name, type=RecordType(kind)) for name, kind in names)
     outside.resolver.timeout = 0.05
-    quick = replace(outside, dns_s=0.2)
+    quick = replace(outside, dns_s=1.0)
     found = (await quick.answer(OutsideQuestions(dns=questions))).dns
     assert [one.name for one in found] == [name for name, _ in names]
     assert [one.asked for one in found] == [
