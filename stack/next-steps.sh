@@ -89,5 +89,6 @@ print_missing_tools() { # what the lines need and a bare Debian has not; swaks a
   local missing=''
   command -v swaks >/dev/null || missing="swaks libnet-ssleay-perl"
   command -v curl >/dev/null || missing="$missing${missing:+ }curl"
-  [ -z "$missing" ] || say "  apt-get install $missing"
+  # It would take the lines that are pasted behind it for answers.
+  [ -z "$missing" ] || say "  apt-get install --yes $missing </dev/null"
 }

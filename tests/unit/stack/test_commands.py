@@ -172,8 +172,8 @@ def test_up_leaves_a_folder_alone_that_is_not_its_own(run: Run, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("there", "told"),
     [
-        ([], "  apt-get install swaks libnet-ssleay-perl curl\n"),
-        (["swaks"], "  apt-get install curl\n"),
+        ([], "  apt-get install --yes swaks libnet-ssleay-perl curl </dev/null\n"),
+        (["swaks"], "  apt-get install --yes curl </dev/null\n"),
         (["swaks", "curl"], ""),
     ],
 )
