@@ -21,19 +21,19 @@ from policy.app import App, Tokens
 from policy.assembly import Parts, assemble
 from policy.brain import Beside, Brain
 from policy.bridges.opened import open_bridges
-from policy.budgets.location import remote_budgets
+from policy.budgets.location import remote_budgets, server_of
 from policy.common_clock import CommonClock, database_time
 from policy.complaints.mailbox import ComplaintMailbox
 from policy.condition import Condition
 from policy.containment.queues import open_queues
 from policy.delegation.listening import bind_all
+from policy.delegation.listening import check as check_places
 from policy.dkim.domains import key_book, make_missing, our_domains
 from policy.dkim.seen import KeyWatch
 from policy.doveadm import Doveadm
 from policy.fronts import Wanted
 from policy.gateway_line import Line
 from policy.geo.opened import Watch, open_atlas, require_database
-from policy.listening import listen
 from policy.location import location, named_location
 from policy.neighbours import Mailboxes, Neighbours
 from policy.opening import ITSELF, digest_key, open_store
@@ -51,6 +51,7 @@ from policy.store.transactions import open_transactions
 from policy.store.writer import Writer
 from service import log as service_log
 from service import tracing
+from service.listening import listen
 from service.settings import SettingError, load, stop
 from service.shared_token import SharedToken
 
@@ -65,6 +66,8 @@ def main() -> None:
     try:
         settings = load(Settings)
         named_location(settings)
+        server_of(settings.budgets_url, None)
+        check_places(settings.delegation_listen)
         require_database("POLICY_GEO_COUNTRY_DB", settings.geo_country_db)
         require_database("POLICY_GEO_ASN_DB", settings.geo_asn_db)
         if sys.argv[1:] == ["--check"]:

@@ -31,7 +31,7 @@ def named_location(settings: Settings) -> Location:
         raise SettingError(_SETTING, "it is no URL", _FORMS) from None
     if url.drivername == "sqlite" and url.database and not (url.host or url.query):
         return Path(url.database)
-    if url.drivername != "postgresql" or not url.database:
+    if url.drivername != "postgresql" or not url.database or not 0 < (url.port or 5432) <= 65535:  # noqa: PLR2004
         raise SettingError(_SETTING, "it names no database that can be used", _FORMS)
     if url.password is not None or "password" in url.query:
         raise SettingError(

@@ -12,7 +12,7 @@ from pydantic_settings import NoDecode, SettingsConfigDict
 from policy.bridges.settings import BridgeSettings, CommaList
 from policy.engine.sources import Network
 from policy.single_sign_on.settings import SignOnSettings
-from service.settings import LogFormat, OptionalPath
+from service.settings import LogFormat, OptionalPath, names_a_server
 
 Port = Annotated[int, Field(gt=0, le=65535)]
 
@@ -32,7 +32,7 @@ _IN_THE_POLICY_FILE = (
 
 def _are_hosts(urls: tuple[str, ...]) -> tuple[str, ...]:
     for one in urls:
-        if not _WHOLE_HOST.fullmatch(one):
+        if not _WHOLE_HOST.fullmatch(one) or not names_a_server(one):
             raise ValueError("it should be URLs such as http://queue-agent:7589, separated by commas")
     if len(set(urls)) < len(urls):
         raise ValueError("each URL should be there once")
@@ -119,6 +119,13 @@ class Settings(SignOnSettings, BridgeSettings):
     log_format: LogFormat = "text"
     otlp_url: str = Field(default="", pattern=r"^(https?://[^\s@]+)?$", examples=["http://collector:4318/v1/traces"])
 
+    @field_validator("console_url", "hibp_url", "doveadm_url", "alert_relay", "otlp_url")
+    @classmethod
+    def _can_be_reached(cls, given: str) -> str:
+        if given and not names_a_server(given if "//" in given else f"//{given}"):
+            raise ValueError("it should have a host and a port that can be, such as example.org:8080 or [::1]:8080")
+        return given
+
     @field_validator("unwalled_networks", mode="before")
     @classmethod
     def _networks(cls, given: object) -> object:
@@ -132,7 +139,7 @@ class Settings(SignOnSettings, BridgeSettings):
     @field_validator("alert_webhooks")
     @classmethod
     def _urls(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(_URL.fullmatch(one) for one in given):
+        if not all(_URL.fullmatch(one) and names_a_server(one) for one in given):
             raise ValueError("it should be URLs such as https://example.org/hook, separated by commas")
         return given
 

@@ -27,6 +27,7 @@ from queue_agent.settings import Settings
 from queue_agent.trail import Trail
 from queue_agent.watch import Watch
 from service import log as service_log
+from service.listening import listen
 from service.settings import SettingError, load, stop
 from service.shared_token import SharedToken
 
@@ -41,7 +42,7 @@ def main() -> None:
         logging.getLogger("uvicorn.error").disabled = True
         token = SharedToken.from_file("QUEUE_AGENT_TOKEN_FILE", settings.token_file, log)
         postfix = postfix_of(settings.postfix_config)
-        asyncio.run(_serve(settings, token, postfix, _listen(settings.bind, settings.port)))
+        asyncio.run(_serve(settings, token, postfix, listen("QUEUE_AGENT_PORT", settings.bind, settings.port)))
     except SettingError as error:
         stop(error, "queue agent")
 
@@ -85,21 +86,6 @@ def _ledger(settings: Settings) -> Ledger:
         raise SettingError(
             "QUEUE_AGENT_STATE_DIR", f"{settings.state_dir} cannot be written ({error.strerror})", "check its owner"
         ) from None
-
-
-def _listen(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    # With its protocol named: only then does asyncio set TCP_NODELAY.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((address, port))
-    except OSError as error:
-        listening.close()
-        raise SettingError(
-            "QUEUE_AGENT_PORT", f"{address}:{port} cannot be bound ({error.strerror})", "choose another port"
-        ) from None
-    return listening
 
 
 if __name__ == "__main__":

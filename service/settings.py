@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, ValidationError
 from pydantic_core import ErrorDetails
@@ -53,6 +54,15 @@ def load(kind: type[AnySettings]) -> AnySettings:
         raise _explained(error.errors()[0], kind) from None
     except SettingsError as error:  # what should be JSON
         raise _unreadable(str(error), prefix) from None
+
+
+def names_a_server(url: str) -> bool:
+    """Whether its host and port can be: of http://[::1, http://:80 and http://host:99999 none can."""
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def read_secret(name: str, path: Path) -> str:

@@ -10,9 +10,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, field_v
 from pydantic_settings import BaseSettings, NoDecode
 
 from policy.bridges import ldap_text
-from service.settings import OptionalPath, SettingError
-
-_LDAP_SCHEMES = ("ldaps", "ldap", "ldapi")
+from service.settings import OptionalPath, SettingError, names_a_server
 
 
 def _split(given: object) -> object:
@@ -53,9 +51,9 @@ class BridgeSettings(BaseSettings):
     @field_validator("ldap_url")
     @classmethod
     def _is_a_directory(cls, given: str) -> str:
-        parts = urlsplit(given)
-        where = parts.path.strip("/") if parts.scheme == "ldapi" else parts.hostname
-        if given and (parts.scheme not in _LDAP_SCHEMES or not where):
+        scheme, _, where = given.partition("://")
+        is_there = names_a_server(given) if scheme in ("ldaps", "ldap") else scheme == "ldapi" and where.strip("/")
+        if given and not is_there:
             raise ValueError("it should be ldaps://HOST, ldap://HOST (with StartTLS) or ldapi:///path/to/socket")
         return given
 
@@ -75,9 +73,11 @@ class BridgeSettings(BaseSettings):
 
 def is_safe(url: str) -> bool:
     """HTTPS, or an issuer on this very machine."""
+    if not names_a_server(url):
+        return False
     parts = urlsplit(url)
     if parts.scheme != "http":
-        return parts.scheme == "https" and bool(parts.hostname)
+        return parts.scheme == "https"
     try:
         return ipaddress.ip_address(parts.hostname or "").is_loopback
     except ValueError:

@@ -17,9 +17,9 @@ from policy.console.app import hosts_of, make_app
 from policy.console.metrics import Metrics
 from policy.console.parts import open_parts
 from policy.console.serving import KEEP_ALIVE_S, MOST_CONNECTIONS, BoundedProtocol, Certificate, Server
-from policy.listening import listen
 from policy.settings import Settings
 from service import log as service_log
+from service.listening import listen
 from service.settings import SettingError, load, stop
 
 

@@ -10,7 +10,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from policy.listening import listen
+from service.listening import listen
 from service.settings import SettingError
 
 _SETTING = "POLICY_DELEGATION_LISTEN"
@@ -20,18 +20,33 @@ _PATH_LIMIT = 107  # octets, sun_path of Linux without the NUL behind it
 _PORT_LIMIT = 65535
 
 
+def check(places: Sequence[str]) -> None:
+    """SettingError where one is no place to listen; nothing is bound."""
+    for place in places:
+        _path(place) if place.startswith("unix:") else _host_and_port(place)
+
+
 def bind_all(places: Sequence[str]) -> list[socket.socket]:
     """A listening socket for each; SettingError where one cannot be."""
-    bound = [_unix(Path(place[5:])) if place.startswith("unix:") else _tcp(place) for place in places]
+    check(places)
+    bound = [
+        _unix(_path(place)) if place.startswith("unix:") else listen(_SETTING, *_host_and_port(place))
+        for place in places
+    ]
     for one in bound:
         one.listen(BACKLOG)  # who connects before we serve waits
     return bound
 
 
-def _unix(path: Path) -> socket.socket:
-    """A socket that another start left behind makes room; anything else stays what it is."""
+def _path(place: str) -> Path:
+    path = Path(place.removeprefix("unix:"))
     if not path.is_absolute() or len(bytes(path)) > _PATH_LIMIT:
         raise SettingError(_SETTING, f"{path} is no path from / of at most {_PATH_LIMIT} octets", "choose another one")
+    return path
+
+
+def _unix(path: Path) -> socket.socket:
+    """A socket that another start left behind makes room; anything else stays what it is."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
@@ -46,8 +61,8 @@ def _unix(path: Path) -> socket.socket:
     return listening
 
 
-def _tcp(place: str) -> socket.socket:
+def _host_and_port(place: str) -> tuple[str, int]:
     found = _TCP.fullmatch(place)
     if not found or not 0 < int(found[3]) <= _PORT_LIMIT:
         raise SettingError(_SETTING, f"{place!r} is no place to listen", "say unix:/PATH, HOST:PORT or [ADDRESS]:PORT")
-    return listen(_SETTING, found[1] or found[2], int(found[3]))
+    return found[1] or found[2], int(found[3])

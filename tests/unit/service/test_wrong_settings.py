@@ -8,9 +8,10 @@ import pytest
 from pydantic_settings import BaseSettings
 
 import gateway.settings
+import policy.__main__
 import policy.settings
 import queue_agent.settings
-from service.settings import SettingError, load
+from service.settings import EXIT_BAD_SETTING, SettingError, load
 
 GATEWAY: Mapping[str, str] = {
     "GATEWAY_TLS_CERT": "/tls/cert.pem",
@@ -85,6 +86,24 @@ WRONG = [
     ({"POLICY_CONSOLE_BIND": " "}, "POLICY_CONSOLE_BIND: "),
     ({"POLICY_HIBP_URL": "api.pwnedpasswords.com"}, "it should be such as https://api.pwnedpasswords.com/range"),
     ({"POLICY_PORT": "70000"}, "POLICY_PORT: '70000' will not do; it should be less than or equal to 65535"),
+    *(
+        ({name: f"{scheme}{place}"}, f"{name}: '{scheme}{place}' will not do; it should ")
+        for name, scheme in (
+            ("POLICY_CONSOLE_URL", "https://"),
+            ("POLICY_HIBP_URL", "http://"),
+            ("POLICY_DOVEADM_URL", "http://"),
+            ("POLICY_OTLP_URL", "http://"),
+            ("POLICY_OIDC_ISSUER", "https://"),
+            ("POLICY_CONSOLE_OIDC_ISSUER", "https://"),
+            ("POLICY_LDAP_URL", "ldap://"),
+            ("POLICY_ALERT_RELAY", ""),
+            ("QUEUE_AGENT_POLICY_URL", "http://"),
+        )
+        for place in ("[::1", "host:65536", "host:0", ":80")
+    ),
+    ({"POLICY_QUEUE_URL": "http://queue-agent:7589,http://[::1"}, "it should be URLs such as http://queue-agent:7589"),
+    ({"POLICY_ALERT_WEBHOOKS": "https://host:65536/"}, "it should be URLs such as https://example.org/hook"),
+    ({"QUEUE_AGENT_BIND": ""}, "QUEUE_AGENT_BIND: '' will not do; it should be such as 127.0.0.1"),
     ({"POLICY_HSTNAME": "x"}, "POLICY_HSTNAME: there is no such setting; did you mean POLICY_HOSTNAME?"),
 ]
 
@@ -95,12 +114,33 @@ def test_the_sentence_says_what_would_do(
 ) -> None:
     for name, value in {**GATEWAY, **given}.items():
         monkeypatch.setenv(name, value)
-    kind = gateway.settings.Settings if next(iter(given)).startswith("GATEWAY") else policy.settings.Settings
+    kind = next(one for one in KINDS if next(iter(given)).startswith(one.model_config["env_prefix"]))
     with pytest.raises(SettingError) as told:
         load(kind)
     assert sentence in str(told.value)
     assert "pattern" not in str(told.value)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("POLICY_DATABASE_URL", "postgresql://sallyport@db:65536/sallyport"),
+        ("POLICY_BUDGETS_URL", "valkey:6379"),
+        ("POLICY_DELEGATION_LISTEN", "127.0.0.1:65536"),
+        ("POLICY_DELEGATION_LISTEN", "unix:socket"),
+    ],
+)
+def test_the_check_before_a_start_looks_at_what_is_read_later(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is asked and nothing bound."""
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["policy", "--check"])
+    with pytest.raises(SystemExit) as ended:
+        policy.__main__.main()
+    assert ended.value.code == EXIT_BAD_SETTING
+    assert capsys.readouterr().err.startswith(f"policy: {name}: ")
 
 
 def test_hosts_and_domains_are_taken_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:

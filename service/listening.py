@@ -1,4 +1,4 @@
-"""The port of a service, bound before anything is served: policy's own and the console's."""
+"""The port of a service, bound before anything is served: policy's own, the console's and the queue agent's."""
 
 import errno
 import re
@@ -15,10 +15,10 @@ def listen(setting: str, address: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((address, port))
-    except OSError as error:
+    except (OSError, TypeError) as error:  # TypeError: of a name that is none, such as ä..b
         listening.close()
-        problem = f"{address}:{port} cannot be bound ({error.strerror})"
-        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        problem = f"{address}:{port} cannot be bound ({getattr(error, 'strerror', 'no name of a host')})"
+        if isinstance(error, socket.gaierror | TypeError) or error.errno == errno.EADDRNOTAVAIL:
             setting = re.sub("_PORT$", "_BIND", setting)
             raise SettingError(setting, problem, "choose an address of this machine") from None
         raise SettingError(setting, problem, "choose another port, or stop what holds it") from None

@@ -4,12 +4,13 @@ import socket
 
 import pytest
 
-from policy.listening import listen
+from service.listening import listen
 from service.settings import SettingError
 
 WRONG = [
     # what it shows, address, the sentence
     ("a name that nobody knows", "nosuchname.invalid", "POLICY_BIND: nosuchname.invalid:7587 cannot be bound"),
+    ("what is no name", "ä..b", "POLICY_BIND: ä..b:7587 cannot be bound (no name of a host)"),
     ("somebody else's address", "192.0.2.1", "POLICY_BIND: 192.0.2.1:7587 cannot be bound"),
 ]
 
