@@ -75,11 +75,13 @@ print_person() {
 }
 
 print_messages() {
+  local only_ipv4=' -4' # swaks may try the first address of localhost alone, which is ::1
+  [[ $SALLYPORT_BIND != *:* ]] || only_ipv4=''
   say
   say "A test message, first on port $SALLYPORT_SUBMISSION_PORT, then on port $SALLYPORT_SUBMISSIONS_PORT, from here to $address. Clients have to trust the certificate:"
   print_missing_tools
   say "  ./sallyport$test_flag certificate > $certificate"
-  say "  swaks --server $host --port $SALLYPORT_SUBMISSION_PORT --tls --tls-verify --tls-ca-path $certificate --auth PLAIN --auth-user $login --auth-password $secret --from $address --to $address"
+  say "  swaks$only_ipv4 --server $host --port $SALLYPORT_SUBMISSION_PORT --tls --tls-verify --tls-ca-path $certificate --auth PLAIN --auth-user $login --auth-password $secret --from $address --to $address"
   say "  printf 'From: %s\\r\\nTo: %s\\r\\nSubject: test\\r\\n\\r\\nIt works.\\r\\n' $address $address | curl --cacert $certificate --user $login:$secret --mail-from $address --mail-rcpt $address --upload-file - smtps://$host:$SALLYPORT_SUBMISSIONS_PORT"
   say "Read it back (MAILINDEX counts from the oldest):"
   say "  curl --cacert $certificate --user $login:$secret 'imaps://$host:$SALLYPORT_IMAPS_PORT/INBOX;MAILINDEX=1'"

@@ -185,3 +185,18 @@ def test_what_the_lines_to_paste_need_is_named_where_it_is_missing(tmp_path: Pat
         ["/bin/bash", "-ec", script, "test", tmp_path], cwd=CHECKOUT, capture_output=True, text=True, check=True
     )
     assert done.stdout == told
+
+
+@pytest.mark.parametrize(
+    ("bind", "option"), [("0.0.0.0", "-4 "), ("127.0.0.1", "-4 "), ("::", ""), ("2001:db8::1", "")]
+)
+def test_swaks_goes_where_the_gateway_listens(bind: str, option: str) -> None:
+    """Some of its versions try the first address of a name alone, and localhost's is ::1."""
+    script = (
+        ". stack/lib.sh; . stack/next-steps.sh; test_flag= certificate=c login=l secret=s address=a; print_messages"
+    )
+    environment = os.environ | {"SALLYPORT_BIND": bind, "SALLYPORT_SUBMISSION_PORT": "587", "host": "localhost"}
+    done = subprocess.run(
+        ["/bin/bash", "-ec", script], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert f"  swaks {option}--server localhost " in done.stdout
