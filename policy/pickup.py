@@ -75,7 +75,7 @@ class Pickup:
 
     async def _kick_expired(self, http: aiohttp.ClientSession) -> None:
         now = self._clock()
-        if now - self._expired_until < _EXPIRY_PERIOD_S:
+        if 0 <= now - self._expired_until < _EXPIRY_PERIOD_S:  # below 0 the clock was set back
             return
         if names := await self._feed.expired(self._expired_until, now):
             await self._kick(names, http)
@@ -83,7 +83,7 @@ class Pickup:
         self._expired_until = now
 
     async def _kick_again(self, http: aiohttp.ClientSession) -> None:
-        while self._again and self._again[0][0] <= self._clock():
+        while self._again and not 0 < self._again[0][0] - self._clock() <= _AGAIN_S:
             await self._kick(self._again[0][1], http)
             del self._again[0]
 

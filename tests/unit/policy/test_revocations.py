@@ -161,6 +161,32 @@ async def test_a_credential_that_ends_by_itself(brain: Brain, store: IdentitySto
     await runner.cleanup()
 
 
+async def test_a_clock_that_is_set_back(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
+    """What was to come again, or ends by itself, does not wait until the clock is where it was."""
+    doveadm, now, looks = Dovecot(), [T + 90_000], [0]
+
+    def clock() -> float:
+        looks[0] += 1
+        return now[0]
+
+    runner = aiohttp.web.AppRunner(_application(doveadm))
+    await runner.setup()
+    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    store.add_identity("guest", ("guest@example.org",), T)
+    store.add_credential("guest", "visit", T, Terms(expires_at=T + 3600))
+    pickup = Pickup(_reached(runner.addresses[0][1]), brain.feed, clock)
+    store.revoke(ada.login, now[0])
+    pickup.start()
+    await until_true(lambda: doveadm.kicked == ["ada"])
+    now[0], seen = T + 3500, looks[0]
+    await until_true(lambda: looks[0] > seen + 4)  # a whole round
+    now[0] = T + 3600
+    await until_true(lambda: doveadm.kicked == ["ada", "ada", "guest"])
+    await pickup.close()
+    await runner.cleanup()
+
+
 def _reached(port: int) -> Doveadm:
     return Doveadm(f"http://127.0.0.1:{port}", SharedToken(TOKEN))
 
