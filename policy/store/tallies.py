@@ -57,15 +57,6 @@ class TallyNotes:
         self.statements.execute(_FORGET, {"edge": int(now) - KEPT_S})
 
 
-def figures_since(engine: Engine, since: float) -> list[Figure]:
-    """Every five minutes of them, in order; those in which `since` lies are among them."""
-    row = Tallies
-    wanted = select(row.at, row.stage, row.outcome, row.reason, row.number, row.recipients)
-    wanted = wanted.where(row.at > since - GRAIN_S).order_by(row.at, row.stage, row.outcome, row.reason)
-    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
-        return [_figure(*found) for found in connection.execute(wanted).all()]
-
-
 def figures_by(engine: Engine, since: float, seconds: int) -> list[Figure]:
     """Summed up by so many seconds, in order; `at` is where those begin, which the first of them may do earlier."""
     row = Tallies

@@ -22,7 +22,7 @@ from policy.rulebook import shipped
 from policy.store.database import Location
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.statements import Prepared
-from policy.store.tallies import KEPT_S, TallyNotes, figures_by, figures_since, sums_since
+from policy.store.tallies import KEPT_S, TallyNotes, figures_by, sums_since
 from policy.store.transactions import NotBegun, Transactions, open_transactions
 from policy.store.writer import Writer
 from policy.tally import GRAIN_S, OUTCOMES, Count, LoginReason, Stage, Tally, What
@@ -163,7 +163,7 @@ def test_there_is_a_word_for_every_gate_and_wall() -> None:
 
 
 def rows(engine: Engine, since: float = 0.0) -> dict[tuple[int, What], tuple[int, int]]:
-    return {(one.at, one.what): (one.number, one.recipients) for one in figures_since(engine, since)}
+    return {(one.at, one.what): (one.number, one.recipients) for one in figures_by(engine, since, GRAIN_S)}
 
 
 def counting(tally: Tally, transactions: Transactions, writer: Writer, now: float = T) -> Counting:
