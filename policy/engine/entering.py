@@ -64,7 +64,7 @@ def enter(newcomer: Newcomer, rulebook: Rulebook, now: float) -> Entering:
         suspicion.note_spread([one for one in over if one.rule in enforced])
         suspicion.observed.extend(one.rule for one in over if one.rule not in enforced)
     is_granted = suspicion.step is not Step.LOCK
-    is_strange = not place.is_settled and (bool(suspicion.new) or not _may_travel(limits))
+    is_strange = not place.is_settled and (bool(suspicion.new) or not limits.may_travel)
     is_doubted = is_strange or (is_granted and not counts_days(place, suspicion.standing, rulebook))
     if newcomer.gains and is_granted and not is_doubted:
         suspicion.raise_signal(SignalKind.TRUSTED_NETWORK, _in_words(newcomer.gains, place))
@@ -99,8 +99,3 @@ def sessions_for(place: Place, limits: Limits) -> int:
     if place.is_home or not place.has_home or not place.is_settled:
         return limits.sessions
     return max(1, limits.sessions - -(-limits.sessions // _KEPT_FOR_HOME))
-
-
-def _may_travel(limits: Limits) -> bool:
-    """Who has no small budget stays on probation in a strange network until somebody vouches for it."""
-    return all(window.limit for window in (*limits.probation_new_recipients, *limits.probation_recipients))

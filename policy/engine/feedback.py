@@ -30,7 +30,8 @@ _KEYS: Mapping[str, str] = {
 Weighing = Generator[Take, Taken, "Weighed"]
 
 # The test is one for all networks of an identity, and a thief abroad could bring it to where one slip of the owner's
-# ends it. So a signal is home's only where as many came from there as the test takes by itself.
+# ends it. So a signal is home's only where as many came from there as the test takes by itself. And into the form of a
+# program at home anybody types what he likes: there the limits have to be met, for which four addresses are too few.
 _AT_HOME = "refused-at-home"
 _OF_OTHERS = (Window(3, DAY_S),)
 
@@ -71,7 +72,8 @@ def weigh(report: Report, rulebook: Rulebook, now: float) -> Weighing:
     if counted := tuple(_counted(report, limits, rulebook)):
         taken = yield Take(counted)
         over = _over(counted, taken)
-    if _AT_HOME not in over:
+    is_test_enough = limits.may_travel or limits.unknown_share
+    if _AT_HOME not in over or not (is_test_enough or over.keys() - {_AT_HOME}):
         suspicion.place = replace(report.place, is_home=False)
     if unknown and rulebook.mode("unknown-recipients") is not Mode.OFF:
         if evidence := over.get("unknown-recipients") or _found_by_share(report, limits, unknown, likelihood):

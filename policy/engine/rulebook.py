@@ -63,6 +63,11 @@ class Limits:
     held_bytes: Windows
     sessions: int  # at the same time
 
+    @property
+    def may_travel(self) -> bool:
+        """Programs do not: whose small budget is nothing stays on probation until somebody vouches for the network."""
+        return all(window.limit for window in (*self.probation_new_recipients, *self.probation_recipients))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:

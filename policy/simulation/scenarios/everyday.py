@@ -1,5 +1,6 @@
 """Legitimate senders of whom administrators hear: a first week of term, a conference, a family's second way out, a
-campaign, a printer with a new address each day, a new provider, a VPN that is always on, a school, a build server.
+campaign, a printer with a new address each day, a new provider, a VPN that is always on, a school, a build server, a
+form on the web.
 """
 
 from collections.abc import Sequence
@@ -102,10 +103,13 @@ def _all_day(scene: Scene, who: Person, networks: Sequence[Network], *, days: in
 
 def _l18(scene: Scene) -> None:
     """A shop, and five hundred who have never bought there."""
+    scene.start(_campaign(scene, _shop(scene)))
+
+
+def _shop(scene: Scene) -> Person:
     home = scene.atlas.network(HOME_COUNTRY, _HOSTER, is_hosting=True)
     client = Client(name="shop.example.org")
-    who = scene.admit(Person(name="shop", kind="app", networks=(home,), new_per_day=(20,) * 30, client=client))
-    scene.start(_campaign(scene, who))
+    return scene.admit(Person(name="shop", kind="app", networks=(home,), new_per_day=(20,) * 30, client=client))
 
 
 def _campaign(scene: Scene, who: Person) -> Actor:
@@ -183,6 +187,20 @@ def _builds(scene: Scene, who: Person) -> Actor:
     for _ in range(32):
         scene.hand_in(visit(scene, who, who.networks[0]), who.contacts)
         yield HOUR_S / 4
+
+
+def _l24(scene: Scene) -> None:
+    """Whatever address is typed gets a confirmation."""
+    who = _shop(scene)
+    scene.start(_confirms(scene, who, 60, 10 * MINUTE_S, gone=0.0))
+    scene.start(_confirms(scene, who, 12, MINUTE_S, gone=1.0), HOUR_S)
+
+
+def _confirms(scene: Scene, who: Person, number: int, rest_s: float, *, gone: float) -> Actor:
+    session = visit(scene, who, who.networks[0])
+    for _ in range(number):
+        scene.hand_in(session, scene.strangers(1, gone=gone))
+        yield rest_s
 
 
 _AS_USUAL = (NOTHING_REFUSED, NOTHING_HELD, never(Step.HOLD))
@@ -284,5 +302,12 @@ EVERYDAY = (
         cast=_l23,
         lasts_s=DAY_S,
         expected=_AS_USUAL,
+    ),
+    Scenario(
+        name="L24",
+        title="a stranger types twelve addresses that nobody has into the form of a shop, which confirms orders to 60",
+        cast=_l24,
+        lasts_s=DAY_S,
+        expected=(NOTHING_REFUSED, NOTHING_HELD, step_within(Step.RESTRICT, 2 * HOUR_S)),
     ),
 )

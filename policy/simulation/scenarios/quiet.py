@@ -93,6 +93,20 @@ def _a27(scene: Scene) -> None:
     scene.start(_each_minute(scene, Thief(scene, who.name, who.client), who.networks[0], 100_000), HOUR_S)
 
 
+def _a30(scene: Scene) -> None:
+    """A hole in a shop's program: somebody sends from its machine what he likes, to a list that he has bought."""
+    home = scene.atlas.network("DE", 24940, is_hosting=True)
+    who = scene.admit(Person(name="shop", kind="app", networks=(home,), new_per_day=(20,) * 30))
+    scene.start(_in_a_hurry(scene, Thief(scene, who.name, who.client), home))
+
+
+def _in_a_hurry(scene: Scene, thief: Thief, network: Network) -> Actor:
+    while True:
+        if session := thief.log_in(network):
+            thief.send(session, scene.strangers(1, gone=0.3))
+        yield thief.rest(MINUTE_S / 5)
+
+
 def _each_minute(scene: Scene, thief: Thief, network: Network, messages: int) -> Actor:
     for _ in range(messages):
         if session := thief.log_in(network):
@@ -221,5 +235,12 @@ QUIET = (
             step_within(Step.SLOW, 21 * DAY_S),
             OWNER_GOES_ON,
         ),
+    ),
+    Scenario(
+        name="A30",
+        title="a shop's own machine, whose program has a hole: 300 an hour, 30 % of them unknown",
+        cast=_a30,
+        lasts_s=DAY_S,
+        expected=(new_at_most(160, HOUR_S), new_at_most(160, DAY_S), step_within(Step.RESTRICT, HOUR_S)),
     ),
 )

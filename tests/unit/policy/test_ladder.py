@@ -281,8 +281,8 @@ def test_a_list_is_found_wherever_in_a_report_it_shows() -> None:
     assert weighed(DELIVERED).unknown == 0
 
 
-def at_home(*outcomes: DeliveryOutcome, budgets: MemoryBudgets, **more: object) -> Weighed:
-    report = Report(identity="ada", kind="person", place=AT_HOME, outcomes=outcomes, **more)  # type: ignore[arg-type]
+def at_home(*outcomes: DeliveryOutcome, budgets: MemoryBudgets, kind: str = "person", **more: object) -> Weighed:
+    report = Report(identity="ada", kind=kind, place=AT_HOME, outcomes=outcomes, **more)  # type: ignore[arg-type]
     return run_here(weigh(report, BOOK, T), budgets, "w2", T)
 
 
@@ -299,6 +299,28 @@ def test_a_thief_abroad_cannot_leave_the_last_step_to_a_slip_of_the_owners() -> 
         one = at_home(UNKNOWN, budgets=budgets, likelihood=likelihood)
         likelihood, homes = one.likelihood, [*homes, one.standing.home]
     assert homes == [Step.FREE, Step.FREE, Step.FREE, Step.RESTRICT]
+
+
+SPAM = DeliveryOutcome.SPAM
+OF_PROGRAMS = [
+    # what it shows, profile, outcomes of new recipients to whom it wrote from home, where it stands there
+    ("a person has a list of his own", "person", [UNKNOWN] * 4, Step.RESTRICT),
+    ("into a form anybody types", "app", [UNKNOWN] * 4, Step.FREE),
+    ("servers of strangers refuse what they like", "app", [SPAM] * 4, Step.FREE),
+    ("as many as an hour may have", "app", [UNKNOWN] * 25, Step.FREE),
+    ("one more", "app", [UNKNOWN] * 26, Step.RESTRICT),
+    ("more spam than an hour may have", "app", [SPAM] * 11, Step.RESTRICT),
+    ("a newsletter's share is its own", "newsletter", [UNKNOWN] * 9, Step.RESTRICT),
+]
+
+
+@pytest.mark.parametrize(("kind", "outcomes", "home"), [c[1:] for c in OF_PROGRAMS], ids=[c[0] for c in OF_PROGRAMS])
+def test_a_stranger_stops_no_program_at_home_with_four_addresses(
+    kind: str, outcomes: list[DeliveryOutcome], home: Step
+) -> None:
+    """Elsewhere it is restricted, and the administrator told, in each of these cases."""
+    found = at_home(*outcomes, budgets=MemoryBudgets(), kind=kind, recipients_today=200, unknown_today=1)
+    assert (found.standing.step, found.standing.home) == (Step.RESTRICT, home)
 
 
 def test_who_was_found_abroad_is_found_at_home_on_the_same_day() -> None:

@@ -97,6 +97,7 @@ WORSE = [
     ('[modes]\nladder = "observe"', "A27"),
     ('[profiles.person]\nprobation-new-recipients = ["10/hour", "30/day"]', "A28"),
     ('[modes]\nvolume = "off"', "A29"),
+    ('[profiles.app]\nunknown-recipients = "60/hour"', "A30"),
     ('[profiles.person]\nnew-recipients = "10/hour"', "L1"),
     ('[profiles.person]\nrecipients = ["10/minute", "150/day"]', "L2"),
     ('[profiles.person]\nrecipients = "90/hour"', "L3a"),
@@ -121,6 +122,7 @@ WORSE = [
     ('[profiles.person]\nprobation-recipients = "5/day"', "L21c"),
     ('[profiles.person]\nrecipients = "90/hour"', "L22"),
     ("[profiles.app]\nrecipients-per-message = 20", "L23"),
+    ('[profiles.app]\nunknown-recipients = "10/hour"', "L24"),
 ]
 
 
@@ -132,9 +134,9 @@ def test_expectations_can_be_missed(policy: str, name: str) -> None:
 
 
 def test_every_scenario_is_there() -> None:
-    """Those of the reference, those that were found by trying (A19 to A29), and of whom people tell (L14 to L23)."""
+    """Those of the reference, those that were found by trying (A19 to A30), and of whom people tell (L14 to L24)."""
     numbers = {"".join(letter for letter in one.name if not letter.islower()) for one in SCENARIOS}
-    assert numbers == {f"A{one}" for one in range(1, 30)} | {f"L{one}" for one in range(1, 24)}
+    assert numbers == {f"A{one}" for one in range(1, 31)} | {f"L{one}" for one in range(1, 25)}
     assert all(one.expected for one in SCENARIOS)
 
 
