@@ -47,7 +47,6 @@ class Ailment(Sentences):
     QUEUE_UNREADABLE = "the queue agent's answer cannot be read"
     QUEUE_REFUSES = "the queue agent answers %(method)s with %(status)s"
     QUEUE_HEALTH_UNREADABLE = "the queue agent's health cannot be read (status %(status)s)"
-    OF_AGENT = "%(agent)s: %(why)s"  # one of several
     POSTFIX_DOWN = "Postfix does not run: nothing is taken and nothing leaves"
     MESSAGES_OLD = "the oldest message waits for %(hours)s hours"
     # The queue agent

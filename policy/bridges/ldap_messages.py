@@ -10,7 +10,6 @@ a compiler to be installed, or have had no release for years; what is here can b
 from dataclasses import dataclass
 
 BIND_ANSWER, ENTRY, SEARCH_DONE, EXTENDED_ANSWER = 0x61, 0x64, 0x65, 0x78
-UNBIND = b"\x42\x00"
 SUCCESS = 0
 
 _SEQUENCE, _INTEGER, _BOOLEAN, _OCTETS, _ENUMERATED = 0x30, 0x02, 0x01, 0x04, 0x0A

@@ -4,7 +4,7 @@ Sent mail: all of its recipients are people that the identity has written to. Re
 lists, bulk mail, robots, and what a spam filter has found: whoever can write to an identity would choose its history.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 
 from policy.learning.fields import Fields, addresses, fields
@@ -39,9 +39,6 @@ def received(section: bytes, whose: str, where: str, arrived_at: float) -> Itera
         yield Broken(where, "it has no author, or more than one From field")
     else:
         yield from _found(found, ("from", "reply-to"), whose, where, arrived_at)
-
-
-LETTERS: Mapping[str, Letter] = {"sent": sent, "received": received}
 
 
 def _why_not(found: Fields) -> str:

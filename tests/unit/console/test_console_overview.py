@@ -23,7 +23,6 @@ from policy.store.tallies import TallyNotes
 from policy.tally import GRAIN_S, OUTCOMES, LoginReason, Stage, Tally, What
 
 ACCEPTED, HELD = What(Stage.MESSAGE, "accept"), What(Stage.MESSAGE, "hold", "held")
-HELD_WHY = "The identity stands on the ladder: mail to new recipients is held. Or this one is suspicious."
 XSS = '"><script>alert(1)</script>'
 
 

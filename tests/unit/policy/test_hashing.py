@@ -15,8 +15,6 @@ from policy.people.errors import Busy
 from policy.people.hashing import LEAST_PASSES, MOST_PASSES, Cost, Hasher, HashingPool, kept_cost, measure
 from service.settings import SettingError
 
-CHEAP = Cost(memory_kib=64, passes=1)
-
 
 def test_a_hash_says_what_it_is_of() -> None:
     """argon2id with the parameters of the machine, and another salt each time."""
