@@ -22,8 +22,11 @@ from harness import Sallyport, Sink
 from tests import compiled
 
 compiled.share()
-# How long an example may take is no property of what is tested, and on a busy machine it is anything.
-hypothesis.settings.register_profile("sallyport", deadline=None)
+# How long an example may take is no property of what is tested, and on a busy machine it is anything. Examples are the
+# same each time; `--hypothesis-seed=$RANDOM` tries others.
+hypothesis.settings.register_profile(
+    "sallyport", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("sallyport")
 
 _FOLDER = pytest.StashKey[str]()

@@ -69,13 +69,10 @@ def test_no_number_of_sessions_overshoots(large: Large) -> None:
 
 
 def test_containment_reaches_every_gateway(large: Large) -> None:
-    """Sessions on each of them end within a second; a machine that does much else gets three tries, and two seconds."""
-    late = list[float]()
-    while not late or (late[-1] >= 1.0 and len(late) < 3):
-        late.append(_late(large, f"{LOST}-{len(late)}"))
-        print(f"\n12 sessions on 3 gateways ended {late[-1]:.2f} s after the containment at the latest")
-        assert late[-1] < 2.0
-    assert late[-1] < 1.0, late
+    """Sessions on each of them end within a second; in the short form the machine may do much else meanwhile."""
+    late = _late(large, LOST)
+    print(f"\n12 sessions on 3 gateways ended {late:.2f} s after the containment at the latest")
+    assert late < (1.0 if IS_LONG else 15.0)
 
 
 def _late(large: Large, name: str) -> float:
