@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from policy.containment.ask_queue import ask_queue
 from policy.contract import Reason
 from policy.dkim.domains import our_domains
 from policy.dkim.folder import KeyFolder, key_file, map_lines
@@ -17,7 +18,6 @@ from policy.dkim.rotation import State as Stage
 from policy.finding import Finding, State
 from policy.location import open_existing
 from policy.opening import ADMINISTRATOR
-from policy.publishing.agent import asked
 from policy.publishing.asking import look, looked, publishing
 from policy.publishing.compared import findings
 from policy.publishing.reached import clock, dane, host_name, validation, way_out
@@ -93,7 +93,7 @@ def world(settings: Settings, now: float) -> Iterator[Finding]:
         domains, nobodys = _sending(settings, dict.fromkeys(one.domain for one in pairs))
         given = publishing(settings, pairs)
         retired = tuple(one for one in pairs if one.state is Stage.RETIRED)
-        seen = asked(settings, lambda agent: look(agent, domains, given, retired, is_host_asked=True))
+        seen = ask_queue(settings, lambda agent: look(agent, domains, given, retired, is_host_asked=True))
     except SQLAlchemyError:
         return  # told by the database
     except (StoreError, SettingError) as error:
@@ -169,7 +169,7 @@ def _domains_of_people(settings: Settings) -> set[str]:
 
 def _asked_queue(settings: Settings, now: float) -> Iterator[Finding]:
     try:
-        yield from queue(asked(settings, lambda agent: agent.statistics()), now)
+        yield from queue(ask_queue(settings, lambda agent: agent.statistics()), now)
     except StoreError as error:
         yield Finding("queue", State.WRONG, str(error), "look at the log of the queue agent")
 

@@ -9,13 +9,13 @@ import typer
 from policy.cli.arguments import Yes, confirm
 from policy.cli.output import JSON, print_rows, print_values, when
 from policy.cli.store import actor
+from policy.containment.ask_queue import ask_queue
 from policy.dkim.book import KeyBook
 from policy.dkim.domains import key_book, make_missing, our_domains
 from policy.dkim.rotation import KEPT_DAYS, Pair, Pairs, State, chosen, of_domain
 from policy.dkim.seen import steps
 from policy.enrolment.dns import Record, lines
 from policy.location import open_existing
-from policy.publishing.agent import asked
 from policy.publishing.asking import published_pairs
 from policy.publishing.records import quoted
 from policy.settings import Settings
@@ -138,7 +138,7 @@ def dkim_check(json: JSON = False) -> None:
     engine = open_existing(settings)
     book = key_book(settings, engine, actor())
     make_missing(book, our_domains(settings), engine, now)
-    changed = asked(settings, lambda agent: steps(book, agent, now))
+    changed = ask_queue(settings, lambda agent: steps(book, agent, now))
     print_rows(
         [_listed(one) for one in changed],
         ("domain", "selector", "is now"),
@@ -161,7 +161,7 @@ def _plain(domain: str, book: KeyBook) -> str:
 
 
 def _look(pair: Pair) -> None:
-    if not asked(load(Settings), lambda agent: published_pairs(agent, [pair])):
+    if not ask_queue(load(Settings), lambda agent: published_pairs(agent, [pair])):
         names = " and ".join(name for name, _ in pair.records)
         raise StoreError(
             f"the DNS does not show both records of {pair.name} yet ({names}); wait for it, or say --unseen"

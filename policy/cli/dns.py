@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from policy.cli.output import JSON, print_rows
+from policy.containment.ask_queue import ask_queue
 from policy.dkim.book import checked_domain
 from policy.dkim.domains import our_domains
 from policy.dkim.folder import KeyFolder
 from policy.enrolment.dns import Record, notes, zone_file
 from policy.finding import Finding, State
-from policy.publishing.agent import asked
 from policy.publishing.asking import look, looked, publishing
 from policy.publishing.compared import findings
 from policy.publishing.reached import dane, host_name
@@ -82,7 +82,7 @@ def _notes(given: Publishing, mta_sts: str) -> Iterator[str]:
 def _check(settings: Settings, domains: Sequence[str], given: Publishing, as_json: bool) -> None:
     pairs = KeyFolder(settings.dkim_folder).pairs()
     retired = tuple(one for one in pairs if one.domain in domains and one not in given.pairs)
-    seen = asked(settings, lambda agent: look(agent, domains, given, retired, is_host_asked=False))
+    seen = ask_queue(settings, lambda agent: look(agent, domains, given, retired, is_host_asked=False))
     found = [one for domain in domains for one in findings(looked(domain, given, pairs, seen))]
     found += [*host_name(given, seen.world), *dane(given, seen.world)]
     print_rows(found, ("state", "what", "says", "to do"), _line, as_json)

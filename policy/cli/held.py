@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from policy.cli.arguments import Yes, complete_name, confirm, past
-from policy.cli.at_queue import ask_queue
 from policy.cli.output import JSON, plain, print_rows, when
 from policy.cli.store import open_identities
 from policy.cli.waiting import WAIT_S, Left, NoWait, Wait, tell_what_is_left, wait_until_done
+from policy.containment.ask_queue import ask_queue
 from policy.queue_contract import QueuedMessage
 from policy.settings import Settings
 from policy.store.errors import StoreError

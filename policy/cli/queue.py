@@ -10,9 +10,9 @@ import typer
 from sqlalchemy import Engine
 
 from policy.cli.arguments import complete_login, complete_name
-from policy.cli.at_queue import ask_queue
 from policy.cli.output import JSON, TABLE_ROWS, print_rows, when
 from policy.cli.store import open_identities
+from policy.containment.ask_queue import ask_queue
 from policy.location import open_existing
 from policy.queue_contract import Queued, QueueName, Statistics
 from policy.settings import Settings

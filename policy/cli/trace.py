@@ -15,10 +15,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from policy.cli.at_queue import ask_queue
 from policy.cli.explain import counted, words
 from policy.cli.output import JSON, plain, printed_width, when
 from policy.cli.store import open_identities
+from policy.containment.ask_queue import ask_queue
 from policy.location import open_existing
 from policy.queue_contract import Step, TrailAsked, TrailFound, TrailRow
 from policy.settings import Settings
@@ -123,7 +123,7 @@ def _asked(settings: Settings, known: Traced | None, wanted: str) -> Found:
     try:
         return Found(known, ask_queue(settings, lambda agent: agent.trail(question)), "")
     except StoreError as error:
-        return Found(known, TrailFound(), str(error).partition(": nothing can be shown")[0])
+        return Found(known, TrailFound(), str(error))
 
 
 def moments(found: Found) -> list[Moment]:

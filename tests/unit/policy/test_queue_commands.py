@@ -116,7 +116,7 @@ def test_what_cannot_be_shown(sallyport: InProcess, monkeypatch: pytest.MonkeyPa
     """A sentence says what to do."""
     monkeypatch.setattr(queues, "QueueClient", Away)
     for options, url, says in (
-        ((), URL, "the queue agent does not answer (ClientConnectorError): nothing can be shown"),
+        ((), URL, "the queue agent does not answer (ClientConnectorError); is it running"),
         ((), "", "POLICY_QUEUE_URL is empty"),
         (("--identity", "adda"), URL, "there is no identity 'adda'"),
     ):

@@ -123,7 +123,8 @@ def test_the_agent_is_away(sallyport: InProcess) -> None:
     done = sallyport("trace", FIRST, **URL)
     assert done.returncode == 0
     assert "What became of it at Postfix is not known: the queue agent does not answer (TimeoutError)" in done.stdout
-    assert sallyport.json("trace", FIRST, **URL)["postfix"]["problem"] == Agent.away
+    problem = sallyport.json("trace", FIRST, **URL)["postfix"]["problem"]
+    assert problem == f"{Agent.away}; is it running, and is POLICY_QUEUE_URL right?"
     assert "POLICY_QUEUE_URL is empty" in sallyport("trace", FIRST).stdout
 
 

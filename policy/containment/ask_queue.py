@@ -1,4 +1,4 @@
-"""The queue agent, asked by a command: whatever is wrong with it becomes a sentence that says what to do."""
+"""One question to the queue agents, for a command, which has no event loop. What is wrong becomes a sentence."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,12 +14,9 @@ Answer = TypeVar("Answer")
 
 
 def ask_queue(settings: Settings, question: Callable[[Queues], Awaitable[Answer]]) -> Answer:
-    """One question, and its answer."""
+    """The answer; StoreError where there is no agent or it is away."""
     if not settings.queue_url:
-        raise StoreError(
-            "the queue can only be looked at through the queue agent, and POLICY_QUEUE_URL is empty; "
-            "set it, or use `postqueue` and `postcat` at Postfix"
-        )
+        raise StoreError("there is no queue agent: POLICY_QUEUE_URL is empty, set it")
     token = SharedToken.from_file("POLICY_QUEUE_TOKEN_FILE", settings.queue_token)
 
     async def ask() -> Answer:
@@ -29,4 +26,4 @@ def ask_queue(settings: Settings, question: Callable[[Queues], Awaitable[Answer]
     try:
         return asyncio.run(ask())
     except QueueUnavailable as error:
-        raise StoreError(f"{error}: nothing can be shown; `sallyport doctor` says what is wrong") from None
+        raise StoreError(f"{error}; is it running, and is POLICY_QUEUE_URL right?") from None
