@@ -1,9 +1,13 @@
 """Budgets: exact sliding windows, charged by reserve, then commit or release.
 
     engine/budget.py   what is asked and answered
+    moments.py         when a charge counts as made: what all back ends agree on
     memory.py          in this process alone: simulation, replay
-    stored.py          in the database, within the transaction that writes the decision down
-    valkey.py          in Valkey or Redis, one script for each decision
+    stored.py          in the database, within the transaction that writes the decision down; stored_sql.py its statements
+    valkey.py          in Valkey or Redis, one script for each decision; valkey_line.py the connection
+    location.py        which of these the settings name
+    driving.py         asks them what a decision wants to know
+    looking.py         where those of one identity stand, for a page
 
 A reservation counts from the moment at which it is made. Reserving is one atomic step, so no number of sessions in
 parallel can overshoot a limit. `release` gives back what was certainly not sent; everything else stays counted:

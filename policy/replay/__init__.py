@@ -3,7 +3,8 @@
     happenings.py   what a log or a record says: handed in, became of it, came in
     from_log.py     out of a Postfix log (maillog/)
     recorded.py     out of recorded decisions (`sallyport submission export`)
-    people.py       whose login that was
+    sources.py      which of the two a file is, and its text
+    people.py       whose login that was; stored.py has those of the store
     running.py      the engine and its budgets on the log's clock, with the memory of policy/simulation/world.py
     peaks.py        how high everything went, had nothing been refused: what limits would have to be
     tally.py        what is counted on the way

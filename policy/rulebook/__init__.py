@@ -3,7 +3,7 @@
     shipped.toml  every number with its ground
     words.py      limits, countries and so on in words; forms.py makes kinds of values of them
     model.py      tables and keys, and what each may hold
-    reading.py    a file over the shipped policy; faults.py and lines.py say what is wrong, and where
+    reading.py    a file over the shipped policy; faults.py, wrong.py and lines.py say what is wrong, and where
     making.py     what the engine reads (policy/engine/rulebook.py), its digest, and the way back; toml.py writes it
     changes.py    what is different between two policies
     own.py        the other way round: the shortest file that makes a policy of the shipped one
