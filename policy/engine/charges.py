@@ -3,13 +3,15 @@
 Recipients are counted, not messages: one message to 500 people is 500 chances to hurt. Every RCPT counts, the same
 recipient twice as well, so that no spelling and no repetition is cheaper than another. A budget belongs to the
 identity, so a second device is no second budget; the credential has one of its own beside it where the policy says so.
-Of what all its networks share, an eighth is left for home: whoever spends the rest from elsewhere does not silence it.
+Of what all its networks share, and of what all identities share, an eighth is left for home: whoever spends the rest
+from elsewhere silences nobody there.
 """
 
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
+from itertools import chain
 
 from policy.contract import Action, Reason
 from policy.engine.budget import Charge, Distinct, Sum, Window
@@ -36,7 +38,8 @@ def message_charges(
 ) -> Iterator[Charge]:
     """What a message to these recipients costs; nothing of it where there are none, but that it is a message."""
     limits = rulebook.limits_of(profile.kind, profile.identity)
-    for one in _shared_charges(profile, accepted, message_bytes, limits, rulebook):
+    shared = _shared_charges(profile, accepted, message_bytes, limits, rulebook)
+    for one in chain(shared, _server_charges(profile, accepted, rulebook)):
         yield one
         if profile.place.is_elsewhere and not one.key.startswith(_STRANGE):
             yield elsewhere(one)
@@ -46,11 +49,6 @@ def message_charges(
     if profile.credential:
         key = f"credential:{profile.credential}"
         yield from _sum("credential-recipients", key, number, limits.credential_recipients, rulebook)
-    if profile.domain:
-        most = _domain_window(profile, rulebook)
-        yield from _sum("domain-recipients", f"domain:{profile.domain}", number, most, rulebook)
-    if new:
-        yield from _sum("host-new-recipients", "host-new", len(new), rulebook.host_new_recipients, rulebook)
     if profile.place.is_settled:
         return
     who = profile.identity
@@ -73,6 +71,15 @@ def _shared_charges(
     yield from _sum("bytes", _apart("bytes", profile, is_accepted=True), message_bytes, limits.message_bytes, rulebook)
     if new := new_marks(accepted):
         yield from _distinct("new-recipients", f"new:{who}", new, limits.new_recipients, rulebook)
+
+
+def _server_charges(profile: Profile, accepted: Sequence[Recipient], rulebook: Rulebook) -> Iterator[Charge]:
+    """On what all of a domain, or of the server, have together."""
+    if profile.domain and accepted:
+        most = _domain_window(profile, rulebook)
+        yield from _sum("domain-recipients", f"domain:{profile.domain}", len(accepted), most, rulebook)
+    if new := new_marks(accepted):
+        yield from _sum("host-new-recipients", "host-new", len(new), rulebook.host_new_recipients, rulebook)
 
 
 def elsewhere(charge: Charge) -> Charge:

@@ -71,7 +71,8 @@ def _windows(limits: Limits, rulebook: Rulebook, start: From, whom: Whom) -> Ite
     yield "credential-recipients", limits.credential_recipients
     if whom is Whom.NEW:
         yield "new-recipients", spendable(limits.new_recipients, start)
-        yield "host-new-recipients", rulebook.host_new_recipients
+        of_all = rulebook.host_new_recipients
+        yield "host-new-recipients", _in_one_message(of_all, spendable(of_all, start), limits)
     if start is From.STRANGE:
         yield "probation-recipients", limits.probation_recipients
         if whom is Whom.NEW:

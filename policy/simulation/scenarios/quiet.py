@@ -16,6 +16,8 @@ from policy.simulation.scenarios.scenario import (
     DAY_S,
     HOUR_S,
     MINUTE_S,
+    NOTHING_HELD,
+    NOTHING_REFUSED,
     OWNER_GOES_ON,
     Expectation,
     Scenario,
@@ -24,7 +26,7 @@ from policy.simulation.scenarios.scenario import (
     step_within,
 )
 from policy.simulation.scene import Actor, Scene
-from policy.simulation.senders import HOME_ASN, HOME_COUNTRY, goes_on, person
+from policy.simulation.senders import HOME_ASN, HOME_COUNTRY, goes_on, person, visit
 from policy.simulation.tally import Tally
 from policy.simulation.thieves import Thief
 
@@ -98,6 +100,21 @@ def _a30(scene: Scene) -> None:
     home = scene.atlas.network("DE", 24940, is_hosting=True)
     who = scene.admit(Person(name="shop", kind="app", networks=(home,), new_per_day=(20,) * 30))
     scene.start(_in_a_hurry(scene, Thief(scene, who.name, who.client), home))
+
+
+def _a31(scene: Scene) -> None:
+    """Sixty of one organisation, each from next door, as much as goes; and one who has nothing to do with it."""
+    for number in range(60):
+        who = person(scene, f"user{number}", contacts=20)
+        network = scene.atlas.network(HOME_COUNTRY, HOME_ASN)
+        scene.start(_rides(scene, Thief(scene, who.name, who.client), network, 43, 3), scene.random.uniform(0, HOUR_S))
+    scene.start(_introduces(scene, person(scene)), HOUR_S / 2)
+
+
+def _introduces(scene: Scene, who: Person) -> Actor:
+    for _ in range(30):
+        scene.hand_in(visit(scene, who, who.networks[0]), scene.strangers(1))
+        yield 2 * MINUTE_S
 
 
 def _in_a_hurry(scene: Scene, thief: Thief, network: Network) -> Actor:
@@ -242,5 +259,12 @@ QUIET = (
         cast=_a30,
         lasts_s=DAY_S,
         expected=(new_at_most(160, HOUR_S), new_at_most(160, DAY_S), step_within(Step.RESTRICT, HOUR_S)),
+    ),
+    Scenario(
+        name="A31",
+        title="sixty logins in concert, each next door to its owner; somebody else, at home, writes to 30 new people",
+        cast=_a31,
+        lasts_s=2 * HOUR_S,
+        expected=(new_at_most(44, HOUR_S), NOTHING_REFUSED, NOTHING_HELD),
     ),
 )

@@ -12,7 +12,15 @@ from policy.engine.profile import Place
 from policy.engine.rulebook import Mode, Rulebook
 from policy.rulebook import shipped
 
-NOT_ONES_OWN = ("domain:", "host-new", "visitors:", "refusals:", "strange-refusals:")
+NOT_ONES_OWN = (
+    "domain:",
+    "elsewhere-domain:",
+    "host-new",
+    "elsewhere-host-new",
+    "visitors:",
+    "refusals:",
+    "strange-refusals:",
+)
 PLACES = [("home", AT_HOME), ("settled", SETTLED), ("strange", strange())]
 
 

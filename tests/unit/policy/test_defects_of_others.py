@@ -270,4 +270,4 @@ def test_what_strangers_choose_is_in_no_key() -> None:
         ]
         keys |= {one.key for one in asked}
     whose = {key.partition(":")[2] or key for key in keys}
-    assert whose == {"ada", "example.org", profile.place.origin.source, "host-new"}
+    assert whose == {"ada", "example.org", profile.place.origin.source, "host-new", "elsewhere-host-new"}

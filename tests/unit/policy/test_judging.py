@@ -324,6 +324,30 @@ def test_the_server_has_a_budget_of_its_own() -> None:
     assert summary(desk.hand_in(known(9), identity="user9")) == ACCEPTED
 
 
+SHARED = [
+    # whose budget it is, policy, what it lets pass from elsewhere and from everywhere
+    ("the server's", '[host]\nnew-recipients = "16/hour"\n', 14, 16),
+    ("a domain's", "[domain]\nrecipients-per-user = 1\nrecipients-least = 8\n", 18, 20),
+]
+
+
+@pytest.mark.parametrize(("policy", "elsewhere", "most"), [c[1:] for c in SHARED], ids=[c[0] for c in SHARED])
+def test_an_eighth_of_what_all_share_is_left_for_home(policy: str, elsewhere: int, most: int) -> None:
+    """Sixty stolen logins, each next door to its owner, spend the rest, and nobody at home has to wait for it."""
+    desk = Desk(parse(policy, "test"))
+
+    def hand_in(number: int, place: Place) -> tuple[Action, Reason | None, int]:
+        return summary(desk.hand_in(new(number), place, identity=f"user{number}", domain="example.org"))
+
+    refused = (Action.DEFER, Reason.SERVER_BUDGET_SPENT, 0)
+    for number in range(elsewhere):
+        assert hand_in(number, SETTLED) == ACCEPTED
+    assert hand_in(elsewhere, SETTLED) == refused
+    for number in range(elsewhere, most):
+        assert hand_in(number, AT_HOME) == ACCEPTED
+    assert hand_in(most, AT_HOME) == refused
+
+
 @pytest.mark.parametrize("module", [judging, charges, ladder, entering])
 def test_the_engine_never_waits(module: object) -> None:
     """Whoever drives it waits, or not: in a transaction of the database nothing may come between two rounds."""
