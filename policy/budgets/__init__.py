@@ -3,7 +3,7 @@
     engine/budget.py   what is asked and answered
     moments.py         when a charge counts as made: what all back ends agree on
     memory.py          in this process alone: simulation, replay
-    stored.py          in the database, within the transaction that writes the decision down; stored_sql.py its statements
+    stored.py          in the database, in the transaction that writes the decision down; stored_sql.py has the text
     valkey.py          in Valkey or Redis, one script for each decision; valkey_line.py the connection
     location.py        which of these the settings name
     driving.py         asks them what a decision wants to know
