@@ -74,9 +74,9 @@ def test_what_is_written_correctly_is_read_whole(people: list[tuple[str, int]]) 
 @pytest.mark.parametrize("piece", ["(", '"', "<", "a ", ",", '"\\', '\\"', "a@", '""@', ":", "=?", "()", '"a" '])
 def test_time_grows_with_the_length_alone(piece: str) -> None:
     """A field of half a megabyte is read in a second or so; with the square of its length it would take hours."""
-    started = time.perf_counter()
+    started = time.thread_time()
     addresses(piece * (500_000 // len(piece)))
-    assert time.perf_counter() - started < 20
+    assert time.thread_time() - started < 60
 
 
 SECTION = b"""Received: from a\r
