@@ -154,7 +154,7 @@ class Commands:
         finally:
             if process.returncode is None:
                 process.kill()
-                await process.wait()
+                await process.communicate()  # what it had written, too: while that is unread, wait() does not return
 
 
 async def _in_time(command: Sequence[str], what: Awaitable[_Told]) -> _Told:

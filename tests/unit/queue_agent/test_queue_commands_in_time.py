@@ -1,9 +1,9 @@
 """A command of Postfix's that hangs is killed, whatever is read of it: the questions behind it go on."""
 
 import asyncio
-import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -11,21 +11,22 @@ import pytest
 from queue_agent import commands
 from queue_agent.commands import Commands, Postfix, PostfixFailed
 
-NOWHERE = Path("/nonexistent")
-
 
 class Hanging(Commands):
     """Each command waits for words that never come, and says nothing."""
 
-    @asynccontextmanager
-    async def _started(self, command: Sequence[str], **_: bool) -> AsyncIterator[asyncio.subprocess.Process]:  # noqa: ARG002 - none is run
-        pipe = subprocess.PIPE
-        process = await asyncio.create_subprocess_exec("tail", "-f", "/dev/null", stdin=pipe, stdout=pipe)
-        try:
-            yield process
-        finally:
-            process.kill()
-            await process.wait()
+    def _started(
+        self,
+        command: Sequence[str],  # noqa: ARG002 - none is run
+        *,
+        as_owner: bool = True,  # noqa: ARG002 - nor is there one
+        take_errors: bool = False,
+    ) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+        return super()._started(["tail", "-f", "/dev/null"], as_owner=False, take_errors=take_errors)
+
+
+def at(queue: Path) -> Postfix:
+    return Postfix(config=queue, queue=queue, log=queue, owner="", group="")
 
 
 async def queue_lines(asked: Commands) -> None:
@@ -42,10 +43,18 @@ QUESTIONS: list[tuple[str, Callable[[Commands], Awaitable[object]]]] = [
 
 @pytest.mark.parametrize(("command", "ask"), QUESTIONS, ids=[one[0] for one in QUESTIONS])
 async def test_one_that_hangs_is_given_up(
-    command: str, ask: Callable[[Commands], Awaitable[object]], monkeypatch: pytest.MonkeyPatch
+    command: str, ask: Callable[[Commands], Awaitable[object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commands, "_DEADLINE_S", 0.01)
-    postfix = Postfix(config=NOWHERE, queue=NOWHERE, log=NOWHERE, owner="", group="")
     with pytest.raises(PostfixFailed, match=f"{command} said nothing"):
         async with asyncio.timeout(20):
-            await ask(Hanging(postfix))
+            await ask(Hanging(at(tmp_path)))
+
+
+async def test_one_that_nobody_reads_any_more_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has written more than is kept for a reader: a large queue, of which somebody has looked at the beginning."""
+    monkeypatch.setattr(commands, "LINE_LIMIT", 1024)
+    async with asyncio.timeout(20), Commands(at(tmp_path))._started(["yes"], as_owner=False) as process:
+        while not process.stdout._paused:  # noqa: ASYNC110 - that it is full tells nobody
+            await asyncio.sleep(0)
+    assert process.returncode == -signal.SIGKILL
