@@ -75,7 +75,7 @@ def _told(settings: Settings, metrics: Metrics) -> AbstractAsyncContextManager[N
 
 def _certificate(settings: Settings) -> Certificate:
     try:
-        return Certificate(settings.tls_cert, settings.tls_key)
+        return Certificate(settings.tls_cert, settings.tls_key, time.time)
     except OSError as error:
         raise SettingError(
             "POLICY_TLS_CERT",

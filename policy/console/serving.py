@@ -15,6 +15,7 @@ from pathlib import Path
 
 import h11
 import uvicorn
+from cryptography import x509
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from policy import log
@@ -99,24 +100,30 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+class Expired(ValueError):
+    """A new certificate that has come to its end."""
+
+
 class Certificate:
     """The pair of files that the gateway serves, too. A pair that is replaced is served to the next connection."""
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    def __init__(self, certificate: Path, key: Path, clock: Callable[[], float]) -> None:
         self._files = (certificate, key)
+        self._clock = clock
         self._seen = self._stamps()
         self.context = self._loaded()
 
     def look(self) -> None:
-        """Take what is new; a pair that is broken or half written is told once, and the old one goes on."""
+        """Take what is new; a pair that is broken, half written or expired is told once, and the old one goes on."""
         try:
             stamps = self._stamps()
             if stamps == self._seen:
                 return
             self._seen = stamps
+            self._check_end()
             self._loaded()  # first into a context that nobody uses: a failure in the middle would leave half of each
             self.context.load_cert_chain(*self._files)
-        except OSError as error:  # ssl.SSLError is one
+        except (OSError, ValueError) as error:  # ssl.SSLError is one of the first, Expired of the second
             log.console_certificate_refused(str(self._files[0]), type(error).__name__)
             return
         log.console_certificate_loaded(str(self._files[0]))
@@ -133,6 +140,11 @@ class Certificate:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             self.look()
+
+    def _check_end(self) -> None:
+        found = x509.load_pem_x509_certificate(self._files[0].read_bytes())
+        if found.not_valid_after_utc.timestamp() <= self._clock():
+            raise Expired
 
     def _stamps(self) -> list[tuple[int, int]]:
         return [(status.st_mtime_ns, status.st_ino) for status in (path.stat() for path in self._files)]

@@ -13,7 +13,7 @@ import uvicorn
 from cryptography import x509
 from starlette.types import Receive, Scope, Send
 
-from policy.certificate import new_key, self_signed
+from policy.certificate import LIFETIME, new_key, self_signed
 from policy.console import serving
 from policy.console.serving import BoundedProtocol, Certificate, Server
 
@@ -30,9 +30,9 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return pair
 
 
-def write(files: tuple[Path, Path], name: str) -> None:
+def write(files: tuple[Path, Path], name: str, at: float = T) -> None:
     key = new_key()
-    for path, content in zip(files, (self_signed(name, key, T), key), strict=True):
+    for path, content in zip(files, (self_signed(name, key, at), key), strict=True):
         draft = path.with_suffix(".new")
         draft.write_bytes(content)
         draft.replace(path)
@@ -56,7 +56,7 @@ def served(context: ssl.SSLContext) -> str:
 
 
 def test_a_new_pair_is_served_to_the_next_client(files: tuple[Path, Path]) -> None:
-    certificate = Certificate(*files)
+    certificate = Certificate(*files, lambda: T)
     assert served(certificate.context) == "first.example"
     write(files, "second.example")
     certificate.look()
@@ -64,12 +64,13 @@ def test_a_new_pair_is_served_to_the_next_client(files: tuple[Path, Path]) -> No
 
 
 def test_a_broken_pair_leaves_the_old_one(files: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    """Half written, of another key, or gone; told once, and the next good one is taken."""
-    certificate = Certificate(*files)
+    """Half written, of another key, expired, or gone; told once, and the next good one is taken."""
+    certificate = Certificate(*files, lambda: T)
     kept = [path.read_bytes() for path in files]
     for damage in (
         lambda: files[0].write_bytes(kept[0][:50]),
         lambda: files[1].write_bytes(new_key()),
+        lambda: write(files, "old.example", T - LIFETIME.total_seconds()),
         files[0].unlink,
     ):
         damage()
@@ -191,7 +192,7 @@ async def test_it_ends_though_browsers_leave_connections_open(files: tuple[Path,
 
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-    context = Certificate(*files).context
+    context = Certificate(*files, lambda: T).context
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = listening.getsockname()
         config = uvicorn.Config(
