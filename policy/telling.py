@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from policy import log
 from policy.alerting.kinds import Kind
-from policy.engine.ladder import Signal, SignalKind, Standing, Step
+from policy.engine.ladder import ALONE, Signal, SignalKind, Standing, Step
 from policy.engine.profile import Place
 from policy.engine.sources import UNKNOWN_COUNTRY
 from policy.store.incident_notes import Opened
@@ -33,6 +33,7 @@ class Teller:
         """Within that transaction; nothing where there is no signal. The owner is asked when mail of his is held."""
         self._note_trusted(identity, place, [one for one in signals if one.kind is SignalKind.TRUSTED_NETWORK])
         signals = [one for one in signals if one.kind is not SignalKind.TRUSTED_NETWORK]
+        signals.sort(key=lambda one: ALONE[one.kind])  # the last one, in the subject, is what weighs most
         if not signals:
             return
         kind = _kind_of(opened)

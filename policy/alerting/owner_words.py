@@ -52,13 +52,13 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
     Kind.INCIDENT_OPENED: {
         "en": _Words(
             "Was this you?",
-            "Your mail account was used in a way that is not like you. Mail to people whom you never wrote to is on\n"
-            "hold. Nothing is lost, and nothing of it goes out before you have answered.\n\n" + _ASK["en"],
+            "Your mail account was used in a way that is not like you. Mail that is not like you is held back. What\n"
+            "is on hold is not lost, and nothing of it goes out before you have answered.\n\n" + _ASK["en"],
         ),
         "de": _Words(
             "Waren Sie das?",
-            "Ihr Mailkonto wurde anders benutzt, als Sie es tun. Mail an Menschen, denen Sie noch nie geschrieben\n"
-            "haben, wird angehalten. Nichts geht verloren, und nichts davon geht hinaus, ehe Sie geantwortet haben.\n\n"
+            "Ihr Mailkonto wurde anders benutzt, als Sie es tun. Mail, die nicht zu Ihnen passt, wird zurückgehalten.\n"
+            "Was angehalten wird, ist nicht verloren, und nichts davon geht hinaus, ehe Sie geantwortet haben.\n\n"
             + _ASK["de"],
         ),
     },

@@ -62,7 +62,10 @@ _ADD = prepared(
     " ON CONFLICT (queue_id) DO UPDATE SET state = 'held', state_at = :now, at = :now, reason = :reason,"
     " incident_id = :incident, release_at = NULL WHERE held.state IN ('released', 'purged', 'gone')"
 )
-_WHOSE = prepared("SELECT identity, reason, recipients, held, action, at FROM submission WHERE id = :submission")
+_WHOSE = prepared(
+    "SELECT identity, reason, recipients, held, action, at, client_address, origin FROM submission"
+    " WHERE id = :submission"
+)
 # A look for what was queued may end after the incident did: nobody would decide about what it has held. (After an
 # owner's no what is held is deleted later, or not at all.)
 _FOLLOW = prepared(
@@ -140,26 +143,31 @@ class HeldNotes:
 
         Not so what only waits for `delay_s`. False where it was known.
         """
-        for identity, reason, recipients, held, action, at in self._statements.execute(
+        for identity, reason, recipients, held, action, at, client_address, origin in self._statements.execute(
             _WHOSE, {"submission": submission}
         ).fetchall():
             number = recipients if action == "hold" else held
             incident, is_delayed = None, reason == Reason.SENDING_DELAY
             if identity and not is_delayed:
-                incident = self._incident(identity, at, now)
+                why = [
+                    f"Whose: {identity}.",
+                    f"From: {client_address}, {origin}.",
+                    f"What happened: message {submission} is held ({reason}); recipients: {number}.",
+                    "Done already: it waits on hold; nothing of it is lost.",
+                ]
+                incident = self._incident(identity, why, at, now)
             release_at = now + delay_s if is_delayed else None
             return self._add(submission, queue_id, incident, reason, number, now, release_at)
         return False
 
-    def _incident(self, identity: str, at: float, now: float) -> int:
+    def _incident(self, identity: str, why: list[str], at: float, now: float) -> int:
         """The open one of the identity. Where mail is held without a signal, it begins here."""
         opened = self._incidents.open(identity, Step.HOLD, now, since=at)
         if opened.is_new:
             subject = f"{identity}: mail is held"
-            done = "Done already: what it sent to new recipients waits on hold; nothing of it is lost."
             facts = {"incident": opened.number, "identity": identity}
             more: More = {"thread": thread_of(opened.number), "facts": facts, "owner": identity}
-            self._notices.add(Kind.INCIDENT_OPENED, subject, [done], now, **more)
+            self._notices.add(Kind.INCIDENT_OPENED, subject, why, now, **more)
         return opened.number
 
     def note_retro(self, submission: str, queue_id: str, incident: int, recipients: int, now: float) -> bool:

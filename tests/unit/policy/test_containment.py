@@ -1,5 +1,6 @@
 """Containment on both databases: what is written, what is then done at the queue, and that no death matters."""
 
+import json
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +20,7 @@ from policy.store.audit import Wanted, newest
 from policy.store.errors import StoreError
 from policy.store.held import HeldState
 from policy.store.identities import IdentityStore, NewCredential
-from policy.store.incident_models import Measures
+from policy.store.incident_models import Measures, Notices
 from policy.store.incident_notes import State
 from policy.store.models import Revocations
 
@@ -142,6 +143,22 @@ async def test_what_is_held_is_an_incident(scene: Scene) -> None:
     (held,) = scene.store.held()
     assert (held.identity, held.incident, held.reason, held.recipients) == ("ada", incident.number, Reason.PROBATION, 2)
     assert scene.queue.where[held.queue_id] is QueueName.HOLD
+
+
+async def test_whose_mail_is_held_and_why_is_told(scene: Scene) -> None:
+    """No signal has opened it: a thief who writes to known people alone spends a small budget, and is held whole."""
+    for number in range(5):
+        await scene.hand_in(*people(10 * number, 10))
+    assert await scene.log_in(ABROAD) is GRANTED
+    for number in range(5):
+        await scene.hand_in(*people(10 * number, 10), address=ABROAD)
+    (held,) = scene.store.held()
+    with scene.engine.connect() as connection:
+        opened = select(Notices.content).where(Notices.channel == "administrator", Notices.kind == "incident-opened")
+        said = "\n".join(json.loads(connection.execute(opened).scalar_one())["lines"])
+    for part in ("Whose: ada.", f"From: {ABROAD}, 198.51.100.0/24 ??.", held.submission, "(probation); recipients: 10"):
+        assert part in said
+    assert "new recipients" not in said
 
 
 async def test_a_split_message_is_held_in_part(scene: Scene) -> None:

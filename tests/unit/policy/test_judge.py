@@ -229,6 +229,12 @@ async def test_one_identity_after_another_is_not_looked_at_alike(
     assert told() == [("incident-opened", "ada: incident 1: new-recipients, now hold")]
 
 
+async def test_what_weighs_most_is_in_the_subject(world: World, told: Callable[[], list[tuple[str, str]]]) -> None:
+    """One message to sixty strangers is out of the ordinary as well, which holds nothing."""
+    await world.hand_in(*people(0, 60))
+    assert told() == [("incident-opened", "ada: incident 1: new-recipients, now hold")]
+
+
 async def test_unknown_recipients_restrict(world: World, engine: Engine) -> None:
     """Four in a row that were new are a list that was bought; each is counted once, however often it is reported."""
     await world.hand_in(*people(0, 10))
