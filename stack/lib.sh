@@ -32,7 +32,10 @@ who_calls() { printf '%s@%s' "${SUDO_USER:-$(id -un)}" "$(uname -n)"; } # who ca
 
 has_scanner() { command -v rspamd >/dev/null && command -v rspamadm >/dev/null; } # on this machine
 
-engine_answers() { docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1; }
+engine_answers() {
+  local version
+  docker info >/dev/null 2>&1 && version=$(docker compose version 2>/dev/null) && [[ $version != *podman-compose* ]]
+}
 
 check_way() {
   case ${WAY:-} in
@@ -45,7 +48,7 @@ choose_way() { # sets WAY: the one in which the stack runs already, containers w
   local running asked=${WAY:-}
   check_way
   if [ "$asked" = containers ] && ! engine_answers; then
-    refuse "WAY is containers, but no container engine with Compose v2 answers \`docker info\`; start one, or say WAY=native."
+    refuse "WAY is containers, but no container engine with Compose v2 answers (podman-compose is none); start one, or say WAY=native."
   fi
   running=$(WAY='' running_ways | head -n 1)
   if [ -n "$asked" ] && [ "$asked" != "${running:-$asked}" ]; then

@@ -98,6 +98,17 @@ def test_destroy_names_the_project_and_where_it_came_from(run: Run, tmp_path: Pa
     assert not (tmp_path / "destroyed").exists()
 
 
+def test_podman_compose_is_no_compose(run: Run, tmp_path: Path) -> None:
+    """It answers under Docker's name, and does not understand our files."""
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir()
+    engine.write_text('#!/bin/sh\ncase "$*" in *version*) echo "podman-compose version 1.3.0" ;; *) exit 0 ;; esac\n')
+    engine.chmod(0o755)
+    done = run("stack/up", WAY="containers", PATH=f"{engine.parent}:{os.environ['PATH']}")
+    assert done.returncode == 2
+    assert "no container engine with Compose v2 answers (podman-compose is none)" in done.stderr
+
+
 STARTED_WITH_MORE = """#!/bin/sh
 # An engine whose stack somebody has started by hand, on PostgreSQL.
 case "$*" in
