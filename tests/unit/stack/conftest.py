@@ -21,6 +21,7 @@ def run(tmp_path: Path) -> Run:
             ["env", "--default-signal=INT", str(CHECKOUT / command[0]), *map(str, command[1:])],
             env=environment | variables,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,
             capture_output=True,
             text=True,
             timeout=60,
