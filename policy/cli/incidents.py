@@ -217,13 +217,16 @@ _HOW_RELEASED = {
 
 def _released(incident: StoredIncident) -> str:
     end = end_of(incident)
-    return "\n".join(
-        (
-            f"incident {incident.number} of {incident.identity} {_HOW_RELEASED.get(end, 'is released')}",
-            summary(incident),
-            *([f"if it was theft after all: sallyport contain {incident.identity}"] if end is End.RELEASED else []),
-        )
-    )
+    lines = [
+        f"incident {incident.number} of {incident.identity} {_HOW_RELEASED.get(end, 'is released')}",
+        summary(incident),
+    ]
+    if end is End.RELEASED:
+        lines += [
+            f"so that it does not happen again: sallyport incident {incident.number}",
+            f"if it was theft after all: sallyport contain {incident.identity}",
+        ]
+    return "\n".join(lines)
 
 
 def _state(incident: StoredIncident) -> str:

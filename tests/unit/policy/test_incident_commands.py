@@ -82,6 +82,7 @@ def test_contain_a_login_and_release_it(sallyport: InProcess, engine: Engine, lo
     released = sallyport("release", "1", "--no-wait")
     assert released.returncode == 0
     assert "on their way out 3 messages to 16 recipients" in released.stdout
+    assert "so that it does not happen again: sallyport incident 1\n" in released.stdout  # which names the networks
     settle(engine)
     again = sallyport("release", "1")  # nothing is left to wait for
     assert (again.returncode, again.stderr) == (0, "")
