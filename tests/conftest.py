@@ -23,10 +23,10 @@ from tests import compiled
 
 compiled.share()
 # How long an example may take is no property of what is tested, and on a busy machine it is anything. Examples are the
-# same each time; `--hypothesis-seed=$RANDOM` tries others.
-hypothesis.settings.register_profile(
-    "sallyport", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
+# same each time; with `--hypothesis-profile=others` they are others.
+_ANY_TIME = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("others", _ANY_TIME)
+hypothesis.settings.register_profile("sallyport", _ANY_TIME, derandomize=True)
 hypothesis.settings.load_profile("sallyport")
 
 _FOLDER = pytest.StashKey[str]()
