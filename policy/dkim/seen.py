@@ -5,7 +5,6 @@ Every ten minutes, in the process of policy; `sallyport doctor` shows the same a
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Protocol
 
 from policy import log
@@ -59,8 +58,7 @@ class KeyWatch:
     async def close(self) -> None:
         if self._task:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
         if self._agent:
             await self._agent.close()
 

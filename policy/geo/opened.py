@@ -1,7 +1,6 @@
 """The atlas of an installation: the databases that the settings name: the shipped ones, or others."""
 
 import asyncio
-import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -70,10 +69,12 @@ class Watch:
     async def close(self) -> None:
         if self._task:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
 
     async def _go_on(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            _tell(await asyncio.to_thread(self._atlas.refresh))
+            try:
+                _tell(await asyncio.to_thread(self._atlas.refresh))
+            except Exception as error:  # noqa: BLE001 - no thread, no memory: the next look may have both
+                log.question_failed("databases of addresses", error)

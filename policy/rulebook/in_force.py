@@ -70,8 +70,7 @@ class InForce:
         """Look no more."""
         if self._task:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
 
     async def turn(self) -> None:
         """One look at the file; and what is in force is written down, if it is not yet."""

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from policy.engine.sources import NOWHERE, Sources
 from policy.geo.atlas import Atlas
+from policy.geo.database import News
 from policy.geo.kinds import Kinds
 from policy.geo.opened import Watch, open_atlas, require_database
 from service.settings import SettingError
@@ -204,6 +205,25 @@ async def test_the_watch_reads_what_has_changed(countries: Path) -> None:
         await watch.close()
     assert [line["event"] for line in lines] == ["geo-database-loaded"]
     assert atlas.origin("5.9.1.2").country == "AT"
+
+
+async def test_the_watch_goes_on_where_a_look_failed(countries: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread, no memory: the next look may have both. And whatever else there is to close is closed."""
+    atlas, looks = Atlas(countries, None), list[str]()
+
+    def fail() -> list[News]:
+        looks.append("")
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(atlas, "refresh", fail)
+    watch = Watch(atlas, every_s=0.001)
+    with capture_logs() as lines:
+        watch.start()
+        async with asyncio.timeout(10):
+            while len(looks) < 3:
+                await asyncio.to_thread(os.sched_yield)
+        await watch.close()
+    assert {line["event"] for line in lines} == {"question-failed"}
 
 
 def test_what_is_opened_is_in_the_log(countries: Path, tmp_path: Path) -> None:
