@@ -20,7 +20,8 @@ from policy.engine.rulebook import Limits, Mode, Rulebook, Windows
 
 DAY_S = 86400.0
 QUARTERS = 4  # a message costs four quarters of one, an attempt that was refused one
-_STRANGE = "strange-"
+_STRANGE, _ELSEWHERE = "strange-", "elsewhere-"
+ELSEWHERE_RECIPIENTS = f"{_ELSEWHERE}recipients:"
 _KEPT_FOR_HOME = 8  # an eighth of each window
 REFUSALS_KEPT = (Window(1000, DAY_S),)  # of one identity, in the store; beyond these they are in the log alone
 
@@ -96,7 +97,7 @@ def elsewhere(charge: Charge) -> Charge:
                 for (most, s), (less, _) in zip(charge.windows, windows, strict=True)
             ]
         )
-    return charge._replace(key=f"elsewhere-{charge.key}", windows=windows)
+    return charge._replace(key=f"{_ELSEWHERE}{charge.key}", windows=windows)
 
 
 def holding_charges(profile: Profile, message_bytes: int, rulebook: Rulebook) -> Iterator[Charge]:

@@ -20,6 +20,7 @@ from policy.engine.baseline import usual_limit
 from policy.engine.budget import Charge, Distinct, Sum, Take, Taken
 from policy.engine.evidence import Evidence
 from policy.engine.ladder import ALONE, FREE, Signal, SignalKind, Standing, Step
+from policy.engine.places import DAY_S
 from policy.engine.profile import Profile, Recipient
 from policy.engine.rulebook import Mode, Rulebook
 from policy.engine.rules import Stage, decide
@@ -235,14 +236,31 @@ def _watch_probation(case: _Case) -> None:
         case.is_doubted = True
 
 
-def _accepted(case: _Case) -> Decision:
+def _watch_volume(case: _Case) -> None:
+    """More new recipients than the past explains; or, elsewhere than at home, half of what a day may have of them all.
+
+    Or whoever has made hundreds known, a few each day, could write to them all at once, and nobody would hear of it.
+    """
     profile, number = case.profile, len(charges.new_marks(case.accepted))
     usual = max(profile.usual_new_per_day, case.rulebook.usual_new_recipients_per_day)
     if number and profile.new_today + number >= (limit := usual_limit(usual)):
         evidence = Evidence.VOLUME.of(number=profile.new_today + number, limit=limit, usual=round(usual, 1))
-        case.suspicion.raise_signal(SignalKind.VOLUME, evidence)
-        # A settled network has no small budget that would say so.
-        case.is_doubted |= profile.place.is_settled and case.rulebook.mode("volume") is Mode.ENFORCE
+    elif many := [one for one in case.stood if _is_half_a_day(one)]:
+        evidence = joined(map(in_words, many))
+    else:
+        return
+    case.suspicion.raise_signal(SignalKind.VOLUME, evidence)
+    # A settled network has no small budget that would say so.
+    case.is_doubted |= profile.place.is_settled and case.rulebook.mode("volume") is Mode.ENFORCE
+
+
+def _is_half_a_day(one: Stood) -> bool:
+    return one.key.startswith(charges.ELSEWHERE_RECIPIENTS) and one.seconds >= DAY_S and one.after * 2 >= one.limit
+
+
+def _accepted(case: _Case) -> Decision:
+    profile = case.profile
+    _watch_volume(case)
     is_slow = case.suspicion.step >= Step.SLOW and bool(case.new_places) and not profile.place.is_settled
     if _waits(case):
         case.hold(range(len(profile.recipients)), Reason.SENDING_DELAY, "sending-delay")

@@ -34,7 +34,7 @@ class SignalKind(StrEnum):
     NEW_RECIPIENTS = "new-recipients"  # a cap on new recipients was met
     LINKED = "linked"  # shares strange networks with other identities
     TRAP = "trap"  # a recipient that only harvesters have
-    VOLUME = "volume"  # far more new recipients than its own past
+    VOLUME = "volume"  # far more recipients than its own past
     PROBATION = "probation"  # a network on probation has used a quarter of its budget
     STRANGE_CLIENT = "strange-client"  # name, mechanism and TLS of the client are all others than ever before
     TRUSTED_NETWORK = "trusted-network"  # nothing but quiet days made a network one of the owner's

@@ -1,11 +1,11 @@
-"""The scenarios: attacks A1 to A31 and legitimate senders L1 to L24, each with what is expected of it.
+"""The scenarios: attacks A1 to A32 and legitimate senders L1 to L24, each with what is expected of it.
 
 scenario.py     what a scenario is, and what can be expected
 floods.py       attacks that are in a hurry: A1, A2, A3, A11, A12, A16
 botnets.py      attacks from many networks: A4, A5, A6, A7, A8, A15
 patient.py      attacks that keep below what is noticed: A9, A10, A17, A18, A19
 neighbours.py   places that look like another's: A20, A21, A22, L14
-quiet.py        attacks that wait, ride the limits, or go in concert: A23 to A31
+quiet.py        attacks that wait, ride the limits, or go in concert: A23 to A32
 guesses.py      what happens before anybody is let in: A13, A14, L8, L9
 people.py       legitimate people: L1, L2, L3, L5, L6, L7, L12
 programs.py     legitimate programs: L4, L10, L11, L13

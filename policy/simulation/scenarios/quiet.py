@@ -23,6 +23,7 @@ from policy.simulation.scenarios.scenario import (
     Scenario,
     all_at_most,
     new_at_most,
+    noted,
     step_within,
 )
 from policy.simulation.scene import Actor, Scene
@@ -172,6 +173,29 @@ def _rises(scene: Scene, thief: Thief, past: Sequence[int]) -> Actor:
         yield DAY_S - math.ceil(today / _IN_AN_HOUR) * (HOUR_S + MINUTE_S)
 
 
+def _a32(scene: Scene) -> None:
+    who = person(scene)
+    scene.start(_makes_known(scene, Thief(scene, who.name, who.client)))
+    scene.start(goes_on(scene, who, days=62))
+
+
+def _makes_known(scene: Scene, thief: Thief) -> Actor:
+    """Eleven a day from another network next door each day; after sixty days to all of them whatever goes."""
+    made = list[str]()
+    for _ in range(60):
+        made += (new := scene.strangers(11))
+        if session := thief.log_in(scene.atlas.network(HOME_COUNTRY, HOME_ASN)):
+            thief.send(session, new)
+        yield DAY_S
+    begun_at = scene.now
+    while made:
+        if session := thief.log_in(scene.atlas.network(HOME_COUNTRY, HOME_ASN)):
+            del made[: len(thief.send(session, made[:25]).accepted)]
+        told = [one.kind for one in scene.door.signals_of(thief.identity) if one.at >= begun_at]
+        scene.tally.notes["told"] = SignalKind.VOLUME in told
+        yield thief.rest(5 * MINUTE_S)
+
+
 def _trusted(tally: Tally) -> float:
     """1 where a network has become the owner's."""
     return SignalKind.TRUSTED_NETWORK.value in tally.told
@@ -266,5 +290,18 @@ QUIET = (
         cast=_a31,
         lasts_s=2 * HOUR_S,
         expected=(new_at_most(44, HOUR_S), NOTHING_REFUSED, NOTHING_HELD),
+    ),
+    Scenario(
+        name="A32",
+        title="next door, makes eleven known each day; after two months all that goes to the 660, once more",
+        cast=_a32,
+        lasts_s=62 * DAY_S,
+        expected=(
+            new_at_most(11, DAY_S),
+            all_at_most(175, HOUR_S),
+            all_at_most(438, DAY_S),
+            noted("owner and administrator are told of it", "told", least=1),
+            OWNER_GOES_ON,
+        ),
     ),
 )

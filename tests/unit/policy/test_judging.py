@@ -324,6 +324,31 @@ def test_the_server_has_a_budget_of_its_own() -> None:
     assert summary(desk.hand_in(known(9), identity="user9")) == ACCEPTED
 
 
+ALL_RECIPIENTS = [
+    # what it shows, from where, how many known ones in a day, whether it is told
+    ("half of what goes from elsewhere", SETTLED, 219, True),
+    ("one fewer", SETTLED, 218, False),
+    ("at home", AT_HOME, 300, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "number", "is_told"), [c[1:] for c in ALL_RECIPIENTS], ids=[c[0] for c in ALL_RECIPIENTS]
+)
+def test_many_known_recipients_are_told_where_they_are_written_to_from_elsewhere(
+    place: Place, number: int, *, is_told: bool
+) -> None:
+    """Whoever reads the mailbox, or has made them known bit by bit, would else write to all of them unseen."""
+    desk = Desk()
+    for first in range(0, number, 60):
+        decision = desk.hand_in(known(*range(first, min(first + 60, number))), place)
+        assert decision.action is Action.ACCEPT
+        desk.now += HOUR
+    assert [one.kind for one in desk.signals] == ([SignalKind.VOLUME] if is_told else [])
+    assert decision.is_doubted is is_told
+    assert desk.standing.home is Step.FREE
+
+
 SHARED = [
     # whose budget it is, policy, what it lets pass from elsewhere and from everywhere
     ("the server's", '[host]\nnew-recipients = "16/hour"\n', 14, 16),
