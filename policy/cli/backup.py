@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Annotated
 
 import typer
+from sqlalchemy import Engine
 
 from policy.budgets.location import server_of
 from policy.cli.arguments import confirm
@@ -22,6 +23,7 @@ from policy.migrating.with_backups import filled_after, rows_of
 from policy.opening import ADMINISTRATOR
 from policy.settings import Settings
 from policy.store.archive import ArchiveReader, Manifest, reading
+from policy.store.audit import Wanted, newest
 from policy.store.backup import DIGEST_KEY, back_up, note_backup, whole_file
 from policy.store.database import open_database
 from policy.store.errors import StoreError
@@ -35,6 +37,23 @@ _INTO_A_CONTAINER = "./sallyport runs as a user of its own, so let your shell re
 _WHAT_NOW = (
     "Logins are those of the backup now, the administrator's, too. Restart policy and the console, which work with the "
     "key that they have read: `docker compose restart policy console`, or `make down` and `make up`."
+)
+_LOOKED_AT = 100_000  # acts since the backup
+# Acts that shut somebody out. The audit log keeps them; what they did is gone with a restore.
+_SHUT_OUT = frozenset(
+    (
+        "contained",
+        "credential-changed",
+        "credential-renewed",
+        "credential-revoked",
+        "identity-removed",
+        "identity-suspended",
+        "incident-answered",
+        "incident-purged",
+        "network-distrusted",
+        "network-forgotten",
+        "token-revoked",
+    )
 )
 
 
@@ -85,11 +104,20 @@ def restore(
         now, server = time.time(), server_of(settings.budgets_url, settings.budgets_password_file)
         with filled_after(engine, server, now, _tell):
             put_back(engine, settings.state_dir, archive, actor(), now, _tell, elsewhere)
+        undone = _shut_out_since(engine, archive.manifest.made_at)
     engine.dispose()
     if isinstance(where, Path):
         where.chmod(0o600)
     _show(archive.manifest, f"restored {_rows(archive.manifest)} rows of {when(archive.manifest.made_at)}", json)
     print(_WHAT_NOW, file=sys.stderr)
+    if undone:
+        print(f"Undone by it, so do again what is to stay: {', '.join(undone)}.", file=sys.stderr)
+
+
+def _shut_out_since(engine: Engine, made_at: float) -> list[str]:
+    """What was done since the backup to keep somebody out, each once, the oldest first: he is in again."""
+    acts = reversed(newest(engine, Wanted(since=made_at), _LOOKED_AT))
+    return list(dict.fromkeys(f"{one.action} {one.subject}" for one in acts if one.action in _SHUT_OUT))
 
 
 def _keys_elsewhere(settings: Settings, archive: ArchiveReader) -> frozenset[str]:

@@ -48,7 +48,10 @@ def filled(made: CommandLine) -> CommandLine:
 
 
 def test_there_and_back(sallyport: CommandLine, tmp_path: Path) -> None:
-    """The file is a key's, what was there is only replaced on demand, and both acts are in the audit log."""
+    """The file is a key's, what was there is only replaced on demand, and both acts are in the audit log.
+
+    Who was shut out since is in again, and that is said.
+    """
     file = tmp_path / "backup.tar.gz"
     made = sallyport.json("backup", str(file))
     assert (made["tables"]["credential"], made["keys"]) == (1, ["digest.key"])
@@ -57,15 +60,18 @@ def test_there_and_back(sallyport: CommandLine, tmp_path: Path) -> None:
     assert again.returncode == 1
     assert is_one_sentence(again.stderr)
     sallyport.json("identity", "add", "bob")
+    (credential,) = sallyport.json("credential", "list", "ada")
+    assert sallyport("credential", "revoke", credential["login"]).returncode == 0
     for arguments, sentence in (((), "--replace"), (("--replace",), "--yes")):
         refused = sallyport("restore", str(file), *arguments)
         assert (refused.returncode, "3 identities and 1 credential already" in refused.stderr) == (1, not arguments)
         assert sentence in refused.stderr
     restored = sallyport("restore", str(file), "--replace", "--yes", "--json")
     assert (restored.returncode, json.loads(restored.stdout)) == (0, made)
+    assert f"Undone by it, so do again what is to stay: credential-revoked {credential['login']}.\n" in restored.stderr
     assert [one["name"] for one in sallyport.json("identity", "list")] == ["ada", "administrator"]
     acts = [json.loads(line)["action"] for line in sallyport("audit", "list", "--json").stdout.splitlines()]
-    assert acts[:3] == ["backup-restored", "identity-added", "backup-made"]
+    assert acts[:4] == ["backup-restored", "credential-revoked", "identity-added", "backup-made"]
 
 
 def test_to_a_new_machine(sallyport: CommandLine, tmp_path: Path) -> None:
