@@ -124,9 +124,11 @@ def _lines(engine: Engine, messages: Iterable[Queued]) -> Iterator[_Line]:
 
 
 def _told(found: Statistics) -> Iterator[str]:
+    waiting = sum(number for name, number in found.messages.items() if name is not QueueName.HOLD)
+    no_moment = "not known (short queue ids)" if waiting else "nothing waits"
     for name in QueueName:
         yield f"{name.value:<12} {found.messages.get(name, 0):,}"
     yield f"octets       {found.octets:,}"
-    yield f"oldest       {when(found.oldest_at) or 'nothing waits'}"
+    yield f"oldest       {when(found.oldest_at) or no_moment}"
     yield f"log read to  {when(found.log_at) or 'nothing yet'}"
     yield f"unreported   {found.unreported:,} deliveries"

@@ -112,6 +112,22 @@ def test_queue_statistics(sallyport: InProcess) -> None:
     assert "log read to  nothing yet\n" in shown
 
 
+@pytest.mark.parametrize(
+    ("queue", "shown"),
+    [(QueueName.DEFERRED, "not known (short queue ids)"), (QueueName.HOLD, "nothing waits")],
+)
+def test_a_queue_whose_ids_do_not_say_when(
+    sallyport: InProcess, monkeypatch: pytest.MonkeyPatch, queue: QueueName, shown: str
+) -> None:
+    """What another Postfix, or a version from before, has queued may have short ids."""
+
+    async def statistics(_: Agent) -> Statistics:
+        return Statistics(messages={queue: 3}, octets=9, oldest_at=None, log_at=None, unreported=0)
+
+    monkeypatch.setattr(Agent, "statistics", statistics)
+    assert f"oldest       {shown}\n" in sallyport("queue", "statistics", POLICY_QUEUE_URL=URL).stdout
+
+
 def test_what_cannot_be_shown(sallyport: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sentence says what to do."""
     monkeypatch.setattr(queues, "QueueClient", Away)
