@@ -6,6 +6,7 @@ containers' private networks, as the internet has none: what arrives there has b
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -163,6 +164,23 @@ def test_public_ports_are_open_from_outside(stack: Compose, outside: str) -> Non
     """587, 465 and 993 answer; without this the previous test would show nothing."""
     for port in (stack.submission_port, stack.submissions_port, stack.imaps_port):
         assert connects_from_outside(INSIDE, port)
+
+
+@pytest.mark.parametrize(
+    ("options", "negotiated"),
+    [((), "X25519MLKEM768"), (("-groups", "X25519"), "X25519"), (("-groups", "X448:P-521"), "")],
+    ids=["what a client of today offers", "before that", "what is not offered"],
+)
+@pytest.mark.parametrize(("service", "port"), [("gateway", 5465), ("dovecot", 10993)])
+def test_keys_are_exchanged_so_that_no_later_machine_reads_them(
+    stack: Compose, service: str, port: int, options: tuple[str, ...], negotiated: str
+) -> None:
+    """The hybrid of X25519 and ML-KEM, which OpenSSL has since 3.5, ahead of what else Mozilla's profile has."""
+    say = "openssl s_client -connect localhost:$0 -tls1_3 $@ </dev/null 2>&1"
+    said = stack.inside(service, "sh", "-c", say, str(port), *options).stdout
+    group = re.search(r"(?:Negotiated TLS1.3 group|Peer Temp Key): (\w+)", said)
+    assert negotiated == (group[1] if group else ""), said
+    assert bool(negotiated) != ("alert handshake failure" in said), said
 
 
 def test_gateway_has_no_port_25(stack: Compose) -> None:
