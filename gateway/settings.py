@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.settings import LogFormat, OptionalPath
+from service.settings import LogFormat, OptionalPath, names_a_server
 
 Port = Annotated[int, Field(gt=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -177,6 +177,13 @@ class Settings(BaseSettings):
             for name, port, tls, gate in shipped
             if port
         )
+
+    @field_validator("otlp_url")
+    @classmethod
+    def _can_be_reached(cls, given: str) -> str:
+        if given and not names_a_server(given):
+            raise ValueError("it should have a host and a port that can be, such as collector:4318 or [::1]:4318")
+        return given
 
     @field_validator("listeners")
     @classmethod

@@ -35,7 +35,7 @@ def server_at(url: str) -> Server:
     """No sentence repeats the URL: somebody may have put a password into it."""
     try:
         parts = urlsplit(url)
-        port = parts.port or 6379
+        port = 6379 if parts.port is None else parts.port
     except ValueError:
         raise SettingError(_SETTING, "it is no URL", _FORMS) from None
     if parts.password is not None or "password" in parts.query:
@@ -48,7 +48,7 @@ def server_at(url: str) -> Server:
     user = unquote(parts.username or "")
     if parts.scheme == "unix" and parts.path and not parts.hostname and query.keys() <= {"db"}:
         return Server(path=unquote(parts.path), number=_number(query.get("db", "0")), user=user)
-    if parts.scheme in ("valkey", "valkeys") and parts.hostname and query.keys() <= {"ca"}:
+    if parts.scheme in ("valkey", "valkeys") and parts.hostname and port and query.keys() <= {"ca"}:
         return Server(
             host=parts.hostname,
             port=port,

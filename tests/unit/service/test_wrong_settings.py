@@ -93,6 +93,7 @@ WRONG = [
             ("POLICY_HIBP_URL", "http://"),
             ("POLICY_DOVEADM_URL", "http://"),
             ("POLICY_OTLP_URL", "http://"),
+            ("GATEWAY_OTLP_URL", "http://"),
             ("POLICY_OIDC_ISSUER", "https://"),
             ("POLICY_CONSOLE_OIDC_ISSUER", "https://"),
             ("POLICY_LDAP_URL", "ldap://"),
@@ -127,6 +128,7 @@ def test_the_sentence_says_what_would_do(
     [
         ("POLICY_DATABASE_URL", "postgresql://sallyport@db:65536/sallyport"),
         ("POLICY_BUDGETS_URL", "valkey:6379"),
+        ("POLICY_BUDGETS_URL", "valkey://valkey:0"),
         ("POLICY_DELEGATION_LISTEN", "127.0.0.1:65536"),
         ("POLICY_DELEGATION_LISTEN", "unix:socket"),
     ],
