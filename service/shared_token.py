@@ -81,8 +81,8 @@ class SharedToken:
             tried.add(one)
             yield one
             self._refused_at[one] = self._ticks()
-        if self._look():
-            yield from (one for one in self._lines if one not in tried)
+        self._look()
+        yield from (one for one in self._lines if one not in tried)  # whoever it was who saw them first
 
     def _in_order(self) -> Sequence[str]:
         if not self._refused_at:

@@ -166,6 +166,15 @@ def test_in_whatever_order_they_read_it(tmp_path: Path, steps: list[tuple[int, i
             assert any(asked.takes(one)[0] for one in asker.token.to_show())
 
 
+def test_two_who_ask_at_once_and_are_refused_both_show_the_new_one(path: Path) -> None:
+    """The first of them has looked at the file; the other one finds nothing that is new in it."""
+    watched = Watched(path, f"{OLD}\n")
+    shown = [watched.token.to_show(), watched.token.to_show()]
+    assert [next(one) for one in shown] == [OLD, OLD]
+    watched.write(f"{NEW}\n")
+    assert [list(one) for one in shown] == [[NEW], [NEW]]
+
+
 def test_a_file_that_cannot_be_used_is_said_once_and_changes_nothing(path: Path) -> None:
     watched = Watched(path, f"{OLD}\n")
     for content in ("", "short\n"):
