@@ -1,5 +1,6 @@
 """The queue agent beside a real Postfix: orders are carried out, and every outcome arrives, whoever dies when."""
 
+import http.client
 import os
 import signal
 import threading
@@ -197,7 +198,7 @@ def lost(stage: QueueStage, what: str, queue_ids: list[str]) -> None:
     """A question whose answer may never come."""
     try:
         stage.ask(what, queue_ids)
-    except OSError:
+    except (OSError, http.client.HTTPException):  # not at all, or the beginning of it
         return
 
 
