@@ -52,13 +52,13 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
     Kind.INCIDENT_OPENED: {
         "en": _Words(
             "Was this you?",
-            "Your mail account was used in a way that is not like you. Mail that is not like you is held back. What\n"
-            "is on hold is not lost, and nothing of it goes out before you have answered.\n\n" + _ASK["en"],
+            "Your mail account was used in a way that is not like you. Such mail is held back. What is on hold\n"
+            "is not lost, and nothing of it goes out before you have answered.\n\n" + _ASK["en"],
         ),
         "de": _Words(
             "Waren Sie das?",
-            "Ihr Mailkonto wurde anders benutzt, als Sie es tun. Mail, die nicht zu Ihnen passt, wird zurückgehalten.\n"
-            "Was angehalten wird, ist nicht verloren, und nichts davon geht hinaus, ehe Sie geantwortet haben.\n\n"
+            "Ihr Mailkonto wurde anders benutzt, als Sie es tun. Solche Mail wird zurückgehalten. Was\n"
+            "angehalten wird, ist nicht verloren, und nichts davon geht hinaus, ehe Sie geantwortet haben.\n\n"
             + _ASK["de"],
         ),
     },

@@ -1,7 +1,8 @@
 """What has ended: the feed that gateways ask for, and the IMAP sessions that policy ends at Dovecot."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import aiohttp.web
 import pytest
@@ -98,67 +99,62 @@ async def until_true(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+@asynccontextmanager
+async def picking_up(doveadm: Dovecot, brain: Brain, clock: Callable[[], float]) -> AsyncIterator[Pickup]:
+    """Not yet started, beside a doveadm that answers."""
+    application = aiohttp.web.Application()
+    application.router.add_post("/doveadm/v1", doveadm.answer)
+    runner = aiohttp.web.AppRunner(application)
+    await runner.setup()
+    await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+    pickup = Pickup(Doveadm(f"http://127.0.0.1:{runner.addresses[0][1]}", SharedToken(TOKEN)), brain.feed, clock)
+    yield pickup
+    await pickup.close()
+    await runner.cleanup()
+
+
 async def test_imap_sessions_are_ended(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
     """Once for each identity; and while Dovecot is away nothing is forgotten."""
     doveadm = Dovecot()
-    runner = aiohttp.web.AppRunner(_application(doveadm))
-    await runner.setup()
-    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    pickup = Pickup(_reached(port), brain.feed, lambda: T)
-    store.add_credential("ada", "phone", T, Terms())
-    store.suspend("ada", T)
-    doveadm.status = 500
-    pickup.start()
-    await until_true(doveadm.asked.is_set)
-    assert doveadm.kicked == []
-    doveadm.status = 200
-    await until_true(lambda: doveadm.kicked == ["ada"])
-    store.resume("ada", T)
-    store.revoke(ada.login, T)
-    await until_true(lambda: doveadm.kicked == ["ada", "ada"])
-    await pickup.close()
-    await runner.cleanup()
+    async with picking_up(doveadm, brain, lambda: T) as pickup:
+        store.add_credential("ada", "phone", T, Terms())
+        store.suspend("ada", T)
+        doveadm.status = 500
+        pickup.start()
+        await until_true(doveadm.asked.is_set)
+        assert doveadm.kicked == []
+        doveadm.status = 200
+        await until_true(lambda: doveadm.kicked == ["ada"])
+        store.resume("ada", T)
+        store.revoke(ada.login, T)
+        await until_true(lambda: doveadm.kicked == ["ada", "ada"])
 
 
 async def test_imap_sessions_are_ended_once_more(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
     """A login that was granted just before the revocation is no session yet when Dovecot looks for those to end."""
     doveadm, now = Dovecot(), [T]
-    runner = aiohttp.web.AppRunner(_application(doveadm))
-    await runner.setup()
-    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    pickup = Pickup(_reached(runner.addresses[0][1]), brain.feed, lambda: now[0])
-    store.revoke(ada.login, T)
-    pickup.start()
-    await until_true(lambda: doveadm.kicked == ["ada"])
-    now[0] += 10
-    await until_true(lambda: doveadm.kicked == ["ada", "ada"])
-    await pickup.close()
-    await runner.cleanup()
+    async with picking_up(doveadm, brain, lambda: now[0]) as pickup:
+        store.revoke(ada.login, T)
+        pickup.start()
+        await until_true(lambda: doveadm.kicked == ["ada"])
+        now[0] += 10
+        await until_true(lambda: doveadm.kicked == ["ada", "ada"])
 
 
 async def test_a_credential_that_ends_by_itself(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
     """Nobody revokes it, and no row says so: its sessions end all the same, and only once."""
     doveadm, now = Dovecot(), [T]
-    runner = aiohttp.web.AppRunner(_application(doveadm))
-    await runner.setup()
-    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
     store.add_identity("guest", ("guest@example.org",), T)
     store.add_credential("guest", "visit", T, Terms(expires_at=T + 3600))
-    pickup = Pickup(_reached(runner.addresses[0][1]), brain.feed, lambda: now[0])
-    assert await brain.feed.expired(T, T + 3599) == []
-    now[0] = T + 3600
-    pickup.start()
-    await until_true(lambda: doveadm.kicked == ["guest"])
-    now[0] += 60
-    store.suspend("ada", T)
-    await until_true(lambda: "ada" in doveadm.kicked)
-    assert doveadm.kicked == ["guest", "ada"]
-    await pickup.close()
-    await runner.cleanup()
+    async with picking_up(doveadm, brain, lambda: now[0]) as pickup:
+        assert await brain.feed.expired(T, T + 3599) == []
+        now[0] = T + 3600
+        pickup.start()
+        await until_true(lambda: doveadm.kicked == ["guest"])
+        now[0] += 60
+        store.suspend("ada", T)
+        await until_true(lambda: "ada" in doveadm.kicked)
+        assert doveadm.kicked == ["guest", "ada"]
 
 
 async def test_a_clock_that_is_set_back(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
@@ -169,29 +165,13 @@ async def test_a_clock_that_is_set_back(brain: Brain, store: IdentityStore, ada:
         looks[0] += 1
         return now[0]
 
-    runner = aiohttp.web.AppRunner(_application(doveadm))
-    await runner.setup()
-    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
     store.add_identity("guest", ("guest@example.org",), T)
     store.add_credential("guest", "visit", T, Terms(expires_at=T + 3600))
-    pickup = Pickup(_reached(runner.addresses[0][1]), brain.feed, clock)
-    store.revoke(ada.login, now[0])
-    pickup.start()
-    await until_true(lambda: doveadm.kicked == ["ada"])
-    now[0], seen = T + 3500, looks[0]
-    await until_true(lambda: looks[0] > seen + 4)  # a whole round
-    now[0] = T + 3600
-    await until_true(lambda: doveadm.kicked == ["ada", "ada", "guest"])
-    await pickup.close()
-    await runner.cleanup()
-
-
-def _reached(port: int) -> Doveadm:
-    return Doveadm(f"http://127.0.0.1:{port}", SharedToken(TOKEN))
-
-
-def _application(doveadm: Dovecot) -> aiohttp.web.Application:
-    application = aiohttp.web.Application()
-    application.router.add_post("/doveadm/v1", doveadm.answer)
-    return application
+    async with picking_up(doveadm, brain, clock) as pickup:
+        store.revoke(ada.login, now[0])
+        pickup.start()
+        await until_true(lambda: doveadm.kicked == ["ada"])
+        now[0], seen = T + 3500, looks[0]
+        await until_true(lambda: looks[0] > seen + 4)  # a whole round
+        now[0] = T + 3600
+        await until_true(lambda: doveadm.kicked == ["ada", "ada", "guest"])
