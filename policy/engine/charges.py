@@ -28,8 +28,8 @@ REFUSALS_KEPT = (Window(1000, DAY_S),)  # of one identity, in the store; beyond 
 # What follows where a budget has no room. The first of these groups decides.
 SPREAD = ("networks", "many-networks", "asns", "countries", "unseen-asns", "unseen-countries")
 RATES = ("messages", "recipients", "bytes", "credential-recipients")
+PROBATION = ("probation-new-recipients", "probation-recipients")  # a signal, also where the server has no room
 SERVER = ("domain-recipients", "host-new-recipients")
-PROBATION = ("probation-new-recipients", "probation-recipients")
 NEW = ("new-recipients",)
 HOLDING = ("held-messages", "held-bytes")
 
@@ -163,15 +163,16 @@ def link_charges(profile: Profile, accepted: Sequence[Recipient], rulebook: Rule
     yield from _distinct("linked", visitors, (mark_of(profile.identity),), windows, rulebook)
 
 
-def attempt_charges(profile: Profile, rulebook: Rulebook) -> tuple[Charge, ...]:
+def attempt_charges(profile: Profile, rulebook: Rulebook, *, is_put_off: bool = False) -> tuple[Charge, ...]:
     """What is refused costs a row in the store, and a quarter of a message, or to ask would be free.
 
-    Not enforced: the row has the limit.
+    Not enforced: the row has the limit. Who is put off at home pays nothing for coming again, or a program that tries
+    all of its outbox every few minutes would spend on that what it waits for.
     """
     limits = rulebook.limits_of(profile.kind, profile.identity)
     refusal = Sum("refusals", _apart("refusals", profile), 1, REFUSALS_KEPT)
     windows = in_quarters(limits.messages)
-    if not windows:
+    if not windows or (is_put_off and profile.place.is_home):
         return (refusal,)
     return (refusal, Sum("messages", _apart("messages", profile), 1, windows, is_enforced=False))
 

@@ -190,13 +190,13 @@ def _narrowed(case: _Case, asked: Sequence[Charge], taken: Taken) -> "_Refusal |
     for name in charges.RATES:
         if isinstance(charge := over.get(name), Sum):
             return _Refusal(*charges.refusal_for(charge), name)
-    for name in charges.SERVER:
-        if name in over:
-            return _Refusal(Action.DEFER, Reason.SERVER_BUDGET_SPENT, name)
     for name in charges.PROBATION:
         if name in over:
             _hold_whole(case, name)
             return None
+    for name in charges.SERVER:
+        if name in over:
+            return _Refusal(Action.DEFER, Reason.SERVER_BUDGET_SPENT, name)
     if "new-recipients" in over:
         _cut(case, asked, taken)
         return None
@@ -237,15 +237,15 @@ def _watch_probation(case: _Case) -> None:
 
 
 def _watch_volume(case: _Case) -> None:
-    """More new recipients than the past explains; or, elsewhere than at home, half of what a day may have of them all.
+    """More new recipients than the past explains; or half of what a day may have of them all.
 
     Or whoever has made hundreds known, a few each day, could write to them all at once, and nobody would hear of it.
     """
-    profile, number = case.profile, len(charges.new_marks(case.accepted))
+    profile, number = case.profile, _new_in_a_day(case)
     usual = max(profile.usual_new_per_day, case.rulebook.usual_new_recipients_per_day)
-    if number and profile.new_today + number >= (limit := usual_limit(usual)):
-        evidence = Evidence.VOLUME.of(number=profile.new_today + number, limit=limit, usual=round(usual, 1))
-    elif many := [one for one in case.stood if _is_half_a_day(one)]:
+    if number >= (limit := usual_limit(usual)):
+        evidence = Evidence.VOLUME.of(number=number, limit=limit, usual=round(usual, 1))
+    elif many := [one for one in case.stood if _is_half_a_day(case, one)]:
         evidence = joined(map(in_words, many))
     else:
         return
@@ -254,8 +254,22 @@ def _watch_volume(case: _Case) -> None:
     case.is_doubted |= profile.place.is_settled and case.rulebook.mode("volume") is Mode.ENFORCE
 
 
-def _is_half_a_day(one: Stood) -> bool:
-    return one.key.startswith(charges.ELSEWHERE_RECIPIENTS) and one.seconds >= DAY_S and one.after * 2 >= one.limit
+def _new_in_a_day(case: _Case) -> int:
+    """Of the calendar's day or of 24 hours, or midnight would lie between twice as many; 0 where this one has none."""
+    number = len(charges.new_marks(case.accepted))
+    if not number:
+        return 0
+    lately = [one.after for one in case.stood if one.rule == "new-recipients" and one.seconds == DAY_S]
+    return max([case.profile.new_today + number, *lately])
+
+
+def _is_half_a_day(case: _Case, one: Stood) -> bool:
+    """At home only a person's: a program writes to as many on each day."""
+    if one.rule != "recipients" or one.seconds < DAY_S or one.after * 2 < one.limit:
+        return False
+    profile = case.profile
+    is_elsewhere = one.key.startswith(charges.ELSEWHERE_RECIPIENTS)
+    return is_elsewhere or case.rulebook.limits_of(profile.kind, profile.identity).may_travel
 
 
 def _accepted(case: _Case) -> Decision:
@@ -287,7 +301,8 @@ class _Refusal:
 
 def _refused(case: _Case, refusal: _Refusal) -> Judging:
     """A refusal costs, too."""
-    taken = yield Take(charges.attempt_charges(case.profile, case.rulebook))
+    is_put_off = refusal.action is Action.DEFER
+    taken = yield Take(charges.attempt_charges(case.profile, case.rulebook, is_put_off=is_put_off))
     is_slow = refusal.action is Action.DEFER and not case.profile.place.is_settled
     delay_s = SLOW_S if is_slow else 0.0
     return _decision(case, refusal.action, refusal.reason, refusal.rule, delay_s=delay_s, is_recorded=taken.fits)

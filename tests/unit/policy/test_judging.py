@@ -146,6 +146,18 @@ def test_a_refused_message_costs_a_quarter() -> None:
     assert summary(desk.hand_in(known(1))) == (Action.DEFER, Reason.BUDGET_SPENT, 0)
 
 
+def test_who_is_told_to_come_again_is_not_charged_for_coming() -> None:
+    """A program that tries its whole outbox each quarter of an hour would else never be rid of it."""
+    desk = Desk(parse('[profiles.person]\nmessages = "12/hour"\n', "test"))
+    waiting = 48
+    for _ in range(4 * 4):
+        answers = [desk.hand_in(known(one)) for one in range(waiting)]
+        assert {one.action for one in answers} <= {Action.ACCEPT, Action.DEFER}
+        waiting -= sum(one.action is Action.ACCEPT for one in answers)
+        desk.now += HOUR / 4
+    assert not waiting
+
+
 def test_refusals_beyond_a_thousand_a_day_are_in_the_log_alone() -> None:
     """They cost rows in the store, and nothing else of the owner's."""
     desk = Desk()
@@ -236,6 +248,15 @@ def test_more_new_recipients_than_ever_are_told() -> None:
     assert Desk().hand_in(new(2), new_today=30, usual_new_per_day=20).signals == ()
 
 
+def test_a_day_is_also_any_24_hours() -> None:
+    """Or fourteen on each side of midnight would be told to nobody."""
+    desk = Desk()
+    desk.hand_in(new(*range(14)), SETTLED, new_today=0)
+    desk.now += 60
+    desk.hand_in(new(14), SETTLED, new_today=0)  # the calendar has begun another day
+    assert [one.kind for one in desk.signals] == [SignalKind.VOLUME]
+
+
 def test_a_trap_restricts_at_home_and_locks_from_abroad() -> None:
     """A recipient that only harvesters have is enough by itself where nobody knows the network."""
     at_home, elsewhere = Desk(), Desk()
@@ -324,28 +345,37 @@ def test_the_server_has_a_budget_of_its_own() -> None:
     assert summary(desk.hand_in(known(9), identity="user9")) == ACCEPTED
 
 
+def test_a_cap_of_a_strange_network_is_a_signal_also_where_the_server_has_no_room() -> None:
+    """Or two hundred stolen logins would spend it together, and none of them would ever be held."""
+    desk = Desk(parse('[host]\nnew-recipients = "8/hour"\n', "test"))
+    desk.hand_in(new(*range(7)), strange())
+    assert summary(desk.hand_in(new(7), strange())) == (Action.DEFER, Reason.SERVER_BUDGET_SPENT, 0)
+    assert summary(desk.hand_in(new(*range(7, 11)), strange())) == (Action.HOLD, Reason.PROBATION, 0)
+    assert desk.standing.step is Step.HOLD
+
+
 ALL_RECIPIENTS = [
-    # what it shows, from where, how many known ones in a day, whether it is told
-    ("half of what goes from elsewhere", SETTLED, 219, True),
-    ("one fewer", SETTLED, 218, False),
-    ("at home", AT_HOME, 300, False),
+    # what it shows, from where, profile, how many known ones in a day, whether it is told
+    ("half of what goes from elsewhere", SETTLED, "person", 219, True),
+    ("one fewer", SETTLED, "person", 218, False),
+    ("half of what goes from everywhere, at home", AT_HOME, "person", 250, True),
+    ("one fewer at home", AT_HOME, "person", 249, False),
+    ("a program at home, which does so each day", AT_HOME, "app", 1800, False),
 ]
 
 
 @pytest.mark.parametrize(
-    ("place", "number", "is_told"), [c[1:] for c in ALL_RECIPIENTS], ids=[c[0] for c in ALL_RECIPIENTS]
+    ("place", "kind", "number", "is_told"), [c[1:] for c in ALL_RECIPIENTS], ids=[c[0] for c in ALL_RECIPIENTS]
 )
-def test_many_known_recipients_are_told_where_they_are_written_to_from_elsewhere(
-    place: Place, number: int, *, is_told: bool
-) -> None:
+def test_many_known_recipients_are_told(place: Place, kind: str, number: int, *, is_told: bool) -> None:
     """Whoever reads the mailbox, or has made them known bit by bit, would else write to all of them unseen."""
     desk = Desk()
-    for first in range(0, number, 60):
-        decision = desk.hand_in(known(*range(first, min(first + 60, number))), place)
+    for first in range(0, number, 90):
+        decision = desk.hand_in(known(*range(first, min(first + 90, number))), place, kind=kind)
         assert decision.action is Action.ACCEPT
         desk.now += HOUR
     assert [one.kind for one in desk.signals] == ([SignalKind.VOLUME] if is_told else [])
-    assert decision.is_doubted is is_told
+    assert decision.is_doubted is (is_told and not place.is_home)
     assert desk.standing.home is Step.FREE
 
 
