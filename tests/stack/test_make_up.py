@@ -229,6 +229,15 @@ def run_script(script: str, folder: str, up: Up, *, check: bool = True) -> str:
     return done.stdout
 
 
+def test_a_suite_sends_side_by_side(up: Up) -> None:
+    """One login, and twenty tests of it at a time: no limit of sessions meets them."""
+    context = ssl.create_default_context(cafile=str(up.certificate))
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            client = stack.enter_context(smtplib.SMTP_SSL("localhost", up.port("SUBMISSIONS"), context=context))
+            client.login(up.login, up.secret)
+
+
 def test_a_person_gets_a_login(up: Up) -> None:
     """The two printed commands; the new login sends as its own address and as no other."""
     name = f"ada{time.time_ns()}"
