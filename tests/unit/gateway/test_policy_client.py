@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from hops import elapse
 
 from gateway.errors import PolicyUnavailable
 from gateway.policy_client import PolicyClient
@@ -87,7 +88,7 @@ class Scripted:
 
 @asynccontextmanager
 async def asking(
-    policy: Scripted, timeout_s: float = 5.0, tokens: tuple[str, ...] = ("token",)
+    policy: Scripted, timeout_s: float = 60.0, tokens: tuple[str, ...] = ("token",)
 ) -> AsyncIterator[PolicyClient]:
     server = await asyncio.start_server(policy.serve, "127.0.0.1", 0)
     client = PolicyClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", SharedToken(*tokens), timeout_s)
@@ -181,10 +182,12 @@ async def test_no_sensible_answer_is_never_a_yes(answer: bytes) -> None:
 
 async def test_silence_ends_in_time_and_its_connection_is_not_used_again() -> None:
     policy = Scripted(None, GOOD)
-    async with asking(policy, timeout_s=0.05) as client:
+    async with asking(policy) as client:
+        asked = asyncio.create_task(client.connect(FACTS))
+        await policy.was_asked.wait()
+        elapse(60)
         with pytest.raises(PolicyUnavailable):
-            await client.connect(FACTS)
-        client._timeout_s = 5.0
+            await asked
         assert (await client.connect(FACTS)).outcome is ConnectOutcome.ACCEPTED
     assert policy.connections == 2
 
@@ -265,17 +268,29 @@ async def test_messages_of_one_turn_share_a_connection_and_each_has_its_own_verd
         ((verdict(0) + LENGTHLESS, None, None), ["", "", ""]),
         ((verdict(0), LAST, None), ["r0", "", ""]),
         ((verdict(0), UNKNOWN, verdict(2)), ["r0", "", "r2"]),
-        ((verdict(0), verdict(1), None), ["r0", "r1", ""]),
     ],
-    ids=["none", "hangs up", "no answer", "the last one", "not known", "silent"],
+    ids=["none", "hangs up", "no answer", "the last one", "not known"],
 )
 async def test_a_message_whose_verdict_does_not_come_is_not_accepted(
     answers: tuple[bytes | None, ...], reservations: list[str]
 ) -> None:
     """Whatever the others hear; and the next one gets its own verdict, on another connection."""
     policy = Scripted(*answers, verdict(3))
-    async with asking(policy, timeout_s=1.0 if None in answers else 5.0) as client:
+    async with asking(policy) as client:
         assert await judged(client, 0, 1, 2) == reservations
+        assert await judged(client, 3) == ["r3"]
+    assert policy.connections == 2
+
+
+async def test_a_message_whose_verdict_is_late_is_not_accepted() -> None:
+    """Those before it have theirs, and the next one gets its own on another connection."""
+    policy = Scripted(verdict(0), verdict(1), None, verdict(3))
+    async with asking(policy) as client:
+        first, second, late = (asyncio.ensure_future(client.judge(message(number))) for number in range(3))
+        assert [(await one).reservation for one in (first, second)] == ["r0", "r1"]
+        elapse(60)
+        with pytest.raises(PolicyUnavailable):
+            await late
         assert await judged(client, 3) == ["r3"]
     assert policy.connections == 2
 

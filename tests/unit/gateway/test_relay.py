@@ -11,6 +11,7 @@ from hops import (
     Answer,
     Hop,
     answering,
+    elapse,
     envelope,
     refusing,
     relay_to,
@@ -358,11 +359,14 @@ async def test_silence_ends_in_time(silent_at: str, way: str, certain: bool, sai
     """No answer within the time for one relay."""
     words: dict[str, str | None] = {"RCPT": "", "BDAT": ""} if silent_at == "MAIL" else {}
     hop = Hop(answer=saying({silent_at: said} | words))
-    async with relay_to(hop, connections=1, timeout_s=0.2) as relay:
+    async with relay_to(hop, connections=1) as relay:
+        asked = asyncio.create_task(relayed(relay, envelope(recipients=WAYS[way])))
+        await hop.heard(silent_at)
+        elapse(60)
         with pytest.raises(RelayFailed, match="TimeoutError") as failed:
-            await relayed(relay, envelope(recipients=WAYS[way]))
+            await asked
         assert failed.value.is_certain is certain
-        hop.answer, relay._timeout_s = take_all, 5
+        hop.answer = take_all
         assert await relayed(relay) == "AB12"
     assert hop.connections == 2
 
@@ -373,9 +377,13 @@ async def test_silence_on_a_pooled_connection_is_not_tried_again(recipients: tup
     hop = Hop()
     async with relay_to(hop, connections=1) as relay:
         await relayed(relay)
-        hop.answer, relay._timeout_s = answering("MAIL", ""), 0.2
+        hop.answer = answering("MAIL", "")
+        hop.lines.clear()
+        asked = asyncio.create_task(relayed(relay, envelope(recipients=recipients)))
+        await hop.heard("MAIL")
+        elapse(60)
         with pytest.raises(RelayFailed, match="TimeoutError"):
-            await relayed(relay, envelope(recipients=recipients))
+            await asked
     assert hop.connections == 1
 
 
