@@ -1,11 +1,14 @@
 """Clients that no package of Debian brings: installed once under build/, from the files that lock them with hashes."""
 
+import fcntl
 import functools
 import platform
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness import ROOT
@@ -23,10 +26,11 @@ def python() -> Path:
     folder = _BUILD / "interop-venv"
     done, interpreter = folder / "complete", folder / "bin" / "python"
     wanted = platform.python_version() + "\n" + _REQUIREMENTS.read_text()
-    if not (done.exists() and done.read_text() == wanted):
-        _run(sys.executable, "-m", "venv", "--clear", str(folder))
-        _run(str(interpreter), "-m", "pip", "--quiet", "install", "--require-hashes", "-r", str(_REQUIREMENTS))
-        done.write_text(wanted)
+    with _one_at_a_time():
+        if not (done.exists() and done.read_text() == wanted):
+            _run(sys.executable, "-m", "venv", "--clear", str(folder))
+            _run(str(interpreter), "-m", "pip", "--quiet", "install", "--require-hashes", "-r", str(_REQUIREMENTS))
+            done.write_text(wanted)
     return interpreter
 
 
@@ -35,12 +39,13 @@ def nodemailer() -> Path:
     """The folder that has it in node_modules, and our script beside it."""
     folder = _BUILD / "interop-nodemailer"
     done, lock = folder / "complete", (_NODEMAILER / "package-lock.json").read_text()
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in _NODEMAILER.iterdir():
-        shutil.copy(file, folder)
-    if not (done.exists() and done.read_text() == lock):
-        _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", folder=folder)
-        done.write_text(lock)
+    with _one_at_a_time():
+        folder.mkdir(exist_ok=True)
+        for file in _NODEMAILER.iterdir():
+            shutil.copy(file, folder)
+        if not (done.exists() and done.read_text() == lock):
+            _run("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", folder=folder)
+            done.write_text(lock)
     return folder
 
 
@@ -61,6 +66,15 @@ def nodemailer_version() -> str:
         return ""
     version = _run("node", "--print", "require('nodemailer/package.json').version", folder=nodemailer())
     return f"{version.strip()} on Node {node}"
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Tests run side by side: the first to need it installs it, and the others wait."""
+    _BUILD.mkdir(exist_ok=True)
+    with (_BUILD / "interop.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
 
 
 def _run(*command: str, folder: Path = ROOT) -> str:
