@@ -62,8 +62,8 @@ async def test_a_report_is_kept_until_it_is_taken(ledger: Ledger, monkeypatch: p
     policy = PlayedPolicy("ConnectionRefusedError", "it answered 500")
     with capture_logs() as events:
         running = asyncio.create_task(Reporting(ledger, policy).run())  # type: ignore[arg-type]  # stands in for it
-        await asyncio.wait_for(policy.done.wait(), 20)
-        async with asyncio.timeout(20):
+        await asyncio.wait_for(policy.done.wait(), 60)
+        async with asyncio.timeout(60):
             while await ledger.unreported():  # noqa: ASYNC110 - each question is a turn of the ledger's own thread
                 await asyncio.sleep(0)
         running.cancel()
@@ -89,7 +89,7 @@ async def test_a_full_disk_does_not_end_the_reporting(ledger: Ledger, monkeypatc
     policy = PlayedPolicy()
     with capture_logs() as events:
         running = asyncio.create_task(Reporting(ledger, policy).run())  # type: ignore[arg-type]  # stands in for it
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await ledger.unreported():  # noqa: ASYNC110 - each question is a turn of the ledger's own thread
                 await asyncio.sleep(0)
         running.cancel()
@@ -127,6 +127,23 @@ async def test_what_never_came_is_forgotten(ledger: Ledger, tmp_path: Path) -> N
     )
     await one._step()
     assert sorted(await ledger.all_known(["AAAAAAAA", "BBBBBBBB", "CCCCCCCC"])) == ["BBBBBBBB", "CCCCCCCC"]
+
+
+async def test_what_never_came_is_forgotten_after_the_clock_was_set_back(ledger: Ledger, tmp_path: Path) -> None:
+    """By a day: the next look is due at once, and not when the clock is again where it was."""
+    times = iter((NOW + 86_400.0, NOW + 2 * watch._COME_WITHIN_S))
+    one = Watch(
+        log=Log(tmp_path / "postfix.log"),
+        ledger=ledger,
+        queue=PlayedQueue(),  # type: ignore[arg-type]  # stands in for it
+        clock=lambda: next(times),
+        log_bytes=1000,
+        logs_kept=1,
+    )
+    await one._step()
+    ledger._store.begin("AAAAAAAA", "s", NOW)
+    await one._step()
+    assert await ledger.all_known(["AAAAAAAA"]) == {}
 
 
 async def test_a_failure_ends_nothing(ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
