@@ -182,7 +182,8 @@ def _strange(case: _Case) -> Iterator[Distinct]:
 
 def _narrowed(case: _Case, asked: Sequence[Charge], taken: Taken) -> "_Refusal | None":
     """What did not fit is a signal, a refusal, or held: the next round asks for less."""
-    over = {one.name: one for one in asked if one.is_enforced and _is_over(case.stood, one)}
+    full = {(one.rule, one.key) for one in case.stood if one.is_over}
+    over = {one.name: one for one in asked if one.is_enforced and (one.name, one.key) in full}
     if signalled := over.keys() & {*charges.SPREAD, "linked"}:
         case.suspicion.note_spread([one for one in case.stood if one.rule in signalled and one.is_over])
         case.noted |= signalled
@@ -347,10 +348,6 @@ def seen_of(facts: MessageFacts, profile: Profile) -> Seen:
         len(facts.recipients), new, internal, profile.kind, facts.message_bytes, profile.standing.step,
         (scan.result, scan.score, scan.symbols[:SYMBOLS_SHOWN]) if scan else None,
     )  # fmt: skip
-
-
-def _is_over(all_stood: Sequence[Stood], charge: Charge) -> bool:
-    return any(one.key == charge.key and one.rule == charge.name and one.is_over for one in all_stood)
 
 
 def _evidence(all_stood: Sequence[Stood], *rules: str) -> Sentence:
