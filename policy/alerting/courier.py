@@ -48,7 +48,7 @@ class _State:
 
     kept_house_at: float = float("-inf")
     tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    resting: dict[str, float] = field(default_factory=dict)  # until when
+    resting: dict[str, tuple[float, float]] = field(default_factory=dict)  # since when, and for how long
     is_failing: bool = False
 
 
@@ -81,14 +81,16 @@ class Courier:
     async def round(self) -> None:
         """Set every channel to work that has something to send, and that works here."""
         means, state, now = self._means, self._state, self._means.clock()
-        if now - state.kept_house_at >= HOUSEKEEPING_S:
+        if abs(now - state.kept_house_at) >= HOUSEKEEPING_S:
             mine = [one for one in means.carriers if ":" in one]  # of the others everybody knows
             await means.writer.make(partial(means.desk.keep_house, mine, now), is_urgent=False)
             state.kept_house_at = now
         for channel in await due_channels(means.reader, now):
             carrier = means.carriers.get(channel) or means.carriers.get(channel.partition(":")[0])
             is_busy = channel in state.tasks or len(state.tasks) >= _AT_ONCE
-            if carrier and not is_busy and state.resting.get(channel, 0.0) <= now:
+            failed_at, rest_s = state.resting.get(channel, (now, 0.0))
+            # A clock that was set back must not make a rest of seconds one of hours.
+            if carrier and not is_busy and abs(now - failed_at) >= rest_s:
                 task = asyncio.get_running_loop().create_task(self._work(channel, carrier))
                 state.tasks[channel] = task
                 task.add_done_callback(partial(self._worked, channel))
@@ -142,7 +144,7 @@ class Courier:
         if not is_given_up:
             pause_s = max(told.retry_after_s, RETRY_AFTER_S[tries - 1]) * (0.8 + 0.4 * means.jitter())
             pause_s = min(pause_s, _LONGEST_WAIT_S)
-            self._state.resting[parcel.channel] = now + min(pause_s, _REST_S)
+            self._state.resting[parcel.channel] = now, min(pause_s, _REST_S)
         numbers = [one.id for one in parcel.notices]
         given_up_at = now if is_given_up else None
         note = partial(means.desk.note_failed, numbers, told.sentence, now + pause_s, given_up_at)

@@ -185,6 +185,17 @@ def _claimed(where: Location) -> bool:
     return bool(found)
 
 
+async def test_a_clock_that_was_set_back_keeps_nobody_waiting(database: Location) -> None:
+    """A channel that failed rests for seconds, and not until the clock is again where it was."""
+    carried = Carried(refusals=[NotTaken("it answered 500")])
+    async with post(database, {"administrator": carried}) as one:
+        await one.writer.make(partial(one.book.add, OPENED, "tomorrow", [], NOON + 86_400))
+        await one.at(NOON + 86_400)
+        await one.writer.make(partial(one.book.add, OPENED, "today", [], NOON, thread="b"))
+        await one.at(NOON)
+    assert carried.subjects == ["today"]
+
+
 async def test_what_is_not_taken_is_tried_again_and_given_up(database: Location, engine: Engine) -> None:
     """After three days and ten more tries; each failure says why, and the last that it was the last."""
     carried = Carried(refusals=[NotTaken("it answered 500") for _ in range(100)])
