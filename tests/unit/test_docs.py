@@ -78,6 +78,20 @@ def test_files_that_the_docs_name_exist(path: Path) -> None:
         assert (ROOT / name).exists() or (path.parent / name).exists(), name
 
 
+def _anchors(path: Path) -> set[str]:
+    """Of a page's headings, as they are made where pages are shown."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_headings_that_the_docs_link_to_exist(path: Path) -> None:
+    """A renamed heading is renamed in all links to it."""
+    for page, anchor in re.findall(r"\]\(((?!http)[^)#\s]*)#([^)\s]+)\)", path.read_text()):
+        target = path.parent / page if page else path
+        assert target.suffix != ".md" or anchor in _anchors(target), f"{page}#{anchor}"
+
+
 def test_every_reason_has_its_reply() -> None:
     """A verdict without words would be an internal error to the client."""
     assert set(FOR_REASON) == set(Reason)
