@@ -113,7 +113,7 @@ def test_what_policy_gives_out_is_found() -> None:
         assert secrets_in(f"{HEAD}\r\nit is {secret}\r\n".encode()) == (secret.replace("-", ""),)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     before=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=300),
     secret=SECRETS,

@@ -121,10 +121,10 @@ def test_a_clock_that_is_set_back_breaks_nothing(walls: Walls) -> None:
     assert walls.wall_for(attempt("ada"), T + HOUR_S) is None
 
 
-def test_a13_over_a_hundred_seeds(walls: Walls) -> None:
+def test_a13_over_many_seeds(walls: Walls) -> None:
     """500 networks, one guess each, 7 to 30 minutes apart: at most fifty in any day, and the owner goes on."""
     looked_at = []
-    for seed in range(100):
+    for seed in range(20):
         chance, now, tried = random.Random(seed), T + seed * 20 * DAY_S, list[float]()  # noqa: S311 - repeatable
         for number in range(500):
             now += chance.uniform(7, 30) * MINUTE_S
@@ -185,12 +185,12 @@ def test_without_room_strangers_are_one_crowd() -> None:
 def test_memory_has_a_bound() -> None:
     """However many sources and logins there are; what is forgotten is gone."""
     walls = Walls(KEY, networks=500, strangers=200)
-    for number in range(20_000):
+    for number in range(4_000):
         walls.note_wrong(attempt(f"login-{number}", network(number), is_known=False), b"x", T + number)
         if number % 3 == 0:
             walls.penalise(network(number), T + number)
         assert len(walls) <= 700
-    walls.note_wrong(attempt("eve", is_known=False), b"x", T + 20_000 + 3 * DAY_S)
+    walls.note_wrong(attempt("eve", is_known=False), b"x", T + 4_000 + 3 * DAY_S)
     assert len(walls) == 2
 
 
@@ -292,7 +292,7 @@ class Guessing(RuleBasedStateMachine):
                 assert self.walls.wall_for(self.tried(login, where, has_history=True), self.now) is None
 
 
-Guessing.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Guessing.TestCase.settings = settings(max_examples=30, stateful_step_count=30, deadline=None)
 TestGuessing = Guessing.TestCase
 
 
