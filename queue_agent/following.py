@@ -41,7 +41,7 @@ class _LogFile:
 
 
 class Log:
-    """`path` and what it was called before. `now` never goes backwards within one life."""
+    """`path` and what it was called before."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,7 +61,7 @@ class Log:
             return self._begin(chain[0], 0.0) if chain else Piece([], None, is_end=True)
         at = next((place for place, file in enumerate(chain) if file.inode == position.inode), None)
         if at is None or not _is_same(chain[at], position):
-            return self._lost(chain, position)
+            return self._lost(chain, position, now)
         file, is_last = chain[at], at == len(chain) - 1
         piece = _lines_behind(file, position)
         if piece.lines or piece.position != position:
@@ -106,15 +106,17 @@ class Log:
     def _begin(self, file: _LogFile, at: float) -> Piece:
         return Piece([], Position(file.inode, 0, b"", at))
 
-    def _lost(self, chain: list[_LogFile], position: Position) -> Piece:
+    def _lost(self, chain: list[_LogFile], position: Position, now: float) -> Piece:
         """Goes on with what was written to since the last line, and never reads back."""
         later = [file for file in chain if file.changed_at >= position.at]
+        if not later and position.at > now:  # the clock was set back: of these times no file tells anything
+            later = chain[-1:]
         if not later:
             return Piece([], position, is_end=True)
         return Piece([], Position(later[0].inode, 0, b"", position.at), is_lost=True)
 
     def _is_done(self, file: _LogFile, now: float) -> bool:
-        if self._quiet != (file.inode, file.size):
+        if self._quiet != (file.inode, file.size) or now < self._quiet_since:
             self._quiet, self._quiet_since = (file.inode, file.size), now
         return now - self._quiet_since >= QUIET_S
 

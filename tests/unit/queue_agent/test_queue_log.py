@@ -333,3 +333,30 @@ def test_a_log_that_is_not_large_stays(store: Store, path: Path) -> None:
     assert rotate(log, position, 10, NOW)
     assert [one.name for one in path.parent.iterdir()] == ["postfix.log.20261126-234944"]
     assert not rotate(log, position, 10, NOW)
+
+
+def test_the_log_goes_away_after_a_clock_was_set_back(store: Store, path: Path) -> None:
+    """The newest line has a time that is still to come: whatever is there now is followed."""
+    path.write_text(f"{come('AAAAAAAA', 's1')}\n{sent('AAAAAAAA', 'a@b.example')}\n")
+    log, later = Log(path), NOW + 400 * 86_400
+    followed(store, log, NOW)
+    position = store.position()
+    assert position
+    store.move(position._replace(at=later))
+    path.unlink()
+    path.write_text(f"{sent('AAAAAAAA', 'b@b.example')}\n")
+    followed(store, log, NOW)
+    assert recipients(store) == ["a@b.example", "b@b.example"]
+
+
+def test_a_clock_that_is_set_back_does_not_keep_the_old_file(store: Store, path: Path) -> None:
+    """Its quiet is measured anew."""
+    path.write_text(f"{come('AAAAAAAA', 's1')}\n")
+    log = Log(path)
+    followed(store, log, NOW)
+    path.rename(path.with_name("postfix.log.20261126-000000"))
+    path.write_text(f"{sent('AAAAAAAA', 'a@b.example')}\n")
+    followed(store, log, NOW)
+    for at in (NOW - 3600, NOW - 3600 + QUIET):
+        followed(store, log, at)
+    assert recipients(store) == ["a@b.example"]
