@@ -12,6 +12,14 @@ from service.settings import EXIT_BAD_SETTING, SettingError
 
 EXIT_REFUSED = 1
 
+_REMEDIES = (
+    # what the database says, what to do
+    ("disk is full", "make room where it is"),
+    ("No space left", "make room where it is"),  # PostgreSQL
+    ("readonly database", "its file or its disk is read-only"),
+    ("", "is `sallyport init` done?"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -29,5 +37,6 @@ def refusal(error: Exception) -> Refusal | None:
         return Refusal(str(error), EXIT_BAD_SETTING)
     if isinstance(error, SQLAlchemyError):
         reason = str(getattr(error, "orig", None) or type(error).__name__)
-        return Refusal(f"the database cannot be used ({reason}); is `sallyport init` done?", EXIT_REFUSED)
+        remedy = next(remedy for said, remedy in _REMEDIES if said in reason)
+        return Refusal(f"the database cannot be used ({reason}); {remedy}", EXIT_REFUSED)
     return None
