@@ -25,6 +25,7 @@ from gateway.session import Session
 from gateway.settings import ListenerSettings
 from gateway.wire import Wire
 from policy.contract import ConnectOutcome
+from service.listening import Listening
 from service.settings import SettingError
 
 _BACKLOG = 1024
@@ -148,7 +149,7 @@ def bind(setting: str, addresses: tuple[str, ...], port: int) -> list[socket.soc
             continue
         try:
             # With the protocol named, or asyncio does not set TCP_NODELAY: 40 ms for each session (Nagle, delayed ACK).
-            one = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            one = Listening(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         except OSError:
             continue  # a kernel without this family
         bound.append(one)

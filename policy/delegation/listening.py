@@ -10,7 +10,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from service.listening import listen
+from service.listening import Listening, listen
 from service.settings import SettingError
 
 _SETTING = "POLICY_DELEGATION_LISTEN"
@@ -47,7 +47,7 @@ def _path(place: str) -> Path:
 
 def _unix(path: Path) -> socket.socket:
     """A socket that another start left behind makes room; anything else stays what it is."""
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening = Listening(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if path.exists() and stat.S_ISSOCK(path.stat().st_mode):
             path.unlink()

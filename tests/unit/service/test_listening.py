@@ -1,6 +1,14 @@
-"""A port that cannot be had: the sentence names the setting that is wrong, the port or the address."""
+"""A port that cannot be had: the sentence names the setting that is wrong, the port or the address.
 
+And one that can be had, while there is no descriptor for who connects.
+"""
+
+import asyncio
+import os
+import resource
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -28,3 +36,41 @@ def test_a_port_that_is_taken() -> None:
         listen("POLICY_PORT", "127.0.0.1", held.getsockname()[1])
     assert str(told.value).startswith("POLICY_PORT: 127.0.0.1:")
     assert str(told.value).endswith("; choose another port, or stop what holds it")
+
+
+async def test_no_descriptor_is_left() -> None:
+    """It is said once and not as often as the backlog is long; who waits is served when there is one again."""
+    loop, said, connected = asyncio.get_running_loop(), list[str](), asyncio.Event()
+    told = asyncio.Event()
+
+    def tell(_: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        said.append(str(context["message"]))
+        told.set()
+
+    def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        connected.set()
+
+    loop.set_exception_handler(tell)
+    listening = listen("POLICY_PORT", "127.0.0.1", 0)
+    async with await asyncio.start_server(serve, sock=listening, backlog=2048):
+        with socket.socket() as client:
+            client.setblocking(False)
+            with no_descriptor():
+                await loop.sock_connect(client, listening.getsockname())
+                await told.wait()
+            assert said == ["socket.accept() out of system resource"]
+            await connected.wait()
+
+
+@contextmanager
+def no_descriptor() -> Iterator[None]:
+    """As long as it lasts, this process gets none."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
