@@ -75,12 +75,14 @@ class Edge:
         """Until cancelled: enforce deadlines, see how late we are, look for new certificates."""
         loop = asyncio.get_running_loop()
         rounds = 0
+        self.scoreboard.looks_again(loop.time() + _ROUND_S)
         while True:
             due = loop.time() + _ROUND_S
             await asyncio.sleep(_ROUND_S)
             now = loop.time()
             self.lag_s = now - due
-            self.scoreboard.set("loop_lag_seconds", self.lag_s)
+            late_since = self.scoreboard.looks_again(now + _ROUND_S)
+            self.scoreboard.set("loop_lag_seconds", max(self.lag_s, now - late_since))
             for session in tuple(self.sessions):
                 session.check(now)
             rounds += 1

@@ -74,7 +74,8 @@ _GAUGE_PLACES = {name: len(COUNTERS) + place for place, (name, _) in enumerate(G
 _DURATION_PLACES = {
     name: len(COUNTERS) + len(GAUGES) + place * (_BUCKETS + 1) for place, (name, _) in enumerate(DURATIONS)
 }
-_WIDTH = len(COUNTERS) + len(GAUGES) + len(DURATIONS) * (_BUCKETS + 1)
+_LOOKS_AT = len(COUNTERS) + len(GAUGES) + len(DURATIONS) * (_BUCKETS + 1)
+_WIDTH = _LOOKS_AT + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,14 @@ class Scoreboard:
 
     def set(self, name: str, value: float) -> None:
         self._memory[(self.worker - 1) * _WIDTH + _GAUGE_PLACES[name]] = round(value * _MILLIONTHS)
+
+    def looks_again(self, at: float) -> float:
+        """Tell when this worker looks again how late it is, on the loop's clock, which is one for all workers.
+
+        The earliest such moment of all: a worker that hangs is late since then, and cannot say so itself.
+        """
+        self._memory[(self.worker - 1) * _WIDTH + _LOOKS_AT] = round(at * _MILLIONTHS)
+        return min(one for one in self._column(_LOOKS_AT) if one) / _MILLIONTHS
 
     def time(self, name: str, seconds: float) -> None:
         """Something took so long."""

@@ -55,6 +55,20 @@ def worker_of(client: smtplib.SMTP) -> int:
     return int(re.findall(r"pid=(\d+)", told.stdout)[0])
 
 
+def test_a_worker_that_hangs_is_told(stack: Sallyport) -> None:
+    """By the other one: what is asked of a worker that hangs gets no answer."""
+
+    def is_said() -> bool:
+        return '"a worker is ' in stack.status("health/ready")
+
+    with stack.client() as client:
+        victim = worker_of(client)
+    os.kill(victim, signal.SIGSTOP)
+    until(is_said, "health says that a worker is late")
+    os.kill(victim, signal.SIGCONT)
+    until(lambda: not is_said(), "it goes on, and all is well")
+
+
 def test_a_worker_that_is_killed_is_replaced(stack: Sallyport) -> None:
     """Its sessions go, the other's go on, its connections are given back, and new ones are served."""
     ada = stack.new_login("ada", SENDER)

@@ -32,6 +32,17 @@ def test_workers_count_into_one_total() -> None:
     assert next(value for name, _, value in board.gauges() if name == "loop_lag_seconds") == 0.0079
 
 
+def test_a_worker_that_hangs_is_seen_by_the_others() -> None:
+    """The earliest moment at which one of them would have looked again; one that has not begun is not late."""
+    board = Scoreboard(3)
+    assert board.looks_again(1000.5) == 1000.5
+    board.worker = 2
+    assert board.looks_again(1000.7) == 1000.5
+    assert board.looks_again(1025.5) == 1000.5
+    board.worker = 1
+    assert board.looks_again(1026.0) == 1025.5
+
+
 def test_what_is_not_in_the_table_is_not_counted() -> None:
     """A misspelt counter is an error in our tests, and not a counter that stays at nothing."""
     with pytest.raises(KeyError):
