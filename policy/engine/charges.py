@@ -112,18 +112,19 @@ def spread_charges(
 ) -> Iterator[Distinct]:
     """The network, for as long as it is on probation. An area that is settled is one source with all that it has.
 
-    A published pool is one source, in however many countries it has its machines.
+    A published pool is one source, in however many countries it has its machines, and so is a carrier.
     """
     if place.is_settled:
         return
     origin = place.origin
-    source, country = (mark_of(origin.source),), (mark_of(origin.pool or origin.country),)
+    whole = origin.source if origin.pool or origin.is_mobile else ""
+    source, country = (mark_of(origin.source),), (mark_of(whole or origin.country),)
     yield from _distinct("networks", set_of("networks", identity, cleared_at), source, limits.networks, rulebook)
     # A set of its own: its members are those of a shorter time.
     yield from _distinct(
         "many-networks", set_of("many-networks", identity, cleared_at), source, limits.many_networks, rulebook
     )
-    area = (mark_of(origin.pool or origin.area),)
+    area = (mark_of(whole or origin.area),)
     asn = (origin.asn,) if origin.asn and not origin.pool else area
     yield from _distinct("asns", set_of("asns", identity, cleared_at), asn, limits.asns, rulebook)
     yield from _distinct("countries", set_of("countries", identity, cleared_at), country, limits.countries, rulebook)

@@ -100,7 +100,7 @@ PLACES = [
     ("seven days of the area are not", past(7), past(1), True, False),
     ("vouched for as an area", past(0, confirmed=True), None, True, False),
     ("vouched for as a network", None, past(0, confirmed=True), True, True),
-    ("not used for too long", past(30, ago=91), past(30, ago=91), False, False),
+    ("not used for too long", past(30, ago=101), past(30, ago=101), False, False),
     ("vouched for, and not used for years", past(0, ago=900, confirmed=True), None, True, False),
 ]
 
@@ -156,17 +156,26 @@ def test_rented_machines_have_strangers_next_door(
     assert place_of(origin, {origin.area: area}, network, BOOK, T).is_settled is is_settled
 
 
-def test_a_pool_in_many_countries_is_one_source() -> None:
-    """A webmail provider's machines stand where they stand: five countries in a day would lock whom it sends for."""
+@pytest.mark.parametrize(
+    "kind",
+    [Origin(network="", is_hosting=True, pool="example"), Origin(network="", asn=14593, is_mobile=True)],
+    ids=["a webmail provider's machines stand where they stand", "satellites hand a dish on"],
+)
+def test_a_pool_or_a_carrier_in_many_countries_is_one_source(kind: Origin) -> None:
+    """Five countries in a day would lock who is its customer."""
     budgets, standing, signals = MemoryBudgets(), FREE, list[Signal]()
     for number, country in enumerate(("IE", "NL", "US", "AT", "FI", "SG", "JP")):
-        origin = Origin(
-            network=f"10.0.{number}.0/24", asn=8075 + number, country=country, is_hosting=True, pool="example"
-        )
+        asn = kind.asn or 8075 + number
+        origin = replace(kind, network=f"10.0.{number}.0/24", asn=asn, country=country)
         newcomer = Newcomer(identity="ada", kind="person", place=strange(origin), standing=standing)
         entry = run_here(enter(newcomer, BOOK, T), budgets, f"r{number}", T)
         standing, signals = entry.standing, [*signals, *entry.signals]
     assert (standing, signals) == (FREE, [])
+
+
+def test_what_goes_out_four_times_a_year_comes_from_a_network_that_is_known() -> None:
+    """A quarter has up to 92 days, and from its first Monday to the next one's there are fourteen weeks."""
+    assert not History(T - 400 * DAY_S, T, days=60).is_forgotten(BOOK, T + 14 * 7 * DAY_S)
 
 
 def test_a_suspect_kind_of_network_is_never_settled_but_at_home() -> None:

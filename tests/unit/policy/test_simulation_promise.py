@@ -66,7 +66,7 @@ class Thief(RuleBasedStateMachine):
 
     @rule(
         seconds=st.one_of(
-            st.sampled_from([1.0, 599.0, 600.0, 3599.9, 3600.0, 23 * HOUR, DAY, 95 * DAY]), st.floats(0, 2 * DAY)
+            st.sampled_from([1.0, 599.0, 600.0, 3599.9, 3600.0, 23 * HOUR, DAY, 105 * DAY]), st.floats(0, 2 * DAY)
         )
     )
     def waits(self, seconds: float) -> None:

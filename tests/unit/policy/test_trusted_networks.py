@@ -50,7 +50,7 @@ GAINED = [
     ("home, where the provider was the owner's before", past(60), past(6), Gained(Trust.HOME, 7)),
     ("home was said, too", past(7), past(7), None),
     ("a day counts once", past(2, 0.0), past(2, 0.0), None),
-    ("what was forgotten begins anew", past(60, 91 * DAY_S), past(60, 91 * DAY_S), None),
+    ("what was forgotten begins anew", past(60, 101 * DAY_S), past(60, 101 * DAY_S), None),
 ]
 
 
@@ -96,7 +96,7 @@ def test_nobody_is_told_of_a_day_that_does_not_count() -> None:
 
 def test_what_was_forgotten_is_strange_until_it_was_used_on_as_many_days_again() -> None:
     """A second login on the same day found it settled, because the days of last year counted."""
-    areas, network = {ABROAD.area: past(60, 91 * DAY_S)}, past(60, 91 * DAY_S)
+    areas, network = {ABROAD.area: past(60, 101 * DAY_S)}, past(60, 101 * DAY_S)
     for day, is_settled in ((0, False), (1, False), (2, False), (3, True)):
         now = T + day * DAY_S
         assert place_of(ABROAD, areas, network, BOOK, now).is_settled is is_settled, day
@@ -114,7 +114,7 @@ def test_what_was_forgotten_begins_anew_in_the_store(
         for network in (NETWORK, "203.0.113.0/24"):
             uses.note_network(1, network, T + day * DAY_S, forgotten=T)
         areas.note(1, "AS4134 CN", T + day * DAY_S, forgotten=T, is_vouched=False)
-    later = T + 100 * DAY_S
+    later = T + 110 * DAY_S
     for network in (NETWORK, "203.0.113.0/24"):
         uses.note_network(1, network, later, forgotten=BOOK.forgotten_at(later))
     areas.note(1, "AS4134 CN", later, forgotten=BOOK.forgotten_at(later), is_vouched=False)
