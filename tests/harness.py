@@ -223,7 +223,7 @@ class Sallyport:
     def status(self, path: str) -> str:
         """What the gateway's status port says; empty as long as it says nothing."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}/{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}/{path}", timeout=20) as answer:
                 text: str = answer.read().decode()
                 return text
         except OSError:

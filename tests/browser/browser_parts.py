@@ -117,7 +117,7 @@ def database_of(sallyport: Sallyport) -> Location:
 def browsing(chromium: Browser, **options: object) -> Iterator[BrowserContext]:
     """A browser of somebody new. It fails as soon as a page complains of its own script, or breaks its own policy."""
     context = chromium.new_context(**({"locale": "en-GB", "viewport": {"width": 1100, "height": 900}} | options))  # type: ignore[arg-type]  # as Playwright has them
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     complaints: list[str] = []
     context.on("weberror", lambda error: complaints.append(str(error.error)))
     context.on("console", lambda message: complaints.append(message.text) if _is_complaint(message) else None)

@@ -26,12 +26,13 @@ from browser_parts import Site, browsing
 from browser_site import standing
 from harness import Sallyport, Sink
 from issuer_server import Issuer
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from policy.store.identities import read_key
 from tests.a_day import play_a_day
 
 CHROMIUM = shutil.which("chromium")
+expect.set_options(timeout=60_000)  # five seconds are short for a page on a busy machine
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ def fits(page: Page) -> bool:
     """Whether it is no wider than a telephone; a chart takes a moment to become as small as its place."""
     wide = "document.documentElement.scrollWidth"
     with contextlib.suppress(AssertionError):
-        return until(lambda: page.evaluate(wide) <= NARROW["width"], "it fits", 3)
+        return until(lambda: page.evaluate(wide) <= NARROW["width"], "it fits", 15)
     return False
 
 

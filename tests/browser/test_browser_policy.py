@@ -25,7 +25,7 @@ def file(site: Site) -> Iterator[Path]:
     before, digest = path.read_text(), in_force(site)
     yield path
     path.write_text(before)
-    until(lambda: in_force(site) == digest, "the policy is what it was", 30)
+    until(lambda: in_force(site) == digest, "the policy is what it was")
 
 
 def in_force(site: Site) -> str:
@@ -59,7 +59,7 @@ def test_a_policy_is_checked_tried_and_saved(site: Site, chromium: Browser, file
         before = in_force(site)
         page.get_by_role("button", name="Save").click()
         page.wait_for_url(f"{site.url}/staff/policy")
-        until(lambda: in_force(site) != before, "policy has taken it", 30)
+        until(lambda: in_force(site) != before, "policy has taken it")
         expect(page.locator("main")).to_contain_text("It was put in place by console:ruler.")
         expect(page.get_by_text("policy has not taken it yet")).to_have_count(0)
         expect(page.get_by_role("row").filter(has_text="sessions").get_by_role("cell", name="7")).to_be_visible()

@@ -125,7 +125,7 @@ def policies(folder: Path, table: Table) -> Iterator[None]:
     )
     daemon.start()
     try:
-        until(lambda: answers(STS_PORT), f"the daemon answers\n{daemon.text()}", 30)
+        until(lambda: answers(STS_PORT), f"the daemon answers\n{daemon.text()}")
         yield
     finally:
         daemon.stop()

@@ -150,7 +150,7 @@ def test_a_message_whose_record_is_gone(stage: Stage) -> None:
 def test_every_part_is_heard_of(stage: Stage) -> None:
     """By itself or by policy, with its figures; Postfix's lock says whether it runs."""
     until(lambda: {"gateway", "policy", "postfix", "queue-agent"} <= stage.parts().keys(), "all have reported")
-    until(lambda: all(one["state"] != "silent" for one in stage.parts().values()), "and are heard of", deadline_s=30)
+    until(lambda: all(one["state"] != "silent" for one in stage.parts().values()), "and are heard of")
     parts = stage.parts()
     assert {name: one["state"] for name, one in parts.items()} == dict.fromkeys(parts, "up")
     assert parts["gateway"]["figures"]["sessions_most"] > 0
@@ -168,14 +168,14 @@ def test_a_gateway_without_its_next_hop_says_so(stage: Stage) -> None:
         with stage.sallyport.client(stage.login) as client, pytest.raises(smtplib.SMTPException):
             client.sendmail(SENDER, FRIEND, f"From: {SENDER}\r\nSubject: traced\r\n\r\nhello\r\n")
         until(lambda: not stage.sallyport.status("health/ready"), "the gateway is not ready")
-        until(lambda: stage.parts()["postfix"]["state"] == "degraded", "Postfix does not run", deadline_s=30)
-        until(lambda: stage.parts()["gateway"]["state"] == "degraded", "policy knows of it", deadline_s=30)
+        until(lambda: stage.parts()["postfix"]["state"] == "degraded", "Postfix does not run")
+        until(lambda: stage.parts()["gateway"]["state"] == "degraded", "policy knows of it")
         done = forked.run(("status",), dict(stage.sallyport.policy_environment))
         assert done.returncode == 1
         assert "the next hop does not answer: no message can be handed over" in done.stdout
     finally:
         stage.queue.postfix.start()
-    until(lambda: stage.sallyport.status("health/ready"), "the gateway is ready again", deadline_s=30)
+    until(lambda: stage.sallyport.status("health/ready"), "the gateway is ready again")
 
 
 def test_what_ends_in_order_is_not_missed(stage: Stage) -> None:

@@ -353,7 +353,7 @@ def test_a_client_that_trickles_is_cut_off(other_stack: Sallyport, next_hop: Scr
         started = time.monotonic()
         while not client.has_something(within_s=0.2):
             client.say(b"x\r\n")
-            assert time.monotonic() - started < 10, "it may go on for ever"
+            assert time.monotonic() - started < 60, "it may go on for ever"
         assert client.line() == "421 4.4.2 Timeout, closing the connection"
     assert not next_hop.heard
 

@@ -51,12 +51,12 @@ class Viewer:
         await self.ended()
 
     async def ended(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.answer
 
     async def next(self, name: str) -> str:
         """The next event of this name; those before it are gone."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 found, data = await self.events.get()
                 if found == name:

@@ -50,7 +50,7 @@ async def relayed(relay: Relay, told: Envelope | None = None, message: bytes = M
 
 async def turning(condition: Callable[[], bool]) -> None:
     """Until `condition` holds; each turn of the event loop is a chance for it."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
             await asyncio.sleep(0)
 

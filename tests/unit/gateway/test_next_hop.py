@@ -83,7 +83,7 @@ class Line:
         self.say(b"220 hop")
 
     async def relay(self, told: Envelope, head: bytes, kept: spool.Spool, offset: int = 0) -> HopReply:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.hop._replies()  # the greeting
             return await self.hop.relay(told, head, kept, offset)
 

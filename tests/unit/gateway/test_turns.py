@@ -123,7 +123,7 @@ async def test_others_have_a_turn_between_commands_that_came_at_once(
         client.connect_ex(listening.getsockname())
         session = _session(Wire(listening.accept()[0]))
         serving = asyncio.create_task(session.serve())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await _talk(client, b"", b"EHLO client.example\r\n")
             if is_logged_in:
                 await _talk(client, b"AUTH PLAIN AGFkYQBzZWNyZXQ=\r\n")

@@ -157,7 +157,7 @@ async def met(serve: Served, buffers: int = 0) -> AsyncIterator[tuple[Client, "a
                 wire.close()
 
         task = loop.create_task(to_its_end(), context=Context())  # an empty one, as in a gateway without traces
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             try:
                 yield Client(ours), task
                 await asyncio.wait({task})
@@ -469,7 +469,7 @@ async def test_new_keys_are_taken_and_renegotiation_is_not(
         accepted, _ = await asyncio.get_running_loop().sock_accept(listening)
     wire = Wire(accepted)
     serving = asyncio.create_task(echo_under(terms)(wire))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         client.stdin.write(b"before\n")
         await client.stdout.readuntil(b"before\n")
         client.stdin.write(letter)

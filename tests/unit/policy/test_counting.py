@@ -267,7 +267,7 @@ async def test_it_works_by_itself_until_it_is_closed(engine: Engine, statements:
     one.period_s = 0.001
     tally.note(ACCEPTED, T)
     one.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await watched.has_committed.wait()
     tally.note(ACCEPTED, T)
     await one.close()

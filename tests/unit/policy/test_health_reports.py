@@ -284,7 +284,7 @@ async def test_what_a_gateway_says_has_bounds(app: App, engine: Engine, changed:
 
 async def _written(brain: Brain) -> None:
     """What nobody waits for is on disk as soon as what somebody waits for behind it is."""
-    await asyncio.wait_for(brain.writer.make(lambda: None), 5)
+    await asyncio.wait_for(brain.writer.make(lambda: None), 60)
 
 
 def test_who_is_not_heard_of_makes_room(engine: Engine, statements: Transactions) -> None:

@@ -94,7 +94,7 @@ class Dovecot:
 
 
 async def until_true(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - what is waited for happens in another task's own time
             await asyncio.sleep(0.01)
 

@@ -179,10 +179,10 @@ async def test_it_looks_by_itself_until_it_is_closed(path: Path) -> None:
     keeper = Keeper()
     in_force = InForce(path, never, keeper, poll_s=0)
     in_force.start()
-    await asyncio.wait_for(keeper.told.wait(), 5)
+    await asyncio.wait_for(keeper.told.wait(), 60)
     keeper.told.clear()
     say(path, SMALL)
-    await asyncio.wait_for(keeper.told.wait(), 5)
+    await asyncio.wait_for(keeper.told.wait(), 60)
     assert in_force.rulebook.digest == SMALL_DIGEST
     await in_force.close()
     remove(path)

@@ -47,14 +47,14 @@ async def test_one_that_hangs_is_given_up(
 ) -> None:
     monkeypatch.setattr(commands, "_DEADLINE_S", 0.01)
     with pytest.raises(PostfixFailed, match=f"{command} said nothing"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await ask(Hanging(at(tmp_path)))
 
 
 async def test_one_that_nobody_reads_any_more_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has written more than is kept for a reader: a large queue, of which somebody has looked at the beginning."""
     monkeypatch.setattr(commands, "LINE_LIMIT", 1024)
-    async with asyncio.timeout(20), Commands(at(tmp_path))._started(["yes"], as_owner=False) as process:
+    async with asyncio.timeout(60), Commands(at(tmp_path))._started(["yes"], as_owner=False) as process:
         while not process.stdout._paused:  # noqa: ASYNC110 - that it is full tells nobody
             await asyncio.sleep(0)
     assert process.returncode == -signal.SIGKILL

@@ -27,7 +27,7 @@ async def start(*arguments: str, **settings: object) -> Process:
 
 
 async def ended(process: Process) -> tuple[int | None, str, str]:
-    stdout, stderr = await asyncio.wait_for(process.communicate(), 20)
+    stdout, stderr = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode, stdout.decode(), stderr.decode()
 
 
@@ -36,7 +36,7 @@ async def test_a_signal_ends_it_with_0_even_while_clients_wait(number: signal.Si
     smtp_port, http_port = free_port(), free_port()
     process = await start(SINK_SMTP_PORT=smtp_port, SINK_HTTP_PORT=http_port)
     assert process.stdout
-    assert b"sink-started" in await asyncio.wait_for(process.stdout.readline(), 20)
+    assert b"sink-started" in await asyncio.wait_for(process.stdout.readline(), 60)
     reader, writer = await asyncio.open_connection("127.0.0.1", smtp_port)
     for command in (b"EHLO c", b"MAIL FROM:<>", b"RCPT TO:<slow-60-a@x.test>"):
         await reader.readline()
@@ -72,7 +72,7 @@ def has_ipv6() -> bool:
 async def test_ipv6_can_be_bound() -> None:
     process = await start(SINK_BIND="::1", SINK_SMTP_PORT=free_port(), SINK_HTTP_PORT=free_port())
     assert process.stdout
-    assert b"bind=::1" in await asyncio.wait_for(process.stdout.readline(), 20)
+    assert b"bind=::1" in await asyncio.wait_for(process.stdout.readline(), 60)
     process.terminate()
     assert (await ended(process))[0] == 0
 
@@ -113,7 +113,7 @@ async def test_health_check_says_whether_the_sink_answers() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sink.health", cwd=ROOT, env={"SINK_HTTP_PORT": str(free_port())}, stderr=PIPE
     )
-    _, stderr = await asyncio.wait_for(process.communicate(), 20)
+    _, stderr = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1
     assert b"does not answer" in stderr
 
