@@ -129,9 +129,9 @@ def browsing(chromium: Browser, **options: object) -> Iterator[BrowserContext]:
 
 
 def _is_complaint(message: object) -> bool:
-    # A page that is refused (a wrong code) is told as an error, too; it is none of the page's.
+    """None of the page's are that it was refused (a wrong code), and that a network of this machine came or went."""
     kind, said = getattr(message, "type", ""), getattr(message, "text", "")
-    return kind == "error" and "the server responded with a status of 4" not in said
+    return kind == "error" and not any(one in said for one in ("with a status of 4", "net::ERR_NETWORK_CHANGED"))
 
 
 def virtual_authenticator(page: Page) -> CDPSession:
