@@ -88,13 +88,14 @@ class Tally:
 
     def note_step(self, identity: str, step: Step, at: float) -> None:
         reached = self.steps.setdefault(identity, {})
-        for lower in range(Step.SLOW, step + 1):
-            reached.setdefault(Step(lower), at)
+        if step and step not in reached:  # asked after whatever happens; it has seldom changed
+            for lower in range(Step.SLOW, step + 1):
+                reached.setdefault(Step(lower), at)
 
     def note_signals(self, signals: Sequence[Signal], begins_at: float) -> None:
         """All of an identity, of which only the newest say something new."""
         for one in signals[-_NEWEST:]:
-            self.told.setdefault(one.kind.value, one.at - begins_at)
+            self.told.setdefault(one.kind, one.at - begins_at)
 
     def all_at(self, step: Step) -> float:
         """When the last of the identities was there; infinity where one never was."""

@@ -153,7 +153,7 @@ def _hardly(scene: Scene, thief: Thief) -> Actor:
 def _a29(scene: Scene) -> None:
     who = person(scene)
     scene.start(_rises(scene, Thief(scene, who.name, who.client), who.new_per_day))
-    scene.start(goes_on(scene, who, days=60))
+    scene.start(goes_on(scene, who, days=30))
 
 
 def _rises(scene: Scene, thief: Thief, past: Sequence[int]) -> Actor:
@@ -176,13 +176,13 @@ def _rises(scene: Scene, thief: Thief, past: Sequence[int]) -> Actor:
 def _a32(scene: Scene) -> None:
     who = person(scene)
     scene.start(_makes_known(scene, Thief(scene, who.name, who.client)))
-    scene.start(goes_on(scene, who, days=62))
+    scene.start(goes_on(scene, who, days=44))
 
 
 def _makes_known(scene: Scene, thief: Thief) -> Actor:
-    """Eleven a day from another network next door each day; after sixty days to all of them whatever goes."""
+    """Eleven a day from another network next door each day; after six weeks to all of them whatever goes."""
     made = list[str]()
-    for _ in range(60):
+    for _ in range(42):
         made += (new := scene.strangers(11))
         if session := thief.log_in(scene.atlas.network(HOME_COUNTRY, HOME_ASN)):
             thief.send(session, new)
@@ -267,13 +267,13 @@ QUIET = (
     ),
     Scenario(
         name="A29",
-        title="next door, a little more each week: what is ordinary if his own days are the past, two months",
+        title="next door, a little more each week: what is ordinary if his own days are the past, a month",
         cast=_a29,
-        lasts_s=60 * DAY_S,
+        lasts_s=30 * DAY_S,
         expected=(
             new_at_most(44, HOUR_S),
             new_at_most(132, DAY_S),
-            step_within(Step.SLOW, 21 * DAY_S),
+            step_within(Step.SLOW, 14 * DAY_S),
             OWNER_GOES_ON,
         ),
     ),
@@ -293,9 +293,9 @@ QUIET = (
     ),
     Scenario(
         name="A32",
-        title="next door, makes eleven known each day; after two months all that goes to the 660, once more",
+        title="next door, makes eleven known each day; after six weeks all that goes to the 462, once more",
         cast=_a32,
-        lasts_s=62 * DAY_S,
+        lasts_s=44 * DAY_S,
         expected=(
             new_at_most(11, DAY_S),
             all_at_most(175, HOUR_S),
