@@ -63,8 +63,9 @@ _ADD = prepared(
     " incident_id = :incident, release_at = NULL WHERE held.state IN ('released', 'purged', 'gone')"
 )
 _WHOSE = prepared(
-    "SELECT identity, reason, recipients, held, action, at, client_address, origin FROM submission"
-    " WHERE id = :submission"
+    "SELECT identity, reason, recipients, held, action, at, client_address, origin, (SELECT standing.step FROM standing"
+    " JOIN identity ON identity.id = standing.identity_id WHERE identity.name = submission.identity)"
+    " FROM submission WHERE id = :submission"
 )
 # A look for what was queued may end after the incident did: nobody would decide about what it has held. (After an
 # owner's no what is held is deleted later, or not at all.)
@@ -143,7 +144,7 @@ class HeldNotes:
 
         Not so what only waits for `delay_s`. False where it was known.
         """
-        for identity, reason, recipients, held, action, at, client_address, origin in self._statements.execute(
+        for identity, reason, recipients, held, action, at, client_address, origin, step in self._statements.execute(
             _WHOSE, {"submission": submission}
         ).fetchall():
             number = recipients if action == "hold" else held
@@ -155,14 +156,14 @@ class HeldNotes:
                     f"What happened: message {submission} is held ({reason}); recipients: {number}.",
                     "Done already: it waits on hold; nothing of it is lost.",
                 ]
-                incident = self._incident(identity, why, at, now)
+                incident = self._incident(identity, Step(step or Step.FREE), why, at, now)
             release_at = now + delay_s if is_delayed else None
             return self._add(submission, queue_id, incident, reason, number, now, release_at)
         return False
 
-    def _incident(self, identity: str, why: list[str], at: float, now: float) -> int:
-        """The open one of the identity. Where mail is held without a signal, it begins here."""
-        opened = self._incidents.open(identity, Step.HOLD, now, since=at)
+    def _incident(self, identity: str, step: Step, why: list[str], at: float, now: float) -> int:
+        """The open one of the identity, which stands at `step`. Where mail is held without a signal, it begins here."""
+        opened = self._incidents.open(identity, step, now, since=at)
         if opened.is_new:
             subject = f"{identity}: mail is held"
             facts = {"incident": opened.number, "identity": identity}

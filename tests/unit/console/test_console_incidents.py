@@ -99,6 +99,15 @@ async def test_a_network_with_logins_alone_is_explained(console: Console, days: 
         assert f">logins alone, {'home' if is_home else 'not home'}</span>" in row[: row.index("</tr>")]
 
 
+async def test_that_mail_is_on_hold_is_told_where_the_ladder_never_went(console: Console) -> None:
+    """A scan or a rule has it held: nobody need stand anywhere for that."""
+    async with await console.enrolled("ada") as browser:
+        login, _ = await console.add_device(browser, "ada", "laptop")
+        Thief(console.engine, "ada", login, console.now).hand_in("hold")
+        assert console.store.incident(1).step == "free"
+        assert "mail that is not like you is on hold" in (await browser.get("/incidents/1")).text
+
+
 async def test_who_is_contained_is_not_told_that_he_can_go_on_at_home(console: Console) -> None:
     """The ladder leaves the owner's own networks open; an administrator who contains does not."""
     async with await console.enrolled("ada") as browser:

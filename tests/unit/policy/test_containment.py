@@ -153,6 +153,7 @@ async def test_whose_mail_is_held_and_why_is_told(scene: Scene) -> None:
     for number in range(5):
         await scene.hand_in(*people(10 * number, 10), address=ABROAD)
     (held,) = scene.store.held()
+    assert scene.store.incident(held.incident or 0).step == "slow"  # the ladder went no higher
     with scene.engine.connect() as connection:
         opened = select(Notices.content).where(Notices.channel == "administrator", Notices.kind == "incident-opened")
         said = "\n".join(json.loads(connection.execute(opened).scalar_one())["lines"])
