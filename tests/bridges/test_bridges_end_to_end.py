@@ -42,7 +42,7 @@ def bridged(
         "POLICY_LDAP_URL": directory.ldap,
         "POLICY_LDAP_CA": str(directory.ca),
         "POLICY_LDAP_BIND_DN": "uid={login}," + PEOPLE,
-        "POLICY_LDAP_TIMEOUT_S": "1",
+        "POLICY_LDAP_TIMEOUT_S": "4",
     }
     offered = {"GATEWAY_MECHANISMS": "OAUTHBEARER,XOAUTH2,PLAIN,LOGIN"}
     one = Sallyport(tmp_path_factory.mktemp("bridged"), sink.smtp_port, settings, offered)

@@ -389,6 +389,7 @@ async def test_a_webhook_that_says_nothing_is_not_waited_for(
         silent.set()
         (line,) = [line for line in lines if line["event"] == "alert-not-sent"]
         assert line["is_given_up"] is False
+        monkeypatch.setattr(webhooks, "_TIMEOUT_S", 60)
         await one.at(NOON + 400)
 
     engine = open_database(sqlite_database)

@@ -31,7 +31,7 @@ async def test_an_id_of_another_queue_keeps_no_other_waiting(what: str, odd: str
 
 async def test_an_agent_that_hangs_is_left_alone_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     """It keeps one order waiting for as long as an order may take, and none that comes in the next seconds."""
-    monkeypatch.setattr(queue_client, "_ORDER_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(queue_client, "_ORDER_TIMEOUT_S", 1.0)
     asked, is_well = list[str](), asyncio.Event()
 
     async def hang(request: web.Request) -> web.Response:
