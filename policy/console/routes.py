@@ -128,7 +128,7 @@ async def _without_session(visit: Visit) -> Response:
         visit.set_cookies.pop(Cookie.SESSION, None)  # the page of the sign-in drops it, and says that it has ended
         _keep_wanted(visit)
         return visit.redirect(SIGN_IN)
-    typed = [fields[name] for name in _TYPED if fields.get(name, "").strip() not in {"", "yes"}]
+    typed = {name: fields[name] for name in _TYPED if fields.get(name, "").strip() not in {"", "yes", "no"}}
     text = visit.language.say(
         "Nothing of this form was done: you were signed out after half an hour without use, after twelve hours, "
         "or because somebody ended the session."

@@ -225,6 +225,15 @@ async def test_what_was_typed_is_not_lost_with_the_session(console: Console) -> 
         assert answer.status_code == 403
         assert "ada@&lt;elsewhere&gt;.example" in answer.text
         assert "a secret" not in answer.text
+        assert '<label for="typed-address">Address</label>' in answer.text
+
+
+async def test_what_a_button_says_was_not_typed(console: Console) -> None:
+    async with await console.enrolled("ada") as ada:
+        console.now += 31 * 60
+        answer = await ada.post("/held/look", message="4fXyZ21kNzwt", text="no")
+        assert answer.status_code == 403
+        assert "<textarea" not in answer.text
 
 
 async def test_who_is_signed_out_by_time_is_told_so(console: Console) -> None:
