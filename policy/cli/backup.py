@@ -36,7 +36,7 @@ _OUT_OF_A_CONTAINER = "./sallyport runs as a user of its own, so let your shell 
 _INTO_A_CONTAINER = "./sallyport runs as a user of its own, so let your shell read it: ./sallyport restore - <"
 _WHAT_NOW = (
     "Logins are those of the backup now, the administrator's, too. Restart policy and the console, which work with the "
-    "key that they have read: `docker compose restart policy console`, or `make down` and `make up`."
+    "key that they have read; docs/database.md (Backup and restore) says how, wherever they run."
 )
 _LOOKED_AT = 100_000  # acts since the backup
 # Acts that shut somebody out. The audit log keeps them; what they did is gone with a restore.

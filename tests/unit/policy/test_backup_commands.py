@@ -86,7 +86,7 @@ def test_to_a_new_machine(sallyport: CommandLine, tmp_path: Path) -> None:
             assert new("first-login").returncode == 0
         done = new("restore", str(file))
         assert done.returncode == 0, done.stderr
-        for told in ("Logins are those of the backup now", "docker compose restart policy console", "make down"):
+        for told in ("Logins are those of the backup now", "Restart policy and the console", "docs/database.md"):
             assert told in done.stderr
         assert [one["label"] for one in new.json("credential", "list", "ada")] == ["laptop"]
         key = "state/digest.key"
