@@ -116,6 +116,24 @@ def test_with_a_passkey(site: Site, sink: Sink, page: Page) -> None:
     send(site, sink, login, "grace@sallyport.test")
 
 
+def test_a_double_click_is_one_click(site: Site, page: Page) -> None:
+    """What is shown once is in the answer to the first: of the second's somebody would have nothing."""
+    twice, sent = "(button) => { button.click(); setTimeout(() => button.click(), 20); }", list[str]()
+    choose_password(page, site.invite("dora", "Dora Double"))
+    page.get_by_text("I cannot scan it").click()
+    key = page.locator("#totp-key").inner_text()
+    page.get_by_label("Six digits").fill(six_digits(key, time.time()))
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.get_by_role("button", name="Confirm").evaluate(twice)
+    keep_codes(page)
+    page.get_by_role("link", name="Add a device").click()
+    page.get_by_label("Name of the device").fill("phone")
+    page.get_by_label("Something else").check()
+    page.get_by_role("button", name="Add it").evaluate(twice)
+    expect(page.locator("#secret")).to_be_visible()
+    assert [one.rpartition("/")[2] for one in sent] == ["code", "new"]
+
+
 def test_in_german_and_in_the_dark_on_a_phone(site: Site, page: Page) -> None:
     """The words follow the browser, the colours its user, and nothing is wider than a small screen."""
     browser = page.context.browser
