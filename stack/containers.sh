@@ -2,6 +2,8 @@
 # The host needs nothing but the engine, Compose v2 and bash.
 # shellcheck shell=bash
 
+ENGINE_VOLUMES=/var/lib/docker/volumes
+
 compose() {
   local files=(-f compose.yaml) part
   if [ "$STACK" = test ]; then files+=(-f compose.test.yaml); fi
@@ -41,6 +43,12 @@ containers_exist() { # containers, or the volumes that `down` keeps
   project=$(containers_project)
   [ -n "$project" ] || return 1
   [ -n "$(compose ps --all --quiet 2>/dev/null)$(docker volume ls --quiet --filter "label=com.docker.compose.project=$project")" ]
+}
+
+engine_has_volumes() { # an engine that does not answer; only root can know, and only of a Docker Engine in its usual folder
+  local project
+  project=$(containers_project)
+  [ -n "$project" ] && [ -e "$ENGINE_VOLUMES/${project}_policy-state" ]
 }
 
 containers_up() {

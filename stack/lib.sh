@@ -44,7 +44,7 @@ check_way() {
   esac
 }
 
-choose_way() { # sets WAY: the one in which the stack runs already, containers where an engine answers, or plain processes
+choose_way() { # sets WAY: the one in which the stack runs, or has data; for a new stack containers, where an engine answers
   local running asked=${WAY:-}
   check_way
   if [ "$asked" = containers ] && ! engine_answers; then
@@ -55,10 +55,23 @@ choose_way() { # sets WAY: the one in which the stack runs already, containers w
     refuse "WAY is $asked, but the $STACK stack runs already in the other way ($running); leave WAY out, or run make down$(test_suffix ' TEST=1') first."
   fi
   WAY=${asked:-$running}
-  if [ -z "$WAY" ]; then
-    WAY=native
-    if engine_answers; then WAY=containers; fi
-  fi
+  [ -n "$WAY" ] || choose_way_of_data
+}
+
+choose_way_of_data() { # the other way would begin with an empty store
+  local answers=0 ways
+  if engine_answers; then answers=1; fi
+  ways=$(existing_ways)
+  if [ $answers = 0 ] && engine_has_volumes; then ways="$ways containers"; fi
+  # shellcheck disable=SC2086 # one word for each way
+  set -- $ways
+  case $#:${1:-}:$answers in
+    2:*) refuse "the $STACK stack has data in both ways; say WAY=containers or WAY=native, or remove one of them with make destroy$(test_suffix ' TEST=1') and its WAY." ;;
+    1:containers:0) refuse "the $STACK stack has its data in containers' volumes, and the engine does not answer; start it, or say WAY=native for another stack, which is empty." ;;
+    1:*) WAY=$1 ;;
+    *:1) WAY=containers ;;
+    *) WAY=native ;;
+  esac
 }
 
 running_ways() { # the ways in which $STACK runs now, one a line; WAY narrows the search

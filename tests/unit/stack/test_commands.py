@@ -109,6 +109,59 @@ def test_podman_compose_is_no_compose(run: Run, tmp_path: Path) -> None:
     assert "no container engine with Compose v2 answers (podman-compose is none)" in done.stderr
 
 
+KEEPER = """#!/bin/sh
+# An engine that answers where there is a file of that name, and has what the folder of volumes has.
+case "$*" in
+  *config*) echo "name: sallyport"; exit ;;
+  *ps*) exit ;;
+esac
+[ -e "$HOME/answers" ] || exit 1
+case "$*" in *"volume ls"*) ls "$HOME/volumes" ;; esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "native", "volume", "way"),
+    [
+        (True, False, False, "containers"),
+        (True, False, True, "containers"),
+        (True, True, False, "native"),
+        (True, True, True, "has data in both ways; say WAY=containers or WAY=native,"),
+        (False, False, False, "native"),
+        (False, True, False, "native"),
+        (False, False, True, "has its data in containers' volumes, and the engine does not answer; start it,"),
+        (False, True, True, "has data in both ways; say WAY=containers or WAY=native,"),
+    ],
+)
+def test_up_goes_the_way_whose_data_is_there(
+    tmp_path: Path, answers: bool, native: bool, volume: bool, way: str
+) -> None:
+    """After `make down`, or before the engine is up at boot: the other way would begin with an empty store."""
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir()
+    engine.write_text(KEEPER)
+    engine.chmod(0o755)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "volumes").mkdir()
+    for is_there, path in (
+        (answers, "answers"),
+        (native, "run/.sallyport"),
+        (volume, "volumes/sallyport_policy-state"),
+    ):
+        if is_there:
+            (tmp_path / path).touch()
+    script = ". stack/lib.sh; . stack/containers.sh; . stack/native.sh; STACK=main; ENGINE_VOLUMES=$HOME/volumes; "
+    path = f"{engine.parent}:{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": str(tmp_path), "SALLYPORT_RUN_DIR": str(tmp_path / "run")}
+    command = ["/bin/bash", "-euc", script + "choose_way; say $WAY"]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    if " " in way:
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"sallyport: the main stack {way}" in done.stderr
+    else:
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{way}\n", "")
+
+
 STARTED_WITH_MORE = """#!/bin/sh
 # An engine whose stack somebody has started by hand, on PostgreSQL.
 case "$*" in

@@ -131,3 +131,14 @@ def test_an_address_of_ipv6_where_that_is_off(setting: str) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith(f"sallyport: {setting} is ::, and IPv6 is off on this machine")
     assert scripted(off, "/nonexistent", **{setting: "127.0.0.1"}).returncode == 0
+
+
+def test_destroy_keeps_the_users_of_a_stack_that_runs_elsewhere(tmp_path: Path) -> None:
+    """Also those who have no process at the moment: without its mailboxes' user Dovecot takes no mail."""
+    stubs = (
+        'getent() { say "$2:x:1:1:$USER_NOTE:/:/"; }; '
+        'userdel() { [ "$1" != sallyport-policy ] && say "$1" >>"$HOME/removed"; }; '
+    )
+    done = scripted(stubs + "remove_users", HOME=str(tmp_path))
+    assert done.returncode == 0
+    assert not (tmp_path / "removed").exists()
