@@ -58,3 +58,8 @@ class Ailment(Sentences):
     REPORTS_NOT_TAKEN = "policy does not take reports of what became of mail: %(number)s wait"
     # The console
     CONSOLE_STORE_SILENT = "the database does not answer: nobody can sign in or see anything"
+    CONSOLE_CERTIFICATE_REFUSED = (
+        "the console's certificate on disk does not serve, and the one from before still does; "
+        "the log has console-certificate-refused"
+    )
+    CONSOLE_CERTIFICATE_EXPIRED = "the console's certificate has expired: browsers warn of it"

@@ -41,7 +41,7 @@ def _run(settings: Settings) -> None:
     listening = listen("POLICY_CONSOLE_PORT", settings.console_bind, settings.console_port)
     metrics = Metrics(settings.tls_cert, time.monotonic)
     told = _told(settings, metrics)
-    parts = open_parts(settings, time.time, time.monotonic)
+    parts = open_parts(settings, time.time, time.monotonic, certificate.warnings)
     app = make_app(parts, hosts_of(settings), open_api(settings, time.time))
     config = uvicorn.Config(
         metrics.around(app),

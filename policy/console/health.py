@@ -45,8 +45,8 @@ async def looked(parts: Parts) -> Health:
     try:
         await run_in_threadpool(parts.desk.sign_in.session, _NOBODY, parts.clock())
     except Exception:  # noqa: BLE001 - whatever it is: it cannot work
-        return Health(faults=(STORE_AWAY,))
-    return Health()
+        return Health(faults=(STORE_AWAY,), warnings=parts.warnings())
+    return Health(warnings=parts.warnings())
 
 
 @contextlib.asynccontextmanager
@@ -68,7 +68,12 @@ async def _report(parts: Parts, instance: str) -> None:
     lag_s, is_failing = 0.0, False
     while True:
         report = HealthReport(
-            Service.CONSOLE, instance, parts.clock(), VERSION, figures={"loop_lag_ms": round(lag_s * 1000, 1)}
+            Service.CONSOLE,
+            instance,
+            parts.clock(),
+            VERSION,
+            warnings=parts.warnings(),
+            figures={"loop_lag_ms": round(lag_s * 1000, 1)},
         )
         try:
             await run_in_threadpool(partial(_put, parts, report))

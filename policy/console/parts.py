@@ -29,6 +29,7 @@ from policy.store.audit import Actor
 from policy.store.identities import IdentityStore
 from policy.store.people import People
 from policy.store.rulebooks import kept_rulebooks
+from service.sentence import Sentence
 
 _FORMS = b"CONSOLE FORMS"  # what the digest key is used for here; see policy/store/handles.py for its other uses
 _NOBODY: Mapping[str, Role] = {}
@@ -57,6 +58,7 @@ class Parts:
     painter: Painter  # of the overview
     live: Live
     policy_desk: PolicyDesk
+    warnings: Callable[[], tuple[Sentence, ...]]  # of what the process serves with: for its health
     sign_on: Provider | None  # the issuer at which people sign in; None: there is none
 
     @property
@@ -72,7 +74,12 @@ class Parts:
         return self.people(_actor(session, visitor, whose))
 
 
-def open_parts(settings: Settings, clock: Callable[[], float], stopwatch: Callable[[], float]) -> Parts:
+def open_parts(
+    settings: Settings,
+    clock: Callable[[], float],
+    stopwatch: Callable[[], float],
+    warnings: Callable[[], tuple[Sentence, ...]] = tuple,
+) -> Parts:
     """On the database that the settings name."""
     engine, key = open_existing(settings), digest_key(settings)
     languages = load_languages()
@@ -97,6 +104,7 @@ def open_parts(settings: Settings, clock: Callable[[], float], stopwatch: Callab
         painter=painter,
         live=Live(painter.paint),
         policy_desk=open_policy_desk(settings),
+        warnings=warnings,
         sign_on=open_provider(settings, settings.console_origin),
     )
 

@@ -7,6 +7,7 @@ places. h11 refuses a head of more than 64 KiB; that is why it is used and not h
 import asyncio
 import contextlib
 import gc
+import math
 import socket
 import ssl
 import sys
@@ -19,6 +20,8 @@ from cryptography import x509
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from policy import log
+from service.ailments import Ailment
+from service.sentence import Sentence
 
 REQUEST_WITHIN_S = 20.0
 KEEP_ALIVE_S = 15
@@ -27,6 +30,7 @@ _IDLE_ENDS_WITHIN_S = 0.2
 _ANSWER_ENDS_WITHIN_S = 2.0  # its last octets may be on a slow way
 MOST_CONNECTIONS = 256
 _LOOK_EVERY_S = 2.0
+_NEAR_END_S = 2 * 86400.0  # as the gateway says it
 # How long a thread that renders keeps the loop waiting, each time that it wants to go on: ten times less than usual,
 # for the loop wants to go on at every write to every viewer.
 _SWITCH_S = 0.0005
@@ -112,6 +116,9 @@ class Certificate:
         self._clock = clock
         self._seen = self._stamps()
         self.context = self._loaded()
+        self._is_refused, self._expires_at = False, math.inf
+        with contextlib.suppress(ValueError):  # OpenSSL has taken it, and that is what counts
+            self._expires_at = self._end()
 
     def look(self) -> None:
         """Take what is new; a pair that is broken, half written or expired is told once, and the old one goes on."""
@@ -120,13 +127,26 @@ class Certificate:
             if stamps == self._seen:
                 return
             self._seen = stamps
-            self._check_end()
+            if (expires_at := self._end()) <= self._clock():
+                raise Expired
             self._loaded()  # first into a context that nobody uses: a failure in the middle would leave half of each
             self.context.load_cert_chain(*self._files)
         except (OSError, ValueError) as error:  # ssl.SSLError is one of the first, Expired of the second
+            self._is_refused = True
             log.console_certificate_refused(str(self._files[0]), type(error).__name__)
             return
+        self._is_refused, self._expires_at = False, expires_at
         log.console_certificate_loaded(str(self._files[0]))
+
+    def warnings(self) -> tuple[Sentence, ...]:
+        """For the console's health."""
+        found = [Ailment.CONSOLE_CERTIFICATE_REFUSED.of()] if self._is_refused else []
+        left_s = self._expires_at - self._clock()
+        if left_s <= 0:
+            found.append(Ailment.CONSOLE_CERTIFICATE_EXPIRED.of())
+        elif left_s < _NEAR_END_S:
+            found.append(Ailment.CERTIFICATE_ENDS.of(hours=max(1, round(left_s / 3600))))
+        return tuple(found)
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -141,13 +161,15 @@ class Certificate:
             await asyncio.sleep(_LOOK_EVERY_S)
             self.look()
 
-    def _check_end(self) -> None:
-        found = x509.load_pem_x509_certificate(self._files[0].read_bytes())
-        if found.not_valid_after_utc.timestamp() <= self._clock():
-            raise Expired
+    def _end(self) -> float:
+        return x509.load_pem_x509_certificate(self._files[0].read_bytes()).not_valid_after_utc.timestamp()
 
     def _stamps(self) -> list[tuple[int, int]]:
-        return [(status.st_mtime_ns, status.st_ino) for status in (path.stat() for path in self._files)]
+        """Nothing where one of them is gone, which is told once, too."""
+        try:
+            return [(status.st_mtime_ns, status.st_ino) for status in (path.stat() for path in self._files)]
+        except OSError:
+            return []
 
     def _loaded(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

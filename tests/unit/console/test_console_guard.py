@@ -1,5 +1,7 @@
 """What holds for every path: headers, cookies, host names, foreign forms, bodies without end."""
 
+import asyncio
+import dataclasses
 import re
 from collections.abc import AsyncIterator, Iterator
 
@@ -7,14 +9,17 @@ import httpx
 import pytest
 from browser import ORIGIN, PASSWORD, Browser
 from console_app import Console
+from harness import until
 from starlette.datastructures import Headers
 from starlette.routing import Route
 from starlette.types import Scope, Send
 
 from policy.console.app import hosts_of, make_app
 from policy.console.guard import Guard, Hosts, host_name, is_our_form
-from policy.console.health import STORE_AWAY
+from policy.console.health import STORE_AWAY, reported
 from policy.enrolment import autoconfig, autodiscover
+from policy.store.health_reports import health_reports
+from service.ailments import Ailment
 from service.steadiness import LASTING_S
 
 CLIENTS = ("/mail/", "/.well-known/", "/autodiscover/", "/Autodiscover/", "/AutoDiscover/")
@@ -271,6 +276,18 @@ async def test_health(console: Console, monkeypatch: pytest.MonkeyPatch) -> None
         assert answer.status_code == 503
         said = answer.json()
         assert (said["ready"], said["faults"], said["warnings"]) == (False, [STORE_AWAY], [])
+
+
+async def test_what_the_console_says_of_its_certificate(console: Console) -> None:
+    """Who asks its health is told, and `sallyport status` by the row that it writes."""
+    warning = Ailment.CONSOLE_CERTIFICATE_EXPIRED.of()
+    parts = dataclasses.replace(console.parts, warnings=lambda: (warning,))
+    async with Browser(make_app(parts, hosts_of(console.settings))) as browser:
+        said = (await browser.get("/health/ready")).json()
+    assert (said["ready"], said["warnings"]) == (True, [warning])
+    async with reported(parts):
+        reports = await asyncio.to_thread(until, lambda: health_reports(console.engine), "the console's row")
+    assert reports[0].warnings == (warning,)
 
 
 async def test_the_api_has_its_place(console: Console) -> None:

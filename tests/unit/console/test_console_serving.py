@@ -16,8 +16,9 @@ from starlette.types import Receive, Scope, Send
 from policy.certificate import LIFETIME, new_key, self_signed
 from policy.console import serving
 from policy.console.serving import BoundedProtocol, Certificate, Server
+from service.ailments import Ailment
 
-T = 1_700_000_000.0
+T, DAY_S = 1_700_000_000.0, 86400.0
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 FORM = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
 
@@ -77,10 +78,29 @@ def test_a_broken_pair_leaves_the_old_one(files: tuple[Path, Path], capsys: pyte
         certificate.look()
         certificate.look()
         assert served(certificate.context) == "first.example"
-        assert capsys.readouterr().out.count("console-certificate-refused") >= 1
+        assert capsys.readouterr().out.count("console-certificate-refused") == 1
+        assert certificate.warnings() == (Ailment.CONSOLE_CERTIFICATE_REFUSED.of(),)
     write(files, "third.example")
     certificate.look()
     assert served(certificate.context) == "third.example"
+    assert certificate.warnings() == ()
+
+
+def test_a_certificate_that_ends_is_told(files: tuple[Path, Path]) -> None:
+    """Two days before, as at the gateway, and after its end; a new one ends the warning."""
+    now = T
+    certificate = Certificate(*files, lambda: now)
+    for left_s, warnings in (
+        (3 * DAY_S, ()),
+        (DAY_S, (Ailment.CERTIFICATE_ENDS.of(hours=24),)),
+        (0.0, (Ailment.CONSOLE_CERTIFICATE_EXPIRED.of(),)),
+    ):
+        now = T + LIFETIME.total_seconds() - left_s
+        certificate.look()
+        assert certificate.warnings() == warnings
+    write(files, "second.example", now)
+    certificate.look()
+    assert certificate.warnings() == ()
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
