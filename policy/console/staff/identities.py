@@ -91,9 +91,9 @@ async def invite(visit: Visit, session: Session) -> Response:
         if not visit.parts.by_password:  # an issuer signs people in: there is nothing to enrol
             return visit.redirect(path_of(name))
         made = await visit.call(people.invite, name, days, visit.now)
-    except StoreError:  # a login in a name, an address that is somebody's with a detail
+    except StoreError:  # a colleague was faster; a login in a name, an address that is somebody's with a detail
         text = visit.language.say("A login, or what belongs to somebody else, is in the name or in an address.")
-        return _form_page(visit, session, form, text)
+        return _form_page(visit, session, form, await _what_is_wrong(visit, session, form) or text)
     return shown_once(visit, session, made)
 
 

@@ -86,3 +86,19 @@ async def test_a_new_note_is_in_the_audit_log(console: Console) -> None:
     assert console.store.incident(number).note == "it was nothing"
     last = newest(console.engine, Wanted())[0]
     assert (last.actor, last.action, last.after["note"]) == ("console:helen", "contained", "it was nothing")
+
+
+async def test_who_invites_somebody_second_hears_that_he_is_there(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with staff(console, "helen", Role.HELP_DESK) as helen:
+        await helen.get("/staff/invite")
+
+        def first() -> None:
+            monkeypatch.undo()
+            console.store.add_identity("eve", ("eve@example.org",), console.now)
+
+        before(monkeypatch, IdentityStore, "add_identity", first)
+        answer = await helen.post("/staff/invite", name="eve", owner="Eve", addresses="")
+    assert answer.status_code == 400
+    assert helen.error == "There is somebody of this name already. Look there to send an invitation again."
