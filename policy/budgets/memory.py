@@ -113,13 +113,14 @@ class _Counter:
 class _Members:
     """`seen` is in the order of its times, and `ats` are these times. `brought`: by which reservation."""
 
-    __slots__ = ("ats", "brought", "longest", "seen")
+    __slots__ = ("ats", "brought", "kept", "longest", "seen", "windows")
 
     def __init__(self) -> None:
         self.seen: dict[int, float] = {}
         self.ats: list[float] = []
         self.brought: dict[int, str] = {}
-        self.longest = 0.0
+        self.windows: tuple[Window, ...] = ()
+        self.longest, self.kept = 0.0, 0
 
     def look(self, charge: Distinct, now: float) -> tuple[Counts, Counts]:
         """The same as for a counter."""
@@ -139,14 +140,16 @@ class _Members:
         at = now
         if self.ats and self.ats[-1] > now:
             at = self._moment(now)
-        self.longest = max(self.longest, longest(charge.windows))
+        if charge.windows is not self.windows:
+            self.windows, self.longest = charge.windows, max(self.longest, longest(charge.windows))
+            self.kept = members_kept(charge)
         edge = at - self.longest
         if self.ats and forgotten(at, self.ats[0], self.longest) is not None:
             self._drop(list(islice(self.seen, bisect_right(self.ats, edge))))
         brought = tuple(
             [member for member in dict.fromkeys(charge.members) if self._see(member, at, edge, reservation)]
         )
-        if (excess := len(self.seen) - members_kept(charge)) > 0:
+        if (excess := len(self.seen) - self.kept) > 0:
             self._drop(sorted(self.seen, key=lambda member: (self.seen[member], member))[:excess])
         return at, brought
 

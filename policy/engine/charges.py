@@ -39,14 +39,14 @@ def message_charges(
 ) -> Iterator[Charge]:
     """What a message to these recipients costs; nothing of it where there are none, but that it is a message."""
     limits = rulebook.limits_of(profile.kind, profile.identity)
-    shared = _shared_charges(profile, accepted, message_bytes, limits, rulebook)
-    for one in chain(shared, _server_charges(profile, accepted, rulebook)):
+    number, new = len(accepted), new_marks(accepted)
+    shared = _shared_charges(profile, number, new, message_bytes, limits, rulebook)
+    for one in chain(shared, _server_charges(profile, number, new, rulebook)):
         yield one
         if profile.place.is_elsewhere and not one.key.startswith(_STRANGE):
             yield elsewhere(one)
     if not accepted:
         return
-    number, new = len(accepted), new_marks(accepted)
     if profile.credential:
         key = f"credential:{profile.credential}"
         yield from _sum("credential-recipients", key, number, limits.credential_recipients, rulebook)
@@ -60,26 +60,26 @@ def message_charges(
 
 
 def _shared_charges(
-    profile: Profile, accepted: Sequence[Recipient], message_bytes: int, limits: Limits, rulebook: Rulebook
+    profile: Profile, number: int, new: tuple[int, ...], message_bytes: int, limits: Limits, rulebook: Rulebook
 ) -> Iterator[Charge]:
     """On what the identity has for all its networks, but for what strange ones have of their own."""
-    messages = _apart("messages", profile, is_accepted=bool(accepted))
+    messages = _apart("messages", profile, is_accepted=bool(number))
     yield from _sum("messages", messages, QUARTERS, in_quarters(limits.messages), rulebook)
-    if not accepted:
+    if not number:
         return
     who = profile.identity
-    yield from _sum("recipients", f"recipients:{who}", len(accepted), limits.recipients, rulebook)
+    yield from _sum("recipients", f"recipients:{who}", number, limits.recipients, rulebook)
     yield from _sum("bytes", _apart("bytes", profile, is_accepted=True), message_bytes, limits.message_bytes, rulebook)
-    if new := new_marks(accepted):
+    if new:
         yield from _distinct("new-recipients", f"new:{who}", new, limits.new_recipients, rulebook)
 
 
-def _server_charges(profile: Profile, accepted: Sequence[Recipient], rulebook: Rulebook) -> Iterator[Charge]:
+def _server_charges(profile: Profile, number: int, new: tuple[int, ...], rulebook: Rulebook) -> Iterator[Charge]:
     """On what all of a domain, or of the server, have together."""
-    if profile.domain and accepted:
+    if profile.domain and number:
         most = _domain_window(profile, rulebook)
-        yield from _sum("domain-recipients", f"domain:{profile.domain}", len(accepted), most, rulebook)
-    if new := new_marks(accepted):
+        yield from _sum("domain-recipients", f"domain:{profile.domain}", number, most, rulebook)
+    if new:
         yield from _sum("host-new-recipients", "host-new", len(new), rulebook.host_new_recipients, rulebook)
 
 
@@ -189,7 +189,7 @@ def _apart(budget: str, profile: Profile, *, is_accepted: bool = False) -> str:
 
 def new_marks(recipients: Sequence[Recipient]) -> tuple[int, ...]:
     """Of those that are new, each once."""
-    return tuple(dict.fromkeys(one.mark for one in recipients if one.is_new))
+    return tuple(dict.fromkeys([one.mark for one in recipients if one.is_new]))
 
 
 @cache
@@ -225,15 +225,14 @@ def _domain_window(profile: Profile, rulebook: Rulebook) -> Windows:
     return (Window(max(int(most), rulebook.domain_recipients_least), DAY_S),)
 
 
-def _sum(name: str, key: str, cost: int, windows: Windows, rulebook: Rulebook) -> Iterator[Sum]:
+def _sum(name: str, key: str, cost: int, windows: Windows, rulebook: Rulebook) -> tuple[Sum, ...]:
+    """None where the policy has no such limit, or not that rule."""
     mode = rulebook.mode(name)
-    if windows and mode is not Mode.OFF:
-        yield Sum(name, key, cost, windows, mode is Mode.ENFORCE)
+    return (Sum(name, key, cost, windows, mode is Mode.ENFORCE),) if windows and mode is not Mode.OFF else ()
 
 
 def _distinct(
     name: str, key: str, members: tuple[int, ...], windows: Windows, rulebook: Rulebook
-) -> Iterator[Distinct]:
+) -> tuple[Distinct, ...]:
     mode = rulebook.mode(name)
-    if windows and mode is not Mode.OFF:
-        yield Distinct(name, key, members, windows, mode is Mode.ENFORCE)
+    return (Distinct(name, key, members, windows, mode is Mode.ENFORCE),) if windows and mode is not Mode.OFF else ()

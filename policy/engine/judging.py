@@ -81,6 +81,7 @@ class _Case:
     over: list[Stood] = field(default_factory=list)  # what did not fit in earlier ones
     is_doubted: bool = False
     strange: tuple[Distinct, ...] = ()  # what a place is counted as where it is not settled; the same in each round
+    not_enforced: tuple[Distinct, ...] = ()  # the same, to be counted even where the message is refused
     # What is asked in this round
     held: set[int] = field(default_factory=set)
     held_for: tuple[Reason, str] | None = None
@@ -117,17 +118,15 @@ def judge(
     for _ in range(_ROUNDS):
         if refusal := _refusal_by_ladder(case):
             return (yield from _refused(case, refusal))
-        case.strange = case.strange or tuple(_strange(case))
-        asked = tuple(_charges(case))
-        # Counted even where the message is refused: from where it came.
-        taken = yield Take(asked, tuple([one._replace(is_enforced=False) for one in case.strange]))
-        case.stood = stood(asked, taken)
+        take = _take(case)
+        taken = yield take
+        case.stood = stood(take.charges, taken)
         if taken.fits:
             if not profile.place.is_settled:
                 _watch_probation(case)
             return _accepted(case)
         case.over += [one for one in case.stood if one.is_over and one.is_enforced]
-        if refusal := _narrowed(case, asked, taken):
+        if refusal := _narrowed(case, take.charges, taken):
             return (yield from _refused(case, refusal))
     raise AssertionError(f"{_ROUNDS} rounds without a decision")
 
@@ -160,11 +159,19 @@ def _refusal_by_ladder(case: _Case) -> "_Refusal | None":
     return None
 
 
+def _take(case: _Case) -> Take:
+    """What this round asks for. From where it came is counted even where the message is refused."""
+    if not case.strange:
+        case.strange = tuple(_strange(case))
+        case.not_enforced = tuple([one._replace(is_enforced=False) for one in case.strange])
+    return Take(tuple(_charges(case)), case.not_enforced)
+
+
 def _charges(case: _Case) -> Iterator[Charge]:
     profile, rulebook, size = case.profile, case.rulebook, case.facts.message_bytes
     yield from charges.message_charges(profile, case.accepted, size, rulebook)
-    for one in case.strange:
-        yield one._replace(is_enforced=False) if one.name in case.noted else one
+    for one, not_enforced in zip(case.strange, case.not_enforced, strict=True):
+        yield not_enforced if one.name in case.noted else one
     if case.held:
         yield from charges.holding_charges(profile, size, rulebook)
 

@@ -49,7 +49,7 @@ def _hijack(scene: Scene, thief: Thief, who: Person) -> Actor:
 def _a10(scene: Scene) -> None:
     who = person(scene)
     scene.start(_ride(scene, Thief(scene, who.name), who))
-    scene.start(goes_on(scene, who, days=14))
+    scene.start(goes_on(scene, who, days=30))
 
 
 def _ride(scene: Scene, thief: Thief, who: Person) -> Actor:
@@ -87,7 +87,7 @@ def _harvest(scene: Scene, thief: Thief, contacts: Sequence[str]) -> Actor:
 def _a18(scene: Scene) -> None:
     who = person(scene)
     scene.start(_patience(scene, Thief(scene, who.name, who.client), who))
-    scene.start(goes_on(scene, who, days=14))
+    scene.start(goes_on(scene, who, days=30))
 
 
 def _patience(scene: Scene, thief: Thief, who: Person) -> Actor:
@@ -160,9 +160,9 @@ PATIENT = (
     ),
     Scenario(
         name="A10",
-        title="limit rider: 95 % of every cap from one foreign network for two weeks",
+        title="limit rider: 95 % of every cap from one foreign network for 30 days",
         cast=_a10,
-        lasts_s=14 * DAY_S,
+        lasts_s=30 * DAY_S,
         expected=(
             new_at_most(10, HOUR_S),
             new_at_most(30, DAY_S),
@@ -185,9 +185,9 @@ PATIENT = (
     ),
     Scenario(
         name="A18",
-        title="patience and the owner's device profile: 40 new a day in his ASN, two weeks",
+        title="patience and the owner's device profile: 40 new a day in his ASN, 30 days",
         cast=_a18,
-        lasts_s=14 * DAY_S,
+        lasts_s=30 * DAY_S,
         expected=(new_at_most(40, DAY_S), _told_within(3 * DAY_S, "within 3 days"), OWNER_GOES_ON),
     ),
     Scenario(
