@@ -141,7 +141,7 @@ def test_a_primary_that_became_a_replica_is_left(tmp_path: Path) -> None:
 # A server that is not there, or not as it was
 
 
-def test_no_answer_within_a_second_is_none() -> None:
+def test_an_answer_that_does_not_come_is_none() -> None:
     """It hangs, it is gone, it comes back: no message passes meanwhile, and nothing is forgotten."""
     with running(appendonly="yes", appendfsync="always") as server, asked(server.socket) as budgets:
         assert answers(budgets, 1, "first") == 1
