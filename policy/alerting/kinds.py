@@ -25,6 +25,7 @@ class Kind(StrEnum):
     TRAP_HIT = "trap-hit"
     SIGNAL = "signal"
     BUDGET_90 = "budget-90"
+    SERVER_BUDGET_SPENT = "server-budget-spent"
     GATEWAY_DEGRADED = "gateway-degraded"
     SCANNER_DEGRADED = "scanner-degraded"
     CERTIFICATE_ENDING = "certificate-ending"
@@ -85,6 +86,11 @@ ABOUT: Mapping[Kind, About] = {
         Severity.INFO,
         "An identity has used nine tenths of what it may send in a day.",
         "ask whether it needs more, and say so in the policy file",
+    ),
+    Kind.SERVER_BUDGET_SPENT: About(
+        Severity.WARNING,
+        "The whole server, or a domain, has sent as much as it may: what is more is deferred, whoever sends it.",
+        "look who sends: sallyport top; many logins that are each quiet may be stolen together",
     ),
     Kind.GATEWAY_DEGRADED: About(
         Severity.URGENT,

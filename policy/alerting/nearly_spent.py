@@ -1,10 +1,14 @@
-"""Who has used nine tenths of what it may send in a day: told once for each budget and day."""
+"""Who has used nine tenths of what it may send in a day, and that all together have used theirs up.
+
+Told once for each budget and day.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from policy.alerting.kinds import Kind
-from policy.engine.suspicion import Stood
+from policy.engine.charges import SERVER
+from policy.engine.suspicion import Stood, in_words
 from policy.store.notices import NoticeBook
 
 SHARE = 0.9
@@ -18,31 +22,33 @@ class NearlySpent:
 
     notices: NoticeBook
     _day: float = -1.0
-    _told: set[tuple[str, str]] = field(default_factory=set)
+    _told: set[str] = field(default_factory=set)
 
     def note(self, identity: str, stood: Sequence[Stood], now: float) -> None:
         """Within the transaction of the message."""
         for one in nearly_spent(stood):
-            self._tell(identity, one, now)
+            what = f"{one.after} of {one.limit} {one.rule} of a day are used"
+            lines = [f"Whose: {identity}.", f"More: sallyport identity show {identity}"]
+            self._tell(Kind.BUDGET_90, identity, one, what, lines, now)
+        for one in stood:
+            if one.rule in SERVER and one.is_enforced and one.is_over:
+                whose = one.key.partition(":")[2] or "the server"
+                lines = ["Done already: what is more is deferred; mail programs and servers try again by themselves."]
+                self._tell(Kind.SERVER_BUDGET_SPENT, whose, one, str(in_words(one)), lines, now)
 
-    def _tell(self, identity: str, one: Stood, now: float) -> None:
-        today, key = now - now % _DAY_S, (identity, one.rule)
+    def _tell(self, kind: Kind, whose: str, one: Stood, what: str, lines: Sequence[str], now: float) -> None:
+        today, thread = now - now % _DAY_S, f"{kind.value}:{whose}:{one.rule}"
         if today != self._day:
             self._day, self._told = today, set()
-        if key in self._told:
+        if thread in self._told:
             return
-        self._told.add(key)
-        thread = f"{Kind.BUDGET_90.value}:{identity}:{one.rule}"
+        self._told.add(thread)
         if self.notices.is_told(thread, today):  # by another process, or before a restart
             return
-        self.notices.add(
-            Kind.BUDGET_90,
-            f"{identity}: {one.after} of {one.limit} {one.rule} of a day are used",
-            [f"Whose: {identity}.", f"More: sallyport identity show {identity}"],
-            now,
-            thread=thread,
-            facts={"identity": identity, "budget": one.rule, "used": one.after, "limit": one.limit},
-        )
+        facts: dict[str, object] = {"budget": one.rule, "used": one.after, "limit": one.limit}
+        if kind is Kind.BUDGET_90:
+            facts["identity"] = whose
+        self.notices.add(kind, f"{whose}: {what}", lines, now, thread=thread, facts=facts)
 
 
 def nearly_spent(stood: Sequence[Stood]) -> Iterator[Stood]:

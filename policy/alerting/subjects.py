@@ -18,6 +18,7 @@ class Subject(Sentences):
     TRAP_HIT = "a trap closed"
     SIGNAL = "something speaks against the account"
     BUDGET_90 = "nine tenths of a budget are used"
+    SERVER_BUDGET_SPENT = "what all may send together is used up"
     GATEWAY_DEGRADED = "a gateway cannot work"
     SCANNER_DEGRADED = "messages are not scanned"
     CERTIFICATE_ENDING = "the certificate ends soon"

@@ -256,6 +256,24 @@ def test_a_budget_that_is_nearly_spent(engine: Engine, statements: Transactions)
     assert len(subjects(engine)) == 3
 
 
+def test_what_all_have_together_is_spent(engine: Engine, statements: Transactions) -> None:
+    """Many logins that are each quiet show nowhere else. Once for each of these budgets and day."""
+    day, hour = 86_400.0, 3600.0
+    stood = (
+        Stood("host-new-recipients", "host-new", 2000, hour, 2000, 2001),
+        Stood("domain-recipients", "elsewhere-domain:example.org", 875, day, 870, 880),
+        Stood("domain-recipients", "domain:example.org", 1000, day, 990, 1000),
+        Stood("host-new-recipients", "elsewhere-host-new", 1750, hour, 1750, 1751, is_enforced=False),
+    )
+    spent = NearlySpent(NoticeBook(statements))
+    spent.note("ada", stood, NOON)
+    spent.note("bob", stood, NOON)
+    assert subjects(engine) == [
+        "the server: host-new-recipients: 2001 in an hour, 2000 are allowed",
+        "example.org: domain-recipients: 880 in a day, 875 are allowed",
+    ]
+
+
 def test_a_certificate_is_looked_at(tmp_path: Path) -> None:
     """How long it is good for, on this clock."""
     from policy.alerting.watching import _left_s  # noqa: PLC0415
