@@ -40,6 +40,7 @@ ELSEWHERE = {
     "sallyport restore`": "is a word for all of its ways",
     "sallyport migrate-state`": "is a word for the whole move",
     "sallyport init": "is run at each start",
+    "sallyport serve`": "goes on until it is ended",
 }
 ASKS = "There is no terminal to ask at: say --yes"
 
