@@ -12,7 +12,7 @@
     undelivered.py   why a notice was not taken
     watch.py         pure: what is measured from time to time, and when that is worth a notice
     watching.py      measures it; heard.py counts what the questions show
-    nearly_spent.py  who has used nine tenths of a budget
+    nearly_spent.py  who has used nine tenths of a budget, or all together theirs
     subjects.py      pure: what a notice was about, for the timeline of an incident
     __main__.py      the sender alone, where there is a way out
 
