@@ -29,6 +29,24 @@ hypothesis.settings.register_profile("others", _ANY_TIME)
 hypothesis.settings.register_profile("sallyport", _ANY_TIME, derandomize=True)
 hypothesis.settings.load_profile("sallyport")
 
+# For how long the product waits for somebody else's answer, where that is a few seconds: the machine of a test may stand
+# still for longer. A test about the wait sets it to what it needs.
+_PATIENCE = (
+    "gateway.door._TIMEOUT_S",
+    "gateway.health._TIMEOUT_S",
+    "gateway.policy_addresses._PATIENCE_S",
+    "policy.bridges.issuer._FETCH_TIMEOUT_S",
+    "policy.budgets.valkey._PATIENCE_S",
+    "policy.containment.queue_client._HEALTH_TIMEOUT_S",
+    "policy.neighbours._TIMEOUT_S",
+    "policy.pickup._TIMEOUT_S",
+    "policy.single_sign_on.provider._ASK_TIMEOUT_S",
+    "policy.store.database._BUSY_TIMEOUT_S",
+    "policy.store.reader._PATIENCE_S",
+    "service.health._TIMEOUT_S",
+)
+_PATIENT_S = 30.0
+
 _FOLDER = pytest.StashKey[str]()
 _MEMORY, _ROOM_BYTES = Path("/dev/shm"), 4 << 30
 
@@ -107,6 +125,15 @@ def _is_in_containers(path: Path, nodeid: str) -> bool:
 @functools.cache
 def _names_containers(path: Path) -> bool:
     return "pytest.mark.containers" in path.read_text()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient() -> Iterator[None]:
+    """In this process; those that it starts are as shipped."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in _PATIENCE:
+            patched.setattr(name, _PATIENT_S)
+        yield
 
 
 @pytest.fixture(scope="module")

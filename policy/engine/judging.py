@@ -238,7 +238,8 @@ def _cut(case: _Case, asked: Sequence[Charge], taken: Taken) -> None:
 def _watch_probation(case: _Case) -> None:
     """Owner and administrator hear of a strange network before its small budget is spent."""
     used = [one for one in case.stood if one.rule in charges.PROBATION and one.limit]
-    if told := [one for one in used if one.after >= one.limit * TOLD_AT]:
+    told = [one for one in used if one.after >= one.limit * TOLD_AT]
+    if told and not case.suspicion.would_repeat(SignalKind.PROBATION):
         case.suspicion.raise_signal(SignalKind.PROBATION, joined(map(in_words, told)))
     if any(one.after > one.limit * DOUBTED_AT for one in used):
         case.is_doubted = True

@@ -61,11 +61,16 @@ class Suspicion:
             return Step.FREE
         return self.standing.home if self.place.is_home else self.standing.step
 
-    def raise_signal(self, kind: SignalKind, evidence: Sentence) -> None:
-        """Once a day (Signal.repeats). A rule that is only observed raises none."""
+    def would_repeat(self, kind: SignalKind, evidence: Sentence | str = "") -> bool:
+        """A signal of this kind would say nothing new today (Signal.repeats): its evidence need not be put in words."""
         signal = Signal(kind=kind, at=self.now, at_home=self.place.is_home, evidence=evidence)
-        if any(signal.repeats(one) and self.now - one.at < LOCK_SPAN_S for one in (*self.earlier, *self.new)):
+        return any(signal.repeats(one) and self.now - one.at < LOCK_SPAN_S for one in (*self.earlier, *self.new))
+
+    def raise_signal(self, kind: SignalKind, evidence: Sentence) -> None:
+        """Once a day. A rule that is only observed raises none."""
+        if self.would_repeat(kind, evidence):
             return
+        signal = Signal(kind=kind, at=self.now, at_home=self.place.is_home, evidence=evidence)
         mode = self.rulebook.mode(kind.value)
         if mode is Mode.OBSERVE:
             self.observed.append(kind.value)

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 from budget_backends import Waiting, require_valkey
@@ -40,8 +39,11 @@ def running(**settings: str) -> Iterator[Server]:
 
 
 @contextmanager
-def asked(path: Path, replicas: int = 0, password: str = "") -> Iterator[Waiting]:
-    with patch("policy.budgets.valkey._PATIENCE_S", 3.0):  # a replica on a busy machine may take a second
+def asked(path: Path, replicas: int = 0, password: str = "", patience_s: float | None = None) -> Iterator[Waiting]:
+    """In a test that needs to wait in vain the patience is that of the product; in others the machine may stand still."""
+    with pytest.MonkeyPatch.context() as patched:
+        if patience_s is not None:
+            patched.setattr("policy.budgets.valkey._PATIENCE_S", patience_s)
         waiting = Waiting(ValkeyBudgets(replace(server_at(f"unix://{path}"), password=password), replicas))
     try:
         yield waiting
@@ -89,28 +91,27 @@ def fail_over(primary: Server, replica: Server, name: Path) -> None:
 
 def test_a_failover_to_a_replica_that_lost_the_last_second_never_overshoots(tmp_path: Path) -> None:
     """What the replica did not have was not answered: the message was refused for the time being."""
-    with pair(tmp_path) as (primary, replica, name), asked(name, replicas=1) as budgets, capture_logs() as logs:
-        before = answers(budgets, 3, "in step")
+    with pair(tmp_path) as (primary, replica, name):
+        with asked(name, replicas=1) as budgets:
+            assert answers(budgets, 3, "in step") == 3
         replica.order("REPLICAOF", "127.0.0.1", "1")  # the link is cut; it keeps what it has
-        assert answers(budgets, 1, "lost") == 0
+        with asked(name, replicas=1, patience_s=1.0) as budgets:
+            assert answers(budgets, 1, "lost") == 0
         fail_over(primary, replica, name)
-        with asked(name) as afterwards:  # the new primary has no replica yet
-            after = answers(afterwards, LIMIT + 1, "after")
-    # A disk that is busy may leave one unanswered, which then counts or not, as the replica had it.
-    assert before
-    assert LIMIT - (3 - before) <= before + after <= LIMIT
-    assert "0 of 1 replicas have it" in [line.get("reason") for line in logs]
+        with asked(name) as budgets:  # the new primary has no replica yet
+            assert answers(budgets, LIMIT + 1, "after") == LIMIT - 3
 
 
 def test_a_replica_that_hangs_is_not_waited_for(tmp_path: Path) -> None:
     """No answer within a second, whatever the primary says; and all is well when the replica goes on."""
     with pair(tmp_path) as (_, replica, name), asked(name, replicas=1) as budgets:
-        counted = next(n for n in range(1, LIMIT) if answers(budgets, 1, f"in step {n}"))  # a disk may be busy
+        assert answers(budgets, 1, "in step") == 1
         replica.pause()
-        assert answers(budgets, 1, "alone") == 0
+        with asked(name, replicas=1, patience_s=1.0) as hasty:
+            assert answers(hasty, 1, "alone") == 0
         replica.go_on()
         # What was not answered is counted: it may have been let through.
-        assert answers(budgets, LIMIT + 1, "again") == LIMIT - counted - 1
+        assert answers(budgets, LIMIT + 1, "again") == LIMIT - 2
 
 
 def test_a_failover_without_waiting_is_said_aloud(tmp_path: Path) -> None:
@@ -146,15 +147,16 @@ def test_an_answer_that_does_not_come_is_none() -> None:
     with running(appendonly="yes", appendfsync="always") as server, asked(server.socket) as budgets:
         assert answers(budgets, 1, "first") == 1
         server.pause()
-        with pytest.raises(BudgetsAway):
-            budgets.reserve("hangs", ONE, T)
-        assert budgets.budgets.is_away
-        with pytest.raises(BudgetsAway):
-            budgets.release("first-0", T)
+        with asked(server.socket, patience_s=1.0) as hasty:
+            with pytest.raises(BudgetsAway):
+                hasty.reserve("hangs", ONE, T)
+            with pytest.raises(BudgetsAway):
+                hasty.release("first-0", T)
         server.go_on()
         server.kill()
         with pytest.raises(BudgetsAway):
             budgets.peek(ONE.charges, T)
+        assert budgets.budgets.is_away
         server.start()
         answers(budgets, 1, "finds that the connection is dead")
         (counted, _) = budgets.peek(ONE.charges, T).before
@@ -256,9 +258,10 @@ def test_without_a_url_the_budgets_are_in_the_database() -> None:
     assert remote_budgets(Settings()) is None
 
 
-async def test_the_password_is_in_a_file(tmp_path: Path) -> None:
+async def test_the_password_is_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody sees it who looks at the environment, and the setting for replicas is heard."""
     (tmp_path / "password").write_text("correct horse\n")
+    monkeypatch.setattr("policy.budgets.valkey._PATIENCE_S", 5.0)  # most of it is waited for a replica that is not there
     with running(requirepass="correct horse") as server, capture_logs() as logs:
         url = f"unix://{server.socket}"
         settings = Settings(budgets_url=url, budgets_password_file=tmp_path / "password", budgets_replicas=1)
