@@ -20,6 +20,12 @@ class Text(StrEnum):
     WRONG_PASSKEY = "The passkey was not accepted. Try again, or take another way."
     WRONG_PASSWORD = "The password is wrong."  # noqa: S105 - the sentence about one
     NO_INVITE = "This link is not valid, or not any more. Ask your administrator for a new one."
+    INVITE_USED = (
+        "This link has done its work. Sign in with the password and the second factor that were chosen; "
+        "new recovery codes are made on the page of your account. "
+        "If it was not you who chose them, tell your administrator."
+    )
+    INVITE_REPLACED = "A newer link was made in place of this one. Open the newest one, or ask your administrator."
     INVITE_BEGUN = "This link is being used already. Enter the password that was chosen, or ask for a new link."
     TICKET_EXPIRED = "That took too long. Please begin again."
     WAIT = "Too many wrong tries. Please wait {minutes} minutes and try again."
@@ -52,10 +58,10 @@ class SignInRefused(Refused):
 
 
 class InviteInvalid(Refused):
-    """Unknown, used up, expired or revoked, and a stranger learns not which. HTTP 404."""
+    """Unknown, expired or revoked, and nobody learns which; or used up or replaced, which is told. HTTP 404."""
 
-    def __init__(self) -> None:
-        super().__init__(Text.NO_INVITE)
+    def __init__(self, template: Text = Text.NO_INVITE) -> None:
+        super().__init__(template)
 
 
 class InviteBegun(Refused):

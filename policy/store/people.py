@@ -6,11 +6,12 @@ the password, the second factor and the recovery codes that it led to. See facto
 
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, exists, insert, or_, select, update
+from sqlalchemy.orm import aliased
 
 from policy.contract import canonical_address
 from policy.engine.sources import network_of
-from policy.people.errors import InviteInvalid
+from policy.people.errors import InviteInvalid, Text
 from policy.store.changes import Changes, identity_id
 from policy.store.console_sessions import Visitor, end_sessions, open_session
 from policy.store.digests import Use, new_token, token_digest
@@ -111,7 +112,7 @@ class People(Changes):
         with self._reading.connect() as connection:
             row = connection.execute(_invites().where(Invites.digest == digest, *_can_enrol(now))).one_or_none()
             if row is None:
-                raise InviteInvalid
+                raise _refusal(connection, digest)
             return _invite(connection, row)
 
     def invites(self) -> list[Invite]:
@@ -142,7 +143,7 @@ class People(Changes):
         with self._engine.begin() as connection:
             row = connection.execute(_invites().where(Invites.digest == digest, *_can_enrol(now))).one_or_none()
             if row is None:
-                raise InviteInvalid
+                raise _refusal(connection, digest)
             connection.execute(update(Invites).where(Invites.id == row[0]).values(used_at=now))
             name = row[1]
             number = identity_id(connection, name)
@@ -214,6 +215,19 @@ def _is_open(now: float) -> ColumnElement[bool]:
 
 def _can_enrol(now: float) -> tuple[ColumnElement[bool], ...]:
     return _is_open(now), Identities.suspended_at.is_(None)
+
+
+def _refusal(connection: Connection, digest: bytes) -> InviteInvalid:
+    """Why a link opens nothing. Whoever has the token of one that was made is no stranger, and learns what to do."""
+    row, newer = Invites, aliased(Invites)
+    is_replaced = exists().where(newer.identity_id == row.identity_id, newer.id > row.id)
+    found = connection.execute(select(row.used_at, is_replaced).where(row.digest == digest)).one_or_none()
+    if found is None:
+        return InviteInvalid()
+    used_at, was_replaced = found
+    if was_replaced:
+        return InviteInvalid(Text.INVITE_REPLACED)
+    return InviteInvalid(Text.NO_INVITE if used_at is None else Text.INVITE_USED)
 
 
 def _addresses(connection: Connection, number: int) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ async def test_the_recovery_codes_are_shown_once(console: Console) -> None:
 
 
 async def test_links_that_lead_nowhere_look_the_same(console: Console) -> None:
-    """Unknown, expired and revoked: one page, one status, for reading and for sending."""
+    """Unknown, expired and revoked without a newer one: one page, one status, for reading and for sending."""
     expired, revoked, good = console.invite("ada", days=1), console.invite("bob"), console.invite("eve")
     console.people.revoke_invite(console.people.invites()[1].id, console.now)
     console.now += 2 * DAY_S
@@ -66,6 +66,33 @@ async def test_links_that_lead_nowhere_look_the_same(console: Console) -> None:
             pages.add(answer.text)
     assert len(pages) == 1
     assert Text.NO_INVITE in pages.pop()
+
+
+async def test_a_link_that_was_used_says_so(console: Console) -> None:
+    """Two clicks without script: the browser shows the second answer, and the first has the session and the codes."""
+    path = console.invite("ada")
+    async with console.browser() as browser:
+        await choose(browser, path)
+        fields = {"code": six_digits(browser.shown("totp-key"), console.now), "label": "phone", "token": browser.token}
+        cookies = dict(browser.client.cookies)
+        await browser.post(f"{path}/code", **fields)
+        browser.client.cookies.clear()
+        browser.client.cookies.update(cookies)
+        again = await browser.post(f"{path}/code", **fields)
+        assert (again.status_code, browser.error) == (404, Text.INVITE_USED)
+        assert 'href="/devices"' in again.text
+
+
+async def test_a_link_that_was_replaced_says_so(console: Console) -> None:
+    """Two resets at once, by two administrators: whoever has the first link learns that it is void."""
+    console.invite("ada")
+    first, second = (console.people.reset("ada", 7, console.now).token for _ in range(2))
+    async with console.browser() as browser:
+        assert (await browser.get(f"/invite/{first}")).status_code == 404
+        assert browser.error == Text.INVITE_REPLACED
+        assert (await browser.get(f"/invite/{second}")).status_code == 200
+        await browser.post(f"/invite/{first}", password=PASSWORD, again=PASSWORD)
+        assert browser.error == Text.INVITE_REPLACED
 
 
 async def test_a_second_opener_cannot_take_over(console: Console) -> None:
