@@ -2,6 +2,7 @@
 
 app.py          the application: all routes, and every refusal
 caller.py       who asks, and may it
+unambiguous.py  no member of a body counts that is there twice
 document.py     the OpenAPI document
 bodies.py       what goes in and out as JSON; incident_bodies.py of incidents and held mail
 identities.py   routes of identities and their addresses

@@ -7,7 +7,7 @@ what was asked.
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
@@ -21,6 +21,7 @@ from policy.api.bodies import BadLine, Problem
 from policy.api.caller import DOCUMENT, Back, TokenFirst
 from policy.api.document import PROBLEM, REFUSAL, DescribedApi
 from policy.api.imports import BadLines
+from policy.api.unambiguous import unambiguous
 from policy.budgets.location import server_of
 from policy.location import open_existing
 from policy.opening import digest_key
@@ -66,6 +67,7 @@ def make_api(back: Back) -> FastAPI:
         description="Identities and credentials of the submission gateway. Moments are ISO 8601 in UTC.",
         docs_url=None,  # its pages take scripts from elsewhere
         redoc_url=None,
+        dependencies=[Depends(unambiguous)],
         responses={int(status): {"description": text, "content": REFUSAL} for status, text in _REFUSALS.items()},
     )
     api.state.back = back

@@ -269,6 +269,15 @@ BODIES = [
     ("no type", b'{"name": "ada"}', "", 415, "Content-Type: application/json"),
     ("no object", b"[]", "application/json", 422, "the body is no JSON object"),
     ("none", b"", "application/json", 422, "body: Field required"),
+    (
+        "a name twice",
+        b'{"name": "a", "label": "a", "name": "b"}',
+        "application/json",
+        422,
+        "body.name: it is there twice",
+    ),
+    ("spelled otherwise", b'{"name": "a", "n\\u0061me": "b"}', "application/json", 422, "body.name: it is there twice"),
+    ("within", b'{"x": [{"y": 1, "y": 1}]}', "application/vnd.x+json", 422, "body.y: it is there twice"),
 ]
 
 
