@@ -37,12 +37,13 @@ refuse_lost_parts() { # what `docker compose -f ... -f ...` has started would go
 }
 
 containers_run() { [ -n "$(compose ps --quiet --status running policy 2>/dev/null)" ]; }
+containers_left() { [ -n "$(compose ps --all --quiet 2>/dev/null)" ]; } # of any part, running or not
 containers_project() { compose config 2>/dev/null | sed -n 's/^name: //p'; }
 containers_exist() { # containers, or the volumes that `down` keeps
   local project
   project=$(containers_project)
   [ -n "$project" ] || return 1
-  [ -n "$(compose ps --all --quiet 2>/dev/null)$(docker volume ls --quiet --filter "label=com.docker.compose.project=$project")" ]
+  containers_left || [ -n "$(docker volume ls --quiet --filter "label=com.docker.compose.project=$project")" ]
 }
 
 engine_has_volumes() { # an engine that does not answer; only root can know, and only of a Docker Engine in its usual folder

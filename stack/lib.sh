@@ -52,7 +52,7 @@ choose_way() { # sets WAY: the one in which the stack runs, or has data; for a n
   fi
   running=$(WAY='' running_ways | head -n 1)
   if [ -n "$asked" ] && [ "$asked" != "${running:-$asked}" ]; then
-    refuse "WAY is $asked, but the $STACK stack runs already in the other way ($running); leave WAY out, or run make down$(test_suffix ' TEST=1') first."
+    refuse "WAY is $asked, but the $STACK stack runs already in the other way ($running); leave WAY out, or run make down$(test_suffix ' TEST=1') WAY=$running first."
   fi
   WAY=${asked:-$running}
   [ -n "$WAY" ] || choose_way_of_data
@@ -78,6 +78,11 @@ running_ways() { # the ways in which $STACK runs now, one a line; WAY narrows th
   check_way
   if [ "${WAY:-native}" = native ] && native_runs; then say native; fi
   if [ "${WAY:-containers}" = containers ] && engine_answers && containers_run; then say containers; fi
+}
+
+started_ways() { # the same, and where policy has ended or a start was interrupted before it
+  running_ways
+  if [ "${WAY:-containers}" = containers ] && engine_answers && ! containers_run && containers_left; then say containers; fi
 }
 
 existing_ways() { # the ways in which $STACK runs or has left data

@@ -108,7 +108,7 @@ take_run_directory() {
   why=$(mkdir -p "$RUN/log" 2>&1) ||
     fail "the run directory $RUN cannot be made (${why##*: }); name another one with SALLYPORT_RUN_DIR."
   chmod 755 "$RUN"
-  say "The run directory of a Sallyport stack; make destroy removes it." >"$RUN/.sallyport"
+  say "The run directory of a Sallyport stack; make destroy$(test_suffix ' TEST=1') removes it." >"$RUN/.sallyport"
   exec 9>"$RUN/lock"
   flock --nonblock 9 || fail "another make up works on $RUN at this moment; let it finish."
 }

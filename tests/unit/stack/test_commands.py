@@ -62,6 +62,42 @@ def test_down_and_destroy_are_harmless_when_nothing_runs(run: Run, tmp_path: Pat
     assert not (tmp_path / "run").exists()
 
 
+WITHOUT_POLICY = """#!/bin/sh
+# An engine that runs Postfix alone: policy has ended, or the start was interrupted before it.
+case "$*" in
+  *" down "*) echo "$*" >>"$HOME/stopped" ;;
+  *" ps "*policy*) ;;
+  "compose "*" ps "*) echo 0123456789ab ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(("test", "files"), [("", ""), ("1", " -f compose.test.yaml")])
+def test_down_stops_what_runs_without_policy(run: Run, tmp_path: Path, test: str, files: str) -> None:
+    """`make up` says that `make down` does, where it was interrupted."""
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir()
+    engine.write_text(WITHOUT_POLICY)
+    engine.chmod(0o755)
+    done = run("stack/down", TEST=test, PATH=f"{engine.parent}:{os.environ['PATH']}")
+    assert (done.returncode, done.stdout) == (0, f"The {'test' if test else 'main'} stack is down; its data is kept.\n")
+    assert (tmp_path / "stopped").read_text() == f"compose -f compose.yaml{files} down --remove-orphans\n"
+
+
+def test_a_command_that_is_named_is_about_this_stack(tmp_path: Path) -> None:
+    """In the way that is meant, also where WAY is set in the environment of the next command."""
+    script = (
+        ". stack/lib.sh; . stack/containers.sh; . stack/native.sh; STACK=test; set_native_paths; take_run_directory; "
+        "running_ways() { say native; }; engine_answers() { true; }; choose_way"
+    )
+    environment = {"PATH": os.environ["PATH"], "SALLYPORT_RUN_DIR": str(tmp_path / "run"), "WAY": "containers"}
+    command = ["/bin/bash", "-euc", script]
+    done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "or run make down TEST=1 WAY=native first." in done.stderr
+    assert "make destroy TEST=1 removes it." in (tmp_path / "run" / ".sallyport").read_text()
+
+
 def test_destroy_does_not_go_ahead_without_an_answer(run: Run, tmp_path: Path) -> None:
     kept = tmp_path / "run" / ".sallyport"
     kept.parent.mkdir()
