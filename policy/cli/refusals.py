@@ -12,11 +12,15 @@ from service.settings import EXIT_BAD_SETTING, SettingError
 
 EXIT_REFUSED = 1
 
+_BUSY = "somebody else writes, as a large import does; try again"
 _REMEDIES = (
     # what the database says, what to do
     ("disk is full", "make room where it is"),
     ("No space left", "make room where it is"),  # PostgreSQL
     ("readonly database", "its file or its disk is read-only"),
+    ("disk I/O error", "look at its disk: it is over a quota, or broken"),
+    ("database is locked", _BUSY),
+    ("lock timeout", _BUSY),  # PostgreSQL
     ("", "is `sallyport init` done?"),
 )
 

@@ -3,15 +3,19 @@
 import sys
 import time
 from collections.abc import Collection
+from dataclasses import replace
 
 import typer
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from policy.cli.output import JSON, print_rows, when
 from policy.location import open_existing
 from policy.part_status import PartStatus, part_statuses
 from policy.settings import Settings
-from policy.store.health_reports import Service, health_reports
+from policy.store.health_reports import Service, health_reports, try_to_write
 from policy.visible import visible
+from service.ailments import Ailment
 from service.settings import load
 
 _HOUR_S, _MINUTE_S = 3600, 60
@@ -23,7 +27,14 @@ def status(as_json: JSON = False) -> None:
     Example: sallyport status
     """
     settings, now = load(Settings), time.time()
-    found = part_statuses(health_reports(open_existing(settings)), expected_parts(settings), now)
+    engine = open_existing(settings)
+    reports, refused = health_reports(engine), _refused(engine)
+    if refused:  # which policy cannot write down of itself
+        full = Ailment.STORE_FULL.of()
+        reports = [
+            replace(one, faults=(full, *one.faults)) if one.service is Service.POLICY else one for one in reports
+        ]
+    found = part_statuses(reports, expected_parts(settings), now)
     print_rows(
         found,
         ("part", "instance", "state", "heard", "version", "says"),
@@ -33,11 +44,22 @@ def status(as_json: JSON = False) -> None:
         ),
         as_json,
     )  # fmt: skip
+    if refused:
+        raise refused
     wrong = sum(one.is_wrong for one in found)
     if wrong:
         does = "does not work as it should" if wrong == 1 else "do not work as they should"
         print(f"sallyport: {wrong} of {len(found)} parts {does}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _refused(engine: Engine) -> SQLAlchemyError | None:
+    """Why the database takes no changes; the parts cannot say so any more."""
+    try:
+        try_to_write(engine)
+    except SQLAlchemyError as error:
+        return error
+    return None
 
 
 def expected_parts(settings: Settings) -> Collection[Service]:

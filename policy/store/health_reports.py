@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, delete, insert, select
 
 from policy.store.operation_models import HealthReports
 from policy.store.reader import Reader
@@ -92,6 +92,14 @@ def health_reports(engine: Engine) -> list[HealthReport]:
         found = connection.execute(select(row.service, row.instance, row.at, row.content)).all()
     reports = [_report(*one) for one in found if one.service in order]
     return sorted(reports, key=lambda one: (order.index(one.service), one.instance))
+
+
+def try_to_write(engine: Engine) -> None:
+    """Raises where nothing can be written: a full disk still answers questions. Nothing is left of what is tried."""
+    row = HealthReports
+    with engine.begin() as connection:
+        connection.execute(insert(row).values(service="", instance="", at=0.0, content=""))
+        connection.execute(delete(row).where(row.service == ""))
 
 
 async def reports_of(reader: Reader, service: Service) -> list[HealthReport]:

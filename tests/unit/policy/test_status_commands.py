@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import resource
 import select
 import signal
 import struct
@@ -110,6 +111,26 @@ def test_the_table(tmp_path: Path) -> None:
     done = sallyport("status", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)[0]["sentences"] == ["policy does not answer"]
+
+
+def test_a_store_that_takes_nothing(tmp_path: Path) -> None:
+    """A full disk answers questions, and its parts cannot write that they are not well any more: it is tried."""
+    sallyport = prepared(InProcess, tmp_path)
+    now = time.time()
+    written(sallyport, *(HealthReport(one, one.value, now) for one in (Service.GATEWAY, Service.POLICY)))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open_database(tmp_path / "state" / "sallyport.db").connect():  # as policy, which has the files open
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        try:
+            done, as_json = sallyport("status"), sallyport("status", "--json")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (done.returncode, as_json.returncode) == (1, 1)
+    assert done.stderr.startswith("sallyport: the database cannot be used (disk I/O error); look at its disk")
+    policy, gateway = json.loads(as_json.stdout)
+    assert (policy["part"], policy["state"], gateway["state"]) == ("policy", "degraded", "up")
+    assert policy["sentences"] == ["the database takes no changes: nothing can be decided"]
+    assert sallyport("status").returncode == 0
 
 
 def test_parts_that_the_settings_name_are_expected(tmp_path: Path) -> None:
