@@ -52,9 +52,11 @@ from policy.store.tallies import TallyNotes
 from policy.store.transactions import Transactions
 from policy.store.traps import TrapRecords, Traps
 from policy.store.visited import Visited
+from policy.store.walls import KeptWalls, WallNotes
 from policy.store.writer import Writer
 from policy.tally import Tally
 from policy.telling import Teller
+from policy.walling import Walling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,14 +101,15 @@ def assemble(parts: Parts) -> Brain:
         "teller": Teller(notices, tally),
     }
     entrances = Entrances(connects=connects, writer=writer, **shared)
-    logins = _logins(parts, shared, directory, entrances, writer)
+    walling = _walling(parts, walls, writer)
+    logins = _logins(parts, shared, directory, entrances, writer, walling)
     marks = Marks(parts.key)
     judging = _judge(parts, shared, connects, marks, writer)
     fronts = Fronts(
         reader=reader,
         transactions=transactions,
         writer=writer,
-        walls=walls,
+        walling=walling,
         unwalled=parts.unwalled,
         connects=connects,
         entrances=entrances,
@@ -132,7 +135,7 @@ def assemble(parts: Parts) -> Brain:
         tally=tally,
         condition=condition,
         health_notes=health_notes,
-        beside=(*beside, *reporting, _cutting(parts, writer), counting),
+        beside=(*beside, *reporting, _cutting(parts, writer), counting, walling),
         desk=fronts.desk(),
         ledger=shared["ledger"],
         writer=writer,
@@ -151,11 +154,24 @@ class _Shared(TypedDict):
     teller: Teller
 
 
-def _logins(parts: Parts, shared: _Shared, directory: Directory, entrances: Entrances, writer: Writer) -> Logins:
-    """Behind the walls that connections meet, too."""
+def _walling(parts: Parts, walls: Walls, writer: Writer) -> Walling:
+    """The walls that connections meet and logins stand before."""
+    return Walling(
+        walls=walls,
+        kept=KeptWalls(parts.reader),
+        notes=WallNotes(parts.transactions),
+        writer=writer,
+        unwalled=parts.unwalled,
+        clock=parts.clock,
+    )
+
+
+def _logins(
+    parts: Parts, shared: _Shared, directory: Directory, entrances: Entrances, writer: Writer, walling: Walling
+) -> Logins:
     return Logins(
         prover=Prover(directory=directory, bridges=parts.bridges, foreign=ForeignSecrets()),
-        walls=entrances.connects.walls,
+        walling=walling,
         traps=Traps(parts.reader),
         trap_records=TrapRecords(parts.transactions),
         uses=shared["notes"].uses,
@@ -216,7 +232,7 @@ def _condition(parts: Parts, directory: Directory, logins: Logins) -> Condition:
 
     async def ask_store() -> None:
         await directory.mailbox("administrator")
-        await logins.remember(parts.clock())
+        await logins.walling.remember(parts.clock())
 
     async def ask_schema() -> str:
         ((found,),) = await parts.reader.rows(REVISION_FOUND, {})

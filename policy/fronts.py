@@ -13,7 +13,6 @@ from policy.connects import Connects
 from policy.delegation.answers import Answers
 from policy.delegation.newcomers import Newcomers
 from policy.delegation.server import Server
-from policy.engine.guessing import Walls
 from policy.engine.sources import Network
 from policy.entrances import Entrances
 from policy.judge import Judge
@@ -25,6 +24,7 @@ from policy.store.transactions import Transactions
 from policy.store.uses import Uses
 from policy.store.writer import Writer
 from policy.tally import Tally
+from policy.walling import Walling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ class Fronts:
     reader: Reader
     transactions: Transactions
     writer: Writer
-    walls: Walls
+    walling: Walling
     unwalled: tuple[Network, ...]
     connects: Connects
     entrances: Entrances
@@ -53,7 +53,7 @@ class Fronts:
     def desk(self) -> Desk:
         """For Dovecot."""
         return Desk(
-            walls=self.walls,
+            walling=self.walling,
             unwalled=self.unwalled,
             holders=Holders(self.reader),
             lists=Lists(self.reader),

@@ -3,6 +3,7 @@
     proofs.py              what a claim is about, and whether it is true
     logins.py              (you are here) walls, proof, gates, traps, in this order
     engine/guessing.py     the walls: who has tried too much
+    walling.py             which networks are walled, for people and after a start
     engine/gates.py        what must hold of a credential that was proven
     entrances.py           from where it comes: the listener's gate, the ladder
     store/traps.py         what no owner of a login has a reason to do
@@ -11,7 +12,6 @@ Walls come first, so that nothing is looked at behind them. Whatever is refused 
 and after the same work: unknown, wrong, expired, revoked, suspended, out of scope, from another network.
 """
 
-import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,7 +22,7 @@ from policy.bridges.answers import Later, Wrong
 from policy.contract import LoginAnswer, LoginOutcome, canonical_login
 from policy.engine.entering import sessions_for
 from policy.engine.gates import Entrance, refusal_at_gates
-from policy.engine.guessing import DAY_S, HOUR_S, Attempt, Trap, Wall, Walls
+from policy.engine.guessing import HOUR_S, Attempt, Trap, Wall, Walls, Why
 from policy.engine.sources import NOWHERE, Network, is_within
 from policy.entrances import LOCKED, Comer, Entrances
 from policy.foreign import Full
@@ -34,17 +34,10 @@ from policy.store.traps import Closed, TrapHit, TrapRecords, Traps
 from policy.store.uses import NETWORK_GRAIN_S, USE_GRAIN_S, Uses
 from policy.store.writer import Writer
 from policy.tally import Login, LoginReason, Stage, Tally, What
+from policy.walling import Walling
 
 _WALLS = {Wall.NETWORK: LoginReason.WALLED_NETWORK, Wall.LOGIN: LoginReason.WALLED_LOGIN}
 _MENTIONED = 1000  # old devices that are kept in mind, so that each is in the log once an hour
-
-
-@dataclass(slots=True)
-class _Memory:
-    """Whether what was before the start has been looked up."""
-
-    is_complete: bool = False
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +45,7 @@ class Logins:
     """Put together once at the start. `uses` and `trap_records` work within `writer`."""
 
     prover: Prover
-    walls: Walls
+    walling: Walling
     traps: Traps
     trap_records: TrapRecords
     uses: Uses
@@ -62,12 +55,14 @@ class Logins:
     notices: NoticeBook  # taken within `writer`, too
     tally: Tally
     _mentioned: OrderedDict[tuple[str, str, str], float] = field(default_factory=OrderedDict)
-    _memory: _Memory = field(default_factory=_Memory)
+
+    @property
+    def walls(self) -> Walls:
+        return self.walling.walls
 
     async def decide(self, claim: sasl.Claim, visit: Visit) -> LoginAnswer:
         """The answer to a claim."""
-        if not self._memory.is_complete:
-            await self.remember(visit.now)
+        await self.walling.remember(visit.now)
         case = await self.prover.case(claim, visit)
         attempt = self._attempt(case, visit)
         if wall := self.walls.wall_for(attempt, visit.now):
@@ -90,20 +85,6 @@ class Logins:
         if proof.verifier is not None:
             return LoginAnswer(outcome=LoginOutcome.CHALLENGE, challenge=proof.verifier)
         return await self._granted(case, found, attempt, visit)
-
-    async def remember(self, now: float) -> None:
-        """Wall again, after a start, the networks whose traps closed in the last days. Other counts begin anew.
-
-        Done once, before the first answer; where the store does not answer, the next one tries again.
-        """
-        async with self._memory.lock:
-            if self._memory.is_complete:
-                return
-            for network, at in await self.traps.since(now - 2 * DAY_S):
-                if not is_within(network.partition("/")[0], self.unwalled):
-                    # A row may be of a clock that was set back since; the walls' own would stand still until then.
-                    self.walls.penalise(network, min(at, now))
-            self._memory.is_complete = True
 
     async def close(self) -> None:
         await self.prover.close()
@@ -163,7 +144,7 @@ class Logins:
         if case.is_counted:
             until = self.walls.note_wrong(attempt, case.secret, visit.now)
             if until:
-                log.network_walled(visit.network, until - visit.now, "guessing")
+                self.walling.raised(visit.network, until, Why.GUESSING, visit.now)
             delay_s = self.walls.delay_s(attempt, visit.now)
             await self.prover.wait_like_a_refusal(case)
         if case.failure:
@@ -205,7 +186,7 @@ class Logins:
         self.writer.make_later(partial(self._note, hit))
         log.trap_closed(closed.kind, visit.session, visit.client_address, visit.protocol, closed.identity, closed.label)
         if until:
-            log.network_walled(visit.network, until - visit.now, "a trap")
+            self.walling.raised(visit.network, until, Why.TRAP, visit.now)
 
     def _note(self, hit: TrapHit) -> None:
         self.trap_records.add(hit)
@@ -258,7 +239,8 @@ def _told(hit: TrapHit) -> list[str]:
         f"From: {hit.client_address} ({hit.network}), over {hit.protocol}.",
         f"Whose: {hit.identity or 'nobody here'}{f' ({hit.label})' if hit.label else ''}.",
         "The network is refused for an hour, the next time for longer; networks that an identity has used go on.",
-        "If that is a network of its owner, or of others who work there, let each of them in:",
+        "If that is a network of its owner, or of others who work there, let all of them in now, or one for good:",
+        f"    sallyport wall lift {hit.network}",
         f"    sallyport network confirm {hit.identity or 'NAME'} {hit.network}",
         "More: sallyport trap list",
     ]

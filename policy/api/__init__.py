@@ -8,6 +8,7 @@ bodies.py       what goes in and out as JSON; incident_bodies.py of incidents an
 identities.py   routes of identities and their addresses
 credentials.py  routes of credentials
 exemptions.py   routes of what the gates let through
+walls.py        routes of the networks that are walled
 people.py       routes of invitations
 standings.py    routes of the ladder
 incidents.py    routes of incidents and held mail

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from policy import log
-from policy.api import credentials, exemptions, identities, imports, incidents, people, records, standings
+from policy.api import credentials, exemptions, identities, imports, incidents, people, records, standings, walls
 from policy.api.bodies import BadLine, Problem
 from policy.api.caller import DOCUMENT, Back, TokenFirst
 from policy.api.document import PROBLEM, REFUSAL, DescribedApi
@@ -71,7 +71,7 @@ def make_api(back: Back) -> FastAPI:
         responses={int(status): {"description": text, "content": REFUSAL} for status, text in _REFUSALS.items()},
     )
     api.state.back = back
-    for module in (identities, credentials, exemptions, people, records, standings, incidents, imports):
+    for module in (identities, credentials, exemptions, walls, people, records, standings, incidents, imports):
         api.include_router(module.router)
     _add_refusals(api)
     _add_failures(api)

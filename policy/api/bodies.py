@@ -245,6 +245,14 @@ class Network(Shown):
     confirmed_at: Moment | None
 
 
+class Wall(Shown):
+    network: str
+    since_at: Moment
+    ends_at: Moment
+    why: Annotated[str, Field(examples=["guessing", "a trap"])]
+    times: Annotated[int, Field(description="How many in a row, each longer than the one before")]
+
+
 class Act(Shown):
     """One row of the audit log."""
 

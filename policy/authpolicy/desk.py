@@ -24,7 +24,7 @@ from policy.authpolicy import verdicts
 from policy.authpolicy.asked import Asked, Entry, asked, entry, subject, terms
 from policy.authpolicy.verdicts import No, Verdict
 from policy.engine.country_gate import Passage
-from policy.engine.guessing import Attempt, Walls
+from policy.engine.guessing import Attempt, Walls, Why
 from policy.engine.rulebook import Treatment
 from policy.engine.sources import Network, is_within, network_of
 from policy.store.habits import Looks
@@ -32,6 +32,7 @@ from policy.store.holders import Holder, Holders
 from policy.store.listed import ListBook, Listing, Lists, Side
 from policy.store.writer import Writer
 from policy.tally import Login, LoginReason, Stage, Tally, What
+from policy.walling import Walling
 
 Said = Mapping[str, object]
 
@@ -62,7 +63,7 @@ class Arrivals(Protocol):
 class Desk:
     """Put together once at the start. `list_book` works within `writer`."""
 
-    walls: Walls
+    walling: Walling
     unwalled: tuple[Network, ...]
     holders: Holders
     lists: Lists
@@ -72,6 +73,10 @@ class Desk:
     writer: Writer
     tally: Tally
     clock: Callable[[], float]
+
+    @property
+    def walls(self) -> Walls:
+        return self.walling.walls
 
     async def allow(self, said: Said) -> Said:
         one, now = asked(said), self.clock()
@@ -91,7 +96,7 @@ class Desk:
             network = network_of(one.client_address)
             until = self.walls.note_wrong(self._attempt(one, holder), one.pwhash.encode(), now)
             if until:
-                log.network_walled(network, until - now, "guessing at another server")
+                self.walling.raised(network, until, Why.ELSEWHERE, now)
         elif one.is_success:
             self.tally.note(What(Stage.PICKUP, Login.GRANTED), now)
         # A master user's network is not that of whom he logs in as.
@@ -100,9 +105,11 @@ class Desk:
         return OK
 
     async def reset(self, said: Said) -> Said:
-        """Forget what was tried on a login, or from a network; a wall falls with it."""
+        """Forget what was tried on a login, or from a network; a wall falls with it, at every policy."""
         one = subject(said)
-        self.walls.forget(one.login or None, network_of(one.network) if one.network else None)
+        self.walls.forget(one.login or None, None)
+        if one.network:
+            self.walling.lift(network_of(one.network), self.clock())
         return OK
 
     async def stats(self, said: Said) -> Said:

@@ -115,6 +115,7 @@ COMMANDS = (
     Listed("alert", "alerts:alert", "What people are told, by which channels, and whether it arrives."),
     Listed("decoy", "decoys:decoy", "Logins that nobody has: whoever uses one is a thief."),
     Listed("trap", "traps:trap", "Traps that closed: addresses used as logins, old secrets, decoys."),
+    Listed("wall", "walls:wall", "Networks that are walled after guesses or a trap, and letting one in."),
     Listed("audit", "audit:audit", "Who changed what, when and from where."),
     # The policy
     Listed("policy", "policy:policy", "The policy file: limits, gates, modes (docs/policy-file.md)."),

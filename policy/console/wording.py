@@ -139,6 +139,7 @@ _ACTS = {
     "send-as-allowed": "allowed somebody else to send as",
     "send-as-disallowed": "took back the right to send as",
     "standing-cleared": "cleared the signals of",
+    "wall-lifted": "lifted the wall of the network",
 }
 WORDS: Mapping[str, Mapping[str, str]] = {
     "rule": _RULES,

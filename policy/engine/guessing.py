@@ -4,6 +4,7 @@
     wall_for      before anything is looked at: None, or the wall that the login stands before (454, 429)
     note_wrong    after a secret was wrong
     penalise      a trap closed: the network is walled at once
+    stand         after a start: a network was walled before it
     forget        somebody says that it was a mistake
     tried         what is counted, for whoever looks after it
     delay_s       how long the answer waits (the tarpit)
@@ -51,6 +52,14 @@ class Wall(StrEnum):
 
     NETWORK = "too many logins tried from this network"
     LOGIN = "too many secrets tried on this login"
+
+
+class Why(StrEnum):
+    """What has walled a network."""
+
+    GUESSING = "guessing"
+    TRAP = "a trap"
+    ELSEWHERE = "guessing at another server"
 
 
 class Trap(StrEnum):
@@ -163,6 +172,23 @@ class Walls:
             return None
         now = self._later(now)
         return self._penalise(*self._source(network, now), now)
+
+    def stand(self, network: str, until: float, times: int, now: float) -> None:
+        """Wall a network as it was before a start: until when, and how many in a row that makes.
+
+        A moment may be of a clock that was set back since: no wall is longer than it would be if it went up now.
+        """
+        now, penalties = self._later(now), min(times, len(PENALTIES_S))
+        until = min(until, now + PENALTIES_S[penalties - 1])
+        source, key = self._source(network, now)
+        if key is not None and source.walled_until < until:
+            source.walled_until, source.penalties = until, penalties
+            self._networks.put(key, source, _PENALTIES[penalties - 1], until - PENALTIES_S[penalties - 1])
+
+    def in_a_row(self, network: str) -> int:
+        """How many walls of a network have followed each other; 0 where none has, or it has no place of its own."""
+        source = self._networks.get(self._mark(network), self._now)
+        return source.penalties if source else 0
 
     def forget(self, login: str | None, network: str | None) -> None:
         """What was tried on a login, and from a network. Its wall falls, and the next one is a first one."""

@@ -5,6 +5,7 @@
     credentials.py  logins, one for each device
     decoys.py       logins that nobody has
     networks.py     from where an identity has logged in
+    walls.py        which networks are walled
     exemptions.py   what the gates let through for it, because it travels
     ladder_book.py  where identities stand on the ladder
     incidents.py    what happened to them: contained, released, purged; held.py: their mail that is on hold
@@ -53,6 +54,7 @@ from policy.store.owner_held import OwnHeldBook
 from policy.store.policy_book import PolicyBook
 from policy.store.rows import Credential, Identity, NewCredential, Profile
 from policy.store.schema import METADATA
+from policy.store.walls import WallBook
 
 __all__ = ["Credential", "Identity", "IdentityStore", "NewCredential", "Profile", "StoreError", "read_key"]
 
@@ -65,6 +67,7 @@ class IdentityStore(
     CredentialBook,
     DecoyBook,
     NetworkBook,
+    WallBook,
     ExemptionBook,
     LadderBook,
     AnswerBook,

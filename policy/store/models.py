@@ -139,6 +139,26 @@ class TrapHits(Base):
     hits: Mapped[int]  # of this kind from this network on this identity, within the hour
 
 
+class Walled(Base):
+    """A network that is walled, or was: what policy/engine/guessing.py has in memory. See policy.store.walls."""
+
+    __tablename__ = "wall"
+    network: Mapped[str] = mapped_column(primary_key=True)
+    since: Mapped[float]
+    until: Mapped[float] = mapped_column(index=True)
+    why: Mapped[str]  # policy.engine.guessing.Why
+    times: Mapped[int]  # in a row; each wall is longer than the one before
+    lifted_at: Mapped[float | None]
+    __table_args__ = (
+        Index(
+            "ix_wall_lifted_at",
+            "lifted_at",
+            sqlite_where=text("lifted_at IS NOT NULL"),
+            postgresql_where=text("lifted_at IS NOT NULL"),
+        ),
+    )
+
+
 class Networks(Base):
     """A source network (IPv4 /24, IPv6 /48) from which an identity has logged in."""
 

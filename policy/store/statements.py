@@ -21,7 +21,7 @@ _POSTGRESQL = psycopg.dialect(paramstyle="pyformat")  # type: ignore[no-untyped-
 APART = frozenset(
     (
         *("charge", "member", "submission", "day", "known_recipient", "fate", "held", "reached", "habit"),
-        *("tally", "notice", "presence", "health_report", "rulebook"),
+        *("tally", "notice", "presence", "health_report", "rulebook", "wall"),
     )
 )
 _NAMED = re.compile(r"(?<![:\w]):([a-z_]\w*)")

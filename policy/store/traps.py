@@ -12,7 +12,7 @@ number, so that a botnet does not fill the disk.
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
-from sqlalchemy import Engine, bindparam, select
+from sqlalchemy import Engine, select
 
 from policy.contract import canonical_login
 from policy.engine.guessing import Trap
@@ -64,9 +64,6 @@ _FORGET_OLD = prepared(
     "DELETE FROM trap_hit WHERE id IN (SELECT id FROM trap_hit WHERE at < :edge ORDER BY at LIMIT :most)"
 )
 _FORGET_MANY = prepared("DELETE FROM trap_hit WHERE id <= (SELECT max(id) FROM trap_hit) - :kept")
-_SINCE = prepared(
-    select(TrapHits.network, TrapHits.at).where(TrapHits.at >= bindparam("edge")).order_by(TrapHits.at, TrapHits.id)
-)
 
 
 class Closed(NamedTuple):
@@ -112,10 +109,6 @@ class Traps:
         for kind, identity, label, seen in rows:
             return Closed(Trap(kind), identity, label, seen is not None)
         return Closed(Trap.ADDRESS, "", "", has_history=False) if "@" in login else None
-
-    async def since(self, edge: float) -> list[tuple[str, float]]:
-        """Network and time of each row, oldest first."""
-        return [(network, at) for network, at in await self._reader.rows(_SINCE, {"edge": edge})]
 
 
 class TrapRecords:

@@ -129,7 +129,7 @@ def fronts_on(brain: Brain, statements: Transactions) -> Fronts:
         reader=brain.directory._reader,
         transactions=statements,
         writer=brain.writer,
-        walls=brain.logins.walls,
+        walling=brain.logins.walling,
         unwalled=(),
         connects=brain.connects,
         entrances=brain.logins.entrances,

@@ -25,6 +25,7 @@ from policy.store.policy_book import NewPolicy
 from policy.store.rows import Terms
 from policy.store.schema import METADATA
 from policy.store.statements import OnConnection
+from policy.store.walls import StoredWall, WallNotes
 
 T = 1_000_000.0  # any moment
 AT, AT_1, AT_9 = (f"1970-01-12T13:46:{second}Z" for second in (40, 41, 49))  # the same as the log tells it
@@ -105,6 +106,8 @@ CHANGES: dict[str, tuple[Change, str, str | None, dict[str, object], dict[str, o
                         {}, {"identity": "ada"}),
     "forget_network": (lambda s: s.forget_network("ada", "192.0.2.0/24", T), "network-forgotten", "192.0.2.0/24",
                        {"identity": "ada", "days": 0, "confirmed_at": AT}, {}),
+    "lift_wall": (lambda s: s.lift_wall("203.0.113.9", T), "wall-lifted", "203.0.113.0/24",
+                  {"since_at": AT, "ends_at": AT_9, "why": "guessing", "times": 1}, {}),
     "add_exemption": (lambda s: s.add_exemption("ada", "PT", T + 9, "on leave", T), "exemption-added", "PT",
                       {"ends_at": AT_1, "note": "Lisbon"}, {"identity": "ada", "ends_at": AT_9, "note": "on leave"}),
     "remove_exemption": (lambda s: s.remove_exemption("ada", "PT", T), "exemption-removed", "PT",
@@ -143,7 +146,7 @@ CHANGES: dict[str, tuple[Change, str, str | None, dict[str, object], dict[str, o
 }  # fmt: skip
 ALSO = {"distrust_network": ["network-distrusted"]}  # rows of the same change, before its last
 READS = {"identity", "identities", "owner_of", "credential", "credentials", "logins", "decoys", "networks",
-         "exemptions", "standing", "standings", "story", "pace", "incidents", "incident", "question", "held",
+         "exemptions", "walls", "standing", "standings", "story", "pace", "incidents", "incident", "question", "held",
          "held_message", "own_held", "look", "own_look", "complaints",
          "trusted_since"}  # fmt: skip
 
@@ -160,6 +163,8 @@ def stored(engine: Engine, key: bytes) -> IdentityStore:
     store.add_decoy("mail", T)
     store.confirm_network("ada", "192.0.2.1", T)
     store.add_exemption("ada", "PT", T + 1, "Lisbon", T)
+    with engine.begin() as connection:
+        WallNotes(OnConnection(connection)).add([StoredWall("203.0.113.0/24", T, T + 9, "guessing", 1)], T)
     suspect(engine, "ada")
     assert Thief(engine, "ada", credential(store), T).hand_in("hold", is_home=True) == HELD
     with engine.begin() as connection:
@@ -240,7 +245,7 @@ def test_a_question_leaves_none(stored: IdentityStore, engine: Engine, method: s
     arguments = {"identity": ["ada"], "owner_of": ["ada@example.org"], "credential": [credential(stored)],
                  "logins": ["", 5], "networks": ["ada"], "standing": ["ada"], "standings": [T], "story": [1, T],
                  "incident": [1], "question": [1, "ada", T], "held_message": [HELD], "own_held": ["ada"],
-                 "trusted_since": ["ada"]}  # fmt: skip
+                 "trusted_since": ["ada"], "walls": [T]}  # fmt: skip
     asked = stored.ask_own_look(HELD, "ada", T)
     arguments |= {"look": [asked, T], "own_look": [asked, "ada", T], "pace": [stored.story(1, T)]}
     before = everything(engine)

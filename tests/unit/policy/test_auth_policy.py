@@ -34,14 +34,17 @@ from policy.store.listed import ListBook, Lists
 from policy.store.reader import open_reader
 from policy.store.transactions import Transactions
 from policy.store.uses import Uses
+from policy.store.walls import KeptWalls, WallNotes
 from policy.store.writer import Writer
 from policy.tally import Tally
+from policy.walling import Walling
 from service.shared_token import SharedToken
 
 T = 1_000_000.0
 TOKEN = "token-of-the-api"
 HERE = "198.51.100.7"
 ELSEWHERE = "203.0.113.9"
+UNWALLED = (ip_network("192.0.2.0/24"),)
 Ask = Callable[..., Awaitable[dict[str, Any]]]
 
 
@@ -87,8 +90,15 @@ async def desk(
     """All of the API but its HTTP, on a real store and real walls."""
     reader, writer = open_reader(database), Writer(statements, patience_s=0)
     yield Desk(
-        walls=Walls(bytes(32)),
-        unwalled=(ip_network("192.0.2.0/24"),),
+        walling=Walling(
+            walls=Walls(bytes(32)),
+            kept=KeptWalls(reader),
+            notes=WallNotes(statements),
+            writer=writer,
+            unwalled=UNWALLED,
+            clock=lambda: float(clock.now),
+        ),
+        unwalled=UNWALLED,
         holders=Holders(reader),
         lists=Lists(reader),
         list_book=ListBook(statements),

@@ -20,7 +20,6 @@ from policy.bridges.answers import Right
 from policy.contract import LoginAnswer, LoginOutcome, LoginStep, Reason
 from policy.engine.guessing import DAY_S, HOUR_S, MINUTE_S, Walls
 from policy.foreign import ForeignSecrets
-from policy.logins import _Memory
 from policy.store import traps
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.rows import Profile, Terms
@@ -69,6 +68,13 @@ class World:
         answer = await self.plain(credential.login, credential.secret, address)
         assert (answer.outcome, answer.delay_s) == (GRANTED, 0)
         await self.written()
+
+    async def restarted(self, now: float) -> "World":
+        """Another process on the same store."""
+        before = self.brain.logins
+        await before.walling.close()
+        walling = replace(before.walling, walls=Walls(bytes(32)), _is_complete=False)
+        return World(replace(self.brain, logins=replace(before, walling=walling)), now)
 
     async def written(self) -> None:
         """What was to be written later is written before this is."""
@@ -443,9 +449,7 @@ async def test_a_vouched_for_network_is_never_walled(
 async def test_closed_traps_are_remembered_over_a_restart(world: World, words: dict[str, str]) -> None:
     """The hour of a network goes on; other counts begin anew."""
     await world.plain("ada@example.org", "x", ABROAD)
-    await world.written()
-    logins = replace(world.brain.logins, walls=Walls(bytes(32)), _memory=_Memory())
-    anew = World(replace(world.brain, logins=logins), T + HOUR_S - 1)
+    anew = await world.restarted(T + HOUR_S - 1)
     assert (await anew.plain(words["LOGIN"], words["SECRET"], ABROAD)).outcome is LATER
     assert (await anew.plain(words["LOGIN"], words["SECRET"], HOME)).outcome is GRANTED
     anew.now += 1
@@ -456,9 +460,7 @@ async def test_traps_of_a_clock_that_was_wrong_do_not_stop_the_clock(world: Worl
     """A network that was walled at a moment that has not come yet is walled from now on, and not until then."""
     world.now = T + 400 * DAY_S
     await world.plain("ada@example.org", "x", ABROAD)
-    await world.written()
-    logins = replace(world.brain.logins, walls=Walls(bytes(32)), _memory=_Memory())
-    anew = World(replace(world.brain, logins=logins), T)
+    anew = await world.restarted(T)
     assert (await anew.plain(words["LOGIN"], words["SECRET"], ABROAD)).outcome is LATER
     anew.now += HOUR_S
     assert (await anew.plain(words["LOGIN"], words["SECRET"], ABROAD)).outcome is GRANTED
