@@ -60,7 +60,7 @@ class Edge:
     scanner: Scanner | None = None  # None where there is none
     clock: Callable[[], float]
     sessions: set[Session] = field(default_factory=set)
-    lag_s: float = 0.0  # how late the event loop was when it was last looked at
+    lag_s: float = 0.0  # how late the event loop was at each of the last two looks: a pause of the machine is over by then
     _lost_since: dict[str, float] = field(default_factory=dict)  # each next hop that is not reached, the loop's clock
     _tasks: set[asyncio.Task[object]] = field(default_factory=set)
 
@@ -74,15 +74,16 @@ class Edge:
     async def make_rounds(self) -> None:
         """Until cancelled: enforce deadlines, see how late we are, look for new certificates."""
         loop = asyncio.get_running_loop()
-        rounds = 0
+        rounds, lag_s = 0, 0.0
         self.scoreboard.looks_again(loop.time() + _ROUND_S)
         while True:
             due = loop.time() + _ROUND_S
             await asyncio.sleep(_ROUND_S)
             now = loop.time()
-            self.lag_s = now - due
+            before, lag_s = lag_s, now - due
+            self.lag_s = min(before, lag_s)
             late_since = self.scoreboard.looks_again(now + _ROUND_S)
-            self.scoreboard.set("loop_lag_seconds", max(self.lag_s, now - late_since))
+            self.scoreboard.set("loop_lag_seconds", max(lag_s, now - late_since))
             for session in tuple(self.sessions):
                 session.check(now)
             rounds += 1

@@ -138,7 +138,7 @@ class Settings(BaseSettings):
     max_sessions: PositiveInt = Field(default=1000, le=50_000)
     max_sessions_per_address: PositiveInt = 50  # one IPv4 address or IPv6 /64; Postfix has the same default
     max_sessions_per_network: PositiveInt = 200  # one IPv4 /24 or IPv6 /48
-    shed_lag_s: PositiveFloat = 0.5  # how late a worker may be before it turns new connections away
+    shed_lag_s: PositiveFloat = 0.5  # how late a worker may be, twice in a row, before it turns new connections away
 
     # Deadlines
     handshake_timeout_s: Seconds = 10

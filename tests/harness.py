@@ -192,6 +192,7 @@ class Sallyport:
             "GATEWAY_SUBMISSIONS_PORT": str(self.submissions_port),
             "GATEWAY_STATUS_PORT": str(self.status_port),
             "GATEWAY_WORKERS": "2",
+            "GATEWAY_SHED_LAG_S": "10",  # other tests keep the machine busy
             "GATEWAY_SPOOL_DIR": str(self.folder),
             "GATEWAY_TLS_CERT": str(self.folder / "cert.pem"),
             "GATEWAY_TLS_KEY": str(self.folder / "key.pem"),

@@ -395,9 +395,9 @@ async def test_an_answer_of_another_issuer(site: Site) -> None:
 async def test_whoever_is_refused_there_reads_so_here(site: Site) -> None:
     """What the issuer says of it is for its own pages: nobody writes onto ours."""
     async with site.console.browser() as browser:
-        answer = await browser.get(f"{BACK}?error=access_denied&error_description=call+0900&state=x")
+        answer = await browser.get(f"{BACK}?error=access_denied&error_description=call+the+boss&state=x")
         assert (answer.status_code, browser.error) == (400, Text.ISSUER_REFUSED)
-        assert "0900" not in answer.text
+        assert "boss" not in answer.text
 
 
 async def test_fresh_is_who_has_signed_in_there_just_now(site: Site) -> None:

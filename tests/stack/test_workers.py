@@ -9,6 +9,7 @@ import smtplib
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def stack(tmp_path: Path, sink: Sink) -> Iterator[Sallyport]:
         tmp_path,
         sink.smtp_port,
         policy_settings=policy_file(tmp_path, person=PLENTY),
-        gateway_settings={"GATEWAY_MAX_SESSIONS_PER_ADDRESS": "6"},
+        gateway_settings={"GATEWAY_MAX_SESSIONS_PER_ADDRESS": "6", "GATEWAY_SHED_LAG_S": "0.5"},  # the latter as shipped
     )
     try:
         yield one.start()
@@ -67,6 +68,26 @@ def test_a_worker_that_hangs_is_told(stack: Sallyport) -> None:
     until(is_said, "health says that a worker is late")
     os.kill(victim, signal.SIGCONT)
     until(lambda: not is_said(), "it goes on, and all is well")
+
+
+def test_nobody_is_turned_away_after_a_pause(stack: Sallyport) -> None:
+    """A machine that is moved, or whose disk hangs, stands still for a moment. Who comes then finds it going on."""
+    running = workers(stack)
+    for worker in running:
+        os.kill(worker, signal.SIGSTOP)
+    until(lambda: all(_is_stopped(one) for one in running), "the workers stand still")
+    paused = time.monotonic()
+    until(lambda: time.monotonic() - paused > 1.5, "they are late by more than is allowed")
+    for worker in running:
+        os.kill(worker, signal.SIGCONT)
+    for _ in range(20):
+        with stack.client() as client:
+            assert client.noop()[0] == 250
+    assert metric(stack, 'connections_total{outcome="shed"}') == 0
+
+
+def _is_stopped(process: int) -> bool:
+    return "State:\tT" in Path(f"/proc/{process}/status").read_text()
 
 
 def test_a_worker_that_is_killed_is_replaced(stack: Sallyport) -> None:
