@@ -60,7 +60,7 @@ class Edge:
     scanner: Scanner | None = None  # None where there is none
     clock: Callable[[], float]
     sessions: set[Session] = field(default_factory=set)
-    lag_s: float = 0.0  # how late the event loop was at each of the last two looks: a pause of the machine is over by then
+    lag_s: float = 0.0  # how late the event loop was at both of the last two looks: a pause is over by the second
     _lost_since: dict[str, float] = field(default_factory=dict)  # each next hop that is not reached, the loop's clock
     _tasks: set[asyncio.Task[object]] = field(default_factory=set)
 

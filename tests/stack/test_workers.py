@@ -27,7 +27,7 @@ def stack(tmp_path: Path, sink: Sink) -> Iterator[Sallyport]:
         tmp_path,
         sink.smtp_port,
         policy_settings=policy_file(tmp_path, person=PLENTY),
-        gateway_settings={"GATEWAY_MAX_SESSIONS_PER_ADDRESS": "6", "GATEWAY_SHED_LAG_S": "0.5"},  # the latter as shipped
+        gateway_settings={"GATEWAY_MAX_SESSIONS_PER_ADDRESS": "6", "GATEWAY_SHED_LAG_S": "0.5"},  # it as shipped
     )
     try:
         yield one.start()
