@@ -111,6 +111,7 @@ class Walling:
     async def _work(self) -> None:
         while True:
             try:
+                await self.remember(self.clock())  # connections, and another server's logins, do not wait for it
                 await self.round()
                 self._is_failing = False
             except Exception as error:  # noqa: BLE001 - the store is away; it is said once

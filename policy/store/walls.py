@@ -38,7 +38,7 @@ _FORGET_OLD = prepared(
     "DELETE FROM wall WHERE network IN (SELECT network FROM wall WHERE until <= :edge ORDER BY until LIMIT :most)"
 )
 _FORGET_MANY = prepared(
-    "DELETE FROM wall WHERE network IN (SELECT network FROM wall ORDER BY until DESC, network LIMIT :most OFFSET :kept)"
+    "DELETE FROM wall WHERE network IN (SELECT network FROM wall ORDER BY until DESC LIMIT :most OFFSET :kept)"
 )
 _LIFT = prepared("UPDATE wall SET lifted_at = :now WHERE network = :network AND until > :now AND lifted_at IS NULL")
 _REMEMBERED = prepared(

@@ -322,6 +322,15 @@ async def test_walls_stand_again_after_a_start(start: Start) -> None:
     assert after.walling.walls.in_a_row(OFFICE) == 3
 
 
+async def test_walls_stand_again_before_anybody_logs_in(start: Start, engine: Engine) -> None:
+    """For connections, and for the logins of another server."""
+    add(engine, wall())
+    policy = start()
+    async with going_on(policy):
+        while not policy.is_walled():
+            await policy.walling.writer.make(lambda: None)
+
+
 async def test_a_lifted_wall_does_not_stand_again(start: Start, store: IdentityStore) -> None:
     before = start()
     before.guess()
