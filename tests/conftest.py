@@ -29,8 +29,8 @@ hypothesis.settings.register_profile("others", _ANY_TIME)
 hypothesis.settings.register_profile("sallyport", _ANY_TIME, derandomize=True)
 hypothesis.settings.load_profile("sallyport")
 
-# For how long the product waits for somebody else's answer, where that is a few seconds: the machine of a test may stand
-# still for longer. A test about the wait sets it to what it needs.
+# For how long the product waits for somebody else's answer, where that is a few seconds: the machine of a test may
+# stand still for longer. A test about the wait sets it to what it needs.
 _PATIENCE = (
     "gateway.door._TIMEOUT_S",
     "gateway.health._TIMEOUT_S",

@@ -40,7 +40,7 @@ def running(**settings: str) -> Iterator[Server]:
 
 @contextmanager
 def asked(path: Path, replicas: int = 0, password: str = "", patience_s: float | None = None) -> Iterator[Waiting]:
-    """In a test that needs to wait in vain the patience is that of the product; in others the machine may stand still."""
+    """With the product's patience where a test waits in vain; in others the machine may stand still."""
     with pytest.MonkeyPatch.context() as patched:
         if patience_s is not None:
             patched.setattr("policy.budgets.valkey._PATIENCE_S", patience_s)
@@ -261,7 +261,7 @@ def test_without_a_url_the_budgets_are_in_the_database() -> None:
 async def test_the_password_is_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody sees it who looks at the environment, and the setting for replicas is heard."""
     (tmp_path / "password").write_text("correct horse\n")
-    monkeypatch.setattr("policy.budgets.valkey._PATIENCE_S", 5.0)  # most of it is waited for a replica that is not there
+    monkeypatch.setattr("policy.budgets.valkey._PATIENCE_S", 5.0)  # for a replica that is not there
     with running(requirepass="correct horse") as server, capture_logs() as logs:
         url = f"unix://{server.socket}"
         settings = Settings(budgets_url=url, budgets_password_file=tmp_path / "password", budgets_replicas=1)
