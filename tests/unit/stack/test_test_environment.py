@@ -1,4 +1,4 @@
-"""What the integration-test environment has otherwise than the real one, both ways of running it."""
+"""What the integration-test environment has otherwise than the real one, in each way of running it."""
 
 import subprocess
 from pathlib import Path
@@ -29,4 +29,8 @@ def test_a_slow_machine_turns_nobody_away(tmp_path: Path) -> None:
     (said,) = [one for one in native_gateway("test", tmp_path).split() if one.startswith("GATEWAY_SHED_LAG_S=")]
     assert float(said.partition("=")[2]) == in_containers
     assert in_containers >= 10 * Settings.model_fields["shed_lag_s"].default
+    kustomization = yaml.safe_load((CHECKOUT / "deploy/kubernetes/overlays/test/kustomization.yaml").read_text())
+    (patch,) = [one for one in kustomization["patches"] if one["target"] == {"kind": "Deployment", "name": "gateway"}]
+    (added,) = yaml.safe_load(patch["patch"])
+    assert added["value"] == {"name": "GATEWAY_SHED_LAG_S", "value": str(int(in_containers))}
     assert "GATEWAY_SHED_LAG_S" not in native_gateway("main", tmp_path)
