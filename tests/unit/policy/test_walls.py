@@ -1,6 +1,6 @@
 """Walls that are seen and let in: the rows, what policy hears of them, the command and the routes."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
@@ -227,6 +227,50 @@ async def test_a_lifted_wall_falls_in_every_policy(start: Start, store: Identity
     store.lift_wall(OFFICE, T + 3)
     await one.walling.round()
     assert not one.is_walled()
+
+
+async def test_the_second_lift_of_a_network_is_heard_too(start: Start, store: IdentityStore) -> None:
+    """Also where it comes before the wall is written down that it is for."""
+    one, other = start(), start()
+    one.guess()
+    await one.walling.round()
+    store.lift_wall(OFFICE, T + 1)
+    for policy in (one, other):
+        await policy.walling.round()
+        policy.now += 2
+        policy.guess()
+    await other.walling.round()
+    store.lift_wall(OFFICE, T + 3)
+    await one.walling.round()
+    assert (one.is_walled(), store.walls(T + 3)) == (False, [])
+
+
+async def test_a_wall_that_falls_before_it_is_written_down_is_not_shown(start: Start, store: IdentityStore) -> None:
+    policy = start()
+    policy.guess()
+    policy.walling.lift(OFFICE, T)
+    await policy.walling.round()
+    assert (policy.is_walled(), store.walls(T)) == (False, [])
+
+
+async def test_what_goes_up_during_a_commit_is_written_by_the_next(start: Start, store: IdentityStore) -> None:
+    """The same network may have fallen and be walled again by then."""
+    policy = start()
+    policy.guess()
+    written = policy.walling.notes
+
+    class Slow(WallNotes):
+        def add(self, walls: Iterable[StoredWall], now: float) -> None:
+            written.add(walls, now)
+            policy.walling.walls.forget(None, OFFICE)
+            policy.now = T + 1
+            policy.guess()
+
+    policy.walling.notes = Slow(written._statements)
+    await policy.walling.round()
+    policy.walling.notes = written
+    await policy.walling.round()
+    assert store.walls(T + 1) == [wall(since=T + 1, until=T + 1 + HOUR_S)]
 
 
 async def test_it_is_heard_in_the_background(start: Start, store: IdentityStore) -> None:
