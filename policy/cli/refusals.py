@@ -12,7 +12,7 @@ from service.settings import EXIT_BAD_SETTING, SettingError
 
 EXIT_REFUSED = 1
 
-_BUSY = "somebody else writes, as a large import does; try again"
+_BUSY = "somebody else writes, as a restore does; try again"
 _REMEDIES = (
     # what the database says, what to do
     ("disk is full", "make room where it is"),

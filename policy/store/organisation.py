@@ -1,9 +1,8 @@
 """A whole organisation at once: every line is tried, and what is wrong with each is told; only then it is committed.
 
-Lines are tried in savepoints of one transaction (together.py), with the rules of the stores themselves, so that a
-rehearsal says exactly what the real import would say. While it runs, nothing else can be written: messages wait, and
-are deferred after five seconds. Repeated with the same file it does nothing: who is there already is there. Repeated
-with another last day, a migration ends on that one.
+Lines are tried on a copy (together.py), with the rules of the stores themselves, so that a rehearsal says exactly what
+the real import would say, and nobody waits for either. Repeated with the same file it does nothing: who is there
+already is there. Repeated with another last day, a migration ends on that one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from policy.contract import canonical_address
 from policy.enrolment.migration import LABEL, Migrant, names_for
@@ -24,7 +23,7 @@ from policy.store.handles import Kind
 from policy.store.identities import IdentityStore
 from policy.store.people import People
 from policy.store.rows import Credential, NewCredential, Profile
-from policy.store.together import together
+from policy.store.together import Together, together
 
 Tell = Callable[[int], None]  # how many lines are done
 
@@ -43,15 +42,16 @@ class Enrolled:
 class Organisation:
     """One import: what was enrolled, and what is wrong. commit() only where nothing is."""
 
-    def __init__(self, engine: Engine, connection: Connection, key: bytes, actor: Actor) -> None:
-        self._connection = connection
-        self._identities = IdentityStore(engine, key, actor)
-        self._people = People(engine, key, actor)
+    def __init__(self, work: Together, key: bytes, actor: Actor) -> None:
+        self._work = work
+        self._identities = IdentityStore(work.engine, key, actor)
+        self._people = People(work.engine, key, actor)
         self.enrolled: list[Enrolled] = []
         self.bad: list[BadLine] = []
 
     def commit(self) -> None:
-        self._connection.commit()
+        """StoreError where somebody has changed something meanwhile: then nothing is imported."""
+        self._work.commit()
 
     def enrol(self, users: Sequence[NewUser], invite_days: int, now: float, tell: Tell) -> None:
         """Identity, addresses, and an invitation or a device for each."""
@@ -67,7 +67,7 @@ class Organisation:
 
     def _try(self, line: int, change: Callable[[], Enrolled]) -> None:
         try:
-            with self._connection.begin_nested():
+            with self._work.attempt():
                 self.enrolled.append(change())
         except StoreError as reason:
             self.bad.append(BadLine(line, str(reason)))
@@ -126,5 +126,5 @@ class Organisation:
 @contextmanager
 def organisation(engine: Engine, key: bytes, actor: Actor) -> Iterator[Organisation]:
     """One import; undone unless it is committed."""
-    with together(engine) as (stores, connection):
-        yield Organisation(stores, connection, key, actor)
+    with together(engine) as work:
+        yield Organisation(work, key, actor)

@@ -12,8 +12,8 @@ SAID = [
     ('could not extend file "base/5/16397": No space left on device', "make room where it is"),
     ("attempt to write a readonly database", "its file or its disk is read-only"),
     ("disk I/O error", "look at its disk: it is over a quota, or broken"),
-    ("database is locked", "somebody else writes, as a large import does; try again"),
-    ("canceling statement due to lock timeout", "somebody else writes, as a large import does; try again"),
+    ("database is locked", "somebody else writes, as a restore does; try again"),
+    ("canceling statement due to lock timeout", "somebody else writes, as a restore does; try again"),
     ("no such table: identity", "is `sallyport init` done?"),
 ]
 

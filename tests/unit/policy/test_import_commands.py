@@ -29,7 +29,9 @@ from policy.enrolment.migration import LABEL, read_passwd_file
 from policy.enrolment.users import read_users
 from policy.foreign_hashes import verify
 from policy.store.database import open_database
+from policy.store.errors import StoreError
 from policy.store.handles import Kind, digest
+from policy.store.health_reports import try_to_write
 from policy.store.identities import IdentityStore
 from policy.store.models import Audit, Credentials, Identities, Invites
 from policy.store.organisation import organisation
@@ -106,17 +108,60 @@ def file(tmp_path: Path) -> Callable[[bytes | str], Path]:
 
 def test_together_is_all_or_nothing(engine: Engine, key: bytes) -> None:
     """What is not committed was never there; what failed within leaves no trace of its own."""
-    with together(engine) as (stores, _):
-        IdentityStore(stores, key, ACTOR).add_identity("ada", ("ada@example.org",), T)
+    with together(engine) as work:
+        IdentityStore(work.engine, key, ACTOR).add_identity("ada", ("ada@example.org",), T)
     assert IdentityStore(engine, key, ACTOR).identities() == []
-    with together(engine) as (stores, connection):
-        store = IdentityStore(stores, key, ACTOR)
+    with together(engine) as work:
+        store = IdentityStore(work.engine, key, ACTOR)
         store.add_identity("ada", ("ada@example.org",), T)
         with pytest.raises(Exception, match="belongs to 'ada'"):
             store.add_identity("eve", ("ada@example.org",), T)
         store.add_identity("bob", ("bob@example.org",), T)
-        connection.commit()
+        work.commit()
     assert [one.name for one in IdentityStore(engine, key, ACTOR).identities()] == ["ada", "bob"]
+
+
+def test_nobody_waits_for_an_import(engine: Engine, key: bytes, store: IdentityStore) -> None:
+    """Messages are counted and parts say how they are while every line is tried, and what they write is no obstacle."""
+    users, _ = read_users(USERS)
+    with organisation(engine, key, ACTOR) as work:
+        work.enrol(users, 14, T, nobody_watches)
+        try_to_write(engine)
+        work.commit()
+    assert [one.name for one in store.identities()] == ["ada", "bob", "printer"]
+
+
+def test_what_somebody_changes_meanwhile_ends_an_import(engine: Engine, key: bytes, store: IdentityStore) -> None:
+    """Nobody knows whether its lines are still in order."""
+    users, _ = read_users(USERS)
+    with organisation(engine, key, ACTOR) as work:
+        work.enrol(users, 14, T, nobody_watches)
+        store.add_identity("eve", ("ada@sallyport.test",), T)
+        with pytest.raises(StoreError, match="changed something meanwhile; nothing was imported"):
+            work.commit()
+    assert [one.name for one in store.identities()] == ["eve"]
+    with engine.connect() as connection:
+        assert connection.scalar(select(func.count()).select_from(Audit)) == 1
+
+
+def test_an_import_gives_no_number_again(engine: Engine, key: bytes, store: IdentityStore) -> None:
+    """An open session is known by that of its credential, and would be somebody else's."""
+    store.add_identity("eve", ("eve@example.org",), T)
+    store.add_credential("eve", "phone", T)
+    numbers = select(Credentials.id, Credentials.login)
+    with engine.connect() as connection:
+        (gone,) = connection.execute(numbers).all()
+    store.remove_identity("eve", T)
+    users, _ = read_users(USERS)
+    with organisation(engine, key, ACTOR) as work:
+        work.enrol(users, 14, T, nobody_watches)
+        work.commit()
+    with engine.connect() as connection:
+        found = connection.execute(numbers.order_by(Credentials.id)).all()
+    assert min(number for number, _ in found) > gone.id
+    made = [one.credential.login for one in work.enrolled if one.credential]
+    assert [login for _, login in found] == made
+    assert [one.identity for one in store.credentials()] == ["bob", "printer"]
 
 
 def test_an_organisation_is_enrolled(engine: Engine, key: bytes, store: IdentityStore) -> None:
