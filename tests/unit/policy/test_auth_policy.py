@@ -25,7 +25,7 @@ from policy.authpolicy.desk import Desk
 from policy.authpolicy.routes import add_auth_policy_routes
 from policy.authpolicy.verdicts import MESSAGES, No
 from policy.engine.country_gate import Passage
-from policy.engine.guessing import LOGIN_LIMIT, NETWORK_LIMIT, PENALTIES_S, TARPIT_FROM, Walls
+from policy.engine.guessing import LOGIN_LIMIT, NETWORK_LIMIT, PENALTIES_S, TARPIT_FROM, Walls, Why
 from policy.engine.rulebook import Treatment
 from policy.store.database import Location
 from policy.store.holders import Holder, Holders
@@ -578,6 +578,19 @@ async def test_reset(ask: Ask, allowed: Allowed, guess: Guess, holder: httpx.Asy
     answer = await holder.post("/?command=reset", json={})
     assert answer.status_code == 400
     assert answer.json() == {"status": "failure", "reason": "No ip or login field supplied"}
+
+
+async def test_a_network_that_is_reset_is_let_in_by_every_policy(
+    ask: Ask, desk: Desk, guess: Guess, store: IdentityStore
+) -> None:
+    """As `sallyport wall lift` does; the row has the reason."""
+    for number in range(NETWORK_LIMIT):
+        await guess(1, f"user{number}")
+    await desk.walling.round()
+    assert [(one.network, one.why) for one in store.walls(T)] == [("198.51.100.0/24", Why.ELSEWHERE)]
+    await ask("reset", ip=HERE)
+    await desk.writer.make(lambda: None)
+    assert store.walls(T) == []
 
 
 async def test_a_login_that_somebody_has_is_reset(ask: Ask, allowed: Allowed, guess: Guess, ada: NewCredential) -> None:

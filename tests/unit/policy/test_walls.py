@@ -315,8 +315,10 @@ async def test_a_program_lifts(start: Start, store: IdentityStore) -> None:
     await one.walling.writer.make(lambda: None)
     assert store.walls(T + 1) == []
     await other.walling.round()
-    assert (other.is_walled(), other._tried) == (False, NETWORK_LIMIT)
-    assert list(other.walling._heard) == [OFFICE]
+    assert not other.is_walled()
+    one.walling.lift(OFFICE, T + 2)
+    await one.walling.writer.make(lambda: None)
+    assert await one.walling.kept.lifted() == {OFFICE: T + 1}
 
 
 REFUSED = [
@@ -364,6 +366,20 @@ async def test_walls_stand_again_after_a_start(start: Start) -> None:
     assert not after.is_walled()
     after.guess()
     assert after.walling.walls.in_a_row(OFFICE) == 3
+
+
+async def test_a_wall_that_is_over_is_remembered_for_a_day(start: Start) -> None:
+    """The next one is the longer one, and after that day a first one again."""
+    before = start()
+    before.guess()
+    await before.walling.close()
+    for now, times in ((T + HOUR_S + DAY_S - 1, 2), (T + HOUR_S + DAY_S, 1)):
+        after = start()
+        after.now = T + HOUR_S + 60
+        await after.walling.remember(after.now)
+        after.now = now
+        after.guess()
+        assert after.walling.walls.in_a_row(OFFICE) == times
 
 
 async def test_walls_stand_again_before_anybody_logs_in(start: Start, engine: Engine) -> None:
