@@ -121,13 +121,15 @@ native_public_ports() { # the ports that the running stack was started with, in 
 
 choose_inner_ports() { # exports them: those of the last start, or the usual ones, or the next that are free
   local pair key port lines='' taken=" $SALLYPORT_SUBMISSION_PORT $SALLYPORT_SUBMISSIONS_PORT $SALLYPORT_IMAPS_PORT $SALLYPORT_CONSOLE_PORT $SALLYPORT_SINK_PORT "
-  for pair in POLICY:7587 STATUS:7588 RELAY:10025 HOLD:10026 LMTP:2424 DOVEADM:8080 QUEUE:7589 SINK_SMTP:2525 SCAN:11333; do
+  # The scanner's is not rspamd's usual 11333: Debian's own, which starts with the package and at each boot, would take it
+  # after this look, and the gateway would ask that one.
+  for pair in POLICY:7587 STATUS:7588 RELAY:10025 HOLD:10026 LMTP:2424 DOVEADM:8080 QUEUE:7589 SINK_SMTP:2525 SCANNER:7590; do
     key=INNER_${pair%:*}_PORT
     port=$(sed -n "s/^$key=//p" "$RUN/ports" 2>/dev/null || :)
-    port=${port:-${pair#*:}}
-    until native_runs || { [[ $taken != *" $port "* ]] && ! port_is_taken 127.0.0.1 "$port"; }; do
-      port=$((port + 1))
-    done
+    if [ -z "$port" ] || ! native_runs; then
+      port=${port:-${pair#*:}}
+      while [[ $taken == *" $port "* ]] || port_is_taken 127.0.0.1 "$port"; do port=$((port + 1)); done
+    fi
     taken="$taken$port "
     export "$key=$port"
     lines="$lines$key=$port"$'\n'
@@ -176,7 +178,7 @@ silent_services() { # prints the services that do not answer yet; succeeds when 
   set -- policy "http://127.0.0.1:$INNER_POLICY_PORT/health/ready" gateway "smtp://$(in_url "$host"):$SALLYPORT_SUBMISSION_PORT" \
     console "https://$(in_url "$(reachable_host "$SALLYPORT_CONSOLE_BIND")"):$SALLYPORT_CONSOLE_PORT/health/ready" \
     queue-agent "http://127.0.0.1:$INNER_QUEUE_PORT/health/ready" postfix "smtp://127.0.0.1:$INNER_RELAY_PORT" postfix "smtp://127.0.0.1:$INNER_HOLD_PORT" dovecot "imaps://$(in_url "$host"):$SALLYPORT_IMAPS_PORT"
-  if has_scanner; then set -- "$@" rspamd "http://127.0.0.1:$INNER_SCAN_PORT/ping"; fi
+  if has_scanner; then set -- "$@" rspamd "http://127.0.0.1:$INNER_SCANNER_PORT/ping"; fi
   if [ "$STACK" = test ]; then
     set -- "$@" sink "http://$(in_url "$(reachable_host "$SALLYPORT_SINK_BIND")"):$SALLYPORT_SINK_PORT/messages"
   fi

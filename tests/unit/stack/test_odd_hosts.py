@@ -86,6 +86,28 @@ def test_a_run_directory_that_cannot_be_made(tmp_path: Path) -> None:
     )
 
 
+INNER_PORTS = [
+    # what it shows, the ports of the last start, whether it still runs, the scanner's port
+    ("at the first start", "", False, "7590"),
+    # Debian's own rspamd starts with the package and at each boot, and takes 11333 after we have seen that it is free.
+    ("from a version that took rspamd's own", "INNER_SCAN_PORT=11333", False, "7590"),
+    ("which runs", "INNER_SCAN_PORT=11333\nINNER_QUEUE_PORT=7590", True, "7591"),
+    ("the one of the last start", "INNER_SCANNER_PORT=7600", True, "7600"),
+]
+
+
+@pytest.mark.parametrize(
+    ("last", "runs", "port"), [row[1:] for row in INNER_PORTS], ids=[row[0] for row in INNER_PORTS]
+)
+def test_the_scanners_port_is_nobody_elses(tmp_path: Path, last: str, runs: bool, port: str) -> None:
+    """Or the gateway would ask Debian's rspamd, which answers, knows none of our rules and signs nothing."""
+    (tmp_path / "ports").write_text(f"{last}\n")
+    running = f"native_runs() {{ {str(runs).lower()}; }}; port_is_taken() {{ false; }}; "
+    done = scripted(running + "RUN=$1 WAY=native; take_environment; fill_in_defaults; choose_inner_ports", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"INNER_SCANNER_PORT={port}\n" in (tmp_path / "ports").read_text()
+
+
 def test_every_port_that_is_taken_is_named_at_once(tmp_path: Path) -> None:
     """Beside a second stack all of them are, and one refusal for each would be a game."""
     table = (
