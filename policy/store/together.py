@@ -10,9 +10,22 @@ It is made for an import, which adds rows and changes some, deletes none, and on
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
-from sqlalchemy import Connection, Engine, NestedTransaction, Table, func, insert, select, update
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Engine,
+    MetaData,
+    NestedTransaction,
+    Table,
+    except_,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from policy.store.database import open_database
 from policy.store.errors import StoreError
@@ -23,8 +36,18 @@ _COPIED = ("identity", "address", "send_as", "password", "credential", "decoy", 
 _ADDED_TO = ("audit", "revocation")  # what is in them already, no change looks at
 _TABLES = [one for one in METADATA.sorted_tables if one.name in (*_COPIED, *_ADDED_TO)]  # who is referred to is first
 _WRITTEN = [one for one in _TABLES if "id" in one.c]
+_AS_IT_WAS = {one.name: one.to_metadata(MetaData(), name=f"{one.name}_as_it_was") for one in _WRITTEN}
+_ROWS_AT_ONCE = 1000
 
-_Rows = Mapping[int, Mapping[str, Any]]  # by their id
+_Row = Mapping[str, Any]
+
+
+class _Difference(NamedTuple):
+    """What the copy of a table has that the store has not."""
+
+    table: Table
+    added: Sequence[_Row]
+    changed: Sequence[tuple[int, _Row]]  # by its id, only what is another now
 
 
 class Together:
@@ -34,13 +57,14 @@ class Together:
         self.engine = cast("Engine", _WithinTransaction(copy))
         self._store = store
         self._copy = copy
+        METADATA.create_all(copy, _TABLES)
         with store.execution_options(isolation_level="AUTOCOMMIT").connect() as reading:
             self._last_act = _last_act(reading)
-            METADATA.create_all(copy, _TABLES)
             for table in (one for one in _TABLES if one.name in _COPIED):
-                if rows := _plain(reading, table):
-                    copy.execute(insert(table), rows)
-        self._before = {table.name: self._rows(table) for table in _WRITTEN}
+                for some in reading.execute(select(table)).mappings().partitions(_ROWS_AT_ONCE):
+                    copy.execute(insert(table), [dict(row) for row in some])
+        for name, kept in _AS_IT_WAS.items():
+            copy.execute(text(f"CREATE TABLE {kept.name} AS SELECT * FROM {name}"))  # noqa: S608 - names of ours
 
     def attempt(self) -> NestedTransaction:
         """For one change of several acts: none of them is left where it fails."""
@@ -48,17 +72,25 @@ class Together:
 
     def commit(self) -> None:
         """StoreError where it cannot be done as things are now."""
-        numbers: dict[str, dict[int, int]] = {}
+        differences = [self._difference(table) for table in _WRITTEN]
+        numbers: dict[str, Mapping[int, int]] = {}
         with self._store.begin() as writing:
             if _last_act(writing) != self._last_act:
                 raise StoreError("somebody has changed something meanwhile; nothing was imported: try again")
-            for table in _WRITTEN:
-                before, after = self._before[table.name], self._rows(table)
-                _change(writing, table, before, after)
-                numbers[table.name] = _add(writing, table, [after[one] for one in after if one not in before], numbers)
+            for table, added, changed in differences:
+                for number, values in changed:
+                    writing.execute(update(table).where(table.c.id == number).values(values))
+                numbers[table.name] = _add(writing, table, added, numbers)
 
-    def _rows(self, table: Table) -> _Rows:
-        return {row["id"]: row for row in _plain(self._copy, table)}
+    def _difference(self, table: Table) -> _Difference:
+        kept = _AS_IT_WAS[table.name]
+        after = self._rows(except_(select(table), select(kept)).order_by("id"))
+        before = {row["id"]: row for row in self._rows(except_(select(kept), select(table)))}
+        changed = [(row["id"], _changes(before[row["id"]], row)) for row in after if row["id"] in before]
+        return _Difference(table, [row for row in after if row["id"] not in before], changed)
+
+    def _rows(self, question: CompoundSelect[Any]) -> Sequence[_Row]:
+        return [dict(row) for row in self._copy.execute(question).mappings()]
 
 
 @contextmanager
@@ -76,20 +108,13 @@ def _last_act(connection: Connection) -> int:
     return connection.scalar(select(func.max(Audit.id))) or 0
 
 
-def _plain(connection: Connection, table: Table) -> Sequence[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(select(table).order_by(*table.primary_key)).mappings()]
-
-
-def _change(writing: Connection, table: Table, before: _Rows, after: _Rows) -> None:
-    for number, row in after.items():
-        changed = {name: value for name, value in row.items() if number in before and before[number][name] != value}
-        if changed:
-            writing.execute(update(table).where(table.c.id == number).values(changed))
+def _changes(before: _Row, after: _Row) -> _Row:
+    return {name: value for name, value in after.items() if before[name] != value}
 
 
 def _add(
-    writing: Connection, table: Table, rows: Sequence[Mapping[str, Any]], numbers: Mapping[str, Mapping[int, int]]
-) -> dict[int, int]:
+    writing: Connection, table: Table, rows: Sequence[_Row], numbers: Mapping[str, Mapping[int, int]]
+) -> Mapping[int, int]:
     """The number that the store gave to each, by that in the copy: one that was somebody's once is given to nobody."""
     if not rows:
         return {}
