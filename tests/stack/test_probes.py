@@ -51,8 +51,15 @@ def port_of(sallyport: Sallyport, name: str) -> int:
 
 
 def settled(sallyport: Sallyport) -> dict[str, str]:
-    """When nobody is connected any more: what ended late has been counted."""
-    until(lambda: "sallyport_gateway_sessions_open 0.0" in sallyport.status("metrics"), "nobody is connected")
+    """When nobody is connected any more, and policy has said of each who he is: what ended late has been counted."""
+
+    def is_settled() -> bool:
+        told = counted(sallyport)
+        admitted = sum(float(told[name]) for name in told if name.startswith("sallyport_gateway_admissions_total"))
+        is_answered = admitted == float(told['sallyport_gateway_connections_total{outcome="accepted"}'])
+        return is_answered and "sallyport_gateway_sessions_open 0.0" in sallyport.status("metrics")
+
+    until(is_settled, "nobody is connected")
     return counted(sallyport)
 
 
