@@ -58,7 +58,7 @@ def keys(settings: Settings) -> Iterator[Finding]:
     if mapped != list(map_lines(pairs)):
         yield Finding(what, State.WRONG, f"{folder}/keys.map is not what it should be", "run `sallyport init`")
     elif not missing and not opened:
-        yield Finding(what, State.FINE, f"signed for: {len(mapped)} domain{'s' if len(mapped) != 1 else ''}")
+        yield Finding(what, State.FINE, f"there for {len(mapped)} domain{'s' if len(mapped) != 1 else ''}")
 
 
 def disk(settings: Settings) -> Iterator[Finding]:
@@ -134,7 +134,10 @@ def scanner(reports: Sequence[HealthReport], now: float) -> Iterator[Finding]:
     """policy cannot reach it: what the gateways that ask it told last."""
     what = "scanner"
     if not reports:
-        yield Finding(what, State.UNKNOWN, "no gateway has told of one", "start the gateway; GATEWAY_SCAN_URL names it")
+        says = "no gateway has told of one; without one mail is neither scanned nor signed"
+        yield Finding(
+            what, State.UNKNOWN, says, "start the gateway (GATEWAY_SCAN_URL), or install rspamd, then `make up`"
+        )
     for one in reports:
         age_s, scans = now - one.at, one.figures.get("scans", 0)
         if age_s >= SILENT_S:

@@ -299,7 +299,9 @@ def test_the_scanner_as_gateways_tell(
     settings: Settings, at: float, faults: tuple[str, ...], state: str, says: str
 ) -> None:
     """policy cannot ask it; without a gateway nobody knows."""
-    assert findings(settings)["scanner"] == [("unknown", "no gateway has told of one")]
+    assert findings(settings)["scanner"] == [
+        ("unknown", "no gateway has told of one; without one mail is neither scanned nor signed")
+    ]
     report = HealthReport(Service.SCANNER, "gw", at, faults=faults, figures={"scans": 12, "scan_ms": 30.5})
     with open_existing(settings).begin() as connection:
         HealthNotes(OnConnection(connection)).put(report)
