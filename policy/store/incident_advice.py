@@ -137,8 +137,9 @@ def _recipients(story: "Story") -> Iterator[Advice]:
     if story.incident.state == State.RELEASED and not was_theft(story.incident):
         return
     if number:
+        whom = "the one recipient that is" if number == 1 else f"the {number:,} recipients that are"
         yield Advice(
-            f"If it was theft, warn the {number:,} recipients that are known to have got something:",
+            f"If it was theft, warn {whom} known to have got something:",
             (f"sallyport incident {story.incident.number} --json | jq -r '.to_warn[].recipient'",),
         )
     elif story.strange.reached:
