@@ -398,6 +398,11 @@ def held_messages_moved(state: str, messages: int) -> None:
     _log.info("held-messages-moved", state=state, messages=messages)
 
 
+def held_messages_gone(messages: int) -> None:
+    """Somebody was at the queue itself; or the queue is another one, and what was on hold is lost."""
+    _log.warning("held-messages-gone", messages=messages)
+
+
 def complaint_read(submission: str, reporter: str, kind: str, new: int) -> None:
     """Somebody said that a message is spam; `new` recipients of it had not said so before."""
     _log.warning("complaint-read", submission=submission, reporter=reporter, kind=kind, new=new)

@@ -27,6 +27,9 @@ from policy.store.audit import Wanted, newest
 from policy.store.backup import DIGEST_KEY, back_up, note_backup, whole_file
 from policy.store.database import open_database
 from policy.store.errors import StoreError
+from policy.store.held import count_on_hold
+from policy.store.incident_advice import in_words
+from policy.store.incidents import Counted
 from policy.store.restore import contents
 from policy.store.restore import restore as put_back
 from service.settings import load
@@ -37,6 +40,10 @@ _INTO_A_CONTAINER = "./sallyport runs as a user of its own, so let your shell re
 _WHAT_NOW = (
     "Logins are those of the backup now, the administrator's, too. Restart policy and the console, which work with the "
     "key that they have read; docs/database.md (Backup and restore) says how, wherever they run."
+)
+_HELD_APART = (
+    "On hold: {counted}. Postfix's queue has them, and no backup does. Another machine shows them as gone, unless the "
+    "queue comes along: docs/operating.md (Another machine)."
 )
 _LOOKED_AT = 100_000  # acts since the backup
 # Acts that shut somebody out. The audit log keeps them; what they did is gone with a restore.
@@ -75,6 +82,7 @@ def backup(
     with _target(file) as target, rows_of(server, now) as elsewhere:
         made = back_up(engine, settings.state_dir, target, now, _tell, elsewhere, settings.digest_key_file)
     note_backup(engine, actor(), made, file, now)
+    _tell_what_is_on_hold(engine)
     engine.dispose()
     if file != _STANDARD:
         _show(made, f"{file}: {_rows(made)} rows and {len(made.keys)} keys", json)
@@ -105,6 +113,7 @@ def restore(
         with filled_after(engine, server, now, _tell):
             put_back(engine, settings.state_dir, archive, actor(), now, _tell, elsewhere)
         undone = _shut_out_since(engine, archive.manifest.made_at)
+    _tell_what_is_on_hold(engine)
     engine.dispose()
     if isinstance(where, Path):
         where.chmod(0o600)
@@ -112,6 +121,14 @@ def restore(
     print(_WHAT_NOW, file=sys.stderr)
     if undone:
         print(f"Undone by it, so do again what is to stay: {', '.join(undone)}.", file=sys.stderr)
+
+
+def _tell_what_is_on_hold(engine: Engine) -> None:
+    """Nobody is to believe that the file has it."""
+    with engine.connect() as connection:
+        messages, recipients = count_on_hold(connection)
+    if messages:
+        print(_HELD_APART.format(counted=in_words(Counted(messages, recipients))), file=sys.stderr)
 
 
 def _shut_out_since(engine: Engine, made_at: float) -> list[str]:

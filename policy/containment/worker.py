@@ -202,6 +202,8 @@ class Containment:
         gone = [one for one in there if one.queue_id not in queued and one.since < now - _TRUSTED_AFTER_S]
         for state in (HeldState.HELD, HeldState.RELEASING):
             await self._note_moves([one.queue_id for one in gone if one.state is state], state, HeldState.GONE)
+        if gone:
+            log.held_messages_gone(len(gone))
         known = {one.queue_id for one in there}
         astray = [one for one in queued.values() if one.submission and one.queue_id not in known]
         old = [one for one in astray if one.at < now - _TRUSTED_AFTER_S]

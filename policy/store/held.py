@@ -341,6 +341,16 @@ def count_held(connection: Connection, incident: int) -> dict[str, tuple[int, in
     return {state: (messages, int(recipients)) for state, messages, recipients in connection.execute(counted)}
 
 
+def count_on_hold(connection: Connection) -> tuple[int, int]:
+    """Of everybody: messages and recipients that Postfix's queue has to have."""
+    row = HeldMessages
+    counted = select(func.count(), func.coalesce(func.sum(row.recipients), 0)).where(
+        row.state.in_((HeldState.HELD, *MOVING))
+    )
+    messages, recipients = connection.execute(counted).one()
+    return messages, int(recipients)
+
+
 def states_of(engine: Engine, submissions: Sequence[str]) -> dict[str, str]:
     """What has become of what is, or was, on hold of these, by submission: of the one that was held last."""
     row, found = HeldMessages, dict[str, str]()

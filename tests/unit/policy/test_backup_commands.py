@@ -1,6 +1,7 @@
 """`sallyport backup` and `sallyport restore` as people and scripts call them, on both databases."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,6 +93,25 @@ def test_to_a_new_machine(sallyport: CommandLine, tmp_path: Path) -> None:
         key = "state/digest.key"
         assert (tmp_path / folder / key).read_bytes() == (sallyport.folder / key).read_bytes()
         assert (tmp_path / folder / "state" / "sallyport.db").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_on_hold_is_not_in_the_file(tmp_path: Path) -> None:
+    """It is in Postfix's queue, and whoever moves without that loses it: both commands say so, on standard error."""
+    sallyport, file = filled(CommandLine(tmp_path)), tmp_path / "backup.tar.gz"
+    assert "On hold" not in sallyport("backup", str(tmp_path / "before.tar.gz")).stderr
+    database = sqlite3.connect(tmp_path / "state" / "sallyport.db")
+    for queue_id, state in (("4Q8kXz0Zh", "held"), ("4Q8kXz1Zh", "purging"), ("4Q8kXz2Zh", "gone")):
+        database.execute(
+            "INSERT INTO held (queue_id, submission, identity, login, at, reason, recipients, message_bytes,"
+            " state, state_at) VALUES (?, 's', 'ada', '', 1, 'new-recipients', 2, 100, ?, 1)",
+            (queue_id, state),
+        )
+    database.commit()
+    database.close()
+    for done in (sallyport("backup", str(file)), sallyport("restore", str(file), "--replace", "--yes", "--json")):
+        assert done.returncode == 0, done.stderr
+        assert "On hold: 2 messages to 4 recipients. Postfix's queue has them" in done.stderr
+        assert "On hold" not in done.stdout
 
 
 def test_through_a_pipe(sallyport: CommandLine, tmp_path: Path) -> None:

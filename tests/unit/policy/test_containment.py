@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 from queue_of_test import BrokeOff, QueueOfTest
 from sqlalchemy import Engine, func, select, update
+from structlog.testing import capture_logs
 from test_judge import ABROAD, DAY, HOME, T, facts, people
 
 from policy.brain import Brain
@@ -321,12 +322,16 @@ async def test_what_nobody_decides_about_expires(scene: Scene) -> None:
 
 
 async def test_what_was_released_at_the_queue_itself_is_gone(scene: Scene) -> None:
+    """It may be lost, if the queue is another one: said once, and loudly."""
     await thief(scene)
     (queue_id,) = scene.held()
     del scene.queue.where[queue_id]
-    scene.now += 10 * MINUTE
-    await scene.worker.round()
+    with capture_logs() as lines:
+        for _ in range(2):
+            scene.now += 10 * MINUTE
+            await scene.worker.round()
     assert scene.held(HeldState.GONE) == [queue_id]
+    assert [one["messages"] for one in lines if one["event"] == "held-messages-gone"] == [1]
 
 
 async def test_what_is_on_hold_and_was_never_reported_is_found(scene: Scene) -> None:
