@@ -26,14 +26,19 @@ refuse_unfit_parts() { # a part that wants a file or another part; Compose says 
 }
 
 refuse_lost_parts() { # what `docker compose -f ... -f ...` has started would go, and policy be without its database
-  local files file lost=''
+  local files file wanted database lost=''
+  wanted=$(wanted_parts) # no pipe into grep -q, which may leave before all is written
   files=$(docker ps --all --filter "label=com.docker.compose.project=$(containers_project)" \
     --format '{{.Label "com.docker.compose.project.config_files"}}' | tr ',' '\n' | sed -n 's|.*/compose\.\(.*\)\.yaml$|\1|p' | sort -u)
   for file in $files; do
-    [ "$STACK:$file" = test:test ] || wanted_parts | grep -qx -e "$file" || lost="$lost${lost:+,}$file"
+    [ "$STACK:$file" = test:test ] || grep -qx -e "$file" <<<"$wanted" || lost="$lost${lost:+,}$file"
   done
   [ -z "$lost" ] ||
     refuse "the stack was started with more than make up would start: $lost; add SALLYPORT_WITH=$lost to .env (to what stands there), or run make down$(test_suffix ' TEST=1') first if it is to go."
+  database=$(containers_project)_postgresql-data # after a `down` nothing else tells of it
+  if [ "$STACK" = main ] && ! grep -qx postgresql <<<"$wanted" && grep -qx -e "$database" <<<"$(docker volume ls --quiet)"; then
+    refuse "this stack has a database in the volume $database, and make up would go on without it; add SALLYPORT_WITH=postgresql to .env (to what stands there), or run docker volume rm $database if you have moved everything out of it."
+  fi
 }
 
 containers_run() { [ -n "$(compose ps --quiet --status running policy 2>/dev/null)" ]; }

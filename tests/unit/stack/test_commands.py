@@ -229,6 +229,34 @@ def test_up_keeps_what_runs_or_says_what_it_would_leave_out(run: Run, tmp_path: 
         assert not started.exists()
 
 
+TAKEN_DOWN = """#!/bin/sh
+# An engine whose stack ran on PostgreSQL until `make down`, which keeps the volumes.
+case "$*" in
+  *" up "*) echo "$*" >>"$HOME/upped"; exit 1 ;;
+  "volume ls"*) printf '%s\\n' sallyport_policy-state sallyport_postgresql-data ;;
+  *"config --quiet"*) ;;
+  *config*) echo "name: sallyport" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("parts", ["", "postgresql"])
+def test_up_does_not_begin_beside_the_database_that_down_has_kept(run: Run, tmp_path: Path, parts: str) -> None:
+    """A line that .env has lost is no wish for an empty database."""
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir()
+    engine.write_text(TAKEN_DOWN)
+    engine.chmod(0o755)
+    ports = {f"SALLYPORT_{one}_PORT": str(20_001 + n) for n, one in enumerate(("SUBMISSION", "SUBMISSIONS", "IMAPS"))}
+    path = f"{engine.parent}:{os.environ['PATH']}"
+    done = run("stack/up", WAY="containers", PATH=path, SALLYPORT_WITH=parts, SALLYPORT_CONSOLE_PORT="20004", **ports)
+    assert (tmp_path / "upped").exists() == bool(parts)
+    if not parts:
+        assert done.returncode == 2
+        for told in ("add SALLYPORT_WITH=postgresql to .env", "docker volume rm sallyport_postgresql-data"):
+            assert told in done.stderr
+
+
 def test_plain_processes_have_no_optional_parts(run: Run) -> None:
     done = run("stack/up", WAY="native", SALLYPORT_WITH="metrics")
     assert done.returncode == 2
