@@ -1,10 +1,12 @@
 """What each part of the installation said of itself last: `sallyport status`, the console's overview, alerts.
 
 Parts that policy can ask are asked by it; the gateway and the console, which it cannot reach, tell. A report that is
-old says that nobody has told anything since.
+old says that nobody has told anything since. Where another of its kind has come since, that one has its place: an
+update gives each container another name, and a gateway takes no leave of a policy that is replaced at the same time.
 """
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
@@ -18,6 +20,7 @@ from service.sentence import all_heard, told
 
 PERIOD_S = 10.0  # between two reports
 SILENT_S = 180.0  # without one it is not heard of
+_LATE_S = 3 * PERIOD_S  # whoever has told nothing for so long may have been replaced
 KEPT_S = 3600.0  # then it is forgotten: the name of a container that was replaced never comes back
 _MOST = 50  # instances of a part: a gateway that was broken into can say any name
 
@@ -33,6 +36,7 @@ _MAKE_ROOM = prepared(  # of those who are not heard of, where there are too man
     "DELETE FROM health_report WHERE service = :service AND instance <> :instance AND at < :edge"  # noqa: S608 - a number
     f" AND (SELECT count(*) FROM health_report WHERE service = :service AND instance <> :instance) >= {_MOST}"
 )
+_WHAT = prepared("SELECT content FROM health_report WHERE service = :service AND instance = :instance")
 _LEAVE = prepared("DELETE FROM health_report WHERE service = :service AND instance = :instance")
 _OF = prepared("SELECT service, instance, at, content FROM health_report WHERE service = :service ORDER BY instance")
 _FORGET = prepared("DELETE FROM health_report WHERE at < :edge")
@@ -61,6 +65,7 @@ class HealthReport:
     faults: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     figures: dict[str, float] = field(default_factory=dict)
+    since: float = field(default=0.0, compare=False)  # when it was heard of first
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class HealthNotes:
         content = {key: value for key, value in asdict(report).items() if key not in {"service", "instance", "at"}}
         content["made_of"] = [told(one) for one in (*report.faults, *report.warnings)]
         who = {"service": report.service.value, "instance": report.instance}
+        known = self.statements.execute(_WHAT, who).fetchall()
+        content["since"] = json.loads(str(known[0][0])).get("since", 0.0) if known else report.at
         self.statements.execute(_MAKE_ROOM, {**who, "edge": report.at - SILENT_S})
         self.statements.execute(_PUT, {**who, "at": report.at, "content": json.dumps(content)})
 
@@ -86,12 +93,13 @@ class HealthNotes:
 
 
 def health_reports(engine: Engine) -> list[HealthReport]:
-    """The newest of each, in the order of Service."""
+    """The newest of each that was not replaced, in the order of Service."""
     row, order = HealthReports, list(Service)
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         found = connection.execute(select(row.service, row.instance, row.at, row.content)).all()
     reports = [_report(*one) for one in found if one.service in order]
-    return sorted(reports, key=lambda one: (order.index(one.service), one.instance))
+    standing = [one for service in order for one in not_replaced([one for one in reports if one.service is service])]
+    return sorted(standing, key=lambda one: (order.index(one.service), one.instance))
 
 
 def try_to_write(engine: Engine) -> None:
@@ -103,8 +111,22 @@ def try_to_write(engine: Engine) -> None:
 
 
 async def reports_of(reader: Reader, service: Service) -> list[HealthReport]:
-    """The newest of each of its instances, for who asks beside the questions."""
-    return [_report(*row) for row in await reader.rows(_OF, {"service": service.value})]
+    """The newest of each of its instances that was not replaced, for who asks beside the questions."""
+    return [*not_replaced([_report(*row) for row in await reader.rows(_OF, {"service": service.value})])]
+
+
+def not_replaced(reports: Sequence[HealthReport]) -> Iterator[HealthReport]:
+    """Of one part. Each that came later has the place of one that is not heard of any more, and of no other."""
+    newest = max((one.at for one in reports), default=0.0)
+    late = sorted((one for one in reports if one.at < newest - _LATE_S), key=lambda one: one.at)
+    came = sorted(one.since for one in reports)
+    replaced = set[str]()
+    for one in late:
+        came = [since for since in came if since > one.at]  # the others came before those that are next, too
+        if came:
+            replaced.add(one.instance)
+            del came[0]
+    yield from (one for one in reports if one.instance not in replaced)
 
 
 def _report(service: str, instance: str, at: float, content: str) -> HealthReport:
@@ -119,4 +141,5 @@ def _report(service: str, instance: str, at: float, content: str) -> HealthRepor
         faults=whole[: len(faults)],
         warnings=whole[len(faults) :],
         figures=said["figures"],
+        since=said.get("since", 0.0),
     )

@@ -37,6 +37,18 @@ from service.shared_token import SharedToken
 
 NOW = 1_764_000_000.0
 
+REPLACED = [
+    # what it shows; of each gateway when it came and when it was heard of last, in seconds ago; who is told of
+    ("an update", {"old": (9000, 38), "new": (28, 6)}, {"new"}),
+    ("one that came while the other was there", {"old": (9000, 38), "new": (60, 6)}, {"old", "new"}),
+    ("one that is a little late", {"old": (9000, 18), "new": (12, 6)}, {"old", "new"}),
+    ("two that are gone, and one came", {"a": (9000, 300), "b": (9000, 200), "new": (100, 6)}, {"b", "new"}),
+    ("two updates", {"a": (9000, 300), "b": (290, 100), "c": (90, 6)}, {"c"}),
+    ("one that came too early for the second", {"a": (9000, 300), "b": (9000, 100), "new": (200, 6)}, {"b", "new"}),
+    ("nobody came", {"a": (9000, 300), "b": (9000, 6)}, {"a", "b"}),
+    ("nobody is heard of", {"a": (9000, 300), "b": (9000, 290)}, {"a", "b"}),
+]
+
 
 async def _fine() -> None:
     """Whoever is asked answers."""
@@ -299,3 +311,18 @@ def test_who_is_not_heard_of_makes_room(engine: Engine, statements: Transactions
     assert "new" in heard
     assert "old0" not in heard
     assert "p" in heard, "of another kind"
+
+
+@pytest.mark.parametrize(("heard", "told"), [row[1:] for row in REPLACED], ids=[row[0] for row in REPLACED])
+def test_whose_place_another_has_is_not_missed(
+    engine: Engine, statements: Transactions, heard: dict[str, tuple[int, int]], told: set[str]
+) -> None:
+    """One for one: a gateway that died, and for which none came, is still told of."""
+    notes = HealthNotes(statements)
+    for instance, ago in heard.items():
+        for seconds in ago:
+            notes.put(HealthReport(Service.GATEWAY, instance, NOW - seconds))
+            notes.put(HealthReport(Service.SCANNER, instance, NOW - seconds))
+    reports = health_reports(engine)
+    assert {one.instance for one in reports if one.service is Service.GATEWAY} == told
+    assert {one.instance for one in reports if one.service is Service.SCANNER} == told
