@@ -144,12 +144,14 @@ class Large:
         return Counter(one["sender"] for one in self.queued() if one["queue_name"] == "hold")
 
     def wait_until_delivered(self) -> None:
-        """Nothing is on its way: what is left is on hold."""
-        until(
-            lambda: not [one for one in self.queued() if one["queue_name"] != "hold"],
-            "all that was accepted is delivered, or on hold",
-            120.0,
-        )
+        """Nothing is on its way: what is left is on hold. What has met a fault is tried again at once."""
+
+        def is_delivered() -> bool:
+            for postfix in (one for one in POSTFIXES if self.queued_at(one)):
+                self.stack.inside(postfix, "postqueue", "-c", "/run/postfix", "-f")
+            return not any(map(self.queued_at, POSTFIXES))
+
+        until(is_delivered, "all that was accepted is delivered, or on hold", 120.0, 1.0)
 
     def kill(self, service: str) -> None:
         """At once, and it stays away."""

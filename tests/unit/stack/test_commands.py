@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from harness import free_port
 from stack_scripts import CHECKOUT, Run
 
 
@@ -281,7 +282,8 @@ def test_up_refuses_what_it_does_not_know(run: Run, variables: dict[str, str], n
 def test_up_names_the_setting_of_a_port_that_is_in_use(run: Run, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as held:
         port = str(held.getsockname()[1])
-        done = run("stack/up", WAY="native", SALLYPORT_BIND="127.0.0.1", SALLYPORT_IMAPS_PORT=port)
+        others = {f"SALLYPORT_{one}_PORT": str(free_port()) for one in ("SUBMISSION", "SUBMISSIONS", "CONSOLE")}
+        done = run("stack/up", WAY="native", SALLYPORT_BIND="127.0.0.1", SALLYPORT_IMAPS_PORT=port, **others)
     assert done.returncode == 2
     assert f"already in use on this machine: port {port} of SALLYPORT_IMAPS_PORT;" in done.stderr
     assert not (tmp_path / "run").exists()
