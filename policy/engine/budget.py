@@ -47,6 +47,10 @@ class Distinct(NamedTuple):
     windows: tuple[Window, ...]
     is_enforced: bool = True
 
+    def only_counted(self) -> "Distinct":
+        """The same, and it always fits."""
+        return Distinct(self.name, self.key, self.members, self.windows, is_enforced=False)
+
 
 Charge: TypeAlias = Sum | Distinct
 

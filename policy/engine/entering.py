@@ -57,7 +57,7 @@ def enter(newcomer: Newcomer, rulebook: Rulebook, now: float) -> Entering:
         suspicion.raise_signal(SignalKind.STRANGE_CLIENT, Evidence.STRANGE_CLIENT.of(**newcomer.strange))
     limits = rulebook.limits_of(newcomer.kind, newcomer.identity)
     if sets := tuple(charges.spread_charges(newcomer.identity, place, limits, rulebook, newcomer.cleared_at)):
-        asked = tuple(one._replace(is_enforced=False) for one in sets)
+        asked = tuple([one.only_counted() for one in sets])
         taken = yield Take(asked)
         over = [one for one in stood(asked, taken) if one.is_over]
         enforced = {one.name for one in sets if one.is_enforced}

@@ -163,7 +163,7 @@ def _take(case: _Case) -> Take:
     """What this round asks for. From where it came is counted even where the message is refused."""
     if not case.strange:
         case.strange = tuple(_strange(case))
-        case.not_enforced = tuple([one._replace(is_enforced=False) for one in case.strange])
+        case.not_enforced = tuple([one.only_counted() for one in case.strange])
     return Take(tuple(_charges(case)), case.not_enforced)
 
 
