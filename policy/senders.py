@@ -174,7 +174,8 @@ class Senders:
 
 def _forgotten_at(histories: Iterable[History | None], rulebook: Rulebook, now: float) -> float:
     """When the first of those that count is forgotten."""
-    kept = [one for one in histories if one and not one.confirmed_at and not one.is_forgotten(rulebook, now)]
+    kept_since = rulebook.forgotten_at(now)
+    kept = [one for one in histories if one and not one.confirmed_at and not one.is_forgotten(kept_since)]
     kept_s = rulebook.forgotten_after_days * DAY_S - _MARGIN_S
     return min([one.last_used_at + kept_s for one in kept], default=math.inf)
 

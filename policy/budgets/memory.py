@@ -125,7 +125,9 @@ class _Members:
     def look(self, charge: Distinct, now: float) -> tuple[Counts, Counts]:
         """The same as for a counter."""
         ats = self.ats
-        at = moment(now, ats[-1]) if ats else now
+        if not ats:
+            return (0,) * len(charge.windows), (len(set(charge.members)),) * len(charge.windows)
+        at = moment(now, ats[-1])
         seen = [self.seen.get(member) for member in set(charge.members)]
         before, after = [], []
         for window in charge.windows:
@@ -217,7 +219,7 @@ class MemoryBudgets:
             self._take(reservation, take.charges, now)
         else:
             for charge in take.otherwise:
-                if has_room(charge, self._look(charge, now)[1]):
+                if self.peek((charge,), now).fits:
                     self._put(charge, now, "", _Open(now))
         return taken
 
@@ -236,16 +238,14 @@ class MemoryBudgets:
     def peek(self, charges: tuple[Charge, ...], now: float) -> Taken:
         fits, all_before, all_after = True, [], []
         for charge in charges:
-            before, after = self._look(charge, now)
+            if isinstance(charge, Sum):
+                before, after = self._counters.get(charge.key, _NO_CHARGES).look(charge, now)
+            else:
+                before, after = self._sets.get(charge.key, _NO_MEMBERS).look(charge, now)
             all_before.append(before)
             all_after.append(after)
             fits = fits and has_room(charge, after)
         return Taken(fits, tuple(all_before), tuple(all_after))
-
-    def _look(self, charge: Charge, now: float) -> tuple[Counts, Counts]:
-        if isinstance(charge, Sum):
-            return self._counters.get(charge.key, _NO_CHARGES).look(charge, now)
-        return self._sets.get(charge.key, _NO_MEMBERS).look(charge, now)
 
     def _take(self, reservation: str, charges: Iterable[Charge], now: float) -> None:
         """A reservation that takes from no counter is none: nothing will be given back."""

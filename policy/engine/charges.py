@@ -11,7 +11,6 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
-from itertools import chain
 
 from policy.contract import Action, Reason
 from policy.engine.budget import Charge, Distinct, Sum, Window
@@ -36,27 +35,32 @@ HOLDING = ("held-messages", "held-bytes")
 
 def message_charges(
     profile: Profile, accepted: Sequence[Recipient], message_bytes: int, rulebook: Rulebook
-) -> Iterator[Charge]:
+) -> list[Charge]:
     """What a message to these recipients costs; nothing of it where there are none, but that it is a message."""
     limits = rulebook.limits_of(profile.kind, profile.identity)
     number, new = len(accepted), new_marks(accepted)
-    shared = _shared_charges(profile, number, new, message_bytes, limits, rulebook)
-    for one in chain(shared, _server_charges(profile, number, new, rulebook)):
-        yield one
-        if profile.place.is_elsewhere and not one.key.startswith(_STRANGE):
-            yield elsewhere(one)
+    charged = list[Charge]()
+    is_elsewhere = profile.place.is_elsewhere
+    for one in (
+        *_shared_charges(profile, number, new, message_bytes, limits, rulebook),
+        *_server_charges(profile, number, new, rulebook),
+    ):
+        charged.append(one)
+        if is_elsewhere and not one.key.startswith(_STRANGE):
+            charged.append(elsewhere(one))
     if not accepted:
-        return
+        return charged
     if profile.credential:
         key = f"credential:{profile.credential}"
-        yield from _sum("credential-recipients", key, number, limits.credential_recipients, rulebook)
+        charged += _sum("credential-recipients", key, number, limits.credential_recipients, rulebook)
     if profile.place.is_settled:
-        return
+        return charged
     who = profile.identity
-    yield from _sum("probation-recipients", f"probation:{who}", number, limits.probation_recipients, rulebook)
+    charged += _sum("probation-recipients", f"probation:{who}", number, limits.probation_recipients, rulebook)
     if new:
         most = limits.probation_new_recipients
-        yield from _distinct("probation-new-recipients", f"probation-new:{who}", new, most, rulebook)
+        charged += _distinct("probation-new-recipients", f"probation-new:{who}", new, most, rulebook)
+    return charged
 
 
 def _shared_charges(
@@ -88,8 +92,10 @@ def elsewhere(charge: Charge) -> Charge:
 
     One message that is larger than these goes where nothing else went: it would never fit.
     """
-    cost = charge.cost if isinstance(charge, Sum) else 0
-    windows = but_for_home(charge.windows)
+    key, windows = f"{_ELSEWHERE}{charge.key}", but_for_home(charge.windows)
+    if not isinstance(charge, Sum):
+        return Distinct(charge.name, key, charge.members, windows, charge.is_enforced)
+    cost = charge.cost
     if any(cost > window.limit for window in windows):
         windows = tuple(
             [
@@ -97,7 +103,7 @@ def elsewhere(charge: Charge) -> Charge:
                 for (most, s), (less, _) in zip(charge.windows, windows, strict=True)
             ]
         )
-    return charge._replace(key=f"{_ELSEWHERE}{charge.key}", windows=windows)
+    return Sum(charge.name, key, cost, windows, charge.is_enforced)
 
 
 def holding_charges(profile: Profile, message_bytes: int, rulebook: Rulebook) -> Iterator[Charge]:

@@ -164,16 +164,17 @@ def _take(case: _Case) -> Take:
     if not case.strange:
         case.strange = tuple(_strange(case))
         case.not_enforced = tuple([one.only_counted() for one in case.strange])
-    return Take(tuple(_charges(case)), case.not_enforced)
+    return Take(_charges(case), case.not_enforced)
 
 
-def _charges(case: _Case) -> Iterator[Charge]:
+def _charges(case: _Case) -> tuple[Charge, ...]:
     profile, rulebook, size = case.profile, case.rulebook, case.facts.message_bytes
-    yield from charges.message_charges(profile, case.accepted, size, rulebook)
+    charged = charges.message_charges(profile, case.accepted, size, rulebook)
     for one, not_enforced in zip(case.strange, case.not_enforced, strict=True):
-        yield not_enforced if one.name in case.noted else one
+        charged.append(not_enforced if one.name in case.noted else one)
     if case.held:
-        yield from charges.holding_charges(profile, size, rulebook)
+        charged += charges.holding_charges(profile, size, rulebook)
+    return tuple(charged)
 
 
 def _strange(case: _Case) -> Iterator[Distinct]:
@@ -254,7 +255,7 @@ def _watch_volume(case: _Case) -> None:
     usual = max(profile.usual_new_per_day, case.rulebook.usual_new_recipients_per_day)
     if number >= (limit := usual_limit(usual)):
         evidence = Evidence.VOLUME.of(number=number, limit=limit, usual=round(usual, 1))
-    elif many := [one for one in case.stood if _is_half_a_day(case, one)]:
+    elif many := [one for one in case.stood if one.rule == "recipients" and _is_half_a_day(case, one)]:
         evidence = joined(map(in_words, many))
     else:
         return
@@ -274,7 +275,7 @@ def _new_in_a_day(case: _Case) -> int:
 
 def _is_half_a_day(case: _Case, one: Stood) -> bool:
     """At home only a person's: a program writes to as many on each day."""
-    if one.rule != "recipients" or one.seconds < DAY_S or one.after * 2 < one.limit:
+    if one.seconds < DAY_S or one.after * 2 < one.limit:
         return False
     profile = case.profile
     is_elsewhere = one.key.startswith(charges.ELSEWHERE_RECIPIENTS)

@@ -35,8 +35,9 @@ class History:
     confirmed_at: float | None = None
     doubted_day: int | None = None
 
-    def is_forgotten(self, rulebook: Rulebook, now: float) -> bool:
-        return self.confirmed_at is None and self.last_used_at < rulebook.forgotten_at(now)
+    def is_forgotten(self, kept_since: float) -> bool:
+        """Where its last use was before that moment (Rulebook.forgotten_at)."""
+        return self.last_used_at < kept_since and self.confirmed_at is None
 
     def is_settled(self, after_days: int) -> bool:
         return self.confirmed_at is not None or (self.days >= after_days and self.is_old(after_days))
@@ -59,19 +60,21 @@ def place_of(
 
     `is_suspect` is a kind of network that stays on probation whatever its days (engine/country_gate.py), but at home.
     """
-    kept = {name: one for name, one in areas.items() if not one.is_forgotten(rulebook, now)}
+    kept_since = rulebook.forgotten_at(now)
+    kept = {name: one for name, one in areas.items() if not one.is_forgotten(kept_since)}
     area = kept.get(origin.area)
-    here = network if network and not network.is_forgotten(rulebook, now) else None
+    here = network if network and not network.is_forgotten(kept_since) else None
     is_home = here is not None and here.is_settled(rulebook.home_after_days)
     telling = area if area and _tells_of(area, origin, here) else None
     has_days = any(one is not None and one.is_settled(rulebook.settled_after_days) for one in (telling, here))
     is_settled = is_home or (has_days and not is_suspect)
+    is_unseen = not is_settled and area is None
     return Place(
         origin=origin,
         is_settled=is_settled,
         is_home=is_home,
-        is_unseen_area=not is_settled and area is None,
-        is_unseen_country=not is_settled and origin.country not in {_country(name) for name in kept},
+        is_unseen_area=is_unseen,
+        is_unseen_country=is_unseen and origin.country not in {_country(name) for name in kept},
         # Not by the days of an area: one that is in doubt may have made a home of a network there all the same.
         has_home=is_home or any(one.is_old(rulebook.home_after_days) for one in kept.values()),
     )
@@ -125,7 +128,7 @@ def gained(
 
 def used(history: History | None, rulebook: Rulebook, now: float) -> History:
     """With a login more: each day (UTC) counts once, and none of those that are forgotten."""
-    if history is None or history.is_forgotten(rulebook, now):
+    if history is None or history.is_forgotten(rulebook.forgotten_at(now)):
         return History(first_used_at=now, last_used_at=now, days=1)
     is_new_day = day_of(history.last_used_at) < day_of(now)
     return replace(history, last_used_at=max(history.last_used_at, now), days=history.days + is_new_day)

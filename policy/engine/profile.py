@@ -4,14 +4,14 @@ Whoever keeps the memory makes these values: policy/store/ in the services, poli
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from policy.contract import Owned
 from policy.engine.ladder import FREE, Signal, Standing
 from policy.engine.sources import Origin
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipient:
+class Recipient(NamedTuple):
     """One recipient of the envelope, in its place."""
 
     mark: int  # keyed hash of the canonical address, signed 64 bits

@@ -20,7 +20,7 @@ from policy.engine.ladder import Step
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
 from policy.marks import Marks
-from policy.queue_contract import Delivery, DeliveryOutcome
+from policy.queue_contract import DeliveryOutcome
 from policy.replay.happenings import Arrived, BecameOf, HandedIn, Happening
 from policy.replay.peaks import Peaks
 from policy.replay.people import People, Person
@@ -178,11 +178,8 @@ class Replay:
             identity = self._world.identities[name]
             if became.outcome is DeliveryOutcome.UNKNOWN_RECIPIENT:
                 self.tally.identity(name, identity.kind).unknown_recipients += 1
-            delivery = Delivery.model_construct(
-                submission=became.submission, recipient=became.recipient, outcome=became.outcome
-            )
             before = len(identity.signals)
-            self._world.deliver(delivery, became.at)
+            self._world.deliver(became.submission, became.recipient, became.outcome, became.at)
             for signal in identity.signals[before:]:
                 self.tally.signal(name, signal)
             self._watch(identity, became.at)

@@ -9,9 +9,9 @@ from policy.contract import Action, MessageFacts, RelayOutcome
 from policy.engine.judging import Decision
 from policy.engine.ladder import Signal, Step
 from policy.engine.places import DAY_S
-from policy.queue_contract import Delivery, DeliveryOutcome
+from policy.queue_contract import DeliveryOutcome
 from policy.simulation.atlas import Network
-from policy.simulation.world import World
+from policy.simulation.world import Judged, World
 from policy.store.habits import Looks
 
 _DAYS_BEFORE = 60
@@ -122,22 +122,15 @@ class Sallyport:
         return self.world.log_in(session.identity, session.address, now, session.client.looks).is_granted
 
     def hand_in(self, session: Session, recipients: Sequence[str], message_bytes: int, now: float) -> Answer:
-        return self.hand_in_together(session, [recipients], message_bytes, now)[0]
+        facts = self._facts(session, recipients, message_bytes)
+        return self._end(session, facts, self.world.hand_in(facts, now), now)
 
     def hand_in_together(
         self, session: Session, messages: Sequence[Sequence[str]], message_bytes: int, now: float
     ) -> list[Answer]:
         all_facts = [self._facts(session, recipients, message_bytes) for recipients in messages]
         all_judged = [self.world.hand_in(facts, now) for facts in all_facts]
-        for judged in all_judged:
-            if judged.reservation:
-                self.world.end(judged.reservation, RelayOutcome.RELAYED, now)
-        answers = [_answer(facts, judged.decision) for facts, judged in zip(all_facts, all_judged, strict=True)]
-        for answer, recipients in zip(answers, messages, strict=True):
-            if answer.held:
-                waiting = [recipients[place] for place in answer.held]
-                self._held.setdefault(session.identity, []).append((answer.submission, waiting))
-        return answers
+        return [self._end(session, facts, judged, now) for facts, judged in zip(all_facts, all_judged, strict=True)]
 
     def break_off(self, session: Session, recipients: Sequence[str], message_bytes: int, now: float) -> None:
         judged = self.world.hand_in(self._facts(session, recipients, message_bytes), now)
@@ -147,7 +140,7 @@ class Sallyport:
     def deliver(self, submission: str, recipients: Sequence[str], gone: Container[str], now: float) -> None:
         for one in recipients:
             outcome = DeliveryOutcome.UNKNOWN_RECIPIENT if one in gone else DeliveryOutcome.DELIVERED
-            self.world.deliver(Delivery(submission=submission, recipient=one, outcome=outcome), now)
+            self.world.deliver(submission, one, outcome, now)
 
     def distrust(self, identity: str, address: str) -> None:
         """What was used from there is suspended: the one device whose secret was stolen, and no other."""
@@ -164,6 +157,16 @@ class Sallyport:
 
     def signals_of(self, identity: str) -> Sequence[Signal]:
         return self.world.identities[identity].signals
+
+    def _end(self, session: Session, facts: MessageFacts, judged: Judged, now: float) -> Answer:
+        """Relayed, and what is held waits for its owner."""
+        if judged.reservation:
+            self.world.end(judged.reservation, RelayOutcome.RELAYED, now)
+        answer = _answer(facts, judged.decision)
+        if answer.held:
+            waiting = [facts.recipients[place] for place in answer.held]
+            self._held.setdefault(session.identity, []).append((answer.submission, waiting))
+        return answer
 
     def _facts(self, session: Session, recipients: Sequence[str], message_bytes: int) -> MessageFacts:
         identity = self.world.identities[session.identity]

@@ -29,7 +29,6 @@ from policy.simulation.world import World
 
 BEGINS_AT = 1_799_658_000.0  # a Monday at nine o'clock UTC
 _SEEDS_AT_ONCE = 5
-_ALLOCATED = 100_000  # objects, after which the collector of cycles looks; after 700 it takes a twentieth of the time
 _CURVE_POINTS = 200
 _KEY = bytes(32)  # of marks that nobody keeps
 
@@ -147,15 +146,15 @@ def _done(plan: Plan, tasks: Sequence[_Task]) -> Iterator[list[Run]]:
         return
     # Not forked: whoever shows how far it is has threads.
     begun = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(plan.jobs, begun, initializer=_collect_seldom) as pool:
+    with ProcessPoolExecutor(plan.jobs, begun, initializer=_collect_after_tasks) as pool:
         for done in as_completed([pool.submit(work, task) for task in tasks]):
             yield done.result()
 
 
-def _collect_seldom() -> None:
-    """What is imported stays, and a run leaves few cycles."""
+def _collect_after_tasks() -> None:
+    """What is imported stays; a run that is over is a cycle, and makes no others."""
     gc.freeze()
-    gc.set_threshold(_ALLOCATED)
+    gc.disable()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +169,6 @@ class _Worker:
         name, seeds = task
         book = rulebook.shipped() if self.policy is None else rulebook.load(self.policy)
         scenario = next(one for one in SCENARIOS if one.name == name)
-        return [run(scenario, seed, book, self.back_end, is_interrupted=self.is_interrupted) for seed in seeds]
+        runs = [run(scenario, seed, book, self.back_end, is_interrupted=self.is_interrupted) for seed in seeds]
+        gc.collect()
+        return runs

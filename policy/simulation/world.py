@@ -8,7 +8,8 @@ test plays the same events to both.
 """
 
 import copy
-from collections import OrderedDict
+import math
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -27,7 +28,7 @@ from policy.engine.profile import Place, Profile, Recipient
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
 from policy.marks import Marks
-from policy.queue_contract import Delivery, DeliveryOutcome
+from policy.queue_contract import DeliveryOutcome
 from policy.store.days import BASELINE_DAYS
 from policy.store.habits import KEPT as HABITS_KEPT
 from policy.store.habits import Looks, strange_of
@@ -82,7 +83,7 @@ class Identity:
     areas: dict[str, History] = field(default_factory=dict)
     networks: dict[str, History] = field(default_factory=dict)
     known: dict[int, int] = field(default_factory=dict)  # mark: the last day on which it was used
-    days: dict[int, Day] = field(default_factory=dict)
+    days: defaultdict[int, Day] = field(default_factory=lambda: defaultdict(Day))
     habits: dict[tuple[str, str], float] = field(default_factory=dict)  # of its client: kind and value, the last use
     signals: list[Signal] = field(default_factory=list)
     cleared_at: float = 0.0  # when some were taken back
@@ -90,7 +91,7 @@ class Identity:
     likelihood: float = 0.0
 
     def day(self, now: float) -> Day:
-        return self.days.setdefault(day_of(now), Day())
+        return self.days[day_of(now)]
 
     def usual_new_per_day(self, now: float) -> float:
         """At home: the mean of the days before today on which there is a past."""
@@ -104,7 +105,7 @@ class Identity:
 
     def signals_of_the_day(self, now: float) -> tuple[Signal, ...]:
         """Older ones say nothing any more."""
-        return tuple(one for one in self.signals if now - one.at < LOCK_SPAN_S)
+        return tuple([one for one in self.signals if now - one.at < LOCK_SPAN_S])
 
     def follow(self, signals: Iterable[Signal], standing: Standing) -> None:
         """What a decision has found."""
@@ -250,7 +251,8 @@ class World:
     def profile(self, facts: MessageFacts, now: float) -> Profile:
         """All that the judge may look at."""
         identity = self._by_number[facts.credential]
-        recipients = tuple(self._recipient(identity, one, now) for one in facts.recipients)
+        known_since = day_of(now) - KEPT_DAYS
+        recipients = tuple([self._recipient(identity, one, known_since) for one in facts.recipients])
         has_new = any(one.is_new for one in recipients)
         return Profile(
             identity=identity.name,
@@ -269,7 +271,7 @@ class World:
             new_today=identity.day(now).new_recipients if has_new else 0,
             domain=identity.domain if identity.domain in self._domains else "",
             domain_users=len(self.identities),
-            traps=tuple(place for place, one in enumerate(recipients) if one.mark in self._traps),
+            traps=tuple([place for place, one in enumerate(recipients) if one.mark in self._traps]),
         )
 
     def hand_in(self, facts: MessageFacts, now: float) -> Judged:
@@ -303,12 +305,12 @@ class World:
         if sent := self._sent.get(reservation):
             sent.identity.known.update(dict.fromkeys(sent.recipients, day_of(now)))
 
-    def deliver(self, delivery: Delivery, now: float) -> Signal | None:
+    def deliver(self, submission: str, recipient: str, outcome: DeliveryOutcome, now: float) -> Signal | None:
         """What became of one recipient, and the signal that follows from it. Known ones say nothing, and one for whom
         it was held, and let go, is known from now on.
         """
-        sent, mark = self._sent.get(delivery.submission), self._marked(delivery.recipient)[0]
-        if sent and mark in sent.held and delivery.outcome is not DeliveryOutcome.OTHER:
+        sent, mark = self._sent.get(submission), self._marked(recipient)[0]
+        if sent and mark in sent.held and outcome is not DeliveryOutcome.OTHER:
             sent.identity.known[mark] = day_of(now)
         one = sent.recipients.pop(mark, None) if sent else None
         if not sent or not one or not one.is_new:
@@ -318,7 +320,7 @@ class World:
             identity=identity.name,
             kind=identity.kind,
             place=sent.place,
-            outcomes=(delivery.outcome,),
+            outcomes=(outcome,),
             likelihood=identity.likelihood,
             standing=identity.standing,
             signals=identity.signals_of_the_day(now),
@@ -352,10 +354,10 @@ class World:
         identity.areas[origin.area] = vouched(identity.areas.get(origin.area), now)
         identity.networks[origin.network] = vouched(identity.networks.get(origin.network), now)
 
-    def _recipient(self, identity: Identity, address: str, now: float) -> Recipient:
+    def _recipient(self, identity: Identity, address: str, known_since: int) -> Recipient:
         mark, domain = self._marked(address)
-        is_known = day_of(now) - identity.known.get(mark, -KEPT_DAYS - 1) <= KEPT_DAYS
-        return Recipient(mark=mark, is_internal=domain in self._domains, is_known=is_known)
+        is_known = identity.known.get(mark, -math.inf) >= known_since
+        return Recipient(mark, domain in self._domains, is_known)
 
     def _mark(self, address: str) -> tuple[int, str]:
         canonical = canonical_address(address)

@@ -21,7 +21,7 @@ from policy.engine.guessing import Walls
 from policy.engine.ladder import Step
 from policy.engine.sources import network_of
 from policy.marks import Marks
-from policy.queue_contract import Delivery, DeliveryOutcome
+from policy.queue_contract import DeliveryOutcome
 from policy.simulation import backends, report
 from policy.simulation.atlas import Atlas
 from policy.simulation.backends import BackEnd
@@ -184,10 +184,7 @@ def test_a_report_counts_once_and_only_for_recipients_that_were_new(scene: Scene
     new = scene.strangers(1)
     answer = scene.hand_in(session, [who.contacts[0], *new])
     for recipient in (who.contacts[0], new[0], new[0], "nobody@example.net"):
-        delivery = Delivery(
-            submission=answer.submission, recipient=recipient, outcome=DeliveryOutcome.UNKNOWN_RECIPIENT
-        )
-        world.deliver(delivery, scene.now)
+        world.deliver(answer.submission, recipient, DeliveryOutcome.UNKNOWN_RECIPIENT, scene.now)
     assert world.identities[who.name].day(scene.now).unknown_recipients == 1
 
 
@@ -215,10 +212,8 @@ def test_a_failed_reservation_is_nothing_to_report_on(scene: Scene) -> None:
     judged = world.hand_in(facts, scene.now)
     assert judged.decision.action is Action.ACCEPT
     world.end(judged.reservation, RelayOutcome.FAILED, scene.now)
-    delivery = Delivery(
-        submission=facts.submission, recipient=facts.recipients[0], outcome=DeliveryOutcome.UNKNOWN_RECIPIENT
-    )
-    assert world.deliver(delivery, scene.now) is None
+    gone = DeliveryOutcome.UNKNOWN_RECIPIENT
+    assert world.deliver(facts.submission, facts.recipients[0], gone, scene.now) is None
     assert world.identities[who.name].day(scene.now).unknown_recipients == 0
 
 

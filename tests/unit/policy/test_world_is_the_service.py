@@ -132,7 +132,7 @@ class Both:
             outcome = DeliveryOutcome.UNKNOWN_RECIPIENT if is_gone else DeliveryOutcome.DELIVERED
             delivery = Delivery(submission=submission, recipient=recipient, outcome=outcome)
             await self.brain.deliver(Deliveries(deliveries=(delivery,)))
-            self.world.deliver(delivery, self.now)
+            self.world.deliver(submission, recipient, outcome, self.now)
             self.compare()
 
     async def take_back(self) -> None:
