@@ -6,6 +6,7 @@ python -m bench.decisions --valkey valkey://127.0.0.1:6379/0 --processes 4
 Devices hand messages in from their own networks, over connections that are kept, as the gateway asks: one to three
 recipients, 97 in 100 of them known. Each decision is on disk before it is answered; of the accepted ones the outcome
 is reported in batches, as the gateway does, and makes the new recipients known. Client and server share the machine.
+First they ask as fast as they are answered, then `--rate` in each second, whether or not those before are answered.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 from bench.identities import Policy
@@ -37,6 +39,9 @@ def main() -> None:
     parser.add_argument("--identities", type=int, default=10_000)
     parser.add_argument("--known", type=int, default=100, help="recipients that each knows; default 100")
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument(
+        "--rate", type=float, default=500.0, help="messages in a second in the second part; default 500"
+    )
     parser.add_argument("--connections", type=int, default=8, help="of each process; default 8")
     parser.add_argument("--processes", type=int, default=1, help="policy processes on one database; default 1")
     parser.add_argument("--valkey", default="", help="budgets there, in place of the database")
@@ -59,13 +64,16 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     try:
         for policy in policies:
             policy.start()
-        asyncio.run(flat_out(policies, credentials, options.connections, 1.0, options.known))  # warm
+        work = (policies, credentials, options.known, options.connections)
+        asyncio.run(_asked(*work, 1.0))  # warm
         groups = {str(policy.port): policy.process_id for policy in policies}
         before = sum(cpu_seconds(groups).values())
-        answers = asyncio.run(flat_out(policies, credentials, options.connections, options.seconds, options.known))
+        answers = asyncio.run(_asked(*work, options.seconds))
         used = sum(cpu_seconds(groups).values()) - before
-        if refused := {what: count for what, count in answers.outcomes.items() if what != "accept"}:
-            print(f"note: not all messages were accepted: {refused}")
+        paced = asyncio.run(_asked(*work, options.seconds, options.rate))
+        for one in (answers, paced):
+            if refused := {what: count for what, count in one.outcomes.items() if what != "accept"}:
+                print(f"note: not all messages were accepted: {refused}")
         return {
             "identities": options.identities,
             "known": options.identities * options.known,
@@ -73,6 +81,9 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
             "decisions_per_s": round(len(answers.seconds) / answers.elapsed, 1),
             "p50_ms": round(answers.at(0.5), 2),
             "p99_ms": round(answers.at(0.99), 2),
+            "paced_per_s": round(len(paced.seconds) / paced.elapsed, 1),
+            "paced_p50_ms": round(paced.at(0.5), 2),
+            "paced_p99_ms": round(paced.at(0.99), 2),
             "cpu_us": round(used / len(answers.seconds) * 1e6, 1),
             "memory_mib": round(first.memory_mib(), 1),
         }
@@ -136,13 +147,20 @@ def _questions(policy: Policy, credentials: dict[int, int], known: int) -> Itera
         yield policy.request("/v1/message", facts)
 
 
-async def flat_out(
-    policies: list[Policy], credentials: dict[int, int], connections: int, seconds: float, known: int
+async def _asked(
+    policies: list[Policy],
+    credentials: dict[int, int],
+    known: int,
+    connections: int,
+    seconds: float,
+    rate: float | None = None,
 ) -> Answers:
+    """As fast as they are answered, or so many in each second."""
     answers, begun = Answers(), time.perf_counter()
+    moments = (begun + number / rate for number in count()) if rate else iter(time.perf_counter, None)
     pools = [(policy, await connected(policy.port, connections)) for policy in policies]
     asking = [
-        _keep_asking(policy, one, _questions(policy, credentials, known), answers, begun + seconds)
+        _keep_asking(policy, one, _questions(policy, credentials, known), answers, moments, begun + seconds)
         for policy, pool in pools
         for one in pool
     ]
@@ -152,15 +170,24 @@ async def flat_out(
 
 
 async def _keep_asking(
-    policy: Policy, connection: Connection, questions: Iterator[bytes], answers: Answers, until: float
+    policy: Policy,
+    connection: Connection,
+    questions: Iterator[bytes],
+    answers: Answers,
+    moments: Iterator[float],
+    until: float,
 ) -> None:
-    """Each accepted message is relayed; reports on some of them at a time go beside the questions: nobody waits."""
+    """Each accepted message is relayed; reports on some of them at a time go beside the questions: nobody waits.
+
+    `moments` are when all connections together are to ask, the next that is free the next one: to wait for it counts.
+    """
     relayed, telling = list[str](), set[asyncio.Task[None]]()
     (teller,) = await connected(policy.port, 1)
-    for question in questions:
-        asked = time.perf_counter()
+    for question, asked in zip(questions, moments, strict=False):
         if asked > until:
             break
+        if (early := asked - time.perf_counter()) > 0:
+            await asyncio.sleep(early)
         body = await connection.ask(question)
         answers.add(time.perf_counter() - asked, body)
         if found := _RESERVATION.search(body):
