@@ -1,20 +1,27 @@
-"""Which services of a plain-process stack do not answer yet: `python stack/answers.py NAME URL [NAME URL ...]`.
+"""Which services of a plain-process stack do not answer yet: `python stack/answers.py PROCESS NAME URL [NAME URL ...]`.
 
 Prints the names, one a line, and exits 0 when there is none. It asks once; stack/native.sh repeats it. Standard
 library only, because it runs with the machine's own Python.
+
+PROCESS is the supervisord above them. A port on which somebody else listens is no answer, whatever is said there: ours
+could not be bound, and the others would show their tokens to a stranger.
 """
 
+import contextlib
 import http.client
 import smtplib
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 PATIENCE_S = 5.0
 OK = 200
 GREETING = 220
+TABLES = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+LISTENING = "0A"
 
 
 def http_answers(url: SplitResult) -> bool:
@@ -59,17 +66,56 @@ ASK: Mapping[str, Callable[[SplitResult], bool]] = {
 }
 
 
-def answers(address: str) -> bool:
+def answers(address: str, owned: Collection[int] | None) -> bool:
+    """`owned` are the ports on which the stack listens, None where that cannot be known."""
     url = urlsplit(address)
     try:
-        return ASK[url.scheme](url)
+        return (owned is None or url.port in owned) and ASK[url.scheme](url)
     except (OSError, smtplib.SMTPException, http.client.HTTPException):
         return False
 
 
+def owned_ports(above: int) -> set[int] | None:
+    """The ports on which processes below `above` listen, by the kernel's own tables; elsewhere than on Linux None."""
+    listening = dict[str, int]()  # the link that a process has as its descriptor -> port
+    for table in TABLES:
+        try:
+            rows = [line.split() for line in table.read_text().splitlines()[1:]]
+        except OSError:  # a kernel without IPv6, or no Linux
+            continue
+        listening |= {f"socket:[{row[9]}]": int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == LISTENING}
+    if not any(table.exists() for table in TABLES):
+        return None
+    held = {link for process in _below(above) for link in _descriptors(process)}
+    return {port for link, port in listening.items() if link in held}
+
+
+def _below(above: int) -> set[int]:
+    """Processes whose parent is, or whose parent's parent is, and so on."""
+    parents = dict[int, int]()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            # Behind the name, which may hold anything.
+            parents[int(stat.parent.name)] = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+        except OSError:  # it has ended
+            continue
+    found, newest = set[int](), {above}
+    while newest:
+        newest = {process for process, parent in parents.items() if parent in newest} - found
+        found |= newest
+    return found
+
+
+def _descriptors(process: int) -> Iterator[str]:
+    for entry in Path(f"/proc/{process}/fd").glob("*"):
+        with contextlib.suppress(OSError):  # it is closed by now
+            yield str(entry.readlink())
+
+
 def main() -> int:
-    pairs = zip(sys.argv[1::2], sys.argv[2::2], strict=True)
-    silent = [name for name, address in pairs if not answers(address)]
+    owned = owned_ports(int(sys.argv[1]))
+    pairs = zip(sys.argv[2::2], sys.argv[3::2], strict=True)
+    silent = [name for name, address in pairs if not answers(address, owned)]
     print("\n".join(silent))
     return 1 if silent else 0
 

@@ -122,6 +122,14 @@ inside() { # runs a command as root, or as root of a user namespace with the run
   fi
 }
 
+in_namespace_of() { # PROCESS COMMAND...: as root of its user namespace; nobody else may see whose a port in there is
+  if is_root; then
+    "${@:2}"
+  else
+    nsenter --user --preserve-credentials --target "$1" "${@:2}"
+  fi
+}
+
 find_python() { # prints a Python that users without privilege can execute; one below a closed home will not do
   local candidate
   for candidate in /usr/bin/python3 /usr/bin/python3.1[1-9] /usr/local/bin/python3; do

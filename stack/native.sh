@@ -172,17 +172,20 @@ wait_until_ready() {
   return 1
 }
 
-silent_services() { # prints the services that do not answer yet; succeeds when there is none
+silent_services() { # prints the services that do not answer yet, or for which somebody else does; succeeds when there is none
   local host
   host=$(reachable_host "$SALLYPORT_BIND")
   set -- policy "http://127.0.0.1:$INNER_POLICY_PORT/health/ready" gateway "smtp://$(in_url "$host"):$SALLYPORT_SUBMISSION_PORT" \
     console "https://$(in_url "$(reachable_host "$SALLYPORT_CONSOLE_BIND")"):$SALLYPORT_CONSOLE_PORT/health/ready" \
-    queue-agent "http://127.0.0.1:$INNER_QUEUE_PORT/health/ready" postfix "smtp://127.0.0.1:$INNER_RELAY_PORT" postfix "smtp://127.0.0.1:$INNER_HOLD_PORT" dovecot "imaps://$(in_url "$host"):$SALLYPORT_IMAPS_PORT"
+    queue-agent "http://127.0.0.1:$INNER_QUEUE_PORT/health/ready" postfix "smtp://127.0.0.1:$INNER_RELAY_PORT" postfix "smtp://127.0.0.1:$INNER_HOLD_PORT" \
+    dovecot "smtp://127.0.0.1:$INNER_LMTP_PORT" dovecot "imaps://$(in_url "$host"):$SALLYPORT_IMAPS_PORT"
   if has_scanner; then set -- "$@" rspamd "http://127.0.0.1:$INNER_SCANNER_PORT/ping"; fi
   if [ "$STACK" = test ]; then
     set -- "$@" sink "http://$(in_url "$(reachable_host "$SALLYPORT_SINK_BIND")"):$SALLYPORT_SINK_PORT/messages"
   fi
-  "$PYTHON" stack/answers.py "$@"
+  local id
+  id=$(cat "$RUN/supervisord.pid")
+  in_namespace_of "$id" "$PYTHON" stack/answers.py "$id" "$@"
 }
 
 in_url() { case $1 in *:*) say "[$1]" ;; *) say "$1" ;; esac }
