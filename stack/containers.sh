@@ -26,19 +26,33 @@ refuse_unfit_parts() { # a part that wants a file or another part; Compose says 
 }
 
 refuse_lost_parts() { # what `docker compose -f ... -f ...` has started would go, and policy be without its database
-  local files file wanted database lost=''
+  local files file wanted project part lost='' volumes=''
   wanted=$(wanted_parts) # no pipe into grep -q, which may leave before all is written
-  files=$(docker ps --all --filter "label=com.docker.compose.project=$(containers_project)" \
+  project=$(containers_project)
+  files=$(docker ps --all --filter "label=com.docker.compose.project=$project" \
     --format '{{.Label "com.docker.compose.project.config_files"}}' | tr ',' '\n' | sed -n 's|.*/compose\.\(.*\)\.yaml$|\1|p' | sort -u)
   for file in $files; do
     [ "$STACK:$file" = test:test ] || grep -qx -e "$file" <<<"$wanted" || lost="$lost${lost:+,}$file"
   done
   [ -z "$lost" ] ||
     refuse "the stack was started with more than make up would start: $lost; add SALLYPORT_WITH=$lost to .env (to what stands there), or run make down$(test_suffix ' TEST=1') first if it is to go."
-  database=$(containers_project)_postgresql-data # after a `down` nothing else tells of it
-  if [ "$STACK" = main ] && ! grep -qx postgresql <<<"$wanted" && grep -qx -e "$database" <<<"$(docker volume ls --quiet)"; then
-    refuse "this stack has a database in the volume $database, and make up would go on without it; add SALLYPORT_WITH=postgresql to .env (to what stands there), or run docker volume rm $database if you have moved everything out of it."
-  fi
+  [ "$STACK" = main ] || return 0
+  for part in postgresql valkey; do # after a `down` nothing but its volume tells of it
+    if ! grep -qx -e "$part" <<<"$wanted" && grep -qx -e "${project}_$part-data" <<<"$(docker volume ls --quiet)"; then
+      lost="$lost${lost:+,}$part" volumes="$volumes ${project}_$part-data"
+    fi
+  done
+  [ -z "$lost" ] ||
+    refuse "make up would go on without the data of $lost, which make down has kept; add SALLYPORT_WITH=$lost to .env (to what stands there), or run docker volume rm$volumes if you have moved everything out of it."
+}
+
+refuse_other_checkout() { # its stack has the same name. Who names it means it, and a checkout may have been moved
+  [ -z "${COMPOSE_PROJECT_NAME:-}" ] || return 0
+  local from project
+  from=$(containers_from)
+  [ -d "$from" ] && ! [ "$from" -ef . ] || return 0
+  project=$(containers_project)
+  refuse "the stack $project was started from $from, and you are in $PWD; go there, or say COMPOSE_PROJECT_NAME=$project if you mean that one, another name and other ports for one of its own (docs/settings.md)."
 }
 
 containers_run() { [ -n "$(compose ps --quiet --status running policy 2>/dev/null)" ]; }
@@ -59,6 +73,7 @@ engine_has_volumes() { # an engine that does not answer; only root can know, and
 
 containers_up() {
   refuse_unfit_parts
+  refuse_other_checkout
   refuse_lost_parts
   refuse_taken_ports "$(containers_ports)"
   local before began
@@ -119,17 +134,26 @@ greeting_comes() { # HOST PORT SECONDS -> does an SMTP 220 come before the deadl
   return 1
 }
 
-containers_described() { # the checkout that it was started from is known as long as there are containers
+containers_from() { # the checkout that it was started from, as long as there are containers
+  docker ps --all --filter "label=com.docker.compose.project=$(containers_project)" \
+    --format '{{.Label "com.docker.compose.project.working_dir"}}' | sort -u | head -n 1
+}
+
+containers_described() {
   local project from
   project=$(containers_project)
-  from=$(docker ps --all --filter "label=com.docker.compose.project=$project" \
-    --format '{{.Label "com.docker.compose.project.working_dir"}}' | sort -u | head -n 1)
+  from=$(containers_from)
   say "the Compose project $project (${from:+started from $from, }you are in $PWD)"
 }
 
-containers_down() { compose down --remove-orphans; }
+containers_down() {
+  refuse_other_checkout
+  compose down --remove-orphans
+}
+
 containers_destroy() { # what an overlay has added, too: it belongs to the project, though compose.yaml does not name it
   local project kind images
+  refuse_other_checkout
   project=$(containers_project)
   compose down --volumes --remove-orphans
   for kind in volume network; do

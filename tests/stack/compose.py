@@ -1,5 +1,6 @@
 """A stack in containers for tests: a Compose project with a name and ports of its own, removed at the end."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,7 +12,7 @@ from harness import ROOT, Login, free_port
 
 @dataclass
 class Compose:
-    """`test` adds the overlay with the mail sink; `overlays` are further files."""
+    """`project` gets an ending; `test` adds the overlay with the mail sink; `overlays` are further files."""
 
     project: str
     test: bool
@@ -19,6 +20,7 @@ class Compose:
     overlays: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self.project = of_this_checkout(self.project)
         self.submission_port, self.submissions_port, self.imaps_port = free_port(), free_port(), free_port()
         self.sink_port, self.console_port = free_port(), free_port()
         self.environment = os.environ | {
@@ -88,6 +90,11 @@ class Compose:
 
 def _docker(*words: str) -> str:
     return subprocess.run(["docker", *words], capture_output=True, text=True, check=True).stdout
+
+
+def of_this_checkout(project: str) -> str:
+    """Tests of two checkouts on one engine are in nobody's way: each removes what has the name of its project."""
+    return f"{project}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:6]}"
 
 
 def engine_answers() -> bool:

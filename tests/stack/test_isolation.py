@@ -194,25 +194,25 @@ def test_postfix_listens_on_the_relay_network_alone(stack: Compose, port: int) -
     """Not on the network that leads out, nor on the one to Dovecot."""
     networks = stack.inspect("postfix")["NetworkSettings"]["Networks"]
     answering = [name for name, network in networks.items() if connects(stack, "postfix", network["IPAddress"], port)]
-    assert answering == ["sallyport-isolation_relay"]
+    assert answering == [f"{stack.project}_relay"]
 
 
 def test_policy_listens_on_the_decisions_network_alone(stack: Compose) -> None:
     """It is on the relay network to send mail, and not to be asked by Postfix, which the internet talks to."""
     networks = stack.inspect("policy")["NetworkSettings"]["Networks"]
-    assert set(networks) == {"sallyport-isolation_decisions", "sallyport-isolation_relay"}
+    assert set(networks) == {f"{stack.project}_decisions", f"{stack.project}_relay"}
     answering = [name for name, network in networks.items() if connects(stack, "policy", network["IPAddress"], 7587)]
-    assert answering == ["sallyport-isolation_decisions"]
+    assert answering == [f"{stack.project}_decisions"]
 
 
 def test_the_queue_agent_listens_on_the_decisions_network_alone(stack: Compose) -> None:
     """Postfix, which strangers talk to, shares the way out with it, and has no way to it nor to policy."""
     networks = stack.inspect("queue-agent")["NetworkSettings"]["Networks"]
-    assert set(networks) == {"sallyport-isolation_decisions", "sallyport-isolation_egress"}
+    assert set(networks) == {f"{stack.project}_decisions", f"{stack.project}_egress"}
     answering = [
         name for name, network in networks.items() if connects(stack, "queue-agent", network["IPAddress"], 7589)
     ]
-    assert answering == ["sallyport-isolation_decisions"]
+    assert answering == [f"{stack.project}_decisions"]
     inner = [(address_of(stack, one, "decisions"), PORTS[one][0]) for one in ("queue-agent", "policy")]
     assert not connecting(stack, [("postfix", *way) for way in inner])
 
@@ -234,7 +234,7 @@ def test_lmtp_listens_on_the_pickup_network_alone(stack: Compose) -> None:
     """LMTP asks nobody who he is, so that whoever shares another network with Dovecot must not reach it."""
     networks = stack.inspect("dovecot")["NetworkSettings"]["Networks"]
     answering = [name for name, network in networks.items() if connects(stack, "dovecot", network["IPAddress"], 2424)]
-    assert answering == ["sallyport-isolation_pickup"]
+    assert answering == [f"{stack.project}_pickup"]
 
 
 @pytest.mark.parametrize("service", ["gateway", "dovecot", "policy", "console", "rspamd"])
@@ -269,7 +269,7 @@ def test_the_scanner_is_the_gateways_alone(stack: Compose) -> None:
     """It reads what anybody may have written, and reaches nobody; it reads its keys, and writes none."""
     where = address_of(stack, "rspamd", "scan")
     assert [one for one, *_ in connecting(stack, [(one, where, 11333) for one in SERVICES])] == ["gateway", "rspamd"]
-    assert set(stack.inspect("rspamd")["NetworkSettings"]["Networks"]) == {"sallyport-isolation_scan"}
+    assert set(stack.inspect("rspamd")["NetworkSettings"]["Networks"]) == {f"{stack.project}_scan"}
     others = inner_ports(stack, ("policy", "decisions"), ("postfix", "relay"), ("dovecot", "pickup"))
     assert not connecting(stack, [("rspamd", *way) for way in others])
     assert "sallyport.test" in stack.inside("rspamd", "cat", "/dkim/keys.map").stdout
@@ -307,7 +307,7 @@ def test_gateway_holds_neither_database_nor_digest_key(stack: Compose) -> None:
     secrets = stack.inside("gateway", "find", "/secrets", "/tls", "-type", "f").stdout.split()
     assert sorted(secrets) == ["/secrets/policy.token", "/tls/cert.pem", "/tls/key.pem"]
     mounts = {mount["Name"] for mount in stack.inspect("gateway")["Mounts"] if mount["Type"] == "volume"}
-    assert mounts == {f"sallyport-isolation_{name}" for name in ("gateway-secrets", "tls", "spool")}
+    assert mounts == {f"{stack.project}_{name}" for name in ("gateway-secrets", "tls", "spool")}
     assert sorted(stack.inside("gateway", "find", "/app/policy", "-name", "*.py").stdout.split()) == [
         "/app/policy/__init__.py",
         "/app/policy/contract.py",
@@ -338,7 +338,7 @@ def test_the_queue_agent_knows_no_rule(stack: Compose) -> None:
     ]
     mounts = {mount["Name"] for mount in stack.inspect("queue-agent")["Mounts"] if mount["Type"] == "volume"}
     names = ("queue", "queue-config", "queue-log", "queue-secrets", "queue-state")
-    assert mounts == {f"sallyport-isolation_{name}" for name in names}
+    assert mounts == {f"{stack.project}_{name}" for name in names}
     written = stack.inside("queue-agent", "sh", "-c", "echo x >/run/postfix/main.cf")
     assert written.returncode != 0
 
@@ -413,7 +413,7 @@ def inner_ports(stack: Compose, *places: tuple[str, str]) -> list[tuple[str, int
 
 
 def address_of(stack: Compose, service: str, network: str) -> str:
-    address = stack.inspect(service)["NetworkSettings"]["Networks"][f"sallyport-isolation_{network}"]["IPAddress"]
+    address = stack.inspect(service)["NetworkSettings"]["Networks"][f"{stack.project}_{network}"]["IPAddress"]
     assert isinstance(address, str)
     return address
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from compose import engine_answers
+from compose import engine_answers, of_this_checkout
 from harness import ROOT, answers, free_port, until
 
 FRIEND = "friend@elsewhere.example"
@@ -111,7 +111,7 @@ def up(request: pytest.FixtureRequest) -> Iterator[Up]:
     folder.chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SALLYPORT_")} | {
         "WAY": way,
-        "COMPOSE_PROJECT_NAME": f"sallyport-make-up-{way}",  # both may run at the same time
+        "COMPOSE_PROJECT_NAME": of_this_checkout(f"sallyport-make-up-{way}"),  # both may run at the same time
         "SALLYPORT_RUN_DIR": str(folder / "run"),
         "SALLYPORT_BIND": "127.0.0.1",
         **{

@@ -135,7 +135,7 @@ def _send(senders: Sequence[tuple[smtplib.SMTP_SSL, str]]) -> int:
 
 def _used(large: Large) -> Mapping[str, float]:
     """Seconds of a processor until now, by kind; who does not run has used none."""
-    label = json.dumps({"label": [f"com.docker.compose.project={large.project}"]}, separators=(",", ":"))
+    label = json.dumps({"label": [f"com.docker.compose.project={large.stack.project}"]}, separators=(",", ":"))
     running = _asked("/containers/json?filters=" + quote(label))
     with ThreadPoolExecutor(len(running)) as pool:  # the engine may take a second for each
         stats = pool.map(lambda one: _asked(f"/containers/{one['Id']}/stats?stream=false&one-shot=true"), running)

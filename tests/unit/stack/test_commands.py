@@ -231,19 +231,29 @@ def test_up_keeps_what_runs_or_says_what_it_would_leave_out(run: Run, tmp_path: 
 
 
 TAKEN_DOWN = """#!/bin/sh
-# An engine whose stack ran on PostgreSQL until `make down`, which keeps the volumes.
+# An engine whose stack ran on PostgreSQL and Valkey until `make down`, which keeps the volumes.
 case "$*" in
   *" up "*) echo "$*" >>"$HOME/upped"; exit 1 ;;
-  "volume ls"*) printf '%s\\n' sallyport_policy-state sallyport_postgresql-data ;;
+  "volume ls"*) printf '%s\\n' sallyport_policy-state sallyport_postgresql-data sallyport_valkey-data ;;
   *"config --quiet"*) ;;
   *config*) echo "name: sallyport" ;;
 esac
 """
 
 
-@pytest.mark.parametrize("parts", ["", "postgresql"])
-def test_up_does_not_begin_beside_the_database_that_down_has_kept(run: Run, tmp_path: Path, parts: str) -> None:
-    """A line that .env has lost is no wish for an empty database."""
+@pytest.mark.parametrize(
+    ("parts", "lost"),
+    [
+        ("", ("postgresql", "valkey")),
+        ("postgresql", ("valkey",)),
+        ("valkey", ("postgresql",)),
+        ("postgresql,valkey", ()),
+    ],
+)
+def test_up_does_not_begin_beside_the_data_that_down_has_kept(
+    run: Run, tmp_path: Path, parts: str, lost: tuple[str, ...]
+) -> None:
+    """A line that .env has lost is no wish for an empty database, nor for budgets of which nothing is spent."""
     engine = tmp_path / "bin" / "docker"
     engine.parent.mkdir()
     engine.write_text(TAKEN_DOWN)
@@ -251,11 +261,50 @@ def test_up_does_not_begin_beside_the_database_that_down_has_kept(run: Run, tmp_
     ports = {f"SALLYPORT_{one}_PORT": str(20_001 + n) for n, one in enumerate(("SUBMISSION", "SUBMISSIONS", "IMAPS"))}
     path = f"{engine.parent}:{os.environ['PATH']}"
     done = run("stack/up", WAY="containers", PATH=path, SALLYPORT_WITH=parts, SALLYPORT_CONSOLE_PORT="20004", **ports)
-    assert (tmp_path / "upped").exists() == bool(parts)
-    if not parts:
+    assert (tmp_path / "upped").exists() == (not lost)
+    if lost:
         assert done.returncode == 2
-        for told in ("add SALLYPORT_WITH=postgresql to .env", "docker volume rm sallyport_postgresql-data"):
+        volumes = " ".join(f"sallyport_{one}-data" for one in lost)
+        for told in (f"add SALLYPORT_WITH={','.join(lost)} to .env", f"docker volume rm {volumes} "):
             assert told in done.stderr
+
+
+OF_ANOTHER = """#!/bin/sh
+# An engine whose stack another checkout has started.
+case "$*" in
+  *" up "* | *" down "*) echo "$*" >>"$HOME/driven"; exit 1 ;;
+  *"config --quiet"*) ;;
+  *config*) echo "name: sallyport" ;;
+  "compose "*" ps "*) echo 0123456789ab ;;
+  "ps "*working_dir*) cat "$HOME/from" ;;
+esac
+"""
+
+
+@pytest.mark.parametrize("command", ["stack/up", "stack/down"])
+@pytest.mark.parametrize(
+    ("started_from", "named", "is_driven"),
+    [("another", "", False), ("another", "sallyport", True), ("gone", "", True), ("link", "", True)],
+)
+def test_a_checkout_does_not_drive_the_stack_of_another(
+    run: Run, tmp_path: Path, command: str, started_from: str, named: str, is_driven: bool
+) -> None:
+    """Both would have the same name. Who names it means it; and a checkout may have been moved."""
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir()
+    engine.write_text(OF_ANOTHER)
+    engine.chmod(0o755)
+    (tmp_path / "another").mkdir()
+    (tmp_path / "link").symlink_to(CHECKOUT)
+    (tmp_path / "from").write_text(f"{tmp_path / started_from}\n")
+    ports = {f"SALLYPORT_{one}_PORT": str(20_001 + n) for n, one in enumerate(("SUBMISSION", "SUBMISSIONS", "IMAPS"))}
+    variables = ports | {"SALLYPORT_CONSOLE_PORT": "20004", "PATH": f"{engine.parent}:{os.environ['PATH']}"}
+    done = run(command, WAY="containers", COMPOSE_PROJECT_NAME=named, **variables)
+    assert (tmp_path / "driven").exists() == is_driven
+    if not is_driven:
+        assert done.returncode == 2
+        assert f"was started from {tmp_path / 'another'}, and you are in {CHECKOUT}" in done.stderr
+        assert "COMPOSE_PROJECT_NAME=sallyport" in done.stderr
 
 
 def test_plain_processes_have_no_optional_parts(run: Run) -> None:
