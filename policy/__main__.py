@@ -38,6 +38,7 @@ from policy.location import location, named_location
 from policy.neighbours import Mailboxes, Neighbours
 from policy.opening import ITSELF, digest_key, open_store
 from policy.pickup import Pickup
+from policy.pickup_sessions import PickupSessions
 from policy.reporting import Means, Reporting
 from policy.rulebook.in_force import InForce
 from policy.settings import DAY_S, Settings
@@ -143,6 +144,7 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
             unwalled=settings.unwalled_networks,
             bridges=open_bridges(settings),
             pickup=pickup,
+            pickup_sessions=_pickup_sessions(settings, tokens, clock),
             complaints=partial(_complaints, settings, tokens, clock),
             queue=queue,
             beside=(*([common] if common else []), Watch(atlas), in_force, _keys(settings, tokens.queue, clock)),
@@ -181,6 +183,10 @@ def _reporting(
 
 def _doveadm(settings: Settings, tokens: Tokens) -> Doveadm:
     return Doveadm(settings.doveadm_url, tokens.dovecot)
+
+
+def _pickup_sessions(settings: Settings, tokens: Tokens, clock: Clock) -> PickupSessions | None:
+    return PickupSessions(Mailboxes(_doveadm(settings, tokens)), clock) if settings.doveadm_url else None
 
 
 def _complaints(

@@ -36,6 +36,7 @@ from policy.logins import Logins
 from policy.marks import Marks
 from policy.memory import Notes, Recall
 from policy.pickup import Pickup
+from policy.pickup_sessions import PickupSessions
 from policy.profiles import Profiles
 from policy.proofs import Prover
 from policy.settings import DAY_S
@@ -73,6 +74,7 @@ class Parts:
     unwalled: tuple[Network, ...] = ()
     bridges: Bridges = field(default_factory=Bridges)
     pickup: Callable[[Feed], Pickup | None] = lambda _feed: None
+    pickup_sessions: PickupSessions | None = None
     beside: Sequence[Beside] = ()
     complaints: Callable[[ComplaintNotes, Writer], Sequence[Beside]] = lambda _notes, _writer: ()
     queue: QueueOrders | None = None  # where somebody is at the next hop's queue
@@ -180,6 +182,7 @@ def _logins(
         unwalled=parts.unwalled,
         notices=shared["teller"].notices,
         tally=shared["teller"].tally,
+        pickup_sessions=parts.pickup_sessions,
     )
 
 

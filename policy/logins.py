@@ -20,12 +20,13 @@ from policy import log, sasl
 from policy.alerting.kinds import Kind
 from policy.bridges.answers import Later, Wrong
 from policy.contract import LoginAnswer, LoginOutcome, canonical_login
-from policy.engine.entering import sessions_for
+from policy.engine.entering import pickups_for, sessions_for
 from policy.engine.gates import Entrance, refusal_at_gates
 from policy.engine.guessing import HOUR_S, Attempt, Trap, Wall, Walls, Why
 from policy.engine.sources import NOWHERE, Network, is_within
 from policy.entrances import LOCKED, Comer, Entrances
 from policy.foreign import Full
+from policy.pickup_sessions import PickupSessions
 from policy.proofs import MADE_HERE, Case, GoOn, Prover, Visit
 from policy.store.directory import Found
 from policy.store.handles import Scope
@@ -54,6 +55,7 @@ class Logins:
     unwalled: tuple[Network, ...]  # the administrator vouches for these
     notices: NoticeBook  # taken within `writer`, too
     tally: Tally
+    pickup_sessions: PickupSessions | None = None  # where Dovecot can be asked
     _mentioned: OrderedDict[tuple[str, str, str], float] = field(default_factory=OrderedDict)
 
     @property
@@ -109,6 +111,9 @@ class Logins:
         if entered.why:
             reason = LoginReason.LOCKED if entered.why == LOCKED else LoginReason.GATE
             return await self._refused(case, attempt, visit, reason, entered.why, proven=found)
+        limits = self.entrances.rulebook().limits_of(found.profile, found.identity)
+        if visit.scope == Scope.IMAP and not await self._has_room(found.identity, pickups_for(entered.place, limits)):
+            return self._deferred(visit, "too many sessions", LoginReason.SESSIONS)
         delay_s = 0.0 if attempt.has_history or attempt.network is None else self.walls.delay_s(attempt, visit.now)
         last_used_at = found.last_used_at
         if last_used_at is None or visit.now - last_used_at >= USE_GRAIN_S:
@@ -120,12 +125,14 @@ class Logins:
             self.writer.make_later(note)
         log.login_granted(visit.session, visit.client_address, visit.mechanism, found.login, found.identity)
         self.tally.note(What(_stage_of(visit), Login.GRANTED), visit.now)
-        limits = self.entrances.rulebook().limits_of(found.profile, found.identity)
         place = entered.place
         grants = await self.prover.directory.grants(
             found, limits, is_strange=not place.is_settled, sessions=sessions_for(place, limits)
         )
         return LoginAnswer(outcome=LoginOutcome.GRANTED, grants=grants, delay_s=delay_s)
+
+    async def _has_room(self, identity: str, sessions: int) -> bool:
+        return self.pickup_sessions is None or await self.pickup_sessions.is_room(identity, sessions)
 
     async def _refused(
         self, case: Case, attempt: Attempt, visit: Visit, reason: LoginReason, why: str, proven: Found | None = None

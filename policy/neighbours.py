@@ -42,12 +42,13 @@ class Mailboxes:
 
     doveadm: Doveadm
 
-    async def sessions(self) -> int | None:
-        """How many are open; None where it does not answer."""
+    async def sessions(self, mailbox: str = "") -> int | None:
+        """How many are open, of one mailbox or of all; None where it does not answer."""
+        wanted = {"mask": [mailbox]} if mailbox else {}
         timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         try:
             async with aiohttp.ClientSession(timeout=timeout) as http:
-                return sessions_of(await self.doveadm.ask(http, [["who", {}, "who"]], _ANSWER_LIMIT))
+                return sessions_of(await self.doveadm.ask(http, [["who", wanted, "who"]], _ANSWER_LIMIT))
         except (aiohttp.ClientError, OSError, ValueError):
             return None
 

@@ -56,6 +56,7 @@ class LoginReason(StrEnum):
     WALLED_NETWORK = "walled-network"
     WALLED_LOGIN = "walled-login"
     BUSY = "busy"  # too many secrets to verify
+    SESSIONS = "sessions"  # of mail pickup, too many are open
     UNAVAILABLE = "unavailable"  # somebody else has to say, and does not answer
 
 

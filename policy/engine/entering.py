@@ -19,6 +19,7 @@ from policy.engine.suspicion import Suspicion, stood
 from service.sentence import Sentence
 
 _KEPT_FOR_HOME = 4  # of the sessions a quarter, rounded up
+_PICKUPS = 12  # of mail pickup, for each session of submission: a mail program opens up to ten
 
 Entering = Generator[Take, Taken, "Entry"]
 
@@ -98,4 +99,14 @@ def sessions_for(place: Place, limits: Limits) -> int:
     """
     if place.is_home or not place.has_home or not place.is_settled:
         return limits.sessions
-    return max(1, limits.sessions - -(-limits.sessions // _KEPT_FOR_HOME))
+    return _but_for_home(limits.sessions)
+
+
+def pickups_for(place: Place, limits: Limits) -> int:
+    """How many of mail pickup an identity may have for one more from there: Dovecot counts all of them together."""
+    most = limits.sessions * _PICKUPS
+    return most if place.is_home or not place.has_home else _but_for_home(most)
+
+
+def _but_for_home(sessions: int) -> int:
+    return max(1, sessions - -(-sessions // _KEPT_FOR_HOME))
