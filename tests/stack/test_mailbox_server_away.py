@@ -1,4 +1,4 @@
-"""While Dovecot is away its mail waits: a container that is stopped has no name, and that is no reason to give mail back."""
+"""While Dovecot is away its mail waits: a container that is stopped has no name, and that gives no mail back."""
 
 import smtplib
 from collections.abc import Iterator
