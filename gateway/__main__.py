@@ -26,6 +26,7 @@ from gateway.caps import Caps
 from gateway.door import Door
 from gateway.edge import Edge
 from gateway.listener import Listener, bind
+from gateway.names import Loop
 from gateway.policy_client import PolicyClient
 from gateway.relay import Relay
 from gateway.scan import Scanner
@@ -64,7 +65,8 @@ def main() -> None:
 
     def serve() -> None:
         tracing.start("gateway", settings.otlp_url)
-        asyncio.run(_serve(settings, certificates, token, caps, scoreboard, bound, status_bound))
+        with asyncio.Runner(loop_factory=Loop) as runner:
+            runner.run(_serve(settings, certificates, token, caps, scoreboard, bound, status_bound))
         tracing.stop()
 
     def close_ports() -> None:
