@@ -73,8 +73,8 @@ TOO_MANY_SESSIONS = Reply(454, "4.7.0", "Too many sessions of one person, close 
 # Of the envelope
 SENDER_TAKEN = Reply(250, "2.1.0", "Sender ok")
 RECIPIENT_TAKEN = Reply(250, "2.1.5", "Recipient ok")
-BAD_SENDER_SYNTAX = Reply(501, "5.1.7", "Syntax: MAIL FROM:<address> [parameters]")
-BAD_RECIPIENT_SYNTAX = Reply(501, "5.1.3", "Syntax: RCPT TO:<address> [parameters]")
+BAD_SENDER_SYNTAX = Reply(501, "5.1.7", "Sender address is malformed; syntax: MAIL FROM:<address> [parameters]")
+BAD_RECIPIENT_SYNTAX = Reply(501, "5.1.3", "Recipient address is malformed; syntax: RCPT TO:<address> [parameters]")
 BAD_PARAMETER = Reply(501, "5.5.4", "Malformed parameter")
 UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Parameter not recognized or not implemented")
 ADDRESS_NOT_ASCII = Reply(553, "5.6.7", "Address is not ASCII and MAIL did not say SMTPUTF8")
