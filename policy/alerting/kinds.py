@@ -33,6 +33,7 @@ class Kind(StrEnum):
     QUEUE_GROWING = "queue-growing"
     BLOCKLISTED = "blocklisted"
     HELD_EXPIRING = "held-expiring"
+    HELD_GONE = "held-gone"
     NOTICE_ADDRESS_CHANGED = "notice-address-changed"
     NETWORK_TRUSTED = "network-trusted"
     TEST = "test"
@@ -127,6 +128,12 @@ ABOUT: Mapping[Kind, About] = {
         Severity.WARNING,
         "Held mail that nobody has decided about is deleted soon.",
         "decide: sallyport held list, then release or purge",
+    ),
+    Kind.HELD_GONE: About(
+        Severity.WARNING,
+        "Held mail is not in Postfix's queue any more, and nobody here released or deleted it.",
+        "if nobody did so at Postfix itself, give back the queue that has it: docs/operating.md (Another machine);"
+        " sallyport held list --all says which",
     ),
     Kind.NOTICE_ADDRESS_CHANGED: About(
         Severity.INFO,

@@ -26,6 +26,7 @@ class Subject(Sentences):
     QUEUE_GROWING = "the queue grows"
     BLOCKLISTED = "our address is on a blocklist"
     HELD_EXPIRING = "held mail is deleted soon because of its age"
+    HELD_GONE = "held mail is not in the queue any more"
     NOTICE_ADDRESS_CHANGED = "a second address was changed"
     NETWORK_TRUSTED = "a network became one of the owner's"
     TEST = "a test"

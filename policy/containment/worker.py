@@ -199,15 +199,13 @@ class Containment:
         there = await held.there()
         queued = {one.queue_id: one for one in (await self.queue.queue(only_held=True)).messages}
         self._looked_around_at = now
-        gone = [one for one in there if one.queue_id not in queued and one.since < now - _TRUSTED_AFTER_S]
-        for state in (HeldState.HELD, HeldState.RELEASING):
-            await self._note_moves([one.queue_id for one in gone if one.state is state], state, HeldState.GONE)
-        if gone:
-            log.held_messages_gone(len(gone))
+        gone = [one.queue_id for one in there if one.queue_id not in queued and one.since < now - _TRUSTED_AFTER_S]
+        lost = sum([await self.writer.make(partial(self.notes.held.lose, some, now)) for some in _portions(gone)])
+        if lost:
+            log.held_messages_gone(lost)
         known = {one.queue_id for one in there}
-        astray = [one for one in queued.values() if one.submission and one.queue_id not in known]
-        old = [one for one in astray if one.at < now - _TRUSTED_AFTER_S]
-        await self._in_portions(old, lambda one: self.notes.held.note(one.submission, one.queue_id, 0.0, now))
+        astray = [one for one in queued.values() if one.queue_id not in known and one.at < now - _TRUSTED_AFTER_S]
+        await self._in_portions(astray, lambda one: self.notes.held.find(one.submission, one.queue_id, now))
 
     async def _note_moves(self, queue_ids: Sequence[str], before: HeldState, after: HeldState) -> None:
         for some in _portions(queue_ids):

@@ -41,7 +41,7 @@ class HeldState(StrEnum):
     PURGED = "purged"
     EXPIRING = "expiring"
     EXPIRED = "expired"
-    GONE = "gone"  # somebody released or deleted it at the queue itself
+    GONE = "gone"  # somebody released or deleted it at the queue itself, or the queue is another one
 
 
 MOVING = {
@@ -60,15 +60,19 @@ _ADD = prepared(
     " CAST(:release_at AS DOUBLE PRECISION)"
     " FROM submission WHERE id = :submission"
     " ON CONFLICT (queue_id) DO UPDATE SET state = 'held', state_at = :now, at = :now, reason = :reason,"
-    " incident_id = :incident, release_at = NULL WHERE held.state IN ('released', 'purged', 'gone')"
+    " incident_id = :incident, release_at = NULL WHERE held.state IN ('released', 'purged', 'expired', 'gone')"
 )
 _WHOSE = prepared(
     "SELECT identity, reason, recipients, held, action, at, client_address, origin, (SELECT standing.step FROM standing"
-    " JOIN identity ON identity.id = standing.identity_id WHERE identity.name = submission.identity)"
+    " JOIN identity ON identity.id = standing.identity_id WHERE identity.name = submission.identity), queue_id"
     " FROM submission WHERE id = :submission"
 )
-# A look for what was queued may end after the incident did: nobody would decide about what it has held. (After an
-# owner's no what is held is deleted later, or not at all.)
+_BACK = prepared("UPDATE held SET state = 'held', state_at = at WHERE queue_id = :queue_id AND state = 'gone'")
+_WHOSE_IS_GONE = prepared(
+    "SELECT identity, COUNT(*) FROM held WHERE state = 'gone' AND state_at = :now GROUP BY identity ORDER BY identity"
+)
+# A look for what was queued may end after the incident did, and what was gone may come back: nobody would decide about
+# it. (After an owner's no what is held is deleted later, or not at all.)
 _FOLLOW = prepared(
     "UPDATE held SET state = CASE WHEN incident_id IN (SELECT id FROM incident WHERE state = 'released')"
     " THEN 'releasing' ELSE 'purging' END, state_at = :now WHERE queue_id = :queue_id AND state = 'held'"
@@ -85,7 +89,9 @@ _DUE = prepared(
     " FROM held WHERE state = 'held' AND release_at <= :now ORDER BY id LIMIT 1000"
 )
 _OLD = prepared("SELECT queue_id, identity FROM held WHERE state = 'held' AND at <= :edge ORDER BY id LIMIT 1000")
-_THERE = prepared("SELECT queue_id, state, state_at FROM held WHERE state IN ('held', 'releasing')")
+_THERE = prepared(
+    "SELECT queue_id, state, state_at FROM held WHERE state IN ('held', 'releasing', 'purging', 'expiring')"
+)
 _KEEP = prepared(
     "UPDATE held SET release_at = NULL, incident_id = (SELECT id FROM incident WHERE identity = held.identity"
     " AND state = 'open') WHERE queue_id = :queue_id"
@@ -109,7 +115,7 @@ class There(NamedTuple):
     """What the hold queue should have, since when."""
 
     queue_id: str
-    state: HeldState  # HELD, or RELEASING where nobody has said yet that it left
+    state: HeldState  # HELD, or where nobody has said yet that it left: RELEASING, PURGING, EXPIRING
     since: float
 
 
@@ -139,15 +145,17 @@ class HeldNotes:
         self._incidents = IncidentNotes(statements)
         self._notices = NoticeBook(statements)
 
-    def note(self, submission: str, queue_id: str, delay_s: float, now: float) -> bool:
+    def note(self, submission: str, queue_id: str, delay_s: float, now: float, *, by_us: bool = True) -> bool:
         """The next hop has it on hold, because policy said so. Whose mail is on hold is asked: it is an incident.
 
-        Not so what only waits for `delay_s`. False where it was known.
+        Not so what only waits for `delay_s`. False where it was known. `by_us` is False where it may be that policy had
+        let it go: then it was on its way, and the ladder has no part in it.
         """
-        for identity, reason, recipients, held, action, at, client_address, origin, step in self._statements.execute(
-            _WHOSE, {"submission": submission}
-        ).fetchall():
+        rows = self._statements.execute(_WHOSE, {"submission": submission}).fetchall()
+        for identity, reason, recipients, held, action, at, client_address, origin, step, sent_as in rows:
             number = recipients if action == "hold" else held
+            if not by_us and action == "accept" and (not held or queue_id == sent_as):
+                reason, number, step = RETRO_HOLD, recipients - held, Step.FREE  # noqa: PLW2901 - of this one
             incident, is_delayed = None, reason == Reason.SENDING_DELAY
             if identity and not is_delayed:
                 why = [
@@ -170,6 +178,23 @@ class HeldNotes:
             more: More = {"thread": thread_of(opened.number), "facts": facts, "owner": identity}
             self._notices.add(Kind.INCIDENT_OPENED, subject, why, now, **more)
         return opened.number
+
+    def find(self, submission: str, queue_id: str, now: float) -> bool:
+        """It is on hold, and nobody knew. What was gone is as it was, or goes where its incident did. False: known."""
+        if self._statements.execute(_BACK, {"queue_id": queue_id}).rowcount:
+            self._statements.execute(_FOLLOW, {"queue_id": queue_id, "now": now})
+            return True
+        return self.note(submission, queue_id, 0.0, now, by_us=False)
+
+    def lose(self, queue_ids: Collection[str], now: float) -> int:
+        """They are not in the queue any more, and no policy had it so: that is told. How many were thought to be."""
+        lost = sum(self.move(queue_ids, state, HeldState.GONE, now) for state in (HeldState.HELD, HeldState.RELEASING))
+        if lost:
+            whose = self._statements.execute(_WHOSE_IS_GONE, {"now": now}).fetchall()
+            told = ", ".join(f"{identity} {messages}" for identity, messages in whose)
+            subject = f"{lost} held message{' is' if lost == 1 else 's are'} not in the queue any more"
+            self._notices.add(Kind.HELD_GONE, subject, [f"Whose: {told}."], now, facts={"messages": lost})
+        return lost
 
     def note_retro(self, submission: str, queue_id: str, incident: int, recipients: int, now: float) -> bool:
         """It was on its way, and is on hold now. False where it was known."""
@@ -245,7 +270,7 @@ class HeldQuestions:
         return await self._whose(_OLD, {"edge": edge})
 
     async def there(self) -> list[There]:
-        """All that should be on hold, and what should have left."""
+        """All that should be on hold, and what is to leave."""
         return [There(queue_id, HeldState(state), at) for queue_id, state, at in await self._reader.rows(_THERE, {})]
 
     async def _whose(self, question: Prepared, values: dict[str, object]) -> list[Whose]:

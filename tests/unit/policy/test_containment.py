@@ -19,7 +19,7 @@ from policy.queue_contract import QueueName
 from policy.rulebook import parse, shipped
 from policy.store.audit import Wanted, newest
 from policy.store.errors import StoreError
-from policy.store.held import HeldState
+from policy.store.held import RETRO_HOLD, HeldState
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.incident_models import Measures, Notices
 from policy.store.incident_notes import State
@@ -28,6 +28,11 @@ from policy.store.models import Revocations
 GRANTED, REFUSED = LoginOutcome.GRANTED, LoginOutcome.REFUSED
 MINUTE = 60.0
 
+
+ENDS: list[tuple[str, Callable[[IdentityStore, int, float], object]]] = [
+    ("release", lambda store, number, now: store.release_incident(number, "", now)),
+    ("purge", lambda store, number, now: store.purge_incident(number, "", now)),
+]
 
 DELAYED = pytest.mark.parametrize(
     "rulebook", [parse("[containment]\nsending-delay-seconds = 60", "test")], indirect=True, ids=["delayed"]
@@ -113,6 +118,11 @@ class Scene:
             except BrokeOff:
                 await self.worker.round()
             self.now += 5.0
+
+    async def later(self) -> None:
+        """Long enough that policy compares its list with the queue's."""
+        self.now += 10 * MINUTE
+        await self.worker.round()
 
     def held(self, state: HeldState = HeldState.HELD) -> list[str]:
         return [one.queue_id for one in self.store.held(state=state)]
@@ -332,6 +342,11 @@ async def test_what_was_released_at_the_queue_itself_is_gone(scene: Scene) -> No
             await scene.worker.round()
     assert scene.held(HeldState.GONE) == [queue_id]
     assert [one["messages"] for one in lines if one["event"] == "held-messages-gone"] == [1]
+    with scene.engine.connect() as connection:
+        told = select(Notices.channel, Notices.subject, Notices.content).where(Notices.kind == "held-gone")
+        ((channel, subject, content),) = connection.execute(told)
+    assert (channel, subject) == ("administrator", "1 held message is not in the queue any more")
+    assert json.loads(content)["lines"] == ["Whose: ada 1."]
 
 
 async def test_what_is_on_hold_and_was_never_reported_is_found(scene: Scene) -> None:
@@ -346,6 +361,60 @@ async def test_what_is_on_hold_and_was_never_reported_is_found(scene: Scene) -> 
     assert "4LOST00" in scene.held()
 
 
+async def test_what_comes_back_into_the_queue_is_on_hold_as_before(scene: Scene) -> None:
+    """Moved to another machine, whose queue was filled too late; nobody decides anew, and nobody is told twice."""
+    await thief(scene)
+    scene.store.contain_identity("ada", "", scene.now)
+    await scene.rounds()
+    held, incidents, queued = scene.store.held(), scene.store.incidents(), dict(scene.queue.where)
+    assert {one.reason for one in held} == {Reason.PROBATION, RETRO_HOLD}
+    scene.queue.where.clear()
+    await scene.later()
+    assert len(scene.held(HeldState.GONE)) == len(held)
+    scene.queue.where |= queued
+    await scene.later()
+    assert (scene.store.held(), scene.store.incidents()) == (held, incidents)
+
+
+@pytest.mark.parametrize(("what", "end"), ENDS, ids=[one[0] for one in ENDS])
+async def test_what_comes_back_after_the_end_goes_the_same_way(
+    scene: Scene, what: str, end: Callable[[IdentityStore, int, float], object]
+) -> None:
+    """Somebody has decided while it was gone."""
+    await thief(scene)
+    (incident,) = scene.store.incidents()
+    held, queued = scene.held(), dict(scene.queue.where)
+    scene.queue.where.clear()
+    await scene.later()
+    end(scene.store, incident.number, scene.now)
+    await scene.rounds()
+    scene.queue.where |= {queue_id: queued[queue_id] for queue_id in held}
+    await scene.later()
+    await scene.rounds(1)
+    scene.queue.run()
+    assert (scene.queue.delivered if what == "release" else scene.queue.deleted) == held
+    assert [one.number for one in scene.store.incidents()] == [incident.number]
+    assert scene.store.incident(incident.number).is_settled
+
+
+async def test_what_somebody_holds_at_the_queue_itself_was_on_its_way(scene: Scene) -> None:
+    """Or a backup is older than the queue. The ladder had no part in it."""
+    await scene.hand_in("friend@example.net")
+    await scene.hand_in(*people(0, 60))  # nine and forty of it go
+    scene.store.purge_held(scene.held(), scene.now)
+    await scene.rounds(1)
+    (before,) = scene.store.incidents()
+    scene.store.release_incident(before.number, "", scene.now)
+    scene.queue.where = dict.fromkeys(scene.queue.where, QueueName.HOLD)
+    await scene.later()
+    assert {one.queue_id: (one.reason, one.recipients) for one in scene.store.held()} == {
+        "4Q000001": (RETRO_HOLD, 1),
+        "4Q000002": (RETRO_HOLD, 49),
+    }
+    (opened,) = scene.store.incidents(state=State.OPEN)
+    assert opened.step == "free"
+
+
 async def test_one_message_is_released_and_another_one_deleted(scene: Scene) -> None:
     await thief(scene, 8)
     first, second, *rest = scene.held()
@@ -357,12 +426,6 @@ async def test_one_message_is_released_and_another_one_deleted(scene: Scene) -> 
     assert scene.held() == rest
     with pytest.raises(StoreError, match="is purged"):
         scene.store.release_held([second], scene.now)
-
-
-ENDS: list[tuple[str, Callable[[IdentityStore, int, float], object]]] = [
-    ("release", lambda store, number, now: store.release_incident(number, "", now)),
-    ("purge", lambda store, number, now: store.purge_incident(number, "", now)),
-]
 
 
 @pytest.mark.parametrize("breaks_after", [False, True], ids=["before", "after"])
