@@ -144,6 +144,20 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
             "Administration.\n\n" + _LOOK["de"],
         ),
     },
+    Kind.PASSWORD_KNOWN: {
+        "en": _Words(
+            "Somebody knows your password for the console",
+            "Your name and your password for the console were right, and the second factor was wrong, several times.\n"
+            "Nobody has signed in by that. If it was you, there is nothing to do. If not, sign in and choose another\n"
+            "password, which you use nowhere else.\n\n" + _LOOK["en"],
+        ),
+        "de": _Words(
+            "Jemand kennt Ihr Passwort für die Konsole",
+            "Ihr Name und Ihr Passwort für die Konsole stimmten, der zweite Faktor war mehrmals falsch. Angemeldet\n"
+            "hat sich dadurch niemand. Wenn Sie das waren, ist nichts zu tun. Wenn nicht, melden Sie sich an und\n"
+            "wählen Sie ein anderes Passwort, das Sie sonst nirgends benutzen.\n\n" + _LOOK["de"],
+        ),
+    },
     Kind.NETWORK_TRUSTED: {
         "en": _Words(
             "A network now counts as yours",

@@ -1,7 +1,8 @@
 """Which notices of a channel become a message now, which wait, and which go together. Pure.
 
 The first of a conversation goes at once, the next ones in growing intervals; one that is graver than all before it goes
-at once. A channel has so many messages an hour, and what is more goes together in one, or waits.
+at once. A channel has so many messages an hour, and what is more goes together in one, or waits; what is graver than all
+of the hour does not, or whoever can cause a small notice would keep an owner from hearing of a great one.
 """
 
 from collections import defaultdict
@@ -106,12 +107,15 @@ def _within_the_hour(
     wanted: Sequence[Waiting], sent: Sequence[Sent], pace: Pace, now: float, under_way: int
 ) -> tuple[list[tuple[int, ...]], list[Waiting]]:
     """The messages that there is room for, and what has to wait."""
-    used = under_way + len([at for at in _moments(sent) if at > now - HOUR_S])
+    lately = [one for one in sent if one.at > now - HOUR_S]
+    used, gravest = under_way + len(_moments(lately)), max((ABOUT[one.kind].severity for one in lately), default=None)
     messages, left = list[tuple[int, ...]](), list[Waiting]()
     in_order = sorted(wanted, key=lambda one: (-one.severity, one.id))
     for is_urgent, group in groupby(in_order, key=lambda one: one.severity is Severity.URGENT):
         some = list(group)
         room = max(pace.per_hour * (2 if is_urgent else 1) - used - len(messages), 0)
+        if not room and not messages and gravest is not None and some[0].severity > gravest:
+            room = 1
         if len(some) <= room:
             messages += [(one.id,) for one in some]
         elif room and pace.is_joined:

@@ -41,7 +41,7 @@ class Confirming:
         person = self._people(actor_of(session, visitor)).find(session.identity)
         if person is None:
             raise TicketExpired
-        kind = self._factors.take_code(person.id, code, now)
+        kind = self._factors.take_code(person.id, code, now, is_own=True)
         if kind is None:
             raise _refused(session, visitor, Text.WRONG_FACTOR)
         return self._proven(session, kind, visitor, now)

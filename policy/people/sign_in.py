@@ -103,7 +103,9 @@ class SignIn:
     def code(self, ticket: str, code: str, visitor: Visitor, now: float) -> SignedIn:
         """With six digits of an application, or with a recovery code. A wrong one leaves the ticket good."""
         person = self._holder(ticket, now)
-        kind = self._factors.take_code(person.id, code, now)
+        people = self._people(Actor("console", visitor.client_address))
+        is_own = people.is_own_network(person.id, visitor.client_address)
+        kind = self._factors.take_code(person.id, code, now, is_own=is_own)
         if kind is None:
             log.second_factor_refused(person.name, visitor.client_address)
             raise SignInRefused(Text.WRONG_FACTOR)

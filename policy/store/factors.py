@@ -2,19 +2,24 @@
 
 Codes can be guessed, six digits of them: five wrong ones in a quarter of an hour, and the person has to wait, whatever
 is typed. They are counted in the database, in the transaction that judges them, so that neither a restart nor many
-requests at once give a sixth. A passkey cannot be guessed; it is let through meanwhile, or whoever has the password
-could keep its owner out.
+requests at once give a sixth. Whoever has the password must not keep its owner out: in a network that is the owner's
+beyond doubt, and in a session that is open, there are as many again; and a passkey, which cannot be guessed, is let
+through meanwhile.
 """
 
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine, ScalarSelect, delete, func, insert, literal, select, update
 
+from policy.alerting.kinds import Kind
+from policy.alerting.pacing import DAY_S
 from policy.people.errors import Refused, SignInRefused, Text, Wait
 from policy.people.second_factors import FactorKind, recovery_digest, seal, step_of, unseal
 from policy.store.audit import Actor, record
 from policy.store.changes import identity_id
 from policy.store.models import Identities, SecondFactors, WrongFactors
+from policy.store.notices import NoticeBook
+from policy.store.statements import OnConnection
 
 MOST_WRONG = 5
 WRONG_WINDOW_S = 15 * 60.0
@@ -101,16 +106,20 @@ class Factors:
         with self._engine.begin() as connection:
             return bool(connection.execute(taken.values(counter=count, last_used_at=now)).rowcount)
 
-    def take_code(self, person: int, code: str, now: float) -> FactorKind | None:
-        """What the code is of, which it is never again; None where it is wrong. Wait after too many wrong ones."""
+    def take_code(self, person: int, code: str, now: float, *, is_own: bool) -> FactorKind | None:
+        """What the code is of, which it is never again; None where it is wrong. Wait after too many wrong ones.
+
+        `is_own`: it is typed where nobody but the owner is, or in a session of his.
+        """
+        most = MOST_WRONG * (2 if is_own else 1)
         with self._engine.begin() as connection:
             wrong = connection.scalars(
                 select(WrongFactors.at)
                 .where(WrongFactors.identity_id == person, WrongFactors.at > now - WRONG_WINDOW_S)
                 .order_by(WrongFactors.at.desc())
-                .limit(MOST_WRONG)
+                .limit(most)
             ).all()
-            if len(wrong) >= MOST_WRONG:
+            if len(wrong) >= most:
                 raise Wait(wrong[-1] + WRONG_WINDOW_S - now)
             if self._take_step(connection, person, code, now):
                 return FactorKind.TOTP
@@ -119,6 +128,8 @@ class Factors:
             connection.execute(delete(WrongFactors).where(WrongFactors.at <= now - WRONG_WINDOW_S))
             there = select(Identities.id, literal(now)).where(Identities.id == person)  # nobody, if removed just now
             connection.execute(insert(WrongFactors).from_select(["identity_id", "at"], there))
+            if len(wrong) + 1 == MOST_WRONG:
+                _tell(connection, person, now)
         return None
 
     def add(self, identity: str, new: NewFactor, actor: Actor, now: float) -> Factor:
@@ -168,6 +179,23 @@ class Factors:
             row.used_up_at.is_(None),
         )
         return bool(connection.execute(taken.values(used_up_at=now, last_used_at=now)).rowcount)
+
+
+def _tell(connection: Connection, person: int, now: float) -> None:
+    """Once a day, or it would be a way to fill the owner's mailbox."""
+    notices, kind = NoticeBook(OnConnection(connection)), Kind.PASSWORD_KNOWN
+    identity = connection.scalar(select(Identities.name).where(Identities.id == person))
+    thread = f"{kind.value}:{identity}"
+    if identity and not notices.is_told(thread, now - DAY_S):
+        notices.add(
+            kind,
+            f"{identity}: somebody knows the console's password, and no second factor",
+            [f"Whose: {identity}.", f"What happened: {MOST_WRONG} wrong codes after the right password."],
+            now,
+            thread=thread,
+            facts={"identity": identity},
+            owner=identity,
+        )
 
 
 def add_factor(connection: Connection, key: bytes, identity: str, new: NewFactor, now: float) -> None:

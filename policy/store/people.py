@@ -19,6 +19,7 @@ from policy.store.errors import StoreError, Unknown
 from policy.store.factors import NewFactor, add_factor, put_recovery_codes
 from policy.store.models import Addresses, Identities, Invites, Networks, Passwords, SecondFactors, WrongFactors
 from policy.store.rows import Profile
+from policy.store.traps import SETTLED_DAYS
 
 DAY_S = 86400.0
 MOST_DAYS = 90
@@ -95,6 +96,13 @@ class People(Changes):
         its = (Networks.identity_id == person, Networks.network == network_of(client_address))
         with self._reading.connect() as connection:
             return connection.scalar(select(Networks.id).where(*its)) is not None
+
+    def is_own_network(self, person: int, client_address: str) -> bool:
+        """Whether it is the person's beyond doubt, as for policy.store.traps: not by one login with a stolen secret."""
+        its = (Networks.identity_id == person, Networks.network == network_of(client_address))
+        is_settled = or_(Networks.days >= SETTLED_DAYS, Networks.confirmed_at.is_not(None))
+        with self._reading.connect() as connection:
+            return connection.scalar(select(Networks.id).where(*its, is_settled)) is not None
 
     # Invitations
 

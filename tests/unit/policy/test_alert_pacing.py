@@ -76,6 +76,22 @@ CASES = [
         {},
     ),
     (
+        "the owner hears of what is graver than all of the hour",
+        [waits(99, "99", OPENED)],
+        [sent(60, "b", Kind.NETWORK_TRUSTED)],
+        TO_OWNER,
+        [(99,)],
+        {},
+    ),
+    (
+        "but once",
+        [waits(99, "99", OPENED)],
+        [sent(90, "b", Kind.NETWORK_TRUSTED), sent(60, "c", OPENED)],
+        TO_OWNER,
+        [],
+        {99: HOUR_S - 90},
+    ),
+    (
         "those of one message count as one",
         [waits(99, "99")],
         [sent(100, str(n)) for n in range(50)],

@@ -18,6 +18,7 @@ from policy.people.sign_in import attempt_of
 from policy.store.audit import Actor
 from policy.store.factors import MOST_WRONG, WRONG_WINDOW_S, Factors
 from policy.store.identities import IdentityStore
+from policy.store.incident_models import Notices
 from policy.store.models import Identities, Networks, Passwords, WrongFactors
 from policy.store.people import People
 
@@ -193,6 +194,69 @@ async def test_wrong_codes_meet_a_wall(desk: Desk, ada: Enrolled, engine: Engine
     over = LATER + WRONG_WINDOW_S
     ticket = await restarted.sign_in.password("ada", PASSWORD, HOME, over)
     assert restarted.sign_in.code(ticket.token, code_at(ada.offer, over), HOME, over)
+
+
+async def wrong_codes(desk: Desk, visitor: Visitor, number: int) -> None:
+    for _ in range(number):
+        ticket = await desk.sign_in.password("ada", PASSWORD, visitor, LATER)
+        with pytest.raises(SignInRefused):
+            desk.sign_in.code(ticket.token, "000000", visitor, LATER)
+
+
+@pytest.mark.parametrize(("is_hers", "expected"), [(True, True), (False, False)])
+async def test_who_knows_the_password_does_not_keep_its_owner_out(
+    desk: Desk, ada: Enrolled, store: IdentityStore, is_hers: bool, expected: bool
+) -> None:
+    """Where she was on three days, or somebody vouched for it, there are as many codes again."""
+    if is_hers:
+        store.confirm_network("ada", HOME.client_address, LATER)
+    await wrong_codes(desk, AWAY, MOST_WRONG)
+    for visitor, code in ((AWAY, "000000"), (AWAY, code_at(ada.offer, LATER))):
+        ticket = await desk.sign_in.password("ada", PASSWORD, visitor, LATER)
+        with pytest.raises(Wait):
+            desk.sign_in.code(ticket.token, code, visitor, LATER)
+    ticket = await desk.sign_in.password("ada", PASSWORD, HOME, LATER)
+    if not expected:
+        with pytest.raises(Wait):
+            desk.sign_in.code(ticket.token, code_at(ada.offer, LATER), HOME, LATER)
+        return
+    assert desk.sign_in.code(ticket.token, code_at(ada.offer, LATER), HOME, LATER)
+
+
+async def test_in_a_session_the_second_factor_is_confirmed_all_the_same(desk: Desk, ada: Enrolled) -> None:
+    """Wherever she is: the cookie says that she has shown it before."""
+    await wrong_codes(desk, AWAY, MOST_WRONG)
+    assert desk.confirming.code(ada.first.session, code_at(ada.offer, LATER), HOME, LATER)
+
+
+async def test_codes_at_home_have_an_end_too(desk: Desk, ada: Enrolled, store: IdentityStore) -> None:
+    store.confirm_network("ada", HOME.client_address, LATER)
+    await wrong_codes(desk, HOME, 2 * MOST_WRONG)
+    with pytest.raises(Wait):
+        desk.confirming.code(ada.first.session, code_at(ada.offer, LATER), HOME, LATER)
+
+
+async def test_owner_and_administrator_hear_that_somebody_knows_the_password(
+    desk: Desk, ada: Enrolled, engine: Engine
+) -> None:
+    """With the fifth wrong code, once in a day."""
+
+    def told() -> list[str]:
+        with engine.connect() as connection:
+            mine = select(Notices.channel).where(Notices.kind == "password-known").order_by(Notices.id)
+            return list(connection.scalars(mine))
+
+    await wrong_codes(desk, AWAY, MOST_WRONG - 1)
+    assert told() == []
+    await wrong_codes(desk, AWAY, 1)
+    assert told() == ["administrator", "owner:ada"]
+    for turn in range(MOST_WRONG):
+        later = LATER + WRONG_WINDOW_S + turn
+        ticket = await desk.sign_in.password("ada", PASSWORD, AWAY, later)
+        with pytest.raises(SignInRefused):
+            desk.sign_in.code(ticket.token, "000000", AWAY, later)
+    with engine.connect() as connection:
+        assert set(connection.scalars(select(Notices.count).where(Notices.kind == "password-known"))) == {1}
 
 
 async def test_wrong_codes_are_forgotten(desk: Desk, ada: Enrolled, engine: Engine) -> None:
