@@ -291,6 +291,13 @@ def test_client_gone_before_the_reply(stack: Sallyport, ada: Login, sink: Sink) 
     assert stack.spent("ada") == 1
 
 
+def test_the_writer_of_postfixs_log_waits_as_long_as_all_others(postfix: Postfix) -> None:
+    """Where it gave up sooner, master and all daemons waited for ever to log that it is gone."""
+    asked = ["postconf", "-c", str(postfix.config), "-x", "-h", "postlogd_watchdog_timeout", "daemon_timeout"]
+    of_the_log, of_all = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
+    assert of_the_log == of_all
+
+
 def test_certificate_unreadable(stack: Sallyport) -> None:
     """One sentence that names the setting, exit code 2, no port opened."""
     stack.gateway.stop()
