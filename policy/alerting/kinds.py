@@ -36,7 +36,7 @@ class Kind(StrEnum):
     HELD_GONE = "held-gone"
     NOTICE_ADDRESS_CHANGED = "notice-address-changed"
     NETWORK_TRUSTED = "network-trusted"
-    PASSWORD_KNOWN = "password-known"
+    SECOND_FACTOR_WRONG = "second-factor-wrong"
     TEST = "test"
 
 
@@ -146,7 +146,7 @@ ABOUT: Mapping[Kind, About] = {
         "Nothing but days of quiet use made a network one of an owner's: it is on probation no more, or it is home.",
         "if the owner does not know it: sallyport network distrust NAME NETWORK",
     ),
-    Kind.PASSWORD_KNOWN: About(
+    Kind.SECOND_FACTOR_WRONG: About(
         Severity.INFO,
         "Somebody has the password of a person for the console, and not the second factor: five wrong codes.",
         "if it was not the person: sallyport person reset NAME",

@@ -144,7 +144,7 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
             "Administration.\n\n" + _LOOK["de"],
         ),
     },
-    Kind.PASSWORD_KNOWN: {
+    Kind.SECOND_FACTOR_WRONG: {
         "en": _Words(
             "Somebody knows your password for the console",
             "Your name and your password for the console were right, and the second factor was wrong, several times.\n"

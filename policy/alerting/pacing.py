@@ -1,8 +1,8 @@
 """Which notices of a channel become a message now, which wait, and which go together. Pure.
 
 The first of a conversation goes at once, the next ones in growing intervals; one that is graver than all before it goes
-at once. A channel has so many messages an hour, and what is more goes together in one, or waits; what is graver than all
-of the hour does not, or whoever can cause a small notice would keep an owner from hearing of a great one.
+at once. A channel has so many messages an hour, and what is more goes together in one, or waits. What is graver than
+all of the hour does not wait, or whoever can cause a small notice would keep an owner from hearing of a great one.
 """
 
 from collections import defaultdict

@@ -29,7 +29,7 @@ class Subject(Sentences):
     HELD_GONE = "held mail is not in the queue any more"
     NOTICE_ADDRESS_CHANGED = "a second address was changed"
     NETWORK_TRUSTED = "a network became one of the owner's"
-    PASSWORD_KNOWN = "somebody knows the password for the console, and no second factor"
+    SECOND_FACTOR_WRONG = "somebody knows the password for the console, and no second factor"
     TEST = "a test"
     # Of some kinds more is known.
     RAISED = "%(signal)s; now: %(step)s"

@@ -183,7 +183,7 @@ class Factors:
 
 def _tell(connection: Connection, person: int, now: float) -> None:
     """Once a day, or it would be a way to fill the owner's mailbox."""
-    notices, kind = NoticeBook(OnConnection(connection)), Kind.PASSWORD_KNOWN
+    notices, kind = NoticeBook(OnConnection(connection)), Kind.SECOND_FACTOR_WRONG
     identity = connection.scalar(select(Identities.name).where(Identities.id == person))
     thread = f"{kind.value}:{identity}"
     if identity and not notices.is_told(thread, now - DAY_S):

@@ -243,7 +243,7 @@ async def test_owner_and_administrator_hear_that_somebody_knows_the_password(
 
     def told() -> list[str]:
         with engine.connect() as connection:
-            mine = select(Notices.channel).where(Notices.kind == "password-known").order_by(Notices.id)
+            mine = select(Notices.channel).where(Notices.kind == "second-factor-wrong").order_by(Notices.id)
             return list(connection.scalars(mine))
 
     await wrong_codes(desk, AWAY, MOST_WRONG - 1)
@@ -256,7 +256,7 @@ async def test_owner_and_administrator_hear_that_somebody_knows_the_password(
         with pytest.raises(SignInRefused):
             desk.sign_in.code(ticket.token, "000000", AWAY, later)
     with engine.connect() as connection:
-        assert set(connection.scalars(select(Notices.count).where(Notices.kind == "password-known"))) == {1}
+        assert set(connection.scalars(select(Notices.count).where(Notices.kind == "second-factor-wrong"))) == {1}
 
 
 async def test_wrong_codes_are_forgotten(desk: Desk, ada: Enrolled, engine: Engine) -> None:
