@@ -1,8 +1,9 @@
 """The grammar of MAIL and RCPT, pure: the text after the verb in, its parts out, or the reply that refuses it.
 
-RFC 5321 section 4.1.2 without what nobody sends and attackers like: no source routes, no missing angle brackets, no
-space around them. What an address is says address.py. A parameter is taken only where EHLO has offered it; path and
-values are kept as sent, because they are passed on: nothing is repaired and nothing parsed twice.
+RFC 5321 section 4.1.2 without what nobody sends and attackers like: no source routes, no missing angle brackets. One
+blank behind the colon is taken, because scripts and devices write it. What an address is says address.py. A parameter
+is taken only where EHLO has offered it; path and values are kept as sent, because they are passed on: nothing is
+repaired and nothing parsed twice.
 
     parse_rcpt("TO:<ada@example.org> NOTIFY=NEVER", offers, is_utf8=False)
         -> RcptCommand(path="ada@example.org", notify="NEVER", original="")
@@ -82,7 +83,7 @@ _OF_RCPT: Mapping[str, _Parameter] = {
     "ORCPT": _Parameter(re.compile(r"[A-Za-z0-9-]{1,40};.+"), lambda offers: offers.dsn),  # section 4.2, and below
 }
 
-_COMMAND = re.compile(rf"(?P<keyword>[A-Za-z]+):<(?P<path>(?:{address.QUOTED}@)?[^<>\"\s]*)>(?P<parameters>(?: .*)?)")
+_COMMAND = re.compile(rf"(?P<keyword>[A-Za-z]+): ?<(?P<path>(?:{address.QUOTED}@)?[^<>\"\s]*)>(?P<parameters>(?: .*)?)")
 _PARAMETER = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9-]*)(?:=(?P<value>[!-<>-~\x80-\U0010ffff]+))?")
 _ORIGINAL = re.compile(rf"[^;]+;{_XTEXT}+")
 # RFC 6533 section 3: utf-8-addr-unitext, which needs SMTPUTF8; its pure ASCII form, utf-8-addr-xtext, does not.

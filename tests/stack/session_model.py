@@ -29,7 +29,7 @@ COMMANDS = {
     "AUTH?": "AUTH PLAIN !",
     "AUTH-CRAM": "AUTH CRAM-MD5",
     "MAIL": f"MAIL FROM:<{SENDER}> BODY=8BITMIME SIZE=100",
-    "MAIL?": f"MAIL FROM: <{SENDER}>",
+    "MAIL?": f"MAIL FROM:{SENDER}",
     "MAIL-BOB": "MAIL FROM:<bob@sallyport.test>",
     "RCPT": f"RCPT TO:<{FRIEND}> NOTIFY=NEVER",
     "RCPT?": "RCPT TO:<a%b@elsewhere.example>",
