@@ -2,8 +2,11 @@
 
 Asked at the moment; one lost answer turns nothing (service/steadiness.py). What others are like who do not answer, and
 whether the store takes changes (a full disk still answers), is as of the last round of reports.
+
+Whoever asks has five seconds of patience (service/health.py), and a server that hangs takes longer to be given up.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -20,6 +23,8 @@ _AWAY: Mapping[Service, str] = {
     Service.QUEUE_AGENT: Ailment.AGENT_AWAY.of(),
     Service.DOVECOT: Ailment.DOVECOT_AWAY.of(),
 }
+
+_PATIENCE_S = 2.0  # with the store, and with the server of the budgets
 
 Ask = Callable[[], Awaitable[object]]  # raises where nobody answers
 AskSchema = Callable[[], Awaitable[str]]  # raises, too
@@ -45,11 +50,12 @@ class Condition:
 
     async def look(self) -> Health:
         faults = [] if await _answers(self.ask_store) else [STORE_AWAY]
+        newer = [] if faults else await self._of_schema()
         if not faults and not self.takes_changes:
             faults.append(STORE_FULL)
         if self.ask_budgets and not await _answers(self.ask_budgets):
             faults.append(BUDGETS_AWAY)
-        return self.steadiness.steadied(Health(tuple(faults), (*await self._of_schema(), *self._warnings())))
+        return self.steadiness.steadied(Health(tuple(faults), (*newer, *self._warnings())))
 
     async def _of_schema(self) -> list[str]:
         try:
@@ -68,6 +74,12 @@ class Condition:
 
 
 async def _answers(ask: Ask) -> bool:
+    asking = asyncio.ensure_future(_asked(ask))
+    done, _ = await asyncio.wait({asking}, timeout=_PATIENCE_S)  # not cancelled, which takes as long as an answer
+    return bool(done) and asking.result()
+
+
+async def _asked(ask: Ask) -> bool:
     try:
         await ask()
     except Exception:  # noqa: BLE001 - whatever it is, it does not answer; who asked for a decision has logged it

@@ -1,7 +1,7 @@
 """How each part of the installation is, from what was heard of it last. Pure; `sallyport status`, `top`, `doctor`.
 
 up         it was heard of, and says nothing
-warning    it works, and wants somebody to look
+warning    it works, and wants somebody to look; or three of its reports are missing
 degraded   something keeps it from its work
 silent     nobody has heard of it for three minutes, or ever
 
@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from policy.store.health_reports import SILENT_S, HealthReport, Service
+from policy.store.health_reports import LATE_S, SILENT_S, HealthReport, Service
 
 _NONE_HEARD = "none of its kind was heard of for an hour"
 
@@ -60,6 +60,8 @@ def _status(report: HealthReport, now: float) -> PartStatus:
         state, said = PartState.SILENT, (f"nothing was heard of it for {minutes:.0f} minutes", *said)
     elif report.faults:
         state = PartState.DEGRADED
+    elif now - report.at >= LATE_S:  # it hangs, or whoever writes down what it says
+        state, said = PartState.WARNING, (f"nothing was heard of it for {now - report.at:.0f} seconds", *said)
     else:
         state = PartState.WARNING if report.warnings else PartState.UP
     return PartStatus(report.service, report.instance, state, report.at, report.version, said, report.figures)

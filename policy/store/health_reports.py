@@ -20,7 +20,7 @@ from service.sentence import all_heard, told
 
 PERIOD_S = 10.0  # between two reports
 SILENT_S = 180.0  # without one it is not heard of
-_LATE_S = 3 * PERIOD_S  # whoever has told nothing for so long may have been replaced
+LATE_S = 3 * PERIOD_S  # whoever has told nothing for so long may have been replaced
 KEPT_S = 3600.0  # then it is forgotten: the name of a container that was replaced never comes back
 _MOST = 50  # instances of a part: a gateway that was broken into can say any name
 
@@ -118,7 +118,7 @@ async def reports_of(reader: Reader, service: Service) -> list[HealthReport]:
 def not_replaced(reports: Sequence[HealthReport]) -> Iterator[HealthReport]:
     """Of one part. Each that came later has the place of one that is not heard of any more, and of no other."""
     newest = max((one.at for one in reports), default=0.0)
-    late = sorted((one for one in reports if one.at < newest - _LATE_S), key=lambda one: one.at)
+    late = sorted((one for one in reports if one.at < newest - LATE_S), key=lambda one: one.at)
     came = sorted(one.since for one in reports)
     replaced = set[str]()
     for one in late:

@@ -135,6 +135,30 @@ async def test_what_keeps_policy_from_its_work() -> None:
     assert b"secret" not in health.body
 
 
+async def test_servers_that_hang_are_told_of_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks has five seconds of patience; nothing more is asked of a store that has not answered."""
+    monkeypatch.setattr("policy.condition._PATIENCE_S", 0.01)
+    answers = asyncio.Event()
+
+    async def hangs() -> None:
+        await answers.wait()
+
+    async def ask_schema() -> str:
+        raise AssertionError
+
+    condition = Condition(
+        ask_store=hangs,
+        ask_budgets=hangs,
+        policy_file_fault=lambda: 0,
+        atlas=Atlas(None, None),
+        ask_schema=ask_schema,
+    )
+    assert (await condition.look()).faults == (STORE_AWAY, BUDGETS_AWAY)
+    answers.set()
+    condition.ask_schema = None
+    assert (await condition.look()).is_ready
+
+
 SCHEMAS = [
     # what it shows, the schema that the database has, whether it is told
     ("ours", "0007", False),

@@ -40,7 +40,9 @@ STATES = [
     ("it is well", 5, (), (), PartState.UP, ""),
     ("somebody should look", 5, (), ("w",), PartState.WARNING, "w"),
     ("it cannot work", 5, ("f",), ("w",), PartState.DEGRADED, "f"),
-    ("it is late", 179, (), (), PartState.UP, ""),
+    ("it was heard of a moment ago", 29, (), (), PartState.UP, ""),
+    ("it is late", 30, (), ("w",), PartState.WARNING, "nothing was heard of it for 30 seconds"),
+    ("it is late, and could not work before", 179, ("f",), (), PartState.DEGRADED, "f"),
     ("it is gone", 180, ("f",), (), PartState.SILENT, "nothing was heard of it for 3 minutes"),
 ]
 
