@@ -5,19 +5,20 @@
     engine/entering.py   decides, and touches nothing
 
 From home, a login asks nothing more and is written down once an hour. The first network that a fresh credential is ever
-used from is vouched for by that: the owner has just set the device up.
+used from is vouched for by that: the owner has just set the device up. Where he has a home, he is told of it; and not
+while he is held, or a thief with two secrets would get with the second one what the first has lost.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from secrets import token_hex
 from typing import NamedTuple
 
 from policy.connects import Connects
-from policy.engine.entering import Entry, Newcomer, enter
+from policy.engine.entering import Entry, Newcomer, counts_days, enter
 from policy.engine.ladder import Standing
-from policy.engine.places import DAY_S, Gained, History, area_in_doubt, gained, place_of
+from policy.engine.places import DAY_S, Gained, History, Trust, area_in_doubt, gained, place_of
 from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook, Treatment
 from policy.engine.sources import NOWHERE, Origin, network_of
@@ -39,7 +40,7 @@ class Comer(NamedTuple):
     identity: str
     kind: str  # its profile
     credential: int  # 0 where it is none of ours
-    is_first_use: bool  # of the credential
+    is_first_use: bool  # of the credential; one that vouches for the network
     network: History | None  # the identity's, in this network
     standing: Standing
 
@@ -72,34 +73,39 @@ class Entrances:
         if passage.treatment is Treatment.REFUSE:
             return Entered(passage.why, known)
         is_suspect = passage.treatment is not Treatment.ACCEPT
-        comer = await self._first_of_all(comer, origin, client_address, now, is_suspect=is_suspect)
+        vouches = not is_suspect and origin.network != NOWHERE and counts_days(known, comer.standing.at(now), rulebook)
+        before = await self.recall.areas.of(comer.identity_id) if comer.is_first_use else {}
+        comer = await self._first_of_all(comer, origin, client_address, now, vouches=vouches)
         areas = {} if known.is_home else await self.recall.areas.of(comer.identity_id)
         place = place_of(origin, areas, comer.network, rulebook, now, is_suspect=is_suspect)
-        if comer.is_first_use and not is_suspect and origin.network != NOWHERE:
-            place = Place(
-                origin=origin, is_settled=True, is_home=place.is_home, is_unseen_area=False, is_unseen_country=False
-            )
-        strange = await self._strange(comer, looks, now)
         gains = gained(place, areas, comer.network, rulebook, now, is_suspect=is_suspect)
+        if comer.is_first_use:
+            was = place_of(origin, before, comer.network, rulebook, now)
+            gains = Gained(Trust.SETTLED, 0) if was.has_home and not was.is_settled else gains
+            place = replace(place, is_settled=True, is_unseen_area=False, is_unseen_country=False)
         gains = None if origin.network == NOWHERE else gains
+        strange = await self._strange(comer, looks, now)
         entry = await self._entry(comer, place, strange, gains, client_address, rulebook, now)
         if entry.is_granted:
             await self._remember(comer, origin, areas.get(origin.area), now)
         return Entered("" if entry.is_granted else LOCKED, place)
 
     async def _first_of_all(
-        self, comer: Comer, origin: Origin, client_address: str, now: float, *, is_suspect: bool
+        self, comer: Comer, origin: Origin, client_address: str, now: float, *, vouches: bool
     ) -> Comer:
-        """Of logins that come at once one is the first use; the others find what it has left, on disk."""
+        """Of logins that come at once one is the first use; the others find what it has left, on disk.
+
+        There is no second one: whoever was refused, or on probation, with it does not get it later.
+        """
         if not (comer.is_first_use and comer.credential):
             return comer
 
         def claim() -> bool:
             is_first = self.notes.uses.note_first_use(comer.credential, client_address, now)
-            if is_first and not is_suspect and origin.network != NOWHERE:
+            if is_first and vouches:
                 forgotten = self.rulebook().forgotten_at(now)
                 self.notes.areas.note(comer.identity_id, origin.area, now, forgotten=forgotten, is_vouched=True)
-            return is_first
+            return is_first and vouches
 
         return comer._replace(is_first_use=await self.writer.make(claim))
 

@@ -161,19 +161,19 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
     Kind.NETWORK_TRUSTED: {
         "en": _Words(
             "A network now counts as yours",
-            "Your mail account was used from the same network, or through the same provider, on several days, and\n"
-            "nothing spoke against it. From now on more may be sent from there. If you have moved, travel, or have a\n"
-            "new telephone, there is nothing to do. If not, somebody may be reading your mail: the console shows\n"
-            "under “My networks” which one it is and since when, and there you can say that it was not you.\n\n"
-            + _LOOK["en"],
+            "Your mail account was used from the same network, or through the same provider, on several days, or with\n"
+            "a new device for the first time, and nothing spoke against it. From now on more may be sent from there. If\n"
+            "you have moved, travel, or have a new telephone, there is nothing to do. If not, somebody may be reading\n"
+            "your mail: the console shows under “My networks” which one it is and since when, and there you can say\n"
+            "that it was not you.\n\n" + _LOOK["en"],
         ),
         "de": _Words(
             "Ein Netz gilt jetzt als Ihres",
-            "Ihr Mailkonto wurde an mehreren Tagen aus demselben Netz oder über denselben Anbieter benutzt, und\n"
-            "nichts sprach dagegen. Ab jetzt darf von dort mehr gesendet werden. Wenn Sie umgezogen oder auf Reisen\n"
-            "sind oder ein neues Telefon haben, ist nichts zu tun. Wenn nicht, liest vielleicht jemand Ihre Mail mit:\n"
-            "Die Konsole zeigt unter „Meine Netze“, welches es ist und seit wann, und dort können Sie sagen, dass Sie\n"
-            "es nicht waren.\n\n" + _LOOK["de"],
+            "Ihr Mailkonto wurde an mehreren Tagen aus demselben Netz oder über denselben Anbieter benutzt, oder mit\n"
+            "einem neuen Gerät zum ersten Mal, und nichts sprach dagegen. Ab jetzt darf von dort mehr gesendet\n"
+            "werden. Wenn Sie umgezogen oder auf Reisen sind oder ein neues Telefon haben, ist nichts zu tun. Wenn\n"
+            "nicht, liest vielleicht jemand Ihre Mail mit: Die Konsole zeigt unter „Meine Netze“, welches es ist und\n"
+            "seit wann, und dort können Sie sagen, dass Sie es nicht waren.\n\n" + _LOOK["de"],
         ),
     },
 }

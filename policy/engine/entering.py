@@ -80,6 +80,8 @@ def enter(newcomer: Newcomer, rulebook: Rulebook, now: float) -> Entering:
 
 def _in_words(gains: Gained, place: Place) -> Sentence:
     """Whoever waits quietly for this is found by nothing else: its owner has to be told."""
+    if not gains.days:
+        return Evidence.SETTLED_BY_DEVICE.of(network=place.origin.network)
     evidence = Evidence.HOME_BY_USE if gains.trust is Trust.HOME else Evidence.SETTLED_BY_USE
     return evidence.of(network=place.origin.network, days=gains.days)
 

@@ -20,5 +20,6 @@ class Evidence(Sentences):
     BOUGHT_LIST = "unknown new recipients, as of a list that was bought (%(likelihood)s)"
     UNKNOWN_SHARE = "%(unknown)s of %(recipients)s recipients of today are unknown"
     SETTLED_BY_USE = "%(network)s is on probation no more: it, or its provider, was used on %(days)s days"
+    SETTLED_BY_DEVICE = "%(network)s is on probation no more: a device was used for the first time, and there"
     HOME_BY_USE = "%(network)s is home from now on: it was used on %(days)s days"
     STRANGE_CLIENT = "never before: name %(name)s, mechanism %(mechanism)s, tls %(tls)s"

@@ -98,7 +98,7 @@ class Trust(StrEnum):
 
 
 class Gained(NamedTuple):
-    """What it becomes, and the days that made it so."""
+    """What it becomes, and the days that made it so; 0 where it was the first use of another device."""
 
     trust: Trust
     days: int
