@@ -143,7 +143,7 @@ ABOUT: Mapping[Kind, About] = {
     ),
     Kind.NETWORK_TRUSTED: About(
         Severity.INFO,
-        "Days of quiet use alone, or a new device, made a network one of an owner's: it is on probation no more, or home.",
+        "Quiet days alone, or a new device, made a network one of an owner's: it is on probation no more, or home.",
         "if the owner does not know it: sallyport network distrust NAME NETWORK",
     ),
     Kind.SECOND_FACTOR_WRONG: About(

@@ -162,10 +162,10 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
         "en": _Words(
             "A network now counts as yours",
             "Your mail account was used from the same network, or through the same provider, on several days, or with\n"
-            "a new device for the first time, and nothing spoke against it. From now on more may be sent from there. If\n"
-            "you have moved, travel, or have a new telephone, there is nothing to do. If not, somebody may be reading\n"
-            "your mail: the console shows under “My networks” which one it is and since when, and there you can say\n"
-            "that it was not you.\n\n" + _LOOK["en"],
+            "a new device for the first time, and nothing spoke against it. From now on more may be sent from there.\n"
+            "If you have moved, travel, or have a new telephone, there is nothing to do. If not, somebody may be\n"
+            "reading your mail: the console shows under “My networks” which one it is and since when, and there you\n"
+            "can say that it was not you.\n\n" + _LOOK["en"],
         ),
         "de": _Words(
             "Ein Netz gilt jetzt als Ihres",
