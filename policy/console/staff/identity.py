@@ -176,7 +176,9 @@ def _place(
 
 
 def _area(visit: Visit, name: str, history: History, rulebook: Rulebook) -> Area:
-    is_settled = not history.is_forgotten(rulebook, visit.now) and history.is_settled(rulebook.settled_after_days)
+    is_settled = not history.is_forgotten(rulebook.forgotten_at(visit.now)) and history.is_settled(
+        rulebook.settled_after_days
+    )
     return Area(name, country_of_area(visit, name), history, "settled" if is_settled else "probation")
 
 

@@ -19,12 +19,13 @@ def atlas_of(visit: Visit) -> Atlas:
 
 def homes_of(visit: Visit, networks: Iterable[Network]) -> set[str]:
     """Those of an identity's networks that are its home now: vouched for, or used on enough days."""
-    rulebook, now = visit.parts.rulebook(), visit.now
+    rulebook = visit.parts.rulebook()
+    kept_since = rulebook.forgotten_at(visit.now)
     known = {one.network: History(one.first_used_at, one.last_used_at, one.days, one.confirmed_at) for one in networks}
     return {
         network
         for network, history in known.items()
-        if not history.is_forgotten(rulebook, now) and history.is_settled(rulebook.home_after_days)
+        if not history.is_forgotten(kept_since) and history.is_settled(rulebook.home_after_days)
     }
 
 
