@@ -21,7 +21,7 @@ from policy.settings import Settings
 from policy.store.errors import StoreError, Unknown
 from policy.store.identities import IdentityStore
 from policy.store.incident_advice import in_words, left_to_do, moving, on_hold
-from policy.store.incident_end import End, end_of
+from policy.store.incident_end import End, Fate, end_of, parts_of
 from policy.store.incident_notes import State
 from policy.store.incident_story import AreaOf
 from policy.store.incidents import LISTED, StoredIncident
@@ -75,6 +75,7 @@ def release(number: Number, note: Note = "", wait: Wait = WAIT_S, no_wait: NoWai
     Example: sallyport release 12 --note "she was on holiday in Portugal"
     """
     store = open_identities()
+    _not_over(store.incident(number), State.RELEASED)
     incident = store.release_incident(number, note, time.time())
     incident = _finish(store, incident, 0 if no_wait else wait)
     _print(incident, _released(incident), json)
@@ -93,9 +94,11 @@ def purge(
     Example: sallyport purge 12
     """
     store = open_identities()
-    incident = store.incident(number)
-    if incident.state == State.OPEN or on_hold(incident).messages:
-        confirm(f"Delete {in_words(on_hold(incident))} of {incident.identity} for ever?", yes)
+    before = _not_over(store.incident(number), State.PURGED)
+    if on_hold(before).messages:
+        confirm(f"Delete {in_words(on_hold(before))} of {before.identity} for ever?", yes)
+    elif before.state == State.OPEN:
+        confirm(f"Close incident {number} of {before.identity} as theft? Nothing of it is on hold.", yes)
     incident = store.purge_incident(number, note, time.time())
     incident = _finish(store, incident, 0 if no_wait else wait)
     _print(incident, _purged(incident), json)
@@ -176,6 +179,13 @@ def _contain(store: IdentityStore, who: str, note: str, now: float) -> StoredInc
         ) from None
 
 
+def _not_over(incident: StoredIncident, wanted: State) -> StoredIncident:
+    """A script learns that nothing happened. What is under way is waited for again."""
+    if incident.state == wanted and incident.is_settled and not on_hold(incident).messages:
+        raise StoreError(f"incident {incident.number} was {wanted} already, and nothing of it is on hold")
+    return incident
+
+
 def _finish(store: IdentityStore, incident: StoredIncident, wait_s: float) -> StoredIncident:
     """How it is when all is done, or when it is not waited for any longer."""
     until = time.time() + _SOON_S
@@ -217,10 +227,10 @@ _HOW_RELEASED = {
 
 def _released(incident: StoredIncident) -> str:
     end = end_of(incident)
-    lines = [
-        f"incident {incident.number} of {incident.identity} {_HOW_RELEASED.get(end, 'is released')}",
-        summary(incident),
-    ]
+    how = _HOW_RELEASED.get(end, "is released")
+    if end is End.RELEASED and not any(one.fate is Fate.RELEASED for one in parts_of(incident)):
+        how = "is released; nothing of it was on hold"
+    lines = [f"incident {incident.number} of {incident.identity} {how}", summary(incident)]
     if end is End.RELEASED:
         lines += [
             f"so that it does not happen again: sallyport incident {incident.number}",
@@ -236,9 +246,12 @@ def _state(incident: StoredIncident) -> str:
 
 
 def _purged(incident: StoredIncident) -> str:
+    how = "is closed; what it held is deleted"
+    if end_of(incident) is End.NOTHING_DELETED:
+        how = "is closed; nothing of it was on hold, so nothing is deleted"
     return "\n".join(
         (
-            f"incident {incident.number} of {incident.identity} is closed; what it held is deleted",
+            f"incident {incident.number} of {incident.identity} {how}",
             f"suspended  {', '.join(incident.suspended) or 'none'}",
             summary(incident),
             f"what to do next: sallyport incident {incident.number}",

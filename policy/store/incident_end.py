@@ -22,6 +22,7 @@ class End(StrEnum):
     IN_PART = "released in part"  # some of the mail was deleted, some was let go
     GIVEN_BACK = "deleted, account given back"
     PURGED = "purged"
+    NOTHING_DELETED = "closed, nothing deleted"
 
 
 class Fate(StrEnum):
@@ -59,9 +60,12 @@ _ACTS = {
 
 
 def end_of(incident: StoredIncident) -> End:
-    if incident.state != State.RELEASED:
-        return End(incident.state)
-    if not _counted(incident, Fate.DELETED).messages:
+    if incident.state == State.OPEN:
+        return End.OPEN
+    is_any_deleted = bool(_counted(incident, Fate.DELETED).messages)
+    if incident.state == State.PURGED:  # where mail is on hold still, it is deleted later
+        return End.PURGED if is_any_deleted or HeldState.HELD in incident.held else End.NOTHING_DELETED
+    if not is_any_deleted:
         return End.RELEASED
     return End.IN_PART if _counted(incident, Fate.RELEASED).messages else End.GIVEN_BACK
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from command_line import CommandLine, InProcess, is_one_sentence, prepared
 from incident_scene import T, bad_day, held_id
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, delete, update
 
 from policy.cli import waiting
 from policy.cli.waiting import Left, tell_what_is_left, wait_until_done
@@ -84,9 +84,10 @@ def test_contain_a_login_and_release_it(sallyport: InProcess, engine: Engine, lo
     assert "on their way out 3 messages to 16 recipients" in released.stdout
     assert "so that it does not happen again: sallyport incident 1\n" in released.stdout  # which names the networks
     settle(engine)
-    again = sallyport("release", "1")  # nothing is left to wait for
-    assert (again.returncode, again.stderr) == (0, "")
-    assert "released   3 messages to 16 recipients" in again.stdout
+    assert "released   3 messages to 16 recipients" in sallyport("incident", "1").stdout
+    again = sallyport("release", "1")
+    assert again.returncode == 1
+    assert again.stderr == "sallyport: incident 1 was released already, and nothing of it is on hold\n"
     assert sallyport.json("incident", "1")["incident"]["suspended"] == []
 
 
@@ -111,8 +112,50 @@ def test_purge_asks(sallyport: InProcess, engine: Engine) -> None:
     assert "being deleted 3 messages to 16 recipients" in done.stdout
     settle(engine)
     again = sallyport("purge", "1")  # it asks no more: nothing is left to be lost
-    assert (again.returncode, again.stderr) == (0, "")
-    assert "deleted    3 messages to 16 recipients" in again.stdout
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == "sallyport: incident 1 was purged already, and nothing of it is on hold\n"
+
+
+def test_what_is_under_way_is_waited_for_again(sallyport: InProcess) -> None:
+    for _ in range(2):
+        done = sallyport("purge", "1", "--yes", "--no-wait")
+        assert done.returncode == 0
+        assert "being deleted 3 messages to 16 recipients" in done.stdout
+        assert done.stderr.startswith("note: not done yet: ")
+
+
+@pytest.mark.parametrize(
+    ("command", "says", "end"),
+    [
+        (
+            ("purge", "1", "--yes"),
+            "is closed; nothing of it was on hold, so nothing is deleted",
+            "closed, nothing deleted",
+        ),
+        (("release", "1"), "is released; nothing of it was on hold", "released"),
+    ],
+    ids=["purge", "release"],
+)
+def test_where_nothing_is_on_hold(
+    sallyport: InProcess, engine: Engine, command: tuple[str, ...], says: str, end: str
+) -> None:
+    """Nobody is to believe that something was deleted, or is on its way; and a script learns that nothing happened."""
+    with engine.begin() as connection:
+        connection.execute(delete(HeldMessages))
+    if command[0] == "purge":
+        asked = sallyport("purge", "1").stderr
+        assert asked.startswith(
+            "sallyport: Close incident 1 of ada as theft? Nothing of it is on hold. There is no terminal"
+        )
+    done = sallyport(*command, "--no-wait")
+    assert done.stdout.splitlines()[0] == f"incident 1 of ada {says}"
+    settle(engine)
+    told = sallyport.json("incident", "1")["incident"]
+    assert (told["end"], told["held"], told["parts"]) == (end, {}, [])
+    for more in ((), ("--json",)):
+        again = sallyport(*command, *more)
+        assert (again.returncode, again.stdout) == (1, "")
+        assert again.stderr == f"sallyport: incident 1 was {told['state']} already, and nothing of it is on hold\n"
 
 
 REFUSED = [

@@ -33,6 +33,20 @@ def test_released_as_nothing(store: IdentityStore, number: int) -> None:
     assert by
 
 
+def test_purged_where_nothing_was_on_hold(store: IdentityStore, engine: Engine, number: int) -> None:
+    """It was gone before. Not so while mail is on hold still: that is deleted later."""
+    with engine.begin() as connection:
+        connection.execute(update(HeldMessages).values(state=HeldState.GONE))
+    store.purge_incident(number, "", LATER)
+    assert told(store, number) == (
+        "closed, nothing deleted",
+        [("released or deleted at the queue itself", 3, None, "")],
+    )
+    with engine.begin() as connection:
+        connection.execute(update(HeldMessages).values(state=HeldState.HELD))
+    assert told(store, number)[0] == "purged"
+
+
 def test_purged_and_then_released(store: IdentityStore, engine: Engine, number: int) -> None:
     """Nothing has gone out; and what the queue says later is told as before."""
     store.purge_incident(number, "", LATER)
