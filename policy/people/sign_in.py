@@ -88,7 +88,8 @@ class SignIn:
         if wall := self._walls.wall_for(attempt, now):
             log.sign_in_refused(visitor.client_address, wall)
             raise Wait(HOUR_S)
-        if not await self._is_right(person, password) or person is None:
+        is_own = person is not None and await asyncio.to_thread(people.is_own_network, person.id, visitor.client_address)
+        if not await self._is_right(person, password, is_own=is_own) or person is None:
             self._walls.note_wrong(attempt, password.encode("utf-8", "replace"), now)
             await self._pause(self._walls.delay_s(attempt, now))
             raise _refused(visitor, "wrong name or password")
@@ -153,10 +154,10 @@ class SignIn:
         """Sign all other browsers of the person out."""
         self._sessions.end_all(session.identity, actor_of(session, visitor), now, but=session.id)
 
-    async def _is_right(self, person: Person | None, password: str) -> bool:
+    async def _is_right(self, person: Person | None, password: str, *, is_own: bool) -> bool:
         """What nobody can have as a password costs as much as what somebody could."""
         tried = canonical(password) if is_possible(password) else ""
-        return await self._hashing.verify(person.password if person else None, tried)
+        return await self._hashing.verify(person.password if person else None, tried, is_own=is_own)
 
     async def _rehash(self, people: People, person: Person, password: str) -> None:
         """At the cost of today, if it was made at a lower one. Not now, where there is no room for it."""

@@ -1,6 +1,7 @@
 """Signing in: who gets in, who does not, and what neither can tell."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 
@@ -194,6 +195,37 @@ async def test_wrong_codes_meet_a_wall(desk: Desk, ada: Enrolled, engine: Engine
     over = LATER + WRONG_WINDOW_S
     ticket = await restarted.sign_in.password("ada", PASSWORD, HOME, over)
     assert restarted.sign_in.code(ticket.token, code_at(ada.offer, over), HOME, over)
+
+
+async def test_strangers_do_not_keep_owners_from_being_heard(
+    engine: Engine, key: bytes, ada: Enrolled, store: IdentityStore
+) -> None:
+    """One wrong password, again and again: that is no guess that would be walled, and each time it is hashed."""
+    store.confirm_network("ada", HOME.client_address, LATER)
+    go_on = threading.Event()
+
+    class Waits(Hasher):
+        def verify(self, kept: str | None, password: str) -> bool:
+            go_on.wait(60)
+            return super().verify(kept, password)
+
+    pool = HashingPool(parallel=2, queue=3, kept=1)
+    desk = new_desk(engine, key, Hashing(Waits(Cost(memory_kib=8, passes=1)), pool))
+    storm = [asyncio.create_task(desk.sign_in.password("nobody", "the same one", AWAY, LATER)) for _ in range(20)]
+    done, waiting = await asyncio.wait(storm, timeout=1, return_when=asyncio.FIRST_EXCEPTION)
+    while len(waiting) > 5:
+        more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        done |= more
+    assert {type(one.exception()) for one in done} == {Busy}
+    with pytest.raises(Busy):
+        await desk.sign_in.password("ada", PASSWORD, AWAY, LATER)
+    owner = asyncio.create_task(desk.sign_in.password("ada", PASSWORD, HOME, LATER))
+    while pool._inside < 6 and not owner.done():
+        await asyncio.sleep(0.01)
+    go_on.set()
+    assert (await owner).identity == "ada"
+    await asyncio.wait(waiting)
+    assert {type(one.exception()) for one in waiting} == {SignInRefused}
 
 
 async def wrong_codes(desk: Desk, visitor: Visitor, number: int) -> None:
