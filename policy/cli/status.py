@@ -28,13 +28,8 @@ def status(as_json: JSON = False) -> None:
     """
     settings, now = load(Settings), time.time()
     engine = open_existing(settings)
-    reports, refused = health_reports(engine), _refused(engine)
-    if refused:  # which policy cannot write down of itself
-        full = Ailment.STORE_FULL.of()
-        reports = [
-            replace(one, faults=(full, *one.faults)) if one.service is Service.POLICY else one for one in reports
-        ]
-    found = part_statuses(reports, expected_parts(settings), now)
+    refused = why_refused(engine)
+    found = parts_found(settings, engine, now, is_full=bool(refused))
     print_rows(
         found,
         ("part", "instance", "state", "heard", "version", "says"),
@@ -53,7 +48,18 @@ def status(as_json: JSON = False) -> None:
         raise typer.Exit(1)
 
 
-def _refused(engine: Engine) -> SQLAlchemyError | None:
+def parts_found(settings: Settings, engine: Engine, now: float, *, is_full: bool) -> list[PartStatus]:
+    """The worst first. `is_full`: the database takes no changes, which policy cannot write down of itself."""
+    reports = health_reports(engine)
+    if is_full:
+        full = Ailment.STORE_FULL.of()
+        reports = [
+            replace(one, faults=(full, *one.faults)) if one.service is Service.POLICY else one for one in reports
+        ]
+    return part_statuses(reports, expected_parts(settings), now)
+
+
+def why_refused(engine: Engine) -> SQLAlchemyError | None:
     """Why the database takes no changes; the parts cannot say so any more."""
     try:
         try_to_write(engine)

@@ -27,12 +27,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from policy.cli.frame import SPANS, View, frame
 from policy.cli.incident_text import plain_incident
 from policy.cli.output import JSON, plain, when
-from policy.cli.status import expected_parts
+from policy.cli.status import parts_found, why_refused
 from policy.location import open_existing
 from policy.opening import open_store
-from policy.part_status import part_statuses
 from policy.settings import Settings
-from policy.store.health_reports import health_reports
+from policy.store.health_reports import PERIOD_S
 from policy.store.identities import IdentityStore
 from policy.store.incident_notes import State
 from policy.store.records import newest_submissions
@@ -40,6 +39,9 @@ from policy.store.tallies import Figure, sums_since
 from service.settings import load
 
 _PERIOD_S = 2.0
+_TRIED_EVERY = int(
+    PERIOD_S / _PERIOD_S
+)  # pictures: whether the database takes changes, as often as a part says how it is
 _READ = 60  # decisions: more than a terminal has lines
 _INCIDENTS_READ = 4
 _ENDS = ("q", "Q", "\x03", "\x04", "")  # the last one: nobody is at the terminal any more
@@ -61,7 +63,7 @@ def top(
     settings = load(Settings)
     engine = open_existing(settings)
     store = open_store(settings, engine)
-    view = _view(settings, engine, store)
+    view = _view(settings, engine, store, is_full=bool(why_refused(engine)))
     if json:
         print(documents.dumps(_document(view)))
     elif once or not _is_live():
@@ -113,30 +115,35 @@ def _plain_figures(sums: Sequence[Figure]) -> list[dict[str, str | int | None]]:
 
 def _watch(settings: Settings, engine: Engine, store: IdentityStore, view: View, resized: int) -> None:
     console = Console(highlight=False)
+    pictures, is_full = 0, False
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             live.update(_drawn(view, console), refresh=True)
             key = _pressed(resized)
             if key in _ENDS:
                 return
-            if key != _RESIZED:  # a window that is dragged would ask the database a hundred times a second
-                view = _next_view(settings, engine, store, view)
+            if key == _RESIZED:  # a window that is dragged would ask the database a hundred times a second
+                continue
+            if pictures % _TRIED_EVERY == 0:
+                is_full = bool(why_refused(engine))
+            pictures += 1
+            view = _next_view(settings, engine, store, view, is_full=is_full)
 
 
-def _next_view(settings: Settings, engine: Engine, store: IdentityStore, view: View) -> View:
+def _next_view(settings: Settings, engine: Engine, store: IdentityStore, view: View, *, is_full: bool) -> View:
     try:
-        return _view(settings, engine, store)
+        return _view(settings, engine, store, is_full=is_full)
     except SQLAlchemyError:
         return replace(view, problem=_AWAY)
 
 
-def _view(settings: Settings, engine: Engine, store: IdentityStore) -> View:
+def _view(settings: Settings, engine: Engine, store: IdentityStore, *, is_full: bool) -> View:
     now = time.time()
     return View(
         now=now,
         name=settings.hostname,
         sums=tuple(sums_since(engine, now - seconds) for seconds, _ in SPANS),
-        parts=part_statuses(health_reports(engine), expected_parts(settings), now),
+        parts=parts_found(settings, engine, now, is_full=is_full),
         incidents=store.incidents(state=State.OPEN, limit=_INCIDENTS_READ),
         decisions=newest_submissions(engine, None, _READ),
     )

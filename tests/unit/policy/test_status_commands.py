@@ -125,6 +125,7 @@ def test_a_store_that_takes_nothing(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
         try:
             done, as_json = sallyport("status"), sallyport("status", "--json")
+            picture, document = sallyport("top", "--once"), sallyport.json("top")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (done.returncode, as_json.returncode) == (1, 1)
@@ -132,6 +133,8 @@ def test_a_store_that_takes_nothing(tmp_path: Path) -> None:
     policy, gateway = json.loads(as_json.stdout)
     assert (policy["part"], policy["state"], gateway["state"]) == ("policy", "degraded", "up")
     assert policy["sentences"] == ["the database takes no changes: nothing can be decided"]
+    assert document["parts"] == [policy, gateway]
+    assert "policy: the database takes no changes" in picture.stdout
     assert sallyport("status").returncode == 0
 
 
