@@ -2,8 +2,8 @@
 
 A hash costs a quarter of a second and 64 MiB on purpose. Whoever is not signed in can ask for any number of them, so
 `HashingPool` computes at most `parallel` at a time, off the event loop (argon2 releases Python's lock), lets at most
-`queue` wait, and turns the rest away: 2 x 64 MiB is all the memory that a storm can take. Whoever comes from a network of
-his own has some places more, or a stranger who repeats one wrong password would keep everybody from being heard.
+`queue` wait, and turns the rest away: 2 x 64 MiB is all the memory that a storm can take. Whoever comes from a network
+of his own has some places more, or a stranger who repeats one wrong password would keep everybody from being heard.
 
 `measure` was run on a machine with two processors of a cloud server: one pass over 64 MiB takes 52 ms, each further one
 31 ms, so it chose 7 passes for 250 ms. RFC 9106 section 4 asks for 3 at least with 64 MiB; that is the floor here.

@@ -88,7 +88,8 @@ class SignIn:
         if wall := self._walls.wall_for(attempt, now):
             log.sign_in_refused(visitor.client_address, wall)
             raise Wait(HOUR_S)
-        is_own = person is not None and await asyncio.to_thread(people.is_own_network, person.id, visitor.client_address)
+        whose = person.id if person else 0
+        is_own = await asyncio.to_thread(people.is_own_network, whose, visitor.client_address)
         if not await self._is_right(person, password, is_own=is_own) or person is None:
             self._walls.note_wrong(attempt, password.encode("utf-8", "replace"), now)
             await self._pause(self._walls.delay_s(attempt, now))

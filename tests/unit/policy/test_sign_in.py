@@ -7,6 +7,7 @@ from ipaddress import ip_network
 
 import pytest
 import structlog
+from harness import until
 from people_desk import HOME, PASSWORD, Enrolled, T, cheap_hashing, code_at, enrol, invite, new_desk, phone
 from sqlalchemy import Engine, select, update
 
@@ -220,8 +221,7 @@ async def test_strangers_do_not_keep_owners_from_being_heard(
     with pytest.raises(Busy):
         await desk.sign_in.password("ada", PASSWORD, AWAY, LATER)
     owner = asyncio.create_task(desk.sign_in.password("ada", PASSWORD, HOME, LATER))
-    while pool._inside < 6 and not owner.done():
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(until, lambda: pool._inside == 6 or owner.done(), "it is her turn")
     go_on.set()
     assert (await owner).identity == "ada"
     await asyncio.wait(waiting)
