@@ -102,7 +102,7 @@ remove_users() { # those that make_users made, unless another stack needs them: 
 }
 
 require_namespace() {
-  unshare --user --map-root-user --map-auto --mount true 2>/dev/null && return
+  in_namespace --mount true 2>/dev/null && return
   local name
   name=$(id -un)
   grep -qs "^$name:" /etc/subuid || fail "Postfix needs more than one user and $name has no subordinate ids; let root run: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $name"
@@ -111,13 +111,17 @@ require_namespace() {
 
 # --- inside: where we are root and the run directory is $SEEN ------------------------------------------------------------
 
+in_namespace() { # tried bare: where that is refused, util-linux 2.41 leaves the helper behind that maps users, with our output open
+  unshare --user true && unshare --user --map-root-user --map-auto "$@"
+}
+
 inside() { # runs a command as root, or as root of a user namespace with the run directory mounted at $SEEN
   # The mount is there because homes are closed to others, and Postfix's and Dovecot's users are others.
   if is_root; then
     "$@"
   else
     # shellcheck disable=SC2016
-    unshare --user --map-root-user --map-auto --mount \
+    in_namespace --mount \
       bash -c 'mount --bind "$1" "$2" && shift 2 && exec "$@"' inside "$RUN" "$SEEN" "$@"
   fi
 }
@@ -145,6 +149,6 @@ as_nobody() {
   if is_root; then
     setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
   else
-    unshare --user --map-root-user --map-auto setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+    in_namespace setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
   fi
 }

@@ -164,3 +164,16 @@ def test_destroy_keeps_the_users_of_a_stack_that_runs_elsewhere(tmp_path: Path) 
     done = scripted(stubs + "remove_users", HOME=str(tmp_path))
     assert done.returncode == 0
     assert not (tmp_path / "removed").exists()
+
+
+@pytest.mark.parametrize("call", ["require_namespace", "inside true", "as_nobody true"])
+def test_no_namespace_is_asked_for_where_there_is_none(tmp_path: Path, call: str) -> None:
+    """There unshare (2.41) leaves a helper behind that has our output open: `make up | tee` would not end."""
+    refusing = 'echo "$*" >>"$HOME/asked"; echo "unshare: unshare failed: Operation not permitted" >&2; exit 1'
+    path = program(tmp_path / "bin", "unshare", refusing)
+    done = scripted(
+        f"is_root() {{ false; }}; RUN=/run SEEN=/mnt; {call}", PATH=f"{path}:{os.environ['PATH']}", HOME=str(tmp_path)
+    )
+    assert done.returncode == 1
+    assert done.stderr
+    assert (tmp_path / "asked").read_text() == "--user true\n"
