@@ -28,7 +28,6 @@ Of the process:
 
     workers.py        the worker processes and the one above them
     edge.py           what the sessions of a worker share
-    names.py          the event loop: remembers where names led
     caps.py, scoreboard.py    memory that the workers share: open connections, counters
     tls.py            certificates, loaded anew when they change
     spool.py          the content of a message while it waits

@@ -26,7 +26,6 @@ from gateway.caps import Caps
 from gateway.door import Door
 from gateway.edge import Edge
 from gateway.listener import Listener, bind
-from gateway.names import Loop
 from gateway.policy_client import PolicyClient
 from gateway.relay import Relay
 from gateway.scan import Scanner
@@ -35,6 +34,7 @@ from gateway.settings import ListenerSettings, Settings, host_and_port
 from gateway.tls import Certificates
 from service import log as service_log
 from service import tracing
+from service.names import Loop
 from service.settings import SettingError, load, stop
 from service.shared_token import SharedToken
 

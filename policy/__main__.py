@@ -95,6 +95,7 @@ def _run(settings: Settings) -> None:
     config = uvicorn.Config(
         app,
         http=Line,
+        loop="service.names:Loop",
         log_config=None,
         access_log=False,
         server_header=False,

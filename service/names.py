@@ -1,8 +1,8 @@
 """Where names lead: a resolver that does not answer keeps nobody from a part that does.
 
-The next hop, the scanner and policy are named in the settings, and each new connection looks its name up. Where no
-answer comes within a second, or none that names an address, it goes where the name led before. A name that leads
-elsewhere is followed as soon as the resolver says so.
+The others (policy, the next hop, a queue agent) are named in the settings, and each new connection looks its name up.
+Where no answer comes within a second, or none that names an address, it goes where the name led before. A name that
+leads elsewhere is followed as soon as the resolver says so.
 """
 
 import asyncio

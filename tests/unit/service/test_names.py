@@ -7,9 +7,9 @@ from collections.abc import Coroutine, Iterator
 
 import pytest
 
-from gateway.names import Loop
 from gateway.next_hop import NextHop
 from gateway.policy_addresses import PolicyAddresses
+from service.names import Loop
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"
 
@@ -24,11 +24,11 @@ class Resolver:
 
     def hangs(self) -> None:
         """And nobody has patience, which on a busy machine has to be long where an answer comes."""
-        self._monkeypatch.setattr("gateway.names._PATIENCE_S", 0.05)
+        self._monkeypatch.setattr("service.names._PATIENCE_S", 0.05)
         self._answers.clear()
 
     def answers(self) -> None:
-        self._monkeypatch.setattr("gateway.names._PATIENCE_S", 60.0)
+        self._monkeypatch.setattr("service.names._PATIENCE_S", 60.0)
         self._answers.set()
 
     def __call__(self, _host: str, port: int, *_: object, **__: object) -> list[object]:
