@@ -123,7 +123,9 @@ class Hashing:
 
 def _stand_back() -> None:
     """Of this thread: who hashes takes the processor time that nobody else wants. Linux has a priority for each."""
-    os.setpriority(os.PRIO_PROCESS, get_native_id(), _NICENESS)
+    this = get_native_id()
+    # Nobody but root may go back, from 19 for example.
+    os.setpriority(os.PRIO_PROCESS, this, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, this)))
 
 
 def measure(stopwatch: Callable[[], float], target_s: float = TARGET_S, memory_kib: int = MEMORY_KIB) -> Cost:

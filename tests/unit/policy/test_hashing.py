@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -171,3 +173,20 @@ async def test_the_loop_goes_on_while_a_password_is_hashed() -> None:
         ticks += 1
     assert ticks > 100
     pool.close()
+
+
+def test_whoever_is_nicer_already_hashes_all_the_same() -> None:
+    """Under `nice -n 19`, or Nice=19 of systemd: nobody but root may go back, and no password would be verified."""
+
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    async def hash_nicely() -> int:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)  # of this thread, and of those that it makes
+        pool = HashingPool(parallel=1)
+        found = await pool.run(niceness)
+        pool.close()
+        return found
+
+    with ThreadPoolExecutor(1) as apart:
+        assert apart.submit(asyncio.run, hash_nicely()).result() == 19
