@@ -19,6 +19,7 @@ def allowances(
     listed = [*_rates(identity, credentials, limits), *_new(identity, limits), *_spread(identity, limits, cleared_at)]
     every = tuple(_charges(listed, rulebook))
     shared = {f"{budget}:{identity}" for budget in ("messages", "recipients", "bytes", "new")}
+    shared |= {f"credential:{number}" for number in credentials}
     return (*every, *[elsewhere(one) for one in every if one.key in shared])
 
 

@@ -44,15 +44,13 @@ def message_charges(
     for one in (
         *_shared_charges(profile, number, new, message_bytes, limits, rulebook),
         *_server_charges(profile, number, new, rulebook),
+        *_device_charges(profile, number, limits, rulebook),
     ):
         charged.append(one)
         if is_elsewhere and not one.key.startswith(_STRANGE):
             charged.append(elsewhere(one))
     if not accepted:
         return charged
-    if profile.credential:
-        key = f"credential:{profile.credential}"
-        charged += _sum("credential-recipients", key, number, limits.credential_recipients, rulebook)
     if profile.place.is_settled:
         return charged
     who = profile.identity
@@ -85,6 +83,14 @@ def _server_charges(profile: Profile, number: int, new: tuple[int, ...], ruleboo
         yield from _sum("domain-recipients", f"domain:{profile.domain}", number, most, rulebook)
     if new:
         yield from _sum("host-new-recipients", "host-new", len(new), rulebook.host_new_recipients, rulebook)
+
+
+def _device_charges(profile: Profile, number: int, limits: Limits, rulebook: Rulebook) -> tuple[Sum, ...]:
+    """On what one device has beside the others, where the policy says so."""
+    if not (profile.credential and number):
+        return ()
+    key = f"credential:{profile.credential}"
+    return _sum("credential-recipients", key, number, limits.credential_recipients, rulebook)
 
 
 def elsewhere(charge: Charge) -> Charge:

@@ -139,7 +139,7 @@ def informed(rulebook: Rulebook, aim: Aim) -> Iterator[Campaign]:
     """Each set of windows filled as soon as it has room, in one message or in many, with new recipients and known."""
     limits = rulebook.limits_of(aim.kind)
     shared_new = spendable(limits.new_recipients, aim.start)
-    always = (*spendable(limits.recipients, aim.start), *limits.credential_recipients)
+    always = (*spendable(limits.recipients, aim.start), *spendable(limits.credential_recipients, aim.start))
     strange = limits.probation_recipients if aim.start is From.STRANGE else ()
     strange_new = limits.probation_new_recipients if aim.start is From.STRANGE else ()
     for windows, is_new in (

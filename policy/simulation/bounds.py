@@ -68,7 +68,8 @@ def _in_one_message(whole: Windows, spendable_ones: Windows, limits: Limits) -> 
 def _windows(limits: Limits, rulebook: Rulebook, start: From, whom: Whom) -> Iterable[tuple[str, Windows]]:
     """By the names of their rules. What a message is made of bounds new recipients as well."""
     yield "recipients", _in_one_message(limits.recipients, spendable(limits.recipients, start), limits)
-    yield "credential-recipients", limits.credential_recipients
+    of_device = limits.credential_recipients
+    yield "credential-recipients", _in_one_message(of_device, spendable(of_device, start), limits)
     if whom is Whom.NEW:
         yield "new-recipients", spendable(limits.new_recipients, start)
         of_all = rulebook.host_new_recipients

@@ -403,6 +403,18 @@ def test_an_eighth_of_what_all_share_is_left_for_home(policy: str, elsewhere: in
     assert hand_in(most, AT_HOME) == refused
 
 
+@pytest.mark.parametrize("place", [SETTLED, strange()], ids=["next door", "a strange network"])
+def test_an_eighth_of_what_a_device_has_is_left_for_home(place: Place) -> None:
+    """Where the policy has a limit for each, whoever has stolen one spends what its owner has, but for that."""
+    desk = Desk(parse('[profiles.person]\ncredential-recipients = "16/day"\n', "test"))
+    for number in range(14):
+        assert desk.hand_in(known(number), place).action is Action.ACCEPT
+    assert summary(desk.hand_in(known(14), place)) == (Action.DEFER, Reason.BUDGET_SPENT, 0)
+    for number in range(2):
+        assert desk.hand_in(known(number), AT_HOME).action is Action.ACCEPT
+    assert summary(desk.hand_in(known(2), AT_HOME)) == (Action.DEFER, Reason.BUDGET_SPENT, 0)
+
+
 @pytest.mark.parametrize("module", [judging, charges, ladder, entering])
 def test_the_engine_never_waits(module: object) -> None:
     """Whoever drives it waits, or not: in a transaction of the database nothing may come between two rounds."""
