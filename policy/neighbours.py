@@ -1,7 +1,7 @@
 """How the others are whom policy can ask: the queue agent, Postfix by way of it, and Dovecot.
 
     queue agent   GET /health/ready and /v1/statistics
-    Dovecot       doveadm's HTTP API, "who", with the key of pickup.py
+    Dovecot       doveadm's HTTP API, "who" and "user", with the key of pickup.py
 
 Who does not answer has a report that says so; of Postfix nobody knows then, and its last report grows old. They talk to
 strangers, so that one may have been broken into: what it says has bounds, and never costs the others their reports.
@@ -30,6 +30,7 @@ _ANSWER_LIMIT = 4 * 1024 * 1024
 _OLD_S = 6 * 3600.0
 _SENTENCES, _SENTENCE_LIMIT = 20, 400  # policy.contract.Sentences
 _PARTS_LIMIT = 1000  # of what one is made of, as JSON
+_NO_USER = 67  # doveadm's exit code: EX_NOUSER of sysexits.h
 _NUMBER_LIMIT = 2.0**53  # what is larger is no number of anything
 
 _Number = TypeVar("_Number", int, float)
@@ -45,12 +46,30 @@ class Mailboxes:
     async def sessions(self, mailbox: str = "") -> int | None:
         """How many are open, of one mailbox or of all; None where it does not answer."""
         wanted = {"mask": [mailbox]} if mailbox else {}
-        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
         try:
-            async with aiohttp.ClientSession(timeout=timeout) as http:
-                return sessions_of(await self.doveadm.ask(http, [["who", wanted, "who"]], _ANSWER_LIMIT))
+            return sessions_of(await self._asked("who", wanted))
         except (aiohttp.ClientError, OSError, ValueError):
             return None
+
+    async def looks_up(self) -> bool:
+        """Whether its auth service answers, which "who" does not need, and every login and delivery does."""
+        try:
+            return is_looked_up(await self._asked("user", {"userMask": ["nobody"]}))
+        except (aiohttp.ClientError, OSError, ValueError):
+            return False
+
+    async def _asked(self, command: str, wanted: Mapping[str, object]) -> bytes:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)) as http:
+            return await self.doveadm.ask(http, [[command, wanted, command]], _ANSWER_LIMIT)
+
+
+def is_looked_up(answer: bytes) -> bool:
+    """Whether doveadm learned of a user, or that there is none; ValueError for what is no answer."""
+    try:
+        ((kind, said, _),) = json.loads(answer)
+        return bool(kind == "doveadmResponse" or said["exitCode"] == _NO_USER)
+    except (TypeError, KeyError, RecursionError):
+        raise ValueError("not an answer of doveadm") from None
 
 
 def sessions_of(answer: bytes) -> int:
@@ -123,7 +142,8 @@ async def _mailboxes_report(mailboxes: Mailboxes, now: float) -> list[HealthRepo
     sessions = await mailboxes.sessions()
     if sessions is None:
         raise _Away(Ailment.SILENT.of())
-    return [HealthReport(Service.DOVECOT, MAILBOXES, now, figures={"sessions": sessions})]
+    faults = () if await mailboxes.looks_up() else (Ailment.LOGINS_SILENT.of(),)
+    return [HealthReport(Service.DOVECOT, MAILBOXES, now, faults=faults, figures={"sessions": sessions})]
 
 
 def bounded(

@@ -42,6 +42,7 @@ class Ailment(Sentences):
     DOVECOT_AWAY = "Dovecot does not answer: sessions of lost credentials go on"
     # The others, as policy sees them
     SILENT = "it does not answer"
+    LOGINS_SILENT = "its auth service does not answer: nobody can read mail, and none is put into mailboxes"
     UNREADABLE = "its answer cannot be read"
     QUEUE_SILENT = "the queue agent does not answer (%(error)s)"
     QUEUE_UNREADABLE = "the queue agent's answer cannot be read"

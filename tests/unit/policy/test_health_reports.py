@@ -14,7 +14,7 @@ from policy.brain import Brain
 from policy.condition import BUDGETS_AWAY, STORE_AWAY, Condition
 from policy.containment.queue_client import QueueClient, QueueUnavailable
 from policy.geo.atlas import Atlas
-from policy.neighbours import Mailboxes, Neighbours, sessions_of
+from policy.neighbours import Mailboxes, Neighbours, is_looked_up, sessions_of
 from policy.queue_contract import QueueName, Statistics
 from policy.reporting import Means, Reporting
 from policy.store.database import Location
@@ -83,12 +83,16 @@ class Agent:
 
 @dataclass
 class Dovecot:
-    """With so many sessions; None is away."""
+    """With so many sessions; None is away. Without logins nobody can be looked up."""
 
     open: int | None
+    has_logins: bool = True
 
     async def sessions(self) -> int | None:
         return self.open
+
+    async def looks_up(self) -> bool:
+        return self.has_logins
 
 
 def neighbours(agent: Agent | None, dovecot: Dovecot | None) -> Neighbours:
@@ -124,6 +128,33 @@ async def test_neighbours_who_do_not() -> None:
     ]
     one = neighbours(Agent(Health(), runs=False), None)
     assert (await one.look(NOW))[0].faults == ("Postfix does not run: nothing is taken and nothing leaves",)
+
+
+async def test_a_dovecot_that_lets_nobody_in() -> None:
+    """It lists sessions all the same, and ends them."""
+    one = neighbours(None, Dovecot(5, has_logins=False))
+    (dovecot,) = await one.look(NOW)
+    assert (dovecot.faults, dovecot.figures) == ((Ailment.LOGINS_SILENT.of(),), {"sessions": 5})
+    assert one.away == set()
+
+
+LOOKED_UP = [
+    # what it shows, doveadm's answer, whether it has looked somebody up
+    ("somebody", b'[["doveadmResponse",{"nobody":{"uid":"mail"}},"user"]]', True),
+    ("nobody of that name", b'[["error",{"type":"exitCode","exitCode":67},"user"]]', True),
+    ("policy could not be asked", b'[["error",{"type":"exitCode","exitCode":75},"user"]]', False),
+]
+
+
+@pytest.mark.parametrize(("answer", "is_well"), [row[1:] for row in LOOKED_UP], ids=[row[0] for row in LOOKED_UP])
+def test_whether_dovecot_has_looked_somebody_up(answer: bytes, is_well: bool) -> None:
+    assert is_looked_up(answer) is is_well
+
+
+@pytest.mark.parametrize("answer", [b"", b"[]", b'[["error",{},"user"]]', b'[["error",7,"user"]]', b"[" * 100_000])
+def test_what_doveadm_does_not_say(answer: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - its words are nobody's business
+        is_looked_up(answer)
 
 
 async def test_what_keeps_policy_from_its_work() -> None:
