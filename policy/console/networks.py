@@ -72,10 +72,14 @@ async def _page(visit: Visit, session: Session, error: str = "") -> Response:
 
 
 def _places(visit: Visit, session: Session) -> tuple[list[Place], int]:
-    """The one that was used last first. Waits for the database of addresses the first time."""
+    """The one that was used last first, but before it those of which a mail has told: they are what is looked for.
+
+    Waits for the database of addresses the first time.
+    """
     store = visit.parts.store_of(session, visit.visitor)
     every, areas = store.networks(session.identity), areas_of(visit.parts.engine, session.identity)
     since = store.trusted_since(session.identity)
+    every.sort(key=lambda one: one.network not in since)
     atlas, rulebook = atlas_of(visit), visit.parts.rulebook()
     found = []
     for one in every[:_SHOWN]:

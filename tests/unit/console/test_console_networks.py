@@ -34,6 +34,20 @@ async def test_what_counts_as_ones_own_and_since_when(console: Console) -> None:
         assert "Yours, because somebody said so, since" in own[: own.index("</li>")]
 
 
+async def test_what_was_told_is_shown_however_many_came_after_it(console: Console) -> None:
+    """Or a thief would hide his among sixty others of the same provider, which nobody is told of."""
+    async with await console.enrolled("ada") as browser:
+        await lurking(console, browser)
+        with console.engine.begin() as connection:
+            (ada,) = connection.scalars(select(Identities.id).where(Identities.name == "ada"))
+            used = {"identity_id": ada, "first_used_at": console.now, "last_used_at": console.now + 60, "days": 1}
+            every = [{"network": f"100.64.{number}.0/24", **used} for number in range(60)]
+            connection.execute(insert(Networks), every)
+        page = (await browser.get("/networks")).text
+        assert f"<h2>{NETWORK}" in page
+        assert "more networks that were not used since" in page
+
+
 async def test_it_was_not_me(console: Console) -> None:
     """The device that was used there is suspended, and the question that is left has a page."""
     async with await console.enrolled("ada") as browser:
