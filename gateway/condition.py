@@ -32,7 +32,8 @@ def health(edge: Edge) -> Health:
     return Health(own.faults, own.warnings + (scanner.faults if scanner else ()))
 
 
-def told(edge: Edge) -> HealthTold:
+def told(edge: Edge, up_s: float = 0.0) -> HealthTold:
+    """`up_s` is how long the worker that tells has run: one that was killed and replaced says less than before."""
     own, scanner = _own(edge), _scanner(edge)
     return HealthTold(
         instance=_instance(),
@@ -40,16 +41,18 @@ def told(edge: Edge) -> HealthTold:
         faults=own.faults,
         warnings=tuple(one[:400] for one in own.warnings),
         made_of=_made_of(own),
-        figures=_figures(edge),
+        figures={"up_s": round(up_s), **_figures(edge)},
         scanner=_told_of(edge, scanner) if scanner else None,
     )
 
 
 async def tell(edge: Edge) -> None:
     """Policy, until cancelled; what it does not take is old in ten seconds."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
     while edge.scoreboard.worker == 1:
         with contextlib.suppress(PolicyUnavailable):
-            await edge.policy.tell(told(edge))
+            await edge.policy.tell(told(edge, loop.time() - begun))
         await asyncio.sleep(_PERIOD_S)
 
 

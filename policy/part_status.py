@@ -1,7 +1,7 @@
 """How each part of the installation is, from what was heard of it last. Pure; `sallyport status`, `top`, `doctor`.
 
 up         it was heard of, and says nothing
-warning    it works, and wants somebody to look; or three of its reports are missing
+warning    it works, and wants somebody to look; or three of its reports are missing; or it fell within the last hour
 degraded   something keeps it from its work
 silent     nobody has heard of it for three minutes, or ever
 
@@ -15,6 +15,7 @@ from enum import StrEnum
 
 from policy.store.health_reports import LATE_S, SILENT_S, HealthReport, Service
 
+_FALLEN_S = 3600.0  # for so long it is told
 _NONE_HEARD = "none of its kind was heard of for an hour"
 
 
@@ -55,6 +56,8 @@ def part_statuses(reports: Sequence[HealthReport], expected: Collection[Service]
 
 def _status(report: HealthReport, now: float) -> PartStatus:
     said = report.faults + report.warnings
+    if (ago_s := now - report.fell_at) < _FALLEN_S:
+        said = (*said, f"it ended without notice {ago_s / 60:.0f} minutes ago, and runs again: was it killed?")
     if now - report.at >= SILENT_S:
         minutes = (now - report.at) / 60
         state, said = PartState.SILENT, (f"nothing was heard of it for {minutes:.0f} minutes", *said)
@@ -63,5 +66,5 @@ def _status(report: HealthReport, now: float) -> PartStatus:
     elif now - report.at >= LATE_S:  # it hangs, or whoever writes down what it says
         state, said = PartState.WARNING, (f"nothing was heard of it for {now - report.at:.0f} seconds", *said)
     else:
-        state = PartState.WARNING if report.warnings else PartState.UP
+        state = PartState.WARNING if said else PartState.UP
     return PartStatus(report.service, report.instance, state, report.at, report.version, said, report.figures)

@@ -45,6 +45,7 @@ class Reporting:
     def __init__(self, means: Means) -> None:
         self._means = means
         self._lag_s = 0.0
+        self._begun = means.ticks()
         self._is_failing = False
         self._working: asyncio.Task[None] | None = None
 
@@ -85,6 +86,7 @@ class Reporting:
         begun = means.ticks()
         health = await means.condition.look()
         figures = {
+            "up_s": round(means.ticks() - self._begun),
             "loop_lag_ms": round(self._lag_s * 1000, 1),
             "store_ms": round((means.ticks() - begun) * 1000, 1),
         }

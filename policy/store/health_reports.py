@@ -3,12 +3,17 @@
 Parts that policy can ask are asked by it; the gateway and the console, which it cannot reach, tell. A report that is
 old says that nobody has told anything since. Where another of its kind has come since, that one has its place: an
 update gives each container another name, and a gateway takes no leave of a policy that is replaced at the same time.
+
+One that ends in order takes its report with it. One that is there again with its name, has run for less time than
+before (`up_s`) and took no leave has fallen: the kernel has killed it for want of memory, as a rule.
 """
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import Engine, delete, insert, select
 
@@ -66,6 +71,7 @@ class HealthReport:
     warnings: tuple[str, ...] = ()
     figures: dict[str, float] = field(default_factory=dict)
     since: float = field(default=0.0, compare=False)  # when it was heard of first
+    fell_at: float = field(default=0.0, compare=False)  # when it was found to have fallen; 0 where it never did
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +85,10 @@ class HealthNotes:
         content["made_of"] = [told(one) for one in (*report.faults, *report.warnings)]
         who = {"service": report.service.value, "instance": report.instance}
         known = self.statements.execute(_WHAT, who).fetchall()
-        content["since"] = json.loads(str(known[0][0])).get("since", 0.0) if known else report.at
+        before: dict[str, Any] = json.loads(str(known[0][0])) if known else {"since": report.at}
+        content["since"] = before.get("since", 0.0)
+        has_fallen = report.figures.get("up_s", math.inf) < before.get("figures", {}).get("up_s", 0.0)
+        content["fell_at"] = report.at if has_fallen else before.get("fell_at", 0.0)
         self.statements.execute(_MAKE_ROOM, {**who, "edge": report.at - SILENT_S})
         self.statements.execute(_PUT, {**who, "at": report.at, "content": json.dumps(content)})
 
@@ -142,4 +151,5 @@ def _report(service: str, instance: str, at: float, content: str) -> HealthRepor
         warnings=whole[len(faults) :],
         figures=said["figures"],
         since=said.get("since", 0.0),
+        fell_at=said.get("fell_at", 0.0),
     )

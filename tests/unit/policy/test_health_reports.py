@@ -368,6 +368,28 @@ def test_who_is_not_heard_of_makes_room(engine: Engine, statements: Transactions
     assert "p" in heard, "of another kind"
 
 
+RUNS = [
+    # what it shows, how long it had run with each report (None: it took leave), with which one it had fallen
+    ("it goes on", (5, 15, 25), 0),
+    ("it was killed", (25, 5, 15), 2),
+    ("it was killed twice", (25, 5, 15, 3), 4),
+    ("it was restarted", (25, None, 5, 15), 0),
+]
+
+
+@pytest.mark.parametrize(("ups", "fell"), [row[1:] for row in RUNS], ids=[row[0] for row in RUNS])
+def test_who_has_fallen(engine: Engine, statements: Transactions, ups: tuple[int | None, ...], fell: int) -> None:
+    """One that is there again without having taken leave."""
+    notes = HealthNotes(statements)
+    for number, up_s in enumerate(ups, 1):
+        if up_s is None:
+            notes.leave(Service.GATEWAY, "gw")
+        else:
+            notes.put(HealthReport(Service.GATEWAY, "gw", NOW + number, figures={"up_s": up_s}))
+    (report,) = health_reports(engine)
+    assert report.fell_at == (NOW + fell if fell else 0.0)
+
+
 @pytest.mark.parametrize(("heard", "told"), [row[1:] for row in REPLACED], ids=[row[0] for row in REPLACED])
 def test_whose_place_another_has_is_not_missed(
     engine: Engine, statements: Transactions, heard: dict[str, tuple[int, int]], told: set[str]

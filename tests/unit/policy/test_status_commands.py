@@ -15,7 +15,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,16 @@ def test_states(age_s: float, faults: tuple[str, ...], warnings: tuple[str, ...]
     report = HealthReport(Service.POLICY, "p", NOW - age_s, "1", faults, warnings)
     (found,) = part_statuses([report], (), NOW)
     assert (found.state, (*found.sentences, "")[0]) == (state, says)
+
+
+def test_one_that_fell_is_told_of_for_an_hour() -> None:
+    """It works, and nobody who does not look at the containers has heard of it."""
+    fallen = HealthReport(Service.GATEWAY, "g", NOW, "1", fell_at=NOW - 120.0)
+    (found,) = part_statuses([fallen], (), NOW)
+    says = "it ended without notice 2 minutes ago, and runs again: was it killed?"
+    assert (found.state, found.sentences) == (PartState.WARNING, (says,))
+    (found,) = part_statuses([replace(fallen, fell_at=NOW - 3600.0)], (), NOW)
+    assert found.state is PartState.UP
 
 
 def test_what_should_be_there_and_never_was() -> None:
