@@ -13,6 +13,7 @@ from stolen import Thief
 from policy.brain import Brain
 from policy.contract import LoginAnswer, LoginOutcome, LoginStep
 from policy.engine.ladder import Step
+from policy.engine.sources import Origin, network_of
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.incident_models import Notices
 from policy.store.models import Areas
@@ -68,3 +69,19 @@ async def test_the_first_use_of_another_device_in_a_strange_place_is_told(
     with engine.connect() as connection:
         told = select(Notices.channel).where(Notices.kind == "network-trusted").order_by(Notices.channel)
         assert list(connection.scalars(told)) == expected
+
+
+async def test_what_a_second_device_has_made_the_owners_can_be_taken_back(
+    brain: Brain, ada: NewCredential, store: IdentityStore, engine: Engine
+) -> None:
+    """With the network goes its area, and the device is suspended; the other one goes on."""
+    spare = store.add_credential("ada", "spare", T - 120)
+    await log_in(brain, ada, HOME, T - 60)
+    await log_in(brain, spare, ABROAD, T)
+    store.distrust_network("ada", ABROAD, lambda address: Origin(network=network_of(address)), T + 60)
+    with engine.connect() as connection:
+        assert list(connection.scalars(select(Areas.area))) == ["192.0.2.0/24 ??"]
+    assert (await log_in(brain, spare, ABROAD, T + 120)).outcome is LoginOutcome.REFUSED
+    answer = await log_in(brain, ada, ABROAD, T + 180)
+    assert answer.grants
+    assert answer.grants.is_strange
