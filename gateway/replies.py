@@ -53,7 +53,7 @@ BAD_LINE = Reply(500, "5.5.2", "Command lines are printable text that ends in CR
 UNKNOWN_COMMAND = Reply(500, "5.5.1", "Command not recognized")
 NOT_OFFERED = Reply(502, "5.5.1", "Command not implemented")
 NO_ARGUMENT = Reply(501, "5.5.4", "This command takes no argument")
-BAD_NAME = Reply(501, "5.5.4", "Syntax: EHLO hostname or address literal")
+BAD_NAME = Reply(501, "5.5.4", "Computer name is malformed; syntax: EHLO hostname or address literal")
 HELLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
 INTERNAL_ERROR = Reply(451, "4.3.0", "Something went wrong here, try again later")
 

@@ -35,7 +35,13 @@ from policy.contract import Grants, LoginAnswer, LoginOutcome
 _BEFORE_TLS = frozenset(("EHLO", "NOOP", "QUIT", "STARTTLS"))  # RFC 3207 section 4
 _HTTP = frozenset(("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"))
 _AUTH = b"AUTH "
-_WITH_ADDRESS = (b"MAIL ", b"RCPT ")
+# What is no UTF-8 is Latin-1 of an address or a name, which the client's user can mend.
+_NOT_UTF8: Mapping[bytes, Reply] = {
+    b"EHLO ": replies.BAD_NAME,
+    b"HELO ": replies.BAD_NAME,
+    b"MAIL ": replies.ADDRESS_NOT_ASCII,
+    b"RCPT ": replies.ADDRESS_NOT_ASCII,
+}
 _LINE_LIMIT = 2048  # RFC 5321 section 4.5.3.1.4 asks for 512; SIZE, AUTH, DSN and SMTPUTF8 add 526, 500, 500 and 10
 _NAME = re.compile(
     r"[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253}[A-Za-z0-9_.])?|\[[0-9A-Fa-f:.]+\]|\[(?ai:IPv6):[0-9A-Fa-f:.]+\]"
@@ -139,8 +145,8 @@ class Session(Conversation):
         # RFC 5321 section 2.3.8: only CRLF ends a line; what is not printable would end up in logs and headers.
         try:
             text = line[:-2].decode()
-        except UnicodeDecodeError:  # Jakarta Mail sends addresses in Latin-1; their users can mend that
-            return replies.ADDRESS_NOT_ASCII if line[:5].upper() in _WITH_ADDRESS else replies.BAD_LINE
+        except UnicodeDecodeError:
+            return _NOT_UTF8.get(line[:5].upper(), replies.BAD_LINE)
         return text if line.endswith(b"\r\n") and text.isprintable() else replies.BAD_LINE
 
     def _patience(self, timeout_s: float | None = None) -> float:
