@@ -99,10 +99,12 @@ BARE_CR_OR_LF = Reply(554, "5.6.0", "Message contains a bare CR or LF; lines mus
 NUL_OCTET = Reply(554, "5.6.0", "Message contains a NUL octet")
 MESSAGE_LINE_TOO_LONG = Reply(554, "5.6.0", "Message contains a line of more than 998 octets")
 HEADER_TOO_LONG = Reply(554, "5.6.0", "Header section too long")
-HEADER_NOT_ASCII = Reply(554, "5.6.7", "Header section is not ASCII and the message was not sent with SMTPUTF8")
-BAD_HEADER = Reply(554, "5.6.0", "Malformed header section")
+HEADER_NOT_ASCII = Reply(
+    554, "5.6.7", "Subject and other header fields must be ASCII or encoded words, or UTF-8 that is sent with SMTPUTF8"
+)
+BAD_HEADER = Reply(554, "5.6.0", "Malformed header section: a line is no header field, or has a control character")
 DUPLICATE_HEADER = Reply(554, "5.6.0", "A header field that must be unique occurs twice")
-BAD_AUTHOR = Reply(554, "5.6.0", "Malformed address in the From header field")
+BAD_AUTHOR = Reply(554, "5.6.0", "Malformed name or address in the From header field")
 SENDER_FIELD_MISSING = Reply(554, "5.6.0", "Several addresses in the From header field need a Sender field")
 BAD_SENDER_FIELD = Reply(554, "5.6.0", "Malformed address in the Sender or a Resent header field")
 LOOP = Reply(554, "5.4.6", "Too many hops, this message loops")
