@@ -57,7 +57,7 @@ def part_statuses(reports: Sequence[HealthReport], expected: Collection[Service]
 def _status(report: HealthReport, now: float) -> PartStatus:
     said = report.faults + report.warnings
     if (ago_s := now - report.fell_at) < _FALLEN_S:
-        said = (*said, f"it ended without notice {ago_s / 60:.0f} minutes ago, and runs again: was it killed?")
+        said = (*said, f"it ended without notice {ago_s / 60:.0f} min ago, and runs again: was it killed?")
     if now - report.at >= SILENT_S:
         minutes = (now - report.at) / 60
         state, said = PartState.SILENT, (f"nothing was heard of it for {minutes:.0f} minutes", *said)

@@ -60,7 +60,7 @@ def test_one_that_fell_is_told_of_for_an_hour() -> None:
     """It works, and nobody who does not look at the containers has heard of it."""
     fallen = HealthReport(Service.GATEWAY, "g", NOW, "1", fell_at=NOW - 120.0)
     (found,) = part_statuses([fallen], (), NOW)
-    says = "it ended without notice 2 minutes ago, and runs again: was it killed?"
+    says = "it ended without notice 2 min ago, and runs again: was it killed?"
     assert (found.state, found.sentences) == (PartState.WARNING, (says,))
     (found,) = part_statuses([replace(fallen, fell_at=NOW - 3600.0)], (), NOW)
     assert found.state is PartState.UP
