@@ -42,8 +42,18 @@ print_state() { # HOST
   if [[ $WAY == containers && $SALLYPORT_BIND == *:* ]]; then
     say "  NOTE          The engine hides who connects to an IPv6 address: a thief would look at home (docs/operating.md, Who connects)."
   fi
+  if [ "$WAY" = containers ]; then print_engine; fi
   if [ "$STACK" = test ]; then
     say "  mail sink     http://$(in_url "$(reachable_host "$SALLYPORT_SINK_BIND")"):$SALLYPORT_SINK_PORT/messages (no mail leaves this stack)"
+  fi
+}
+
+print_engine() { # what another one than root's Docker Engine does differently
+  if [[ $(docker info --format '{{.SecurityOptions}}' 2>/dev/null) == *rootless* ]]; then
+    say "  NOTE          A rootless engine mostly hides who connects: a thief would look at home (docs/operating.md, Who connects)."
+  fi
+  if [[ $(docker version 2>/dev/null) == *[Pp]odman* ]]; then
+    say "  NOTE          podman lets the gateway, Dovecot and the console out to the internet (docs/operating.md, Other engines)."
   fi
 }
 

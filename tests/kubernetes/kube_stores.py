@@ -11,6 +11,7 @@ _BASE = SUBNET.rpartition(".")[0]
 ADDRESSES: Mapping[str, str] = {"postgresql": f"{_BASE}.200", "valkey": f"{_BASE}.201"}
 HOSTS = {f"{name}.sallyport-stores.svc": address for name, address in ADDRESSES.items()}
 PASSWORDS = {"postgresql": "database-password", "valkey": "budgets-password"}  # the secret that policy has of each
+SOCKETS = {"postgresql": "/run/sockets", "valkey": "/run/valkey"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Stores:
             run = self.folder / f"run-{name}"  # a tmpfs would have the mode of the folder in the image
             run.mkdir()
             run.chmod(0o1777)
-            options += ["--volume", f"{run}:/run/{name}", "--no-healthcheck"]
+            options += ["--volume", f"{run}:{SOCKETS[name]}", "--no-healthcheck"]
             podman("run", "--detach", "--name", _container(name), *options, f"localhost/{PREFIX}-{name}:test")
 
     def end(self) -> None:

@@ -196,7 +196,7 @@ class Large:
 
     def store(self, statement: str) -> str:
         """What PostgreSQL's superuser is answered."""
-        words = ("psql", "-h", "/run/postgresql", "-U", "keeper", "-d", "sallyport", "-tAc", statement)
+        words = ("psql", "-h", "/run/sockets", "-U", "keeper", "-d", "sallyport", "-tAc", statement)
         done = self.stack.inside("postgresql", *words)
         assert done.returncode == 0, done.stderr
         return done.stdout
