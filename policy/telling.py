@@ -20,6 +20,10 @@ _MEANS = {
 }
 
 
+# Nothing is held for these, so nobody is asked anything; but whoever keeps below all limits is found by nothing else.
+_OWNER_HEARS = frozenset((SignalKind.PROBATION, SignalKind.VOLUME))
+
+
 @dataclass(frozen=True, slots=True)
 class Teller:
     """`notices` are taken in the transaction that writes the signals down."""
@@ -30,7 +34,10 @@ class Teller:
     def note(
         self, opened: Opened | None, identity: str, place: Place, signals: Sequence[Signal], standing: Standing
     ) -> None:
-        """Within that transaction; nothing where there is no signal. The owner is asked when mail of his is held."""
+        """Within that transaction; nothing where there is no signal.
+
+        The owner is asked when mail of his is held; that much of it went out is told before that.
+        """
         self._note_trusted(identity, place, [one for one in signals if one.kind is SignalKind.TRUSTED_NETWORK])
         signals = [one for one in signals if one.kind is not SignalKind.TRUSTED_NETWORK]
         signals.sort(key=lambda one: ALONE[one.kind])  # the last one, in the subject, is what weighs most
@@ -45,7 +52,7 @@ class Teller:
             max(one.at for one in signals),
             thread=thread_of(opened.number) if opened else "",
             facts=_facts(opened, identity, place, signals, standing),
-            owner="" if kind is Kind.SIGNAL else identity,
+            owner=identity if kind is not Kind.SIGNAL or any(one.kind in _OWNER_HEARS for one in signals) else "",
         )
 
     def _note_trusted(self, identity: str, place: Place, signals: Sequence[Signal]) -> None:

@@ -144,6 +144,22 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
             "Administration.\n\n" + _LOOK["de"],
         ),
     },
+    Kind.SIGNAL: {
+        "en": _Words(
+            "More mail than usual from your account",
+            "With your mail account more was sent than you usually do, or some of it from a network that you never\n"
+            "used before. Nothing is held or refused for that. If it was you, there is nothing to do. If not,\n"
+            "somebody else is sending as you: the console shows under “My sending” what went out, and under “My\n"
+            "networks” you can say that it was not you.\n\n" + _LOOK["en"],
+        ),
+        "de": _Words(
+            "Mehr Mail als sonst von Ihrem Konto",
+            "Mit Ihrem Mailkonto wurde mehr gesendet, als Sie es sonst tun, oder etwas davon aus einem Netz, das Sie\n"
+            "noch nie benutzt haben. Deswegen wird nichts angehalten und nichts abgelehnt. Wenn Sie das waren, ist\n"
+            "nichts zu tun. Wenn nicht, sendet jemand in Ihrem Namen: Die Konsole zeigt unter „Mein Versand“, was\n"
+            "hinausging, und unter „Meine Netze“ können Sie sagen, dass Sie es nicht waren.\n\n" + _LOOK["de"],
+        ),
+    },
     Kind.SECOND_FACTOR_WRONG: {
         "en": _Words(
             "Somebody knows your password for the console",

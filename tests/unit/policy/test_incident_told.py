@@ -1,7 +1,7 @@
 """The story of a theft that happened to policy itself, with its worker and a queue: what was seen is what is told."""
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from test_containment import GRANTED, Scene, thief
 from test_judge import ABROAD, DAY, people
 
@@ -10,6 +10,7 @@ from policy.engine.rulebook import Rulebook
 from policy.queue_contract import Deliveries, Delivery, DeliveryOutcome
 from policy.rulebook import shipped
 from policy.store.identities import IdentityStore, NewCredential
+from policy.store.incident_models import Notices
 from policy.store.incident_story import Story
 from policy.store.incident_traffic import Traffic
 
@@ -61,3 +62,12 @@ async def test_what_is_told_when_its_owner_has_said_no(stolen: Scene) -> None:
     assert story.advice[0].commands == (f"sallyport purge {incident.number}", f"sallyport release {incident.number}")
     assert "answer" in kinds(story)
     assert stolen.store.purge_incident(incident.number, "", stolen.now).held["purging"].messages == 1
+
+
+async def test_the_owner_hears_of_it_before_anything_is_held(stolen: Scene) -> None:
+    """Whoever keeps below all caps is found by nothing else, and only the owner knows that it was not him."""
+    with stolen.engine.connect() as connection:
+        hers = select(Notices.kind, Notices.subject).where(Notices.channel == "owner:ada").order_by(Notices.id)
+        told = [one for one in connection.execute(hers) if one.kind != "network-trusted"]
+    assert [one.kind for one in told] == ["signal", "incident-opened"]
+    assert "probation" in told[0].subject

@@ -154,7 +154,8 @@ async def test_owner_and_administrator_are_told_when_it_is_settled_and_when_it_i
     assert store.trusted_since("ada") == {}
     await lurk(brain, ada, 8)
     with engine.connect() as connection:
-        rows = connection.execute(select(Signals.kind, Signals.at, Signals.client_address)).all()
+        every = select(Signals.kind, Signals.at, Signals.client_address).order_by(Signals.at)
+        rows = connection.execute(every).all()
     assert [tuple(row) for row in rows] == [
         ("trusted-network", T + 2 * DAY_S, AT_ABROAD),
         ("trusted-network", T + 6 * DAY_S, AT_ABROAD),
