@@ -175,7 +175,7 @@ def test_a_pool_or_a_carrier_in_many_countries_is_one_source(kind: Origin) -> No
 
 def test_what_goes_out_four_times_a_year_comes_from_a_network_that_is_known() -> None:
     """A quarter has up to 92 days, and from its first Monday to the next one's there are fourteen weeks."""
-    assert not History(T - 400 * DAY_S, T, days=60).is_forgotten(BOOK, T + 14 * 7 * DAY_S)
+    assert not History(T - 400 * DAY_S, T, days=60).is_forgotten(BOOK.forgotten_at(T + 14 * 7 * DAY_S))
 
 
 def test_a_suspect_kind_of_network_is_never_settled_but_at_home() -> None:
