@@ -16,7 +16,7 @@ from policy.containment.ask_queue import ask_queue
 from policy.queue_contract import QueuedMessage
 from policy.settings import Settings
 from policy.store.errors import StoreError
-from policy.store.held import LISTED, HeldState, StoredHeld
+from policy.store.held import LISTED, MOVING, HeldState, StoredHeld
 from policy.store.identities import IdentityStore
 from policy.store.incident_advice import in_words
 from policy.store.incidents import Counted
@@ -96,7 +96,9 @@ def held_release(queue_ids: QueueIds, wait: Wait = WAIT_S, no_wait: NoWait = Fal
 
     Example: sallyport held release 4fXyZ21kNzwt
     """
-    _move(open_identities(), queue_ids, HeldState.RELEASING, 0 if no_wait else wait, as_json=json)
+    store = open_identities()
+    _not_over(store, queue_ids, HeldState.RELEASING)
+    _move(store, queue_ids, HeldState.RELEASING, 0 if no_wait else wait, as_json=json)
 
 
 @held.command("purge")
@@ -108,9 +110,18 @@ def held_purge(
     Example: sallyport held purge 4fXyZ21kNzwt
     """
     store = open_identities()
-    there = [store.held_message(queue_id) for queue_id in dict.fromkeys(queue_ids)]
-    confirm(f"Delete {in_words(Counted(len(there), sum(one.recipients for one in there)))} for ever?", yes)
+    there = [one for one in _not_over(store, queue_ids, HeldState.PURGING) if one.state == HeldState.HELD]
+    if there:
+        confirm(f"Delete {in_words(Counted(len(there), sum(one.recipients for one in there)))} for ever?", yes)
     _move(store, queue_ids, HeldState.PURGING, 0 if no_wait else wait, as_json=json)
+
+
+def _not_over(store: IdentityStore, queue_ids: Sequence[str], to: HeldState) -> Sequence[StoredHeld]:
+    """A script learns that nothing happened. What moves still is waited for again."""
+    there, done = [store.held_message(queue_id) for queue_id in dict.fromkeys(queue_ids)], MOVING[to].value
+    if all(one.state == done for one in there):
+        raise StoreError(f"nothing of it is on hold: {', '.join(one.queue_id for one in there)} was {done} already")
+    return there
 
 
 def _move(store: IdentityStore, queue_ids: Sequence[str], to: HeldState, wait_s: float, *, as_json: bool) -> None:

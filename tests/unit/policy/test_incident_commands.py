@@ -241,9 +241,13 @@ def test_held_release_and_purge(sallyport: InProcess, engine: Engine) -> None:
     assert "releasing" in done.stdout
     assert "1 messages are still releasing" in done.stderr
     settle(engine)
-    assert sallyport.json("held", "release", HOLDS[0])[0]["state"] == "released"
+    for more in ((), ("--json",)):  # a script learns that nothing happened
+        again = sallyport("held", "release", HOLDS[0], *more)
+        assert (again.returncode, again.stdout) == (1, "")
+        assert again.stderr == f"sallyport: nothing of it is on hold: {HOLDS[0]} was released already\n"
     assert sallyport.json("held", "purge", HOLDS[1], "--yes", "--no-wait")[0]["state"] == "purging"
     settle(engine)
+    assert f"{HOLDS[1]} was purged already" in sallyport("held", "purge", HOLDS[1]).stderr
     states = {one["queue_id"]: one["state"] for one in sallyport.json("held", "list", "--all")}
     assert [states[one] for one in HOLDS] == ["released", "purged"]
     assert sallyport.json("incident", "1")["incident"]["state"] == "open"
