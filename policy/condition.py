@@ -49,11 +49,11 @@ class Condition:
     steadiness: Steadiness = field(default_factory=Steadiness)
 
     async def look(self) -> Health:
-        faults = [] if await _answers(self.ask_store) else [STORE_AWAY]
+        faults = [] if await answers(self.ask_store) else [STORE_AWAY]
         newer = [] if faults else await self._of_schema()
         if not faults and not self.takes_changes:
             faults.append(STORE_FULL)
-        if self.ask_budgets and not await _answers(self.ask_budgets):
+        if self.ask_budgets and not await answers(self.ask_budgets):
             faults.append(BUDGETS_AWAY)
         return self.steadiness.steadied(Health(tuple(faults), (*newer, *self._warnings())))
 
@@ -73,7 +73,8 @@ class Condition:
         return [*found, *(sentence for service, sentence in _AWAY.items() if service in self.away)]
 
 
-async def _answers(ask: Ask) -> bool:
+async def answers(ask: Ask) -> bool:
+    """Whether it does within the time that there is."""
     asking = asyncio.ensure_future(_asked(ask))
     done, _ = await asyncio.wait({asking}, timeout=_PATIENCE_S)  # not cancelled, which takes as long as an answer
     return bool(done) and asking.result()

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from policy import log
+from policy.condition import answers
 from policy.console.parts import Parts
 from policy.store.health_reports import PERIOD_S, HealthNotes, HealthReport, Service
 from policy.store.statements import OnConnection
@@ -42,11 +43,8 @@ def routes(parts: Parts) -> list[Route]:
 
 async def looked(parts: Parts) -> Health:
     """Ready means that the store answers."""
-    try:
-        await run_in_threadpool(parts.desk.sign_in.session, _NOBODY, parts.clock())
-    except Exception:  # noqa: BLE001 - whatever it is: it cannot work
-        return Health(faults=(STORE_AWAY,), warnings=parts.warnings())
-    return Health(warnings=parts.warnings())
+    is_there = await answers(partial(run_in_threadpool, parts.desk.sign_in.session, _NOBODY, parts.clock()))
+    return Health(faults=() if is_there else (STORE_AWAY,), warnings=parts.warnings())
 
 
 @contextlib.asynccontextmanager

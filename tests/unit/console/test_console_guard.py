@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import re
+import threading
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -276,6 +277,17 @@ async def test_health(console: Console, monkeypatch: pytest.MonkeyPatch) -> None
         assert answer.status_code == 503
         said = answer.json()
         assert (said["ready"], said["faults"], said["warnings"]) == (False, [STORE_AWAY], [])
+
+
+async def test_a_store_that_hangs_is_told_of_in_time(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks has five seconds of patience."""
+    monkeypatch.setattr("policy.condition._PATIENCE_S", 0.01)
+    answers = threading.Event()
+    monkeypatch.setattr(type(console.parts.desk.sign_in), "session", lambda *_: answers.wait(60))
+    async with console.browser() as browser:
+        said = (await browser.get("/health/ready")).json()
+        answers.set()
+    assert said["faults"] == [STORE_AWAY]
 
 
 async def test_what_the_console_says_of_its_certificate(console: Console) -> None:
