@@ -65,12 +65,12 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, float]:
         for policy in policies:
             policy.start()
         work = (policies, credentials, options.known, options.connections)
-        asyncio.run(_asked(*work, 1.0))  # warm
+        asyncio.run(decided(*work, 1.0))  # warm
         groups = {str(policy.port): policy.process_id for policy in policies}
         before = sum(cpu_seconds(groups).values())
-        answers = asyncio.run(_asked(*work, options.seconds))
+        answers = asyncio.run(decided(*work, options.seconds))
         used = sum(cpu_seconds(groups).values()) - before
-        paced = asyncio.run(_asked(*work, options.seconds, options.rate))
+        paced = asyncio.run(decided(*work, options.seconds, options.rate))
         for one in (answers, paced):
             if refused := {what: count for what, count in one.outcomes.items() if what != "accept"}:
                 print(f"note: not all messages were accepted: {refused}")
@@ -147,7 +147,7 @@ def _questions(policy: Policy, credentials: dict[int, int], known: int) -> Itera
         yield policy.request("/v1/message", facts)
 
 
-async def _asked(
+async def decided(
     policies: list[Policy],
     credentials: dict[int, int],
     known: int,

@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import URL
 
-from bench.decisions import flat_out, with_history
+from bench.decisions import decided, with_history
 from bench.identities import Policy
 from bench.processes import cpu_seconds
 from policy.store.archive import reading
@@ -63,13 +63,14 @@ def measure(folder: Path, options: argparse.Namespace, way: str, processes: int)
         for one in policies:
             running.callback(one.stop)
             one.start()
-        asyncio.run(flat_out(policies, credentials, options.connections, 1.0, options.known))  # warm
+        work = (policies, credentials, options.known, options.connections)
+        asyncio.run(decided(*work, 1.0))  # warm
         groups = {f"policy{number}": one.process_id for number, one in enumerate(policies)}
         groups |= {"database": postgres.process_id} if postgres else {}
         groups |= {"valkey": valkey.process_id} if valkey else {}
         before, at_first = cpu_seconds(groups), _sizes(policy, postgres)
         with _LockWatch(postgres) as watch:
-            answers = asyncio.run(flat_out(policies, credentials, options.connections, options.seconds, options.known))
+            answers = asyncio.run(decided(*work, options.seconds))
         used = {name: seconds - before[name] for name, seconds in cpu_seconds(groups).items()}
         count = len(answers.seconds)
         grown = [(now - then) / 1024 / count for now, then in zip(_sizes(policy, postgres), at_first, strict=True)]
