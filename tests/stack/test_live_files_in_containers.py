@@ -81,6 +81,20 @@ def test_a_renewed_certificate_is_served_and_a_broken_one_is_not(stack: Compose,
     older.shutdown()
 
 
+def test_it_serves_again_when_it_is_started_again(stack: Compose, login: Login) -> None:
+    """The folders in memory are what they were at the first start."""
+    stack.run("restart", "--timeout", "5", "dovecot")
+
+    def answers() -> bool:
+        try:
+            session(stack, login).logout()
+        except (OSError, imaplib.IMAP4.error):
+            return False
+        return True
+
+    until(answers, "Dovecot serves again", SOON_S, 0.5)
+
+
 def test_tokens_are_rotated_while_everything_goes_on(stack: Compose, login: Login) -> None:
     older = session(stack, login)
     for token, reader in (("dovecot", "dovecot"), ("queue-agent", "queue-agent")):

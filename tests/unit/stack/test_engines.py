@@ -17,6 +17,15 @@ def test_no_tmpfs_has_an_owner(path: Path) -> None:
     assert not re.search(r":size=\S*\b[ug]id=", path.read_text())
 
 
+@pytest.mark.parametrize("path", FILES, ids=[one.name for one in FILES])
+def test_what_others_than_root_write_into_has_its_mode_at_each_start(path: Path) -> None:
+    """runc mounts a tmpfs with the mode of the folder below it, and with the one in the file where there is none."""
+    dockerfiles = [*CHECKOUT.glob("*/Dockerfile"), *CHECKOUT.glob("deploy/**/Dockerfile")]
+    images = "".join(one.read_text() for one in dockerfiles)
+    for folder in re.findall(r"- (/\S+):size=\S*\bmode=1777", path.read_text()):
+        assert folder == "/tmp" or f"install -d -m 1777 {folder}\n" in images, folder
+
+
 ROOTLESS = "A rootless engine mostly hides who connects: a thief would look at home (docs/operating.md, Who connects)."
 OUT = "podman lets the gateway, Dovecot and the console out to the internet (docs/operating.md, Other engines)."
 
