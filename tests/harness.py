@@ -363,6 +363,12 @@ class Postfix:
         until(lambda: answers(self.port) and answers(self.hold_port), f"Postfix answers\n{self.process.text()}")
         return self
 
+    def kill(self) -> None:
+        """At once. Postfix's master and its daemons are a session of their own, which ours does not end."""
+        assert self.queue
+        os.killpg(int((self.queue / "pid" / "master.pid").read_text()), signal.SIGKILL)
+        self.process.ended()
+
     def stop(self) -> None:
         if self.process.running and self.process.running.poll() is None:
             subprocess.run(["postfix", "-c", str(self.config), "stop"], check=False, capture_output=True)

@@ -35,11 +35,10 @@ class Stage:
     decided: list[int] = field(default_factory=list)  # the incidents that were released or purged
 
     def kill(self, who: str) -> None:
-        process = {
-            "policy": self.sallyport.policy,
-            "agent": self.queue.agent.process,
-            "postfix": self.queue.postfix.process,
-        }[who]
+        if who == "postfix":
+            self.queue.postfix.kill()
+            return
+        process = self.sallyport.policy if who == "policy" else self.queue.agent.process
         assert process.running
         os.killpg(process.running.pid, signal.SIGKILL)
         process.ended()
