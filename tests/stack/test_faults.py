@@ -5,7 +5,6 @@ was sent or may have been sent, and nothing else.
 """
 
 import contextlib
-import os
 import shutil
 import signal
 import smtplib
@@ -163,7 +162,7 @@ def test_postfix_killed_between_bdat_and_its_reply(
 
     def kill_in_the_message(direction: Direction, piece: bytes) -> bytes | None:
         if direction == "to-next-hop" and b"BDAT " in tap.seen["to-next-hop"]:
-            kill_all(postfix)
+            postfix.kill()
             return None
         return piece
 
@@ -172,7 +171,6 @@ def test_postfix_killed_between_bdat_and_its_reply(
     assert (code, text[:5]) == (451, "4.4.2")
     tap.rule = lambda _direction, piece: piece
     until(lambda: not answers(postfix.port), "Postfix is gone")
-    postfix.process.ended()
     (Path(str(postfix.queue)) / "pid" / "master.pid").unlink(missing_ok=True)
     postfix.start()
     # The next message has overtaken nothing: when it is there, the lost one would be, too.
@@ -372,15 +370,6 @@ def test_no_command_relays_without_login(stack: Sallyport, sink: Sink) -> None:
         for attempt in attempts:
             assert client.docmd(attempt)[0] >= 500, attempt
     assert arrived(sink, "open@elsewhere.example") == 0
-
-
-def kill_all(postfix: Postfix) -> None:
-    """SIGKILL to master and all of its daemons: they are one process group."""
-    master = int((Path(str(postfix.queue)) / "pid" / "master.pid").read_text())
-    children = subprocess.run(["pgrep", "-P", str(master)], capture_output=True, text=True, check=False).stdout.split()
-    for number in (master, *map(int, children)):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(number, signal.SIGKILL)
 
 
 class small_disk:  # noqa: N801 - reads as what it is in a with statement
