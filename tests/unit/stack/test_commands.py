@@ -10,6 +10,11 @@ from harness import free_port
 from stack_scripts import CHECKOUT, Run
 
 
+def free_ports() -> dict[str, str]:
+    """The public ports of a stack that `make up` finds free; the other tests take theirs meanwhile."""
+    return {f"SALLYPORT_{one}_PORT": str(free_port()) for one in ("SUBMISSION", "SUBMISSIONS", "IMAPS", "CONSOLE")}
+
+
 def test_the_command_line_says_when_no_stack_is_up(run: Run) -> None:
     done = run("sallyport", "identity", "list", WAY="native")
     assert (done.returncode, done.stdout) == (1, "")
@@ -224,9 +229,8 @@ def test_up_keeps_what_runs_or_says_what_it_would_leave_out(run: Run, tmp_path: 
     engine.parent.mkdir()
     engine.write_text(STARTED_WITH_MORE)
     engine.chmod(0o755)
-    ports = {f"SALLYPORT_{one}_PORT": str(20_001 + n) for n, one in enumerate(("SUBMISSION", "SUBMISSIONS", "IMAPS"))}
     path = f"{engine.parent}:{os.environ['PATH']}"
-    done = run("stack/up", WAY="containers", PATH=path, SALLYPORT_WITH=parts, SALLYPORT_CONSOLE_PORT="20004", **ports)
+    done = run("stack/up", WAY="containers", PATH=path, SALLYPORT_WITH=parts, **free_ports())
     started = tmp_path / "upped"
     if parts == "postgresql,metrics":
         wanted = "compose -f compose.yaml -f compose.postgresql.yaml -f compose.metrics.yaml up "
@@ -265,9 +269,8 @@ def test_up_does_not_begin_beside_the_data_that_down_has_kept(
     engine.parent.mkdir()
     engine.write_text(TAKEN_DOWN)
     engine.chmod(0o755)
-    ports = {f"SALLYPORT_{one}_PORT": str(20_001 + n) for n, one in enumerate(("SUBMISSION", "SUBMISSIONS", "IMAPS"))}
     path = f"{engine.parent}:{os.environ['PATH']}"
-    done = run("stack/up", WAY="containers", PATH=path, SALLYPORT_WITH=parts, SALLYPORT_CONSOLE_PORT="20004", **ports)
+    done = run("stack/up", WAY="containers", PATH=path, SALLYPORT_WITH=parts, **free_ports())
     assert (tmp_path / "upped").exists() == (not lost)
     if lost:
         assert done.returncode == 2
@@ -304,9 +307,8 @@ def test_a_checkout_does_not_drive_the_stack_of_another(
     (tmp_path / "another").mkdir()
     (tmp_path / "link").symlink_to(CHECKOUT)
     (tmp_path / "from").write_text(f"{tmp_path / started_from}\n")
-    ports = {f"SALLYPORT_{one}_PORT": str(20_001 + n) for n, one in enumerate(("SUBMISSION", "SUBMISSIONS", "IMAPS"))}
-    variables = ports | {"SALLYPORT_CONSOLE_PORT": "20004", "PATH": f"{engine.parent}:{os.environ['PATH']}"}
-    done = run(command, WAY="containers", COMPOSE_PROJECT_NAME=named, **variables)
+    path = f"{engine.parent}:{os.environ['PATH']}"
+    done = run(command, WAY="containers", PATH=path, COMPOSE_PROJECT_NAME=named, **free_ports())
     assert (tmp_path / "driven").exists() == is_driven
     if not is_driven:
         assert done.returncode == 2
