@@ -17,8 +17,13 @@ def worker_started(worker: int, process: int) -> None:
     _log.info("worker-started", worker=worker, process=process)
 
 
+def worker_hung(worker: int, process: int) -> None:
+    """Its event loop has not turned for a minute: it is killed, and `worker-ended` follows."""
+    _log.error("worker-hung", worker=worker, process=process)
+
+
 def worker_ended(worker: int, process: int, why: str, sessions: int) -> None:
-    """A worker that ended by itself; `sessions` went with it."""
+    """A worker that ended, and not because the gateway stops; `sessions` went with it."""
     _log.error("worker-ended", worker=worker, process=process, why=why, sessions=sessions)
 
 

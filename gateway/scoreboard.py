@@ -111,6 +111,10 @@ class Scoreboard:
         self._memory[(self.worker - 1) * _WIDTH + _LOOKS_AT] = round(at * _MILLIONTHS)
         return min(one for one in self._column(_LOOKS_AT) if one) / _MILLIONTHS
 
+    def turned(self, worker: int) -> int:
+        """What is another number as soon as the event loop of `worker` has turned."""
+        return self._memory[(worker - 1) * _WIDTH + _LOOKS_AT]
+
     def time(self, name: str, seconds: float) -> None:
         """Something took so long."""
         first = (self.worker - 1) * _WIDTH + _DURATION_PLACES[name]

@@ -1,9 +1,9 @@
 """The worker processes, and the one above them that serves nobody and only sees to it that they run.
 
 It binds the ports, loads the certificates, makes the memory that the workers share (caps.py, scoreboard.py), and forks.
-A worker that ends is replaced, its connections are given back to the caps, and the others do not notice. SIGTERM and
-SIGINT drain, SIGHUP looks for new certificates at once. If the process above is killed the workers are killed with it:
-the gateway is one service, and what is left of it must not hold its ports.
+A worker that ends is replaced, its connections are given back to the caps, and the others do not notice; one that hangs
+is killed first. SIGTERM and SIGINT drain, SIGHUP looks for new certificates at once. If the process above is killed the
+workers are killed with it: the gateway is one service, and what is left of it must not hold its ports.
 """
 
 import ctypes
@@ -22,13 +22,18 @@ from gateway.scoreboard import Scoreboard
 _FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 _LEARNT = _FORWARDED | {signal.SIGCHLD}
 _PAUSE_S = 1.0  # before a worker is replaced that has lived no longer than this
+# A worker hangs whose event loop has not turned between so many looks in a row. They are counted, and not the seconds:
+# while the whole machine or the container stands still nobody looks.
+_LOOK_S, _LOOKS = 5.0, 12
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Worker:
     number: int
     started_at: float
+    turned: int = 0  # as of the newest look
+    looks: int = 0  # in a row that found it as it was
 
 
 def run(
@@ -47,11 +52,15 @@ def run(
     running: dict[int, _Worker] = {}
     for number in range(1, workers + 1):
         running[_fork(number, caps, scoreboard, serve)] = _Worker(number, time.monotonic())
+    look_at = time.monotonic() + _LOOK_S
     while True:
-        number = signal.sigwait(_LEARNT)
-        if number == signal.SIGHUP:
+        learnt = signal.sigtimedwait(_LEARNT, max(0.0, look_at - time.monotonic()))
+        if learnt is None:
+            _kill_hung(running, scoreboard)
+            look_at = time.monotonic() + _LOOK_S
+        elif learnt.si_signo == signal.SIGHUP:
             _tell(running, signal.SIGHUP)
-        elif number == signal.SIGCHLD:
+        elif learnt.si_signo == signal.SIGCHLD:
             for worker in _reaped(running, caps):
                 running[_fork(worker.number, caps, scoreboard, serve)] = _Worker(worker.number, time.monotonic())
         else:
@@ -79,6 +88,17 @@ def _fork(number: int, caps: Caps, scoreboard: Scoreboard, serve: Callable[[], N
     finally:
         sys.stdout.flush()
         os._exit(code)
+
+
+def _kill_hung(running: dict[int, _Worker], scoreboard: Scoreboard) -> None:
+    """SIGTERM asks an event loop, and theirs does not answer."""
+    for process, worker in running.items():
+        turned = scoreboard.turned(worker.number)
+        worker.looks = worker.looks + 1 if turned == worker.turned else 0
+        worker.turned = turned
+        if worker.looks == _LOOKS:
+            log.worker_hung(worker.number, process)
+            os.kill(process, signal.SIGKILL)
 
 
 def _reaped(running: dict[int, _Worker], caps: Caps) -> list[_Worker]:

@@ -113,6 +113,47 @@ def test_a_worker_that_is_killed_is_replaced(stack: Sallyport) -> None:
         client.close()
 
 
+SOONER = """
+from gateway.__main__ import main
+from gateway import workers
+workers._LOOK_S = 0.25  # a worker hangs after three seconds
+main()
+"""
+
+
+def test_a_worker_that_hangs_is_replaced(stack: Sallyport) -> None:
+    """Its sessions end and are given back; the other's go on. When all stood still for as long nobody is replaced."""
+    stack.gateway.stop()
+    stack.gateway.command = [sys.executable, "-c", SOONER]
+    stack.start_gateway()
+    ada = stack.new_login("ada", SENDER)
+    before = workers(stack)
+    assert stack.gateway.running
+    group = [stack.gateway.running.pid, *before]
+    for process in group:
+        os.kill(process, signal.SIGSTOP)
+    until(lambda: all(_is_stopped(one) for one in group), "all stand still")
+    paused = time.monotonic()
+    until(lambda: time.monotonic() - paused > 4, "for longer than a worker may hang")
+    for process in group:
+        os.kill(process, signal.SIGCONT)
+    clients = [stack.client(ada) for _ in range(6)]
+    served_by = {client: worker_of(client) for client in clients}
+    victim = served_by[clients[0]]
+    os.kill(victim, signal.SIGSTOP)
+    until(lambda: len(workers(stack)) == 2 and victim not in workers(stack), "the worker is replaced")
+    assert set(before) - set(workers(stack)) == {victim}
+    assert stack.gateway.text().count("worker-hung") == 1
+    survivors = [client for client, process in served_by.items() if process != victim]
+    for client in survivors:
+        client.sendmail(SENDER, [FRIEND], MESSAGE)
+    until(lambda: metric(stack, "sessions_open") == len(survivors), "the connections of the other are given back")
+    with stack.client(ada) as client:
+        client.sendmail(SENDER, [FRIEND], MESSAGE)
+    for client in clients:
+        client.close()
+
+
 def test_the_process_above_is_killed(stack: Sallyport) -> None:
     """The workers go with it, and with them the ports."""
     running = workers(stack)
