@@ -1,17 +1,16 @@
 """`sallyport alert`: what people are told, by which channels, and whether it arrives."""
 
-import json as json_module
+import json as documents
 import secrets
-import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from sqlalchemy import Engine
 
 from policy.alerting.opened import make_secret
+from policy.cli.arguments import past
 from policy.cli.output import JSON, plain, print_rows, when
 from policy.location import open_existing
 from policy.settings import Settings
@@ -43,7 +42,7 @@ def alert_test(
     add_test(engine, thread, channel, time.time())
     found = _awaited(engine, thread, wait)
     if json:
-        print(json_module.dumps([plain(one) for one in found]))
+        print(documents.dumps([plain(one) for one in found]))
     else:
         for one in found:
             print(f"{one.channel:<30} {_in_words(one)}")
@@ -74,7 +73,9 @@ def alert_list(
 
 @alert.command("replay")
 def alert_replay(
-    since: Annotated[str, typer.Option(help="From when on: 2026-05-01 or 2026-05-01T12:00:00, UTC.")],
+    since: Annotated[
+        str, typer.Option(metavar="DATE", help="From when on: 2026-05-01 or 2026-05-01T12:00 (UTC), or 2d.")
+    ],
     channel: Annotated[str, typer.Option(help="By which channel: webhook, or one of them: webhook:NAME.")] = "webhook",
 ) -> None:
     """Send again what a channel was sent, or was not: each notice with the webhook-id that it had.
@@ -84,7 +85,7 @@ def alert_replay(
     Example: sallyport alert replay --since 2026-05-01
     """
     engine = open_existing(load(Settings))
-    number = replay(engine, channel, _moment(since), time.time())
+    number = replay(engine, channel, past(since), time.time())
     engine.dispose()
     print(f"{number} notices are sent again")
 
@@ -131,11 +132,3 @@ def _in_words(one: ChannelOutcome) -> str:
     if one.is_taken:
         return "taken"
     return f"not taken: {one.problem or 'nobody has tried; is policy running, or the sender of that channel?'}"
-
-
-def _moment(since: str) -> float:
-    try:
-        return datetime.fromisoformat(since).replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        print(f"{since!r} is no moment; write it as 2026-05-01 or 2026-05-01T12:00:00", file=sys.stderr)
-        raise typer.Exit(2) from None

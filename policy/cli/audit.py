@@ -1,6 +1,6 @@
 """`sallyport audit`: who changed what, and when."""
 
-import json as json_module
+import json as documents
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated
@@ -38,7 +38,7 @@ def audit_list(
     acts = _acts(open_existing(load(Settings)), wanted, limit)
     if json:
         for act in acts:
-            print(json_module.dumps(plain(act), ensure_ascii=False))
+            print(documents.dumps(plain(act), ensure_ascii=False))
         return
     print_rows(
         acts,
