@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from structlog.testing import capture_logs
+
 from policy import rulebook
 from policy.engine.guessing import Walls
 from policy.engine.ladder import Step
@@ -169,6 +171,7 @@ class _Worker:
         name, seeds = task
         book = rulebook.shipped() if self.policy is None else rulebook.load(self.policy)
         scenario = next(one for one in SCENARIOS if one.name == name)
-        runs = [run(scenario, seed, book, self.back_end, is_interrupted=self.is_interrupted) for seed in seeds]
+        with capture_logs():  # that budgets on a new server begin anew is no news here
+            runs = [run(scenario, seed, book, self.back_end, is_interrupted=self.is_interrupted) for seed in seeds]
         gc.collect()
         return runs

@@ -3,6 +3,8 @@
 import json
 import math
 import re
+import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from command_line import PROGRAM
 from harness import ROOT
 from typer.testing import CliRunner
 
@@ -38,6 +41,7 @@ from policy.simulation.thieves import Thief
 from policy.simulation.world import World
 
 BOOK = rulebook.shipped()
+HAS_VALKEY = any(shutil.which(name) for name in ("valkey-server", "redis-server"))
 ATTACK, SENDER = named("A6a")[0], named("L3a")[0]
 
 
@@ -355,6 +359,16 @@ def test_a_server_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(backends.shutil, "which", lambda _name: None)
     done = sallyport("simulate", "--scenario", "L1", "--seeds", "1", "--jobs", "1", "--budgets", "valkey")
     assert "there is no valkey-server or redis-server here" in str(done.exception)
+
+
+@pytest.mark.skipif(not HAS_VALKEY, reason="neither valkey-server nor redis-server is installed")
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_nothing_but_the_answer_is_printed(jobs: str) -> None:
+    """A new server knows no budgets, which policy would say in its log."""
+    options = ("--scenario", "L1", "--seeds", "6", "--jobs", jobs, "--budgets", "valkey", "--json")
+    command = [sys.executable, "-c", PROGRAM, "simulate", *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)[0]["runs"] == 6
 
 
 def test_bound_states_the_worst() -> None:
