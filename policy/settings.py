@@ -159,6 +159,10 @@ class Settings(SignOnSettings, BridgeSettings):
         """As browsers write it: in lower case, without the port that is https's own."""
         return (self.console_url or f"https://{self.hostname}:8443").lower().rstrip("/").removesuffix(":443")
 
+    def invite_url(self, token: str) -> str:
+        """The link of an invitation; policy/console/enrolment.py answers it."""
+        return f"{self.console_origin}/invite/{token}"
+
     @property
     def digest_key_setting(self) -> str:
         """Which one says where the key is."""

@@ -52,7 +52,7 @@ def open_api(settings: Settings, clock: Callable[[], float]) -> FastAPI:
             state_dir=settings.state_dir,
             digest_key_file=settings.digest_key_file,
             budgets=server_of(settings.budgets_url, settings.budgets_password_file),
-            console_origin=settings.console_origin,
+            invite_url=settings.invite_url,
             clock=clock,
         )
     )

@@ -35,7 +35,7 @@ class Back:
     state_dir: Path
     digest_key_file: Path
     budgets: Server | None  # where they are not in the database
-    console_origin: str
+    invite_url: Callable[[str], str]  # of a token
     clock: Callable[[], float]
 
 
@@ -53,7 +53,7 @@ class Caller:
     budgets: Server | None
     identities: IdentityStore
     people: People
-    console_origin: str
+    invite_url: Callable[[str], str]  # of a token
 
 
 class TokenFirst:
@@ -101,7 +101,7 @@ def caller_with(scope: TokenScope) -> Any:  # noqa: ANN401 - what FastAPI calls 
             budgets=back.budgets,
             identities=IdentityStore(back.engine, back.key, actor),
             people=People(back.engine, back.key, actor),
-            console_origin=back.console_origin,
+            invite_url=back.invite_url,
         )
 
     return Depends(check)

@@ -154,7 +154,7 @@ def _person(caller: Caller, one: Enrolled, dry_run: bool) -> EnrolledPerson:
         is_new=one.is_new,
         login=made.login if made else None,
         secret=made.secret if made else None,
-        url=f"{caller.console_origin}/invite/{one.token}" if one.token and not dry_run else None,
+        url=caller.invite_url(one.token) if one.token and not dry_run else None,
     )
 
 

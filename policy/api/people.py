@@ -37,5 +37,5 @@ def revoke_invite(caller: Writer, number: Annotated[int, Path(ge=1, le=NUMBER_LI
 
 
 def _made(caller: Caller, made: people.NewInvite) -> MadeInvite:
-    url = f"{caller.console_origin}/invite/{made.token}"
+    url = caller.invite_url(made.token)
     return MadeInvite(url=url, invite=bodies.Invite.model_validate(made.invite))

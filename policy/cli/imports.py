@@ -7,7 +7,7 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -15,7 +15,8 @@ from typing import Annotated, TextIO
 import typer
 
 from policy.cli.output import JSON, all_pages, print_rows, when
-from policy.cli.sheets import SheetArchive, SheetFolder, drawn, link
+from policy.cli.progress import progress
+from policy.cli.sheets import SheetArchive, SheetFolder, drawn
 from policy.cli.store import actor, open_identities
 from policy.enrolment import Language, Servers
 from policy.enrolment.migration import Migrants, last_moment, pending, read_mailcow, read_passwd_file
@@ -35,8 +36,6 @@ imports = typer.Typer(help="A whole organisation from a file.", no_args_is_help=
 File = Annotated[Path, typer.Argument(metavar="FILE", help="UTF-8; - is standard input.", show_default=False)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Try every line, tell what is wrong, change nothing.")]
 Until = Annotated[str, typer.Option(metavar="DATE", help="The last day (UTC) of old passwords.", show_default=False)]
-
-_PROGRESS_GRAIN = 50
 
 
 @imports.command("users")
@@ -63,7 +62,7 @@ def import_users(
     with _told():
         users, bad = read_users(_content(file), device=device, language=language)
     with organisation(open_existing(settings), digest_key(settings), actor()) as work:
-        with _progress(len(users)) as tell:
+        with progress("lines", len(users)) as tell:
             work.enrol(users, days, now, tell)
         _end_if_bad([*bad, *work.bad])
         new = [one for one in work.enrolled if one.is_new]
@@ -71,7 +70,7 @@ def import_users(
             with sink.reserved([one.name for one in new]) if sink else nullcontext():
                 work.commit()
     if sink:
-        with _progress(len(new), "sheets") as tell:
+        with progress("sheets", len(new)) as tell:
             for done, (name, sheet) in enumerate(drawn(users, new, settings, now + days * DAY_S), 1):
                 sink.fill(name, sheet)
                 tell(done)
@@ -144,7 +143,7 @@ def _migrate(found: Migrants, until: str, *, dry_run: bool, as_json: bool) -> No
     except ValueError as reason:
         raise StoreError(str(reason)) from None
     with organisation(open_existing(settings), digest_key(settings), actor()) as work:
-        with _progress(len(found.migrants)) as tell:
+        with progress("lines", len(found.migrants)) as tell:
             work.migrate(found.migrants, end, now, tell)
         _end_if_bad([*found.bad, *work.bad])
         if not dry_run:
@@ -179,20 +178,6 @@ def _told() -> Iterator[None]:
         raise StoreError(str(reason)) from None
 
 
-@contextmanager
-def _progress(total: int, what: str = "lines") -> Iterator[Callable[[int], None]]:
-    """A line on a terminal that counts; nothing where nobody watches."""
-    is_watched = sys.stderr.isatty()
-
-    def tell(done: int) -> None:
-        if is_watched and (done % _PROGRESS_GRAIN == 0 or done == total):
-            print(f"\r{done} of {total} {what}", end="", file=sys.stderr, flush=True)
-
-    yield tell
-    if is_watched and total:
-        print(file=sys.stderr)
-
-
 def _end_if_bad(bad: Sequence[BadLine]) -> None:
     for line in sorted(bad, key=lambda one: one.number):
         print(f"line {line.number}: {line.why}", file=sys.stderr)
@@ -224,7 +209,7 @@ def _shown(one: Enrolled, settings: Settings, dry_run: bool) -> dict[str, object
     if one.credential:
         shown |= dataclasses.asdict(one.credential)
     if one.token:
-        shown["url"] = link(settings, one.token)
+        shown["url"] = settings.invite_url(one.token)
     return shown
 
 

@@ -144,7 +144,7 @@ def _refuse_what_is_not_theirs(identities: IdentityStore, name: str, addresses: 
 
 def _show(made: NewInvite, settings: Settings, as_json: bool) -> None:
     """The one time that a link is shown."""
-    url = f"{settings.console_origin}/invite/{made.token}"
+    url = settings.invite_url(made.token)
     text = (
         f"link        {url}\nfor         {made.invite.identity}\ngood until  {when(made.invite.expires_at)}, once\n"
         "The link is shown this once. Whoever has it is that person: hand it over as you would a key."

@@ -104,11 +104,6 @@ def drawn(
         yield one.name, _sheet(by_line[one.line], one, settings, until)
 
 
-def link(settings: Settings, token: str) -> str:
-    """Of an invitation."""
-    return f"{settings.console_origin}/invite/{token}"
-
-
 def _sheet(user: NewUser, one: Enrolled, settings: Settings, until: float) -> Sheet:
     address = user.addresses[0]
     if address.startswith("@"):  # a whole domain: any address of it will do
@@ -118,7 +113,7 @@ def _sheet(user: NewUser, one: Enrolled, settings: Settings, until: float) -> Sh
         servers = Servers.of(settings)
         return sheet_html(servers, device, user.language), sheet_text(servers, device, user.language)
     last_moment_of_link = datetime.fromtimestamp(until, UTC).strftime("%Y-%m-%d, %H:%M UTC")
-    invited = Invitation(link(settings, one.token), address, user.owner, last_moment_of_link)
+    invited = Invitation(settings.invite_url(one.token), address, user.owner, last_moment_of_link)
     return invitation_html(invited, user.language), invitation_text(invited, user.language)
 
 

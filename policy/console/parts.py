@@ -47,7 +47,7 @@ class Parts:
     languages: dict[str, Language]
     form_key: bytes = field(repr=False)
     title: str  # of the installation: its host name
-    origin: str  # of the console: what links begin with
+    invite_url: Callable[[str], str]  # of a token
     has_budgets: bool  # in the database; elsewhere the console has no way to them
     mta_sts: str  # the policy file (RFC 8461); empty: none
     certificate: Path
@@ -93,7 +93,7 @@ def open_parts(
         languages=languages,
         form_key=hmac.digest(key, _FORMS, "sha256"),
         title=settings.hostname,
-        origin=settings.console_origin,
+        invite_url=settings.invite_url,
         has_budgets=not settings.budgets_url,
         mta_sts=policy_text(settings.mta_sts, settings.mx_hosts),
         certificate=settings.tls_cert,

@@ -99,7 +99,7 @@ async def invite(visit: Visit, session: Session) -> Response:
 
 def shown_once(visit: Visit, session: Session, made: NewInvite) -> Response:
     """In this answer and in no other."""
-    url = f"{visit.parts.origin}/invite/{made.token}"
+    url = visit.parts.invite_url(made.token)
     return visit.page("staff/invited.html", {"session": session, "invite": made.invite, "url": url})
 
 

@@ -58,6 +58,6 @@ def back_of(engine: Engine, key: bytes, folder: Path, now: float = NOW) -> Back:
         state_dir=folder,
         digest_key_file=folder / "digest.key",
         budgets=None,
-        console_origin="https://x.test",
+        invite_url="https://x.test/invite/{}".format,
         clock=lambda: now,
     )

@@ -38,7 +38,7 @@ def api(engine: Engine, tmp_path: Path) -> FastAPI:
             state_dir=tmp_path,
             digest_key_file=tmp_path / "elsewhere" / "digest.key",  # as a secret of Kubernetes
             budgets=None,
-            console_origin="https://mail.example.org",
+            invite_url="https://mail.example.org/invite/{}".format,
             clock=lambda: NOW,
         )
     )

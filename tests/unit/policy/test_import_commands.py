@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ACTOR, T
 from harness import ROOT
 from sqlalchemy import Engine, func, select
 
@@ -28,6 +27,7 @@ from policy.contract import LoginOutcome, LoginStep
 from policy.enrolment.migration import LABEL, read_passwd_file
 from policy.enrolment.users import read_users
 from policy.foreign_hashes import verify
+from policy.store.audit import Actor
 from policy.store.database import open_database
 from policy.store.errors import StoreError
 from policy.store.handles import Kind, digest
@@ -37,6 +37,8 @@ from policy.store.models import Audit, Credentials, Identities, Invites
 from policy.store.organisation import organisation
 from policy.store.together import together
 
+T = 1_000_000.0  # any moment
+ACTOR = Actor("cli:test", "localhost")
 HASH = "{SSHA}LvTMm4nAECIgLjHymnpZJvAjkBSCw+fN"
 SECRET = "Grüße, Käthe 9"
 UNTIL = (datetime.now(UTC) + timedelta(days=60)).strftime("%Y-%m-%d")
