@@ -23,6 +23,8 @@ _REPLY_LINE = re.compile(rb"([2-5][0-9]{2})(?:([ -])(.*))?", re.DOTALL)
 _PIECE = 256 * 1024
 _LAST_PIECE = 64 * 1024
 _GO_ON = 354  # RFC 5321 section 4.2.2
+# For the replies to an envelope, and a second more for each of its commands: a next hop may look something up for each.
+_ENVELOPE_S = 20.0
 
 
 class Broken(Exception):
@@ -79,14 +81,17 @@ class NextHop(asyncio.BufferedProtocol):
     async def relay(self, envelope: Envelope, head: bytes, spool: Spool, offset: int) -> HopReply:
         """The reply to the message; RelayFailed where it was refused, or its envelope was.
 
-        The message follows once the envelope is accepted. In one write with it (RFC 3030 section 4.2) it is a tenth
+        The message follows once the envelope is accepted; one that hangs before is told from one that is slow to write
+        a message to disk, and costs the client less time. In one write with it (RFC 3030 section 4.2) it is a tenth
         faster, and may be out where the next hop has not answered a word.
         `message_is_sent` from then on: nobody knows whether the next hop has it, until the reply says so.
         """
         self.message_is_sent = False
         said = commands(envelope, self.offers)
         written = octets(said, is_utf8=envelope.is_utf8)
-        _refuse(said, await self._exchange(said, written))
+        async with asyncio.timeout(_ENVELOPE_S + len(said)):
+            answers = await self._exchange(said, written)
+        _refuse(said, answers)
         if "CHUNKING" in self.offers:
             await self._send_by_length(head, spool, offset)
         else:

@@ -371,6 +371,24 @@ async def test_silence_ends_in_time(silent_at: str, way: str, certain: bool, sai
     assert hop.connections == 2
 
 
+@pytest.mark.parametrize("is_pooled", [True, False])
+async def test_silence_in_the_envelope_ends_sooner(is_pooled: bool) -> None:
+    """Nothing of the message is out, so that it need not be waited for as long as the reply to a message."""
+    hop = Hop()
+    async with relay_to(hop, connections=1, timeout_s=3600) as relay:
+        if is_pooled:
+            await relayed(relay)
+        hop.answer = answering("MAIL", "")
+        hop.lines.clear()
+        asked = asyncio.create_task(relayed(relay))
+        await hop.heard("MAIL")
+        elapse(30)
+        with pytest.raises(RelayFailed, match="TimeoutError") as failed:
+            await asyncio.wait_for(asked, 60)
+    assert (failed.value.reply, failed.value.is_certain) == (replies.RELAY_UNAVAILABLE, True)
+    assert hop.messages == [MESSAGE] * is_pooled
+
+
 @each_way
 async def test_silence_on_a_pooled_connection_is_not_tried_again(recipients: tuple[Recipient, ...]) -> None:
     """The time is over, whatever another connection might say."""
