@@ -76,18 +76,27 @@ def answers(address: str, owned: Collection[int] | None) -> bool:
 
 
 def owned_ports(above: int) -> set[int] | None:
-    """The ports on which processes below `above` listen, by the kernel's own tables; elsewhere than on Linux None."""
-    listening = dict[str, int]()  # the link that a process has as its descriptor -> port
-    for table in TABLES:
-        try:
-            rows = [line.split() for line in table.read_text().splitlines()[1:]]
-        except OSError:  # a kernel without IPv6, or no Linux
-            continue
-        listening |= {f"socket:[{row[9]}]": int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == LISTENING}
+    """The ports on which processes below `above` listen, by the kernel's own tables; elsewhere than on Linux None.
+
+    The root of a container may mostly not look into processes of other users. Of those the sign is their user.
+    """
     if not any(table.exists() for table in TABLES):
         return None
-    held = {link for process in _below(above) for link in _descriptors(process)}
-    return {port for link, port in listening.items() if link in held}
+    links, users = set[str](), set[str]()
+    for process in _below(above):
+        try:
+            links |= set(_descriptors(process))
+        except PermissionError:
+            with contextlib.suppress(OSError):  # it has ended
+                users.add(str(Path(f"/proc/{process}").stat().st_uid))
+    rows = [row for row in _sockets() if row[3] == LISTENING and (f"socket:[{row[9]}]" in links or row[7] in users)]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows}
+
+
+def _sockets() -> Iterator[list[str]]:
+    for table in TABLES:
+        with contextlib.suppress(OSError):  # a kernel without IPv6
+            yield from (line.split() for line in table.read_text().splitlines()[1:])
 
 
 def _below(above: int) -> set[int]:
@@ -108,7 +117,7 @@ def _below(above: int) -> set[int]:
 
 def _descriptors(process: int) -> Iterator[str]:
     for entry in Path(f"/proc/{process}/fd").glob("*"):
-        with contextlib.suppress(OSError):  # it is closed by now
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it is closed by now
             yield str(entry.readlink())
 
 
