@@ -28,7 +28,7 @@ choose_stack() { # sets STACK from TEST
 
 test_suffix() { [ "$STACK" = main ] || printf '%s' "$1"; } # what names of the test stack have in addition
 
-who_calls() { printf '%s@%s' "${SUDO_USER:-$(id -un)}" "$(uname -n)"; } # who calls, for the audit log
+who_calls() { printf '%s@%s' "${SUDO_USER:-$(id -un 2>/dev/null)}" "$(uname -n)"; } # who calls, for the audit log; by number, without a name
 
 has_scanner() { command -v rspamd >/dev/null && command -v rspamadm >/dev/null; } # on this machine
 

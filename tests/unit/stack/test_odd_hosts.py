@@ -76,6 +76,13 @@ def test_who_has_no_home_in_the_environment_has_one(tmp_path: Path) -> None:
     assert done.stdout.endswith("/.local/share/sallyport\n")
 
 
+def test_who_has_no_name_calls_by_number_without_a_word(tmp_path: Path) -> None:
+    """A CI gives a container any user's number; `id` complains of it at each command."""
+    nameless = program(tmp_path / "bin", "id", 'echo "id: cannot find name for user ID 4711" >&2; echo 4711; exit 1')
+    done = scripted("who_calls", PATH=f"{nameless}:{os.environ['PATH']}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"4711@{os.uname().nodename}", "")
+
+
 def test_a_run_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = scripted("RUN=$1; take_run_directory", tmp_path / "file" / "run")
