@@ -15,7 +15,7 @@ import typer
 from sqlalchemy import Engine
 
 from policy.budgets.location import server_of
-from policy.cli.arguments import confirm
+from policy.cli.arguments import Yes, confirm
 from policy.cli.output import JSON, when
 from policy.cli.store import actor
 from policy.location import location, open_existing
@@ -91,7 +91,7 @@ def backup(
 def restore(
     file: Annotated[str, typer.Argument(help="A backup; - is standard input.", show_default=False)],
     replace: Annotated[bool, typer.Option("--replace", help="Even where there are identities already.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Yes = False,
     json: JSON = False,
 ) -> None:
     """Put a backup in place, from either database into the one that the settings name.

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -10,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from policy.cli.output import JSON
+from policy.cli.output import JSON, printed_width
 from policy.cli.progress import progress
 from policy.cli.simulate import PolicyFile, read_policy
 from policy.simulation.adversary import Aim, search
@@ -18,7 +17,6 @@ from policy.simulation.bounds import From, Whom, bound
 from policy.store.errors import StoreError
 
 _HOUR_S, _DAY_S = 3600.0, 86400.0
-_PIPE_COLUMNS = 200
 _UNKNOWN = (0.0, 0.1, 0.3)  # shares of a list that do not exist
 
 
@@ -98,5 +96,5 @@ def _print_table(rows: list[_Row]) -> None:
             row.rule,
             "all that he has" if row.found is None else str(row.found),
         )
-    console = Console(width=None if sys.stdout.isatty() else _PIPE_COLUMNS, emoji=False)
+    console = Console(width=printed_width(), emoji=False)
     console.print(table, markup=False, highlight=False)

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from policy.cli.output import JSON, print_rows
+from policy.cli.output import JSON, print_findings
 from policy.containment.ask_queue import ask_queue
 from policy.dkim.book import checked_domain
 from policy.dkim.domains import our_domains
 from policy.dkim.folder import KeyFolder
+from policy.dkim.rotation import Pairs
 from policy.enrolment.dns import Record, notes, zone_file
-from policy.finding import Finding, State
 from policy.publishing.asking import look, looked, publishing
 from policy.publishing.compared import findings
 from policy.publishing.reached import dane, host_name
@@ -44,7 +44,7 @@ def dns(
     given = publishing(settings, pairs, addresses or ())
     domains = [checked_domain(domain)] if domain else list(our_domains(settings))
     if is_checked:
-        _check(settings, domains, given, as_json)
+        _check(settings, domains, given, pairs, as_json)
         return
     wanted = _wanted(domains, given)
     if as_json:
@@ -79,16 +79,9 @@ def _notes(given: Publishing, mta_sts: str) -> Iterator[str]:
     yield "a domain has one SPF record: where there is one already, put our part into it."
 
 
-def _check(settings: Settings, domains: Sequence[str], given: Publishing, as_json: bool) -> None:
-    pairs = KeyFolder(settings.dkim_folder).pairs()
+def _check(settings: Settings, domains: Sequence[str], given: Publishing, pairs: Pairs, as_json: bool) -> None:
     retired = tuple(one for one in pairs if one.domain in domains and one not in given.pairs)
     seen = ask_queue(settings, lambda agent: look(agent, domains, given, retired, is_host_asked=False))
     found = [one for domain in domains for one in findings(looked(domain, given, pairs, seen))]
     found += [*host_name(given, seen.world), *dane(given, seen.world)]
-    print_rows(found, ("state", "what", "says", "to do"), _line, as_json)
-    if any(one.state is State.WRONG for one in found):
-        raise typer.Exit(1)
-
-
-def _line(one: Finding) -> tuple[str, str, str, str]:
-    return one.state.value, one.what, one.says, one.todo
+    print_findings(found, as_json)

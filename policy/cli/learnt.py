@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from policy.learning.learner import SHOWN, Summary
+from policy.visible import visible
 
 
 def show(summary: Summary, *, is_rehearsal: bool, as_json: bool) -> None:
@@ -56,7 +57,7 @@ def _lines(summary: Summary, is_rehearsal: bool) -> Iterator[str]:
 def _unknown(summary: Summary) -> Iterator[str]:
     if not summary.unknown:
         return
-    shown = [f"{_plain(name)} ({count})" for name, count in summary.unknown.most_common(SHOWN)]
+    shown = [f"{visible(name)} ({count})" for name, count in summary.unknown.most_common(SHOWN)]
     more = len(summary.unknown) - len(shown)
     messages = _count(summary.unknown.total(), "message", "messages")
     yield f"not learnt, of nobody here: {messages} of {_count(len(summary.unknown), 'name', 'names')}"
@@ -67,13 +68,8 @@ def _unknown(summary: Summary) -> Iterator[str]:
 def _broken(summary: Summary) -> Iterator[str]:
     if summary.broken:
         yield f"could not be read: {summary.broken}"
-        yield from (f"  {_plain(one.where)}: {_plain(one.why)}" for one in summary.first_broken)
+        yield from (f"  {visible(one.where)}: {visible(one.why)}" for one in summary.first_broken)
 
 
 def _count(number: int, one: str, more: str) -> str:
     return f"{number} {one if number == 1 else more}"
-
-
-def _plain(text: str) -> str:
-    """What strangers have written must not move anybody's cursor."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

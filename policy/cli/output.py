@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from policy.finding import Finding, State
 from policy.visible import visible
 
 if TYPE_CHECKING:
@@ -66,6 +67,15 @@ def print_rows(
     Console(width=printed_width(), emoji=False).print(table, markup=False, highlight=False)
     if most is not None and next(remaining, None) is not None:
         print(f"note: these are the first {most}; --limit or --json shows more", file=sys.stderr)
+
+
+def print_findings(found: Sequence[Finding], as_json: bool) -> None:
+    """What was looked at, and how it is; ends the command with exit code 1 where something is wrong."""
+    columns = ("state", "what", "says", "to do")
+    print_rows(found, columns, lambda one: (one.state.value, one.what, one.says, one.todo), as_json)
+    if wrong := sum(one.state is State.WRONG for one in found):
+        print(f"sallyport: {wrong} of {len(found)} findings say that something is wrong", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def _harmless(cell: str) -> str:

@@ -139,7 +139,10 @@ def test_nothing_is_published_yet(told: Told) -> None:
     fine = {"host name", "reverse DNS", "port 25 out", "DNSSEC", "queue"}
     assert {found[what] for what in fine} == {"fine"}
     assert found["time"] == "unknown"
-    assert told("doctor").returncode == 1
+    for command in (("doctor",), ("dns", DOMAIN, "--check")):
+        told_of = told(*command)
+        assert told_of.returncode == 1
+        assert told_of.stderr.endswith(" findings say that something is wrong\n")
 
 
 def test_all_is_published(told: Told) -> None:

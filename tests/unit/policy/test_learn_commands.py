@@ -138,7 +138,7 @@ def test_what_it_says_to_people(sallyport: CommandLine, tmp_path: Path) -> None:
         "read: 4 messages with 3 recipients\n"
         "not learnt, too old: 1\n"
         "not learnt, of nobody here: 1 message of 1 name\n"
-        "  ?[2Jeve (1)\n"
+        "  \\u001b[2Jeve (1)\n"
         "  a name is a login, an identity's name or an address; --map FILE (maillog, csv) says whose it is\n"
         "could not be read: 1\n"
         f"  {table}, line 6: 'nobody' is no address\n"
