@@ -79,7 +79,7 @@ def address_allow(shared: Address, name: Name, json: JSON = False) -> None:
 
 @address.command("disallow")
 def address_disallow(shared: Address, name: Name, json: JSON = False) -> None:
-    """Take that back.
+    """Let it send as that address no more.
 
     Example: sallyport address disallow sales@example.org ada
     """

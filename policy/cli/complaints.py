@@ -38,8 +38,12 @@ def complaint_list(
 
     Example: sallyport complaint list --identity ada
     """
+    store = open_identities()
+    found = store.complaints(identity, limit)
+    if identity is not None and not found:
+        store.identity(identity)  # a misspelt name must not look like one that nobody complained of
     print_rows(
-        open_identities().complaints(identity, limit),
+        found,
         ("at", "identity", "submission", "kind", "recipient", "reporter"),
         lambda one: (when(one.at), one.identity, one.submission, one.kind, one.recipient, one.reporter),
         json,

@@ -166,6 +166,7 @@ REFUSED = [
     ("none to be shown", ("incident", "7"), 1, "there is no incident 7"),
     ("a misspelt name", ("incidents", "--identity", "adda"), 1, "there is no identity 'adda'"),
     ("the same for held mail", ("held", "list", "--identity", "adda"), 1, "there is no identity 'adda'"),
+    ("and for complaints", ("complaint", "list", "--identity", "adda"), 1, "there is no identity 'adda'"),
     ("a note of many lines", ("release", "1", "--note", "a\nb"), 1, "a note is at most 200 printable characters"),
     ("never held", ("held", "release", "4Qnever"), 1, "no message '4Qnever' was ever on hold"),
     ("no queue agent", ("held", "show", HOLDS[0]), 1, "POLICY_QUEUE_URL is empty"),
