@@ -7,6 +7,7 @@ import yaml
 from stack_scripts import CHECKOUT
 
 from gateway.settings import Settings
+from policy.rulebook import parse
 
 
 def native_gateway(stack: str, folder: Path) -> str:
@@ -34,3 +35,12 @@ def test_a_slow_machine_turns_nobody_away(tmp_path: Path) -> None:
     (added,) = yaml.safe_load(patch["patch"])
     assert added["value"] == {"name": "GATEWAY_SHED_LAG_S", "value": str(int(in_containers))}
     assert "GATEWAY_SHED_LAG_S" not in native_gateway("main", tmp_path)
+
+
+def test_a_suite_that_met_the_limit_can_run_again_at_once() -> None:
+    """It cannot be given back: an identity that is removed and made anew has spent what its name has."""
+    rulebook = parse((CHECKOUT / "stack" / "test-policy.toml").read_text(), "test-policy.toml")
+    (window,) = rulebook.limits_of("person", "few").recipients
+    assert (window.limit, window.seconds) == (2, 60)
+    documented = (CHECKOUT / "docs" / "integration-testing.md").read_text()
+    assert "an identity called `few`, at its third recipient within a minute" in documented
