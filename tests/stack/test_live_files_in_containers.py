@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from compose import Compose, engine_answers
 from harness import Login, until
+from mail_program import is_alive
 
 RENEW = """
 import time
@@ -57,13 +58,6 @@ def session(stack: Compose, login: Login) -> imaplib.IMAP4_SSL:
     client = imaplib.IMAP4_SSL("127.0.0.1", stack.imaps_port, ssl_context=context, timeout=30)
     client.login(login.login, login.secret)
     return client
-
-
-def is_alive(client: imaplib.IMAP4_SSL) -> bool:
-    try:
-        return client.noop()[0] == "OK"
-    except (imaplib.IMAP4.error, OSError):
-        return False
 
 
 def logs(stack: Compose, service: str) -> str:

@@ -5,11 +5,11 @@ The owner's network and the thief's are two of loopback's.
 
 import contextlib
 import imaplib
-import socket
 from collections.abc import Callable, Iterator
 
 import pytest
-from harness import Login, Sallyport, Sink, until
+from harness import Login, Sink, until
+from mail_program import MailProgram, is_alive, pickup_with_doveadm
 from pickup import Pickup
 from stolen import Thief
 
@@ -21,39 +21,13 @@ from policy.store.identities import IdentityStore, read_key
 pytestmark = pytest.mark.skipif(not Pickup.is_possible(), reason="needs Dovecot, and root")
 
 HOME, ABROAD = "127.0.0.1", "127.0.9.1"  # 127.0.0.0/24 and 127.0.9.0/24
-Session = Callable[[Login, str], "From"]
-GONE = (imaplib.IMAP4.abort, imaplib.IMAP4.error, OSError)
-
-
-class From(imaplib.IMAP4_SSL):
-    """A mail program at an address."""
-
-    def __init__(self, pickup: Pickup, address: str) -> None:
-        self._address = address
-        super().__init__("localhost", pickup.port, ssl_context=pickup.sallyport.tls(), timeout=30)
-
-    def _create_socket(self, timeout: float | None) -> socket.socket:
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout, (self._address, 0))
-        return self.ssl_context.wrap_socket(plain, server_hostname=self.host)
-
-    def is_alive(self) -> bool:
-        try:
-            return self.noop()[0] == "OK"
-        except GONE:
-            return False
+Session = Callable[[Login, str], MailProgram]
 
 
 @pytest.fixture(scope="module")
 def pickup(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[Pickup]:
-    sallyport = Sallyport(tmp_path_factory.mktemp("contained"), sink.smtp_port)
-    one = Pickup(sallyport)
-    sallyport.policy_environment["POLICY_DOVEADM_URL"] = f"http://127.0.0.1:{one.doveadm_port}"
-    try:
-        sallyport.start()
-        yield one.start()
-    finally:
-        one.stop()
-        sallyport.stop()
+    with pickup_with_doveadm(tmp_path_factory.mktemp("contained"), sink) as one:
+        yield one
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +42,10 @@ def store(pickup: Pickup) -> Iterator[IdentityStore]:
 @pytest.fixture
 def session(pickup: Pickup) -> Iterator[Session]:
     """Opens sessions, which are closed at the end of the test."""
-    opened: list[From] = []
+    opened: list[MailProgram] = []
 
-    def open_one(login: Login, address: str) -> From:
-        opened.append(From(pickup, address))
+    def open_one(login: Login, address: str) -> MailProgram:
+        opened.append(MailProgram(pickup, address))
         opened[-1].login(login.login, login.secret)
         return opened[-1]
 
@@ -82,7 +56,7 @@ def session(pickup: Pickup) -> Iterator[Session]:
 
 
 def is_let_in(pickup: Pickup, login: Login, address: str) -> bool:
-    client = From(pickup, address)
+    client = MailProgram(pickup, address)
     try:
         client.login(login.login, login.secret)
     except imaplib.IMAP4.error:
@@ -98,11 +72,11 @@ def test_lock_ends_sessions_and_only_home_comes_back(pickup: Pickup, store: Iden
     ada = pickup.sallyport.new_login("ada", "ada@sallyport.test")
     pickup.sallyport.cli("network", "confirm", "ada", HOME)
     owner, thief = session(ada, HOME), session(ada, ABROAD)
-    assert owner.is_alive()
-    assert thief.is_alive()
+    assert is_alive(owner)
+    assert is_alive(thief)
     now = store.credential(ada.login).created_at + 60
     Thief(store._engine, "ada", ada.login, now).raise_signal(Step.LOCK, address=ABROAD)
-    until(lambda: not thief.is_alive() and not owner.is_alive(), "both sessions end")
+    until(lambda: not is_alive(thief) and not is_alive(owner), "both sessions end")
     assert not is_let_in(pickup, ada, ABROAD)
     assert is_let_in(pickup, ada, HOME)
     store.answer_incident(1, "ada", True, now + 60, trusted=["127.0.9.0/24"])
@@ -120,7 +94,7 @@ def test_contained_is_refused_everywhere_until_it_is_released(
     stolen = session(bob, HOME)
     now = store.credential(bob.login).created_at + 60
     incident = store.contain_credential(bob.login, "", now)
-    until(lambda: not stolen.is_alive(), "the session ends")
+    until(lambda: not is_alive(stolen), "the session ends")
     assert [is_let_in(pickup, bob, HOME), is_let_in(pickup, phone, HOME)] == [False, True]
     store.release_incident(incident.number, "", now + 60)
     assert is_let_in(pickup, bob, HOME)
@@ -133,8 +107,8 @@ def test_a_no_is_for_good(pickup: Pickup, store: IdentityStore, session: Session
     thief = session(eve, ABROAD)
     now = store.credential(eve.login).created_at + 60
     Thief(store._engine, "eve", eve.login, now).raise_signal(Step.HOLD, address=ABROAD)
-    assert thief.is_alive(), "mail is held; nobody is locked out yet"
+    assert is_alive(thief), "mail is held; nobody is locked out yet"
     (incident,) = store.incidents(identity="eve")
     store.answer_incident(incident.number, "eve", False, now + 60, purge_after_s=3600)
-    until(lambda: not thief.is_alive(), "the session ends")
+    until(lambda: not is_alive(thief), "the session ends")
     assert not is_let_in(pickup, eve, HOME)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from harness import Login, Sallyport, Sink, until
+from mail_program import is_alive
 from pickup import Pickup
 
 from policy.certificate import new_key, self_signed
@@ -68,13 +69,6 @@ def session(pickup: Pickup, login: Login) -> imaplib.IMAP4_SSL:
         client.shutdown()
         raise
     return client
-
-
-def is_alive(client: imaplib.IMAP4_SSL) -> bool:
-    try:
-        return client.noop()[0] == "OK"
-    except (imaplib.IMAP4.error, OSError):
-        return False
 
 
 def test_another_certificate_is_served_and_sessions_go_on(pickup: Pickup, login: Login) -> None:
