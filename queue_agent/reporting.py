@@ -32,7 +32,7 @@ class PolicySays:
 
     def deliveries(self, deliveries: Sequence[Delivery]) -> str:
         """Why policy did not take them; empty where it did. Blocks."""
-        body = Deliveries(deliveries=tuple(deliveries)).model_dump_json()
+        body = Deliveries(deliveries=tuple(deliveries)).model_dump_json().encode()  # http.client takes text for Latin-1
         status = HTTPStatus.UNAUTHORIZED.value
         try:
             for one in self._token.to_show():
@@ -47,7 +47,7 @@ class PolicySays:
     def close(self) -> None:
         self._connection.close()
 
-    def _posted(self, body: str, token: str) -> int:
+    def _posted(self, body: bytes, token: str) -> int:
         """The status of the answer."""
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         self._connection.request("POST", "/v1/deliveries", body, headers)
