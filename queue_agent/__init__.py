@@ -13,6 +13,7 @@
     condition.py   what is wrong with the agent, for whoever asks
     trail.py       what Postfix's log says of a few messages
     outside.py     what the world says of us: DNS, port 25, the time
+    settings.py, log.py, metrics.py
     rotation.py    when the log begins anew, and which old ones go
 
 The agent knows queue ids and submission ids and no rule: which mail is whose, policy knows.

@@ -54,7 +54,6 @@ PURE = [
     ROOT / "policy" / "visible.py",
     ROOT / "policy" / "part_status.py",
     ROOT / "policy" / "cli" / "frame.py",
-    ROOT / "policy" / "addresses.py",
     ROOT / "gateway" / "framing.py",
     ROOT / "gateway" / "address.py",
     ROOT / "gateway" / "client_hello.py",
@@ -73,6 +72,13 @@ PURE = [
     ROOT / "service" / "sentence.py",
     ROOT / "sink" / "answers.py",
 ]
+MAPS = [
+    "maillog", "policy", "policy/api", "policy/authpolicy", "policy/bridges", "policy/budgets", "policy/complaints",
+    "policy/console", "policy/console/staff", "policy/containment", "policy/delegation", "policy/dkim",
+    "policy/enrolment", "policy/geo", "policy/learning", "policy/migrating", "policy/people", "policy/publishing",
+    "policy/replay", "policy/rulebook", "policy/simulation", "policy/simulation/scenarios", "policy/single_sign_on",
+    "policy/store", "queue_agent", "service", "sink",
+]  # fmt: skip
 IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "structlog", "time"}
 
 
@@ -130,6 +136,15 @@ def test_decisions_are_pure(path: Path) -> None:
 
 def _is_named_call(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+
+
+@pytest.mark.parametrize("package", MAPS)
+def test_a_package_tells_where_everything_is(package: str) -> None:
+    """Its docstring names each of its modules and packages: a reader knows which one to open."""
+    folder = ROOT / package
+    told = set(re.findall(r"[\w.]+(?:\.py|/)", (folder / "__init__.py").read_text()))
+    modules = {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+    assert modules | {f"{path.parent.name}/" for path in folder.glob("*/__init__.py")} <= told
 
 
 @pytest.mark.parametrize("package", ["gateway", "maillog", "policy", "queue_agent", "service", "sink"])
