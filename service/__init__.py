@@ -5,7 +5,7 @@
     listening.py     ports, bound before anything is served
     names.py         a resolver that does not answer keeps nobody waiting
     shared_token.py  the token that two services share
-    health.py        what a service says of itself; ailments.py has all sentences, steadiness.py says when a fault counts
+    health.py        what a service says of itself, in sentences of ailments.py; steadiness.py: when a fault counts
     sentence.py      our own sentences, which a page can say in another language
     tracing.py       spans for a collector
 
