@@ -388,3 +388,24 @@ def test_swaks_goes_where_the_gateway_listens(bind: str, option: str) -> None:
         ["/bin/bash", "-ec", script], cwd=CHECKOUT, env=environment, capture_output=True, text=True, check=True
     )
     assert f"  swaks {option}--server localhost " in done.stdout
+
+
+@pytest.mark.parametrize(("bind", "both"), [("::", "0.0.0.0,::"), ("::1", "::1"), ("192.0.2.1", "192.0.2.1")])
+def test_the_double_colon_is_both_families(tmp_path: Path, bind: str, both: str) -> None:
+    """The gateway and Dovecot bind each address by itself, and clients without IPv6 would be refused."""
+    functions = (CHECKOUT / "stack" / "native-inside").read_text().removesuffix('main "$@"\n')
+    script = functions + "set +u; env() { printf '%s\\n' \"$@\"; }; render_dovecot; gateway_environment"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=CHECKOUT,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "SALLYPORT_RUN": str(tmp_path),
+            "SALLYPORT_STACK": "main",
+            "SALLYPORT_BIND": bind,
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert {f"GATEWAY_BIND={both}", f"DOVECOT_BIND={both}"} <= set(done.stdout.split())
