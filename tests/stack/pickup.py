@@ -1,4 +1,7 @@
-"""A private instance of the machine's own Dovecot, which asks the policy of a test. Needs root."""
+"""A private instance of the machine's own Dovecot, which asks the policy of a test. Needs root.
+
+Or of the one that our image has, which is another version: `image`, from `dovecot_image()`.
+"""
 
 import imaplib
 import os
@@ -9,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from compose import of_this_checkout
 from harness import HOSTNAME, ROOT, Process, Sallyport, answers, free_port, until
 
 
@@ -17,13 +21,14 @@ class Pickup:
     """IMAP over TLS with the certificate of `sallyport`, whose logins it has."""
 
     sallyport: Sallyport
+    image: str = ""
 
     def __post_init__(self) -> None:
         self.folder = self.sallyport.folder / "dovecot"
         self.folder.mkdir()
         self._run = Path(tempfile.mkdtemp(prefix="sallyport-"))  # of its sockets, whose paths must be short
         self._run.chmod(0o755)
-        self.port, self.doveadm_port = free_port(), free_port()
+        self.port, self.lmtp_port, self.doveadm_port = free_port(), free_port(), free_port()
         self.config = self.folder / "config"
         of_sallyport = self.sallyport.policy_environment
         self.environment = {
@@ -31,7 +36,7 @@ class Pickup:
             "DOVECOT_BIND": "127.0.0.1",
             "DOVECOT_IMAPS_PORT": str(self.port),
             "DOVECOT_LMTP_BIND": "127.0.0.1",
-            "DOVECOT_LMTP_PORT": str(free_port()),
+            "DOVECOT_LMTP_PORT": str(self.lmtp_port),
             "DOVECOT_DOVEADM_BIND": "127.0.0.1",
             "DOVECOT_DOVEADM_PORT": str(self.doveadm_port),
             "DOVECOT_POLICY_URL": f"http://127.0.0.1:{self.sallyport.policy_port}",
@@ -47,8 +52,8 @@ class Pickup:
             "DOVECOT_INTERNAL_USER": "dovecot",
             "DOVECOT_LOG": "/dev/stderr",
         }
-        command = ["dovecot", "-F", "-c", str(self.config / "dovecot.conf")]
-        self.process = Process(command, {}, self.folder / "dovecot.log")
+        self._name = f"sallyport-pickup-{os.getpid()}-{self.port}"
+        self.process = Process(["true"], {}, self.folder / "dovecot.log")
         self.watch = Process([str(ROOT / "dovecot" / "watch"), str(self.config)], {}, self.folder / "watch.log")
 
     def start(self) -> Self:
@@ -56,12 +61,24 @@ class Pickup:
             if parent in (Path("/"), Path("/tmp")):
                 break
             parent.chmod(parent.stat().st_mode | 0o055)  # its processes run as users of their own
-        subprocess.run(
-            [str(ROOT / "dovecot" / "render"), str(self.config)], env=os.environ | self.environment, check=True
-        )
+        render, config = ROOT / "dovecot" / "render", self.config / "dovecot.conf"
+        if self.image:
+            self.process.command = self._in_container(
+                f"/opt/sallyport/render {self.config} && exec dovecot -F -c {config}"
+            )
+        else:
+            subprocess.run([str(render), str(self.config)], env=os.environ | self.environment, check=True)
+            self.process.command = ["dovecot", "-F", "-c", str(config)]
         self.process.start()
         until(lambda: answers(self.port), f"Dovecot answers\n{self.process.text()}")
         return self
+
+    def _in_container(self, script: str) -> list[str]:
+        folders = (self.sallyport.folder, self._run)
+        options = ["--rm", "--init", "--network", "host", "--name", self._name, "--user", "0", "--entrypoint", "sh"]
+        options += [word for one in folders for word in ("--volume", f"{one}:{one}")]
+        options += [word for name, value in self.environment.items() for word in ("--env", f"{name}={value}")]
+        return ["docker", "run", *options, self.image, "-c", script]
 
     def start_watch(self) -> None:
         """What looks for other certificates and tokens; where nothing is replaced nobody need look."""
@@ -71,7 +88,10 @@ class Pickup:
     def stop(self) -> None:
         self.watch.stop()
         if self.process.running and self.process.running.poll() is None:
-            self.process.running.terminate()
+            if self.image:
+                subprocess.run(["docker", "stop", "--time", "2", self._name], capture_output=True, check=False)
+            else:
+                self.process.running.terminate()
             self.process.ended()
         shutil.rmtree(self._run, ignore_errors=True)
 
@@ -92,3 +112,11 @@ class Pickup:
     @staticmethod
     def is_possible() -> bool:
         return os.geteuid() == 0 and shutil.which("dovecot") is not None
+
+
+def dovecot_image() -> str:
+    """The name of the image with Dovecot 2.4, which is built where it has to be."""
+    name = of_this_checkout("sallyport-pickup-test")
+    command = ["docker", "build", "--quiet", "--tag", name, "--file", "dovecot/Dockerfile", "."]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return name
