@@ -56,9 +56,8 @@ from service.listening import listen
 from service.settings import SettingError, load, stop
 from service.shared_token import SharedToken
 
-_KEEP_ALIVE_S = (
-    75  # longer than the gateway keeps a connection unused: it closes first, and no question meets a closed one
-)
+# Longer than the gateway keeps a connection unused: it closes first, and no question meets a closed one.
+_KEEP_ALIVE_S = 75
 
 Clock = Callable[[], float]
 
@@ -131,6 +130,7 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
 
     queue = open_queues(settings.queue_url, tokens.queue)
     looked_at = LookedAt(atlas, queue, lambda: in_force.rulebook.containment.held_s)
+    doveadm = _doveadm(settings, tokens) if settings.doveadm_url else None
 
     brain = assemble(
         Parts(
@@ -139,7 +139,7 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
             key=digest_key(settings),
             rulebook=lambda: in_force.rulebook,
             atlas=atlas,
-            alerting=alerting(settings, reader, transactions, looked_at, clock),
+            alerting=alerting(settings, reader, transactions, looked_at, clock, doveadm),
             clock=clock,
             domains=settings.domains,
             unwalled=settings.unwalled_networks,

@@ -39,9 +39,8 @@ from policy.store.tallies import Figure, sums_since
 from service.settings import load
 
 _PERIOD_S = 2.0
-_TRIED_EVERY = int(
-    PERIOD_S / _PERIOD_S
-)  # pictures: whether the database takes changes, as often as a part says how it is
+# Of so many pictures one asks whether the database takes changes: as often as a part says how it is.
+_TRIED_EVERY = int(PERIOD_S / _PERIOD_S)
 _READ = 60  # decisions: more than a terminal has lines
 _INCIDENTS_READ = 4
 _ENDS = ("q", "Q", "\x03", "\x04", "")  # the last one: nobody is at the terminal any more

@@ -1,1 +1,1 @@
-"""Alembic's migrations of the store, run by policy.store.database.migrate; never edited once released."""
+"""Alembic's migrations of the store, run by policy.store.migrating.migrate; never edited once released."""

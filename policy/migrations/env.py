@@ -1,4 +1,4 @@
-"""Alembic's entry: run the migrations on the connection that policy.store.database.migrate hands over."""
+"""Alembic's entry: run the migrations on the connection that policy.store.migrating.migrate hands over."""
 
 from alembic import context
 

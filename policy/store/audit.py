@@ -73,14 +73,6 @@ def record(
     )
 
 
-def changed(before: Values, after: Values) -> tuple[Values, Values]:
-    """Of two states of one thing those values that are not the same in both."""
-    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
-    return {name: before[name] for name in names if name in before}, {
-        name: after[name] for name in names if name in after
-    }
-
-
 def newest(engine: Engine, wanted: Wanted, limit: int = _PAGE) -> list[Act]:
     """Newest first; the next page begins before the last id of this one."""
     with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:

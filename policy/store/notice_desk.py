@@ -89,7 +89,7 @@ class NoticeDesk:
     def keep_house(self, channels: Sequence[str], now: float) -> None:
         """Say which channels there are; give up what nobody sends any more; forget what is old.
 
-        The last of each conversation is kept: what was told last is what watch.py goes by.
+        The last of each conversation is kept: what was told last is what alerting/watch.py goes by.
         """
         self.note_present([f"channel:{one}" for one in channels], now)
         gone = packed(Undelivered.NOBODY_SENDS.of())

@@ -1,7 +1,7 @@
 """The policy file replaced by somebody: the file and the row in the audit log, both or neither.
 
-A crash between the renames of replacing.py and the end of the transaction leaves a file without its row; the policies
-that were in force (rulebooks.py) have it all the same.
+A crash between the renames of rulebook/replacing.py and the end of the transaction leaves a file without its row; the
+policies that were in force (rulebooks.py) have it all the same.
 """
 
 import json

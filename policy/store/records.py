@@ -2,7 +2,8 @@
 
 A message's Received field names its submission by an opaque id; these rows say what that was, without content and
 without a recipient's address. They go with age, a few with each one that comes. How many refused ones an identity
-leaves behind is charges.py's to say: somebody with a stolen credential could otherwise fill the disk with refusals.
+leaves behind is for engine/charges.py to say: somebody with a stolen credential could otherwise fill the disk with
+refusals.
 """
 
 import json

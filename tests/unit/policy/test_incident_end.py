@@ -11,7 +11,6 @@ from policy.store.incident_end import End, Fate, end_of, parts_of
 from policy.store.incident_models import HeldMessages
 
 LATER = T + 30 * MINUTE_S
-BY = "cli:test"
 
 
 @pytest.fixture
