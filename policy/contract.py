@@ -17,6 +17,10 @@ and, every ten seconds, says how it is itself; a policy that does not know this 
 
 What policy and the next hop's queue say to each other is queue_contract.py.
 
+Whoever asks shows its token in `Authorization: Bearer`. Any other answer is "not now" to the asker, and never "no": 401
+another token, 413 a body of more than 4 MiB, 422 no question of this form, 500 an error of ours. Its body is at most
+`{"error": WORD}`, never an exception's text. Spans are seconds, sizes octets.
+
 The number in the path is the version of this contract, and of queue_contract.py. Whoever is asked by one that it does
 not speak answers 501 with ContractRefused: the asker says so in its health, and takes it for "not now" like any other
 failure. What may change within a version is in docs/upgrading.md; a test holds the models to it.

@@ -17,7 +17,9 @@ and policy tells it what to do with queued mail, by queue id alone. Asked again,
     POST /v1/trail          TrailAsked -> TrailFound                what Postfix's log says of a few messages
     GET  /health/live, /health/ready
 
-Both sides show the same bearer token. It is nobody else's.
+Both sides show the same bearer token. It is nobody else's. Any other answer is "not now": 401 another token, 413 a body
+that is too long, 422 no question of this form, 503 a command of Postfix's failed, 500 an error of whoever is asked.
+Moments are seconds since the epoch, sizes octets.
 """
 
 from enum import StrEnum

@@ -241,7 +241,7 @@ class Network(Shown):
     network: str
     first_used_at: Moment
     last_used_at: Moment
-    days: int
+    days: Annotated[int, Field(description="On how many it was used")]
     confirmed_at: Moment | None
 
 

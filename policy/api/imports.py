@@ -33,7 +33,8 @@ class BadLines(StoreError):
     """Some lines are wrong, and nothing was imported."""
 
     def __init__(self, lines: list[BadLine]) -> None:
-        super().__init__(f"{len(lines)} lines are wrong; nothing was imported")
+        are_wrong = "line is wrong" if len(lines) == 1 else "lines are wrong"
+        super().__init__(f"{len(lines)} {are_wrong}; nothing was imported")
         self.lines = sorted(lines, key=lambda one: one.number)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from policy.api.bodies import MOST_ROWS, Given, Moment, Shown, Text
+from policy.queue_contract import QUEUE_ID
 from policy.store.held import HeldState
 from policy.store.incident_end import End, Fate, end_of, parts_of
 from policy.store.incident_notes import State
@@ -12,7 +13,7 @@ from policy.store.incidents import StoredIncident
 from policy.store.ladder_book import NOTE_LIMIT
 from policy.store.measures import Kind
 
-QueueId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{6,30}$")]
+QueueId = Annotated[str, StringConstraints(pattern=QUEUE_ID)]
 Step = Literal["free", "slow", "hold", "restrict", "lock"]
 
 

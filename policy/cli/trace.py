@@ -20,7 +20,7 @@ from policy.cli.output import JSON, plain, printed_width, when
 from policy.cli.store import open_identities
 from policy.containment.ask_queue import ask_queue
 from policy.location import open_existing
-from policy.queue_contract import Step, TrailAsked, TrailFound, TrailRow
+from policy.queue_contract import QUEUE_ID, Step, TrailAsked, TrailFound, TrailRow
 from policy.settings import Settings
 from policy.store.errors import StoreError
 from policy.store.evidence import evidence_of
@@ -29,7 +29,6 @@ from policy.visible import visible
 from service.settings import load
 
 _IS_ID = re.compile(r"[0-9A-Za-z]{6,64}", re.ASCII)
-_LONGEST_QUEUE_ID = 30
 _BEFORE_S = 60.0  # of the log: the two clocks may differ
 
 _STEPS = {
@@ -118,7 +117,7 @@ def _asked(settings: Settings, known: Traced | None, wanted: str) -> Found:
         since = known.record.at - _BEFORE_S
         question = TrailAsked(submission=known.record.id, queue_ids=known.queue_ids[:20], since=max(0.0, since))
     else:
-        queue_ids = (wanted,) if len(wanted) <= _LONGEST_QUEUE_ID else ()
+        queue_ids = (wanted,) if re.fullmatch(QUEUE_ID, wanted) else ()
         question = TrailAsked(submission=wanted, queue_ids=queue_ids)
     try:
         return Found(known, ask_queue(settings, lambda agent: agent.trail(question)), "")

@@ -207,6 +207,8 @@ def test_a_file_with_bad_lines(client: Client) -> None:
     assert answer.status_code == 409
     assert [one["number"] for one in answer.json()["lines"]] == [4, 5]
     assert client.get("/identities/ada").status_code == 404
+    one = client.post("/imports/users", content=USERS + "eve,nothing\n")
+    assert one.json()["detail"] == "1 line is wrong; nothing was imported"
     assert client.post("/imports/users", content=b"\xff\xfe").status_code == 409
 
 
