@@ -85,6 +85,7 @@ problem_of() { # KEY VALUE -> says what is wrong with the value; says nothing wh
     *_DOMAINS) is_domain_list "$2" || say "is not a list of domains in lower case, separated by commas alone" ;;
     *_NETWORKS) [ -z "$2" ] || is_network_list "$2" || say "is not a list of networks such as 192.0.2.0/24, separated by commas alone" ;;
     *_MAX_MESSAGE_BYTES) is_integer_within "$2" 65536 1073741824 || say "is not a whole number of bytes from 65536 to 1073741824" ;;
+    *_MAILBOX_QUOTA) [[ $2 =~ ^(0|[1-9][0-9]{0,5}[MGT])$ ]] || say "is neither a size such as 500M, 5G or 1T nor 0" ;;
     *_POLICY_FILE) [ -z "$2" ] || is_readable_file "$2" || say "is not a file that can be read, without blanks and given from / on" ;;
     *_GEO_DIR) [ -z "$2" ] || is_folder_of_databases "$2" || say "is not a folder, without blanks and given from / on, in which country.mmdb and asn.mmdb can be read" ;;
     *_MX) [ -z "$2" ] || is_domain_list "$2" || say "is not a list of host names in lower case, separated by commas alone" ;;

@@ -1,4 +1,4 @@
-"""By mail, through the next hop that everybody's mail goes to: to the administrator, and to the owners of identities.
+"""By mail, to the administrator and to the owners of identities: into mailboxes of ours, and elsewhere by the next hop.
 
 From the null reverse-path, so that nothing answers it. What a stranger has chosen of the text is on one line and plain.
 Mails of one conversation say so in References (RFC 5322 section 3.6.4), and each keeps its Message-ID when it is sent
@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from email.message import EmailMessage
 
 from policy.alerting.kinds import Kind
+from policy.alerting.own_mailboxes import OwnMailboxes
 from policy.alerting.owner_words import OwnerMail, owner_mail
 from policy.alerting.pacing import BY_MAIL, TO_OWNER, Pace
 from policy.alerting.parcels import NotTaken, Parcel
 from policy.alerting.undelivered import Undelivered
 from policy.alerting.wording import words_of
 from policy.contract import canonical_address
+from policy.doveadm import Doveadm
 from policy.settings import Settings
 from policy.store.notices import plain
 from policy.store.reader import Reader
@@ -45,9 +47,10 @@ class Mailing:
     recipient: str
     author: str
     hostname: str
+    mailboxes: OwnMailboxes | None = None
 
 
-def mailing_of(settings: Settings) -> Mailing:
+def mailing_of(settings: Settings, doveadm: Doveadm | None = None) -> Mailing:
     """As the settings say: to the postmaster of the first domain where they name nobody."""
     postmaster = canonical_address(f"postmaster@{settings.domains[0]}")
     return Mailing(
@@ -55,7 +58,12 @@ def mailing_of(settings: Settings) -> Mailing:
         recipient=settings.alert_to or postmaster,
         author=postmaster,
         hostname=settings.hostname,
+        mailboxes=OwnMailboxes(doveadm, _canonical(settings.domains)) if doveadm else None,
     )
+
+
+def _canonical(domains: Sequence[str]) -> frozenset[str]:
+    return frozenset(canonical_address(f"postmaster@{one}").partition("@")[2] for one in domains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +165,16 @@ def _message(
 
 
 async def _send(mailing: Mailing, message: EmailMessage, recipient: str) -> None:
-    """One mail to one next hop that knows us: no TLS and no login, as the gateway has it there."""
+    """One mail; to a next hop that knows us: no TLS and no login, as the gateway has it there."""
     if not mailing.relay:
         raise NotTaken(Undelivered.NO_RELAY.of(), is_final=True, is_expected=True)
+    content = message.as_bytes()
+    if mailing.mailboxes and await mailing.mailboxes.took(recipient, content):
+        return
     host, _, port = mailing.relay.rpartition(":")
     reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     # RFC 5321 section 4.5.2: a line that begins with a dot gets another one.
-    content = message.as_bytes().replace(b"\r\n.", b"\r\n..")
+    content = content.replace(b"\r\n.", b"\r\n..")
     is_utf8 = not recipient.isascii()
     mail = "MAIL FROM:<> BODY=8BITMIME SMTPUTF8" if is_utf8 else "MAIL FROM:<>"  # RFC 6531 section 3.6
     commands = (mail, f"RCPT TO:<{recipient}>", "DATA")

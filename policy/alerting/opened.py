@@ -18,6 +18,7 @@ from policy.alerting.parcels import Carrier
 from policy.alerting.watching import Watched, Watching
 from policy.alerting.webhooks import Webhook, hooks, read_secrets
 from policy.containment.queues import Queues
+from policy.doveadm import Doveadm
 from policy.geo.atlas import Atlas
 from policy.secret_files import create_file
 from policy.settings import Settings
@@ -30,9 +31,11 @@ from policy.store.writer import Writer
 _KEY_SETTING = "POLICY_ALERT_WEBHOOK_SECRET_FILE"
 
 
-def mail_carriers(settings: Settings, reader: Reader, clock: Callable[[], float]) -> dict[str, Carrier]:
+def mail_carriers(
+    settings: Settings, reader: Reader, clock: Callable[[], float], doveadm: Doveadm | None
+) -> dict[str, Carrier]:
     """To the administrator and to owners."""
-    mailing = mailing_of(settings)
+    mailing = mailing_of(settings, doveadm)
     return {
         ADMINISTRATOR: ToAdministrator(mailing, clock, settings.console_origin),
         OWNER: ToOwner(mailing, clock, reader, settings.console_origin),
@@ -59,9 +62,10 @@ def alerting(
     transactions: Transactions,
     looked_at: LookedAt,
     clock: Callable[[], float],
+    doveadm: Doveadm | None,
 ) -> Callable[[Writer, Heard], Sequence[Courier | Watching]]:
     """What policy has beside its questions; SettingError at once where a channel cannot be."""
-    carriers = mail_carriers(settings, reader, clock) | program_carriers(settings, clock)
+    carriers = mail_carriers(settings, reader, clock, doveadm) | program_carriers(settings, clock)
 
     def made(writer: Writer, heard: Heard) -> Sequence[Courier | Watching]:
         watched = Watched(

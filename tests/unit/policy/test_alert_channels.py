@@ -1,6 +1,7 @@
 """Alerts that arrive: a real SMTP mailbox, a real webhook listener, signatures checked by another implementation."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 from alerting_parts import NOON, Post, post
 from harness import Sink, free_port
 from sqlalchemy import Engine, insert, select
@@ -26,6 +28,7 @@ from policy.alerting.mails import Mailing, ToAdministrator, ToOwner, mailing_of
 from policy.alerting.opened import make_secret, program_carriers
 from policy.alerting.parcels import NotTaken
 from policy.alerting.webhooks import Webhook, hooks, read_secrets
+from policy.doveadm import Doveadm as Asked
 from policy.settings import Settings
 from policy.store.database import Location
 from policy.store.identities import IdentityStore
@@ -35,6 +38,7 @@ from policy.store.notices import thread_of
 from policy.store.reader import open_reader
 from service.sentence import unpacked
 from service.settings import SettingError
+from service.shared_token import SharedToken
 
 SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 HOOK = "webhook:127.0.0.1"
@@ -81,6 +85,57 @@ async def test_a_mail_says_what_happened(sink: Sink, sqlite_database: Path) -> N
     assert said[:2] == ["Network: 192.0.2.0/24", ""]
     assert said[2].startswith("What this means: Somebody used a login")
     assert [(line["event"], line["subject"]) for line in lines] == [("alert", "A trap closed")]
+
+
+@dataclass
+class Doveadm:
+    """Of `answer` to each command, which it keeps."""
+
+    answer: object
+    saved: list[Any] = field(default_factory=list)
+
+    async def save(self, request: web.Request) -> web.Response:
+        self.saved.append(json.loads(await request.read()))
+        return web.json_response(self.answer)
+
+
+TAKEN, NO_SUCH_MAILBOX = [["doveadmResponse", [], "notice"]], [["error", {"exitCode": 67}, "notice"]]
+MAILBOXES = [
+    # what it shows, recipient, what doveadm says, is asked, and how many come to the next hop
+    ("into a mailbox of ours directly", "put@example.org", TAKEN, 1, 0),
+    ("no such mailbox", "none@example.org", NO_SUCH_MAILBOX, 1, 1),
+    ("an answer that is none", "odd@example.org", {"x": 1}, 1, 1),
+    ("a mailbox elsewhere", "put@example.net", TAKEN, 0, 1),
+]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "answer", "asked", "relayed"), [one[1:] for one in MAILBOXES], ids=[one[0] for one in MAILBOXES]
+)
+async def test_a_mailbox_of_ours(
+    sink: Sink, sqlite_database: Path, recipient: str, answer: object, asked: int, relayed: int
+) -> None:
+    """It takes a mail once, and the next hop has what it does not take."""
+    doveadm = Doveadm(answer)
+    app = web.Application()
+    app.router.add_post("/doveadm/v1", doveadm.save)
+    async with TestServer(app) as server:
+        asked_there = Asked(str(server.make_url("/")), SharedToken("key"))
+        made = mailing_of(
+            Settings(
+                alert_relay=f"127.0.0.1:{sink.smtp_port}", alert_to=recipient, domains=("sallyport.test", "Example.ORG")
+            ),
+            asked_there,
+        )
+        async with post(sqlite_database, {"administrator": ToAdministrator(made, lambda: NOON)}) as one:
+            await told(one, Kind.TRAP_HIT, "A trap closed")
+            await one.at(NOON)
+            await one.at(NOON + 3600)
+    assert len(doveadm.saved) == asked
+    for ((command, wanted, _),) in doveadm.saved:
+        assert (command, wanted["user"]) == ("save", recipient)
+        assert wanted["file"].startswith("Return-Path: <>\r\nFrom: Sallyport")
+    assert len(await received(sink, recipient)) == relayed
 
 
 async def test_an_incident_is_one_conversation(sink: Sink, sqlite_database: Path) -> None:

@@ -94,6 +94,8 @@ BAD = {
     "no prefix behind the slash": ("SALLYPORT_UNWALLED_NETWORKS=192.0.2.0/\n", "SALLYPORT_UNWALLED_NETWORKS is"),
     "bytes with a unit": ("SALLYPORT_MAX_MESSAGE_BYTES=25M\n", "SALLYPORT_MAX_MESSAGE_BYTES is"),
     "too few bytes": ("SALLYPORT_MAX_MESSAGE_BYTES=1000\n", "SALLYPORT_MAX_MESSAGE_BYTES is"),
+    "a quota without a unit": ("SALLYPORT_MAILBOX_QUOTA=5\n", "SALLYPORT_MAILBOX_QUOTA is"),
+    "a quota in gibibytes": ("SALLYPORT_MAILBOX_QUOTA=5GiB\n", "SALLYPORT_MAILBOX_QUOTA is"),
     "a setting that is gone": (
         "SALLYPORT_RECIPIENTS_PER_HOUR=200\n",
         "SALLYPORT_RECIPIENTS_PER_HOUR, which is a setting no more; write recipients",
