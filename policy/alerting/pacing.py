@@ -2,7 +2,8 @@
 
 The first of a conversation goes at once, the next ones in growing intervals; one that is graver than all before it goes
 at once. A channel has so many messages an hour, and what is more goes together in one, or waits. What is graver than
-all of the hour does not wait, or whoever can cause a small notice would keep an owner from hearing of a great one.
+all of the hour does not wait, or whoever can cause a small notice would keep an owner from hearing of a great one; and
+by mail nothing waits for the hour's end, or twenty stolen logins would hide what comes after them.
 """
 
 from collections import defaultdict
@@ -26,10 +27,11 @@ class Pace:
     per_hour: int
     gaps_s: Sequence[float] = GAPS_S
     is_joined: bool  # what is more than that goes in one message; a program gets each alone
+    joined_after_s: float = HOUR_S  # and so long after the last message, also where the hour has no more of them
     retries_count: bool  # whether what is tried again is part of `per_hour`
 
 
-BY_MAIL = Pace(per_hour=12, is_joined=True, retries_count=True)
+BY_MAIL = Pace(per_hour=12, is_joined=True, joined_after_s=900.0, retries_count=True)
 TO_OWNER = Pace(per_hour=1, gaps_s=(0.0,), is_joined=True, retries_count=True)
 TO_PROGRAM = Pace(per_hour=60, is_joined=False, retries_count=False)
 
@@ -90,7 +92,8 @@ def plan(waiting: Sequence[Waiting], sent: Sequence[Sent], pace: Pace, now: floa
     under_way = 1 if any(one.claimed_until > now for one in waiting) else 0
     messages, left = _within_the_hour(wanted, sent, pace, now, under_way)
     if left:
-        again = min((at for at in _moments(sent) if at > now - HOUR_S), default=now) + HOUR_S
+        moments = {at for at in _moments(sent) if at > now - HOUR_S} | ({now} if messages or under_way else set())
+        again = min(min(moments, default=now) + HOUR_S, max(moments, default=now) + pace.joined_after_s)
         turns |= {one.id: again for one in left}
     return Plan((*((one.id,) for one in free), *messages), turns)
 
@@ -109,12 +112,13 @@ def _within_the_hour(
     """The messages that there is room for, and what has to wait."""
     lately = [one for one in sent if one.at > now - HOUR_S]
     used, gravest = under_way + len(_moments(lately)), max((ABOUT[one.kind].severity for one in lately), default=None)
+    is_long_ago = not under_way and all(one.at <= now - pace.joined_after_s for one in lately)
     messages, left = list[tuple[int, ...]](), list[Waiting]()
     in_order = sorted(wanted, key=lambda one: (-one.severity, one.id))
     for is_urgent, group in groupby(in_order, key=lambda one: one.severity is Severity.URGENT):
         some = list(group)
         room = max(pace.per_hour * (2 if is_urgent else 1) - used - len(messages), 0)
-        if not room and not messages and gravest is not None and some[0].severity > gravest:
+        if not room and not messages and gravest is not None and (is_long_ago or some[0].severity > gravest):
             room = 1
         if len(some) <= room:
             messages += [(one.id,) for one in some]
