@@ -56,13 +56,6 @@ async def test_delete_what_matches(running: Running, store: Store) -> None:
     assert await running.ask("DELETE", "/messages") == {"deleted": 1}
 
 
-async def test_delete_one(running: Running, store: Store) -> None:
-    await running.submit()
-    assert await running.ask("DELETE", "/messages/1") == {"deleted": 1}
-    assert len(store) == 0
-    await running.ask("DELETE", "/messages/1", 404)
-
-
 async def test_a_misspelt_filter_deletes_nothing(running: Running, store: Store) -> None:
     await running.submit()
     await running.ask("DELETE", "/messages?recipent=nobody@x.test", 400)
@@ -95,7 +88,12 @@ ERRORS = [
     ("unknown parameter when deleting", "DELETE", "/messages?wait=1", 400, "'wait'"),
     ("parameter where there is none", "GET", "/messages/1?x=1", 400, "'x'"),
     ("parameter for health", "GET", "/health?verbose=1", 400, "'verbose'"),
+    ("a filter that there is not", "GET", "/messages?recipiant=x", 400, "'recipiant'"),
+    ("the same when deleting", "DELETE", "/messages?to=x", 400, "'to'"),
+    ("a parameter twice", "GET", "/messages?sender=a&sender=b", 400, "twice"),
+    ("no number of seconds", "GET", "/messages?wait=long", 400, "'long'"),
     ("wait too long", "GET", "/messages?wait=61", 400, "from 0 to 60"),
+    ("a count of nothing", "GET", "/messages?wait=1&count=0", 400, "'0'"),
     ("no such message", "GET", "/messages/17", 404, "There is no message 17"),
     ("no such message, raw", "GET", "/messages/17/raw", 404, "There is no message 17"),
     ("not an id", "GET", "/messages/abc", 404, "There is no message abc"),
@@ -110,11 +108,14 @@ ERRORS = [
     ("method", "path", "status", "sentence"), [row[1:] for row in ERRORS], ids=[row[0] for row in ERRORS]
 )
 async def test_errors_are_json_with_a_sentence(
-    running: Running, method: str, path: str, status: int, sentence: str
+    running: Running, store: Store, method: str, path: str, status: int, sentence: str
 ) -> None:
+    """And nothing is deleted."""
+    await running.submit()
     answer = await running.ask(method, path, status)
     assert list(answer) == ["error"]
     assert sentence in answer["error"]
+    assert len(store) == 1
 
 
 async def test_an_error_of_ours_tells_the_client_nothing(

@@ -145,36 +145,6 @@ def test_wait_that_is_over_shows_what_there_is(http: httpx.Client, smtp: smtplib
     assert len(listed(http, wait="0.05", count="2")) == 1
 
 
-BAD_REQUESTS = [
-    # what it shows, method, path, status, a part of the sentence
-    ("unknown parameter", "GET", "/messages?recipiant=x", 400, "'recipiant'"),
-    ("unknown parameter of DELETE", "DELETE", "/messages?to=x", 400, "'to'"),
-    ("wait is no parameter of DELETE", "DELETE", "/messages?wait=1", 400, "'wait'"),
-    ("a parameter twice", "GET", "/messages?sender=a&sender=b", 400, "twice"),
-    ("no number of seconds", "GET", "/messages?wait=long", 400, "'long'"),
-    ("too many seconds", "GET", "/messages?wait=61", 400, "60"),
-    ("a count of nothing", "GET", "/messages?wait=1&count=0", 400, "'0'"),
-    ("an id that is none", "GET", "/messages/latest", 404, "latest"),
-    ("an id of many digits", "GET", f"/messages/{'9' * 5000}", 404, "no message"),
-    ("an unknown path", "GET", "/mail", 404, "/messages"),
-    ("an unknown method", "POST", "/messages", 405, "GET"),
-]
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "status", "part"), [c[1:] for c in BAD_REQUESTS], ids=[c[0] for c in BAD_REQUESTS]
-)
-def test_a_bad_request_is_a_sentence(
-    three_messages: None, http: httpx.Client, method: str, path: str, status: int, part: str
-) -> None:
-    """JSON with one member, and nothing is deleted."""
-    answer = http.request(method, path)
-    assert answer.status_code == status
-    assert answer.json().keys() == {"error"}
-    assert part in answer.json()["error"]
-    assert len(listed(http)) == 3
-
-
 REFUSED = [
     # what it shows, recipient, code, beginning of the text
     ("unknown", "unknown-bob@example.net", 550, b"5.1.1 "),
