@@ -150,7 +150,7 @@ class IncidentBook(Changes):
         with self._engine.begin() as connection:
             before = _as_seen(known_incident(connection, number), seen)
             if before.state == State.RELEASED:
-                raise StoreError(f"incident {number} was released: what was held is on its way")
+                raise StoreError(f"incident {number} was released: nothing of it can be deleted any more")
             if before.state == State.OPEN:
                 self._suspend(connection, number, before.identity, misused_credentials(connection, before), now)
                 self._close(connection, before, State.PURGED, _checked(note), now)
