@@ -89,7 +89,8 @@ def test_an_exchange(plus: bool, header: str, channel: bytes, bindings: dict[str
     verifier = answer(client.first(), final, plus=plus, bindings=bindings)
     assert isinstance(verifier, Challenge)
     assert client.believes(verifier.octets)
-    assert answer(client.first(), final, b"", plus=plus, bindings=bindings) == Proven("ada")
+    for acknowledged in (b"", b64decode("NOOP")):
+        assert answer(client.first(), final, acknowledged, plus=plus, bindings=bindings) == Proven("ada")
 
 
 def test_a_wrong_secret_is_refused_at_the_proof() -> None:
@@ -98,7 +99,8 @@ def test_a_wrong_secret_is_refused_at_the_proof() -> None:
     challenge = answer(client.first())
     assert isinstance(challenge, Challenge)
     final = client.final(challenge.octets)
-    assert answer(client.first(), final) == answer(client.first(), final, b"") == Refused(WRONG)
+    for responses in ((), (b"",), (b64decode("NOOP"),)):
+        assert answer(client.first(), final, *responses) == Refused(WRONG)
 
 
 FIRSTS = [
