@@ -90,14 +90,15 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
     Kind.INCIDENT_RELEASED: {
         "en": _Words(
             "Your mail account is as before",
-            "You, or an administrator, said that it was nothing: your devices work again, and the mail that was on\n"
-            "hold is on its way. If you did not say so, tell your administrator at once.\n\n" + _LOOK["en"],
+            "You, or an administrator, decided that it is over: devices that were suspended and not removed work\n"
+            "again, and what is still on hold goes on its way. What was deleted stays deleted. If you know nothing\n"
+            "of it, ask your administrator at once.\n\n" + _LOOK["en"],
         ),
         "de": _Words(
             "Ihr Mailkonto ist wieder wie zuvor",
-            "Sie oder die Administration haben gesagt, dass nichts war: Ihre Geräte funktionieren wieder, und die\n"
-            "angehaltene Mail ist unterwegs. Wenn Sie das nicht waren, sagen Sie es sofort der Administration.\n\n"
-            + _LOOK["de"],
+            "Sie oder die Administration haben entschieden, dass es vorbei ist: Geräte, die gesperrt und nicht\n"
+            "entfernt sind, funktionieren wieder, und was noch angehalten ist, geht hinaus. Was gelöscht wurde,\n"
+            "bleibt gelöscht. Wenn Sie davon nichts wissen, fragen Sie sofort die Administration.\n\n" + _LOOK["de"],
         ),
     },
     Kind.INCIDENT_PURGED: {

@@ -48,6 +48,15 @@ def test_both_languages(kind: Kind, english: str, german: str) -> None:
         assert part in mail.text
 
 
+def test_a_release_is_no_word_about_what_it_was() -> None:
+    """After a theft it gives the account back, and what was held is deleted by then (docs/containment.md)."""
+    text = owner_mail(Kind.INCIDENT_RELEASED, {}, URL, T).text
+    assert "nothing:" not in text
+    assert "dass nichts war" not in text
+    assert "What was deleted stays deleted" in text
+    assert "bleibt gelöscht" in text
+
+
 @pytest.mark.parametrize("kind", [kind for kind, *_ in TOLD])
 def test_its_only_link_is_the_address_of_the_console(kind: Kind) -> None:
     """Nobody is signed in by it, and facts are not printed: parts of them may be a stranger's."""
