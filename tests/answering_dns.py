@@ -21,13 +21,13 @@ Table = dict[tuple[str, str], list[str]]  # name without a dot at the end, type:
 class AnsweringDns:
     """`with AnsweringDns(table) as world:` answers at world.port; the table may be changed meanwhile."""
 
-    def __init__(self, table: Table, secure: tuple[str, ...] = (), address: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, table: Table, secure: tuple[str, ...] = (), port: int = 0) -> None:
         self.table = table
         self.secure = set(secure)
         self.silent: set[str] = set()
         self.asked: list[tuple[str, str]] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((address, port))
+        self._socket.bind(("127.0.0.1", port))
         self.port: int = self._socket.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
 

@@ -75,7 +75,7 @@ def make_desk(
     site: RelyingParty,
     hashing: Hashing,
     choosing: Choosing,
-    unwalled: tuple[Network, ...] = (),
+    unwalled: tuple[Network, ...],
 ) -> Desk:
     """Of parts that are there; the administrator vouches for the networks in `unwalled`."""
     people, factors, sessions = partial(People, engine, key), Factors(engine, key), Sessions(engine, key)

@@ -120,8 +120,8 @@ class Run:
         self.said.append(done.stderr if shows_a_secret else done.stdout + done.stderr)
         return done.stdout
 
-    def new_device(self, label: str, *, of: str = "ada") -> Login:
-        return self._shown(label, "credential", "add", of, "--label", label)
+    def new_device(self, label: str) -> Login:
+        return self._shown(label, "credential", "add", "ada", "--label", label)
 
     def renewed(self, login: Login) -> Login:
         return self._shown("renewed", "credential", "renew", login.login, "--yes")

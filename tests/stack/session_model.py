@@ -215,7 +215,7 @@ class Play:
         return session
 
 
-def plays(shortest: int = 15, longest: int = 40) -> st.SearchStrategy[Play]:
+def plays() -> st.SearchStrategy[Play]:
     """Most of them log in first, and speak of transactions more often than of anything else; a third is cut off."""
     contents = st.lists(st.sampled_from(PIECES), max_size=3).map(tuple)
     messages = contents | contents.map(lambda pieces: (HEAD, *pieces))
@@ -225,8 +225,8 @@ def plays(shortest: int = 15, longest: int = 40) -> st.SearchStrategy[Play]:
     envelope = (Step("MAIL"), Step("RCPT"))
     parts = st.lists(
         commands.map(lambda one: (one,)) | chunks.map(lambda one: (one,)) | st.just(envelope),
-        min_size=shortest,
-        max_size=longest,
+        min_size=15,
+        max_size=40,
     )
 
     def made(is_tls_port: bool, logs_in: bool, drawn: list[tuple[Step, ...]], sizes: list[int], life: int) -> Play:

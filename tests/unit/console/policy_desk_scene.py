@@ -97,8 +97,8 @@ def recorded(
         connection.execute(insert(Submissions), rows)
 
 
-async def at_the_desk(console: Console, name: str = "root", role: Role = Role.ADMINISTRATOR) -> Desk:
-    """Somebody new with this role, signed in."""
+async def at_the_desk(console: Console, name: str = "root") -> Desk:
+    """One more administrator, signed in."""
     browser = await console.enrolled(name)
-    console.store.set_role(name, role, console.now)
+    console.store.set_role(name, Role.ADMINISTRATOR, console.now)
     return Desk(console, browser)

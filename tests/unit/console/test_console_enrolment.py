@@ -10,9 +10,9 @@ ANOTHER_PASSWORD = "nine loud herons under the bridge"
 DAY_S = 86400.0
 
 
-async def choose(browser: Browser, path: str, password: str = PASSWORD) -> None:
+async def choose(browser: Browser, path: str) -> None:
     await browser.get(path)
-    await browser.follow(await browser.post(path, password=password, again=password))
+    await browser.follow(await browser.post(path, password=PASSWORD, again=PASSWORD))
 
 
 async def test_a_person_enrols_alone(console: Console) -> None:

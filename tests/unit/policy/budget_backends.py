@@ -49,8 +49,8 @@ def require_valkey() -> None:
 
 
 @contextmanager
-def valkey_budgets(server: valkey_server.Server, replicas: int = 0) -> Iterator[Waiting]:
-    waiting = Waiting(ValkeyBudgets(server_at(f"unix://{server.socket}"), replicas))
+def valkey_budgets(server: valkey_server.Server) -> Iterator[Waiting]:
+    waiting = Waiting(ValkeyBudgets(server_at(f"unix://{server.socket}")))
     try:
         yield waiting
     finally:

@@ -17,9 +17,9 @@ class _Dated(MMDBWriter):
         return super()._build_meta() | {"build_epoch": self.built_at}
 
 
-def write_mmdb(path: Path, records: Records, built_at: int = 1_000_000, kind: str = "Test", version: int = 6) -> Path:
+def write_mmdb(path: Path, records: Records, built_at: int = 1_000_000, version: int = 6) -> Path:
     """A file that has these records for these networks."""
-    writer = _Dated(version, kind, languages=["en"], description="for tests", ipv4_compatible=version == 6)
+    writer = _Dated(version, "Test", languages=["en"], description="for tests", ipv4_compatible=version == 6)
     writer.built_at = built_at
     for network, record in records.items():
         writer.insert_network(IPSet([network]), dict(record))

@@ -32,11 +32,9 @@ def cheap_hashing(cost: Cost | None = None) -> Hashing:
     return Hashing(Hasher(cost or Cost(memory_kib=64, passes=1)), HashingPool())
 
 
-def new_desk(
-    engine: Engine, key: bytes, hashing: Hashing | None = None, server: str = "", unwalled: tuple[Network, ...] = ()
-) -> Desk:
+def new_desk(engine: Engine, key: bytes, hashing: Hashing | None = None, unwalled: tuple[Network, ...] = ()) -> Desk:
     hashing = hashing or cheap_hashing()
-    return make_desk(engine, key, SITE, hashing, Choosing(KNOWN, RangeServer(server), hashing), unwalled)
+    return make_desk(engine, key, SITE, hashing, Choosing(KNOWN, RangeServer(""), hashing), unwalled)
 
 
 def phone() -> Authenticator:

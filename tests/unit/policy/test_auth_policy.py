@@ -4,7 +4,6 @@ The names of many tests are those of weakforced's regression tests, which they a
 """
 
 import base64
-import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -682,17 +681,3 @@ async def test_a_success_makes_history(
     assert await allowed() == -1
     await desk.writer.make(lambda: Uses(statements).note_network(1, "198.51.100.0/24", T, forgotten=0.0))
     assert await allowed() == 0
-
-
-def test_pwhash_as_dovecot_makes_it() -> None:
-    """Twelve bits by default: the first digit is always 0. All that is needed is that equal is equal."""
-
-    def pwhash(password: str, bits: int = 12) -> str:
-        digest = hashlib.sha256(b"nonce" + b"ada" + b"\0" + password.encode()).digest()
-        octets = (bits + 7) // 8
-        shifted = int.from_bytes(digest[:octets]) >> (-bits % 8)
-        return shifted.to_bytes(octets).hex()
-
-    assert pwhash("a") == pwhash("a") != pwhash("b")
-    assert pwhash("a")[0] == "0"
-    assert len(pwhash("a")) == 4
