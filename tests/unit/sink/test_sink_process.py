@@ -118,6 +118,18 @@ async def test_health_check_says_whether_the_sink_answers() -> None:
     assert b"does not answer" in stderr
 
 
+async def test_health_check_asks_no_proxy() -> None:
+    """An engine that is told of a proxy for builds tells every container, too."""
+    process = await start(SINK_SMTP_PORT=free_port(), SINK_HTTP_PORT=(port := free_port()))
+    assert process.stdout
+    assert b"sink-started" in await asyncio.wait_for(process.stdout.readline(), 60)
+    environment = {"SINK_HTTP_PORT": str(port), "http_proxy": f"http://127.0.0.1:{free_port()}"}
+    check = await asyncio.create_subprocess_exec(sys.executable, "-m", "sink.health", cwd=ROOT, env=environment)
+    assert await asyncio.wait_for(check.wait(), 60) == 0
+    process.terminate()
+    await ended(process)
+
+
 def test_nothing_can_leave_it() -> None:
     """No module but the health check can open a connection: none imports a client of any protocol."""
     clients = {"smtplib", "aiosmtplib", "subprocess", "urllib", "http", "ftplib", "imaplib"}
