@@ -4,8 +4,10 @@ What asks the world, or containers, is left out by name. test_printed_commands.p
 such a command; this one at those that somebody follows from the first line to the last.
 """
 
+import contextlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -59,6 +61,11 @@ class Shell:
         program.chmod(0o755)
 
     def type(self, line: str) -> subprocess.CompletedProcess[str]:
+        """Where a shell would do nothing but part the words, none is started, which is quicker."""
+        program, *words = shlex.split(line)
+        if program.endswith("sallyport") and not set("|<>$*?&;`~") & set(line):
+            with contextlib.chdir(self.folder):
+                return self.sallyport(*words)
         path = f"{self.folder}:{os.environ['PATH']}"
         return subprocess.run(
             ["bash", "-c", line],
