@@ -74,7 +74,6 @@ async def _serve(settings: Settings, token: SharedToken, postfix: Postfix, liste
     for one in beside:
         one.cancel()
     await asyncio.gather(*beside, return_exceptions=True)
-    policy.close()
     await ledger.close()
     log.stopped()
 

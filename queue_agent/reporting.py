@@ -6,6 +6,7 @@ Policy may be away for a while. Then they stay on disk, and the pauses grow.
 import asyncio
 import http.client
 from collections.abc import Sequence
+from contextlib import closing
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -23,11 +24,11 @@ _FIRST_RETRY_S, _LAST_RETRY_S = 1.0, 60.0
 
 
 class PolicySays:
-    """One question at a time over a connection that is kept."""
+    """One question at a time, each over a connection of its own: one that is idle policy closes, and a report fails."""
 
     def __init__(self, url: str, token: SharedToken) -> None:
         parts = urlsplit(url)
-        self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=_TIMEOUT_S)
+        self._host, self._port = parts.hostname or "", parts.port or 80
         self._token = token
 
     def deliveries(self, deliveries: Sequence[Delivery]) -> str:
@@ -40,20 +41,15 @@ class PolicySays:
                 if status != HTTPStatus.UNAUTHORIZED:
                     break
         except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
             return type(error).__name__
         return "" if status == HTTPStatus.NO_CONTENT else f"it answered {status}"
-
-    def close(self) -> None:
-        self._connection.close()
 
     def _posted(self, body: bytes, token: str) -> int:
         """The status of the answer."""
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        self._connection.request("POST", "/v1/deliveries", body, headers)
-        answer = self._connection.getresponse()
-        answer.read()
-        return answer.status
+        with closing(http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)) as connection:
+            connection.request("POST", "/v1/deliveries", body, headers)
+            return connection.getresponse().status
 
 
 class Reporting:
