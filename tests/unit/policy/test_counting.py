@@ -302,7 +302,7 @@ def test_two_processes_add_to_the_same_rows(engine: Engine, database: Location) 
     for one in both:
         one.start()
     for one in both:
-        one.join(60)
+        one.join()
         assert one.exitcode == 0
     both_rounds = 2 * ROUNDS
     assert rows(engine) == {(AT, ACCEPTED): (both_rounds, 2 * both_rounds), (AT, HELD): (both_rounds, 2 * both_rounds)}
