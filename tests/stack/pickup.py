@@ -95,6 +95,11 @@ class Pickup:
             self.process.ended()
         shutil.rmtree(self._run, ignore_errors=True)
 
+    def inside(self, *command: str) -> str:
+        """What a program prints where Dovecot runs."""
+        prefix = ["docker", "exec", self._name] if self.image else []
+        return subprocess.run([*prefix, *command], capture_output=True, text=True, check=True).stdout
+
     def client(self) -> imaplib.IMAP4_SSL:
         return imaplib.IMAP4_SSL("localhost", self.port, ssl_context=self.sallyport.tls(), timeout=30)
 

@@ -1,6 +1,7 @@
-"""Quotas of mailboxes, with real Dovecots: a stolen secret does not fill the disk, and the owner still hears of it."""
+"""What a stolen secret costs others, with real Dovecots: it does not fill the disk, and the owner still hears of it."""
 
 import asyncio
+import re
 import smtplib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,6 +107,12 @@ def test_a_full_mailbox(mailbox: Mailbox) -> None:
     mailbox.session.expunge()
     assert mailbox.append(MEGABYTE) == ""
     assert mailbox.deliver(MEGABYTE)[0] == 250
+
+
+def test_sessions_come_after_logins(mailbox: Mailbox) -> None:
+    """Those who search keep nobody from logging in."""
+    process = re.findall(r"mpid=(\d+)", mailbox.pickup.process.text())[-1]
+    assert mailbox.pickup.inside("ps", "-o", "ni=", "-p", process).split() == ["10"]
 
 
 def test_the_last_message_may_go_beyond_a_little(mailbox: Mailbox) -> None:
