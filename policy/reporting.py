@@ -17,13 +17,13 @@ from policy import log
 from policy.condition import STORE_AWAY, Condition
 from policy.contract import HealthTold, PartTold
 from policy.neighbours import Neighbours, bounded
+from policy.settings import DAY_S
 from policy.store.health_reports import PERIOD_S, HealthNotes, HealthReport, Service
 from policy.store.writer import Writer
 from policy.visible import visible
 from service import VERSION
 
 _GOODBYE_S = 2.0
-_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ class Reporting:
         }
         now, built_at = means.clock(), means.condition.atlas.built_at()
         if built_at is not None:
-            figures["geo_days"] = round((now - built_at) / _DAY_S)
+            figures["geo_days"] = round((now - built_at) / DAY_S)
         return HealthReport(Service.POLICY, means.instance, now, VERSION, health.faults, health.warnings, figures)
 
     async def _work(self) -> None:

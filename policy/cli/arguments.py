@@ -11,19 +11,19 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from policy.cli.store import open_identities
+from policy.settings import DAY_S
 from policy.store.errors import StoreError
 from policy.store.identities import IdentityStore
 from service.settings import SettingError
 
 _OFFERED = 50
-_DAY_S = 86400.0
 
 
 def moment(text: str, now: float, direction: int) -> float:
     """2027-01-31, 2027-01-31T12:00 (UTC), or 90d: days from now, back for direction -1 and on for 1."""
     days = text.removesuffix("d")
     if days != text and days.isascii() and days.isdigit():
-        return now + direction * int(days) * _DAY_S
+        return now + direction * int(days) * DAY_S
     try:
         given = datetime.fromisoformat(text)
         return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()

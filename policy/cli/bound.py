@@ -12,11 +12,11 @@ from rich.table import Table
 from policy.cli.output import JSON, printed_width
 from policy.cli.progress import progress
 from policy.cli.simulate import PolicyFile, read_policy
+from policy.settings import DAY_S, HOUR_S
 from policy.simulation.adversary import Aim, search
 from policy.simulation.bounds import From, Whom, bound
 from policy.store.errors import StoreError
 
-_HOUR_S, _DAY_S = 3600.0, 86400.0
 _UNKNOWN = (0.0, 0.1, 0.3)  # shares of a list that do not exist
 
 
@@ -80,7 +80,7 @@ def _aims(profile: str) -> Iterator[Aim]:
     for start in From:
         for whom in Whom:
             for unknown in _UNKNOWN if whom is Whom.NEW else (0.0,):
-                for seconds in (_HOUR_S, _DAY_S):
+                for seconds in (HOUR_S, DAY_S):
                     yield Aim(start=start, whom=whom, seconds=seconds, kind=profile, unknown=unknown)
 
 
@@ -91,7 +91,7 @@ def _print_table(rows: list[_Row]) -> None:
             row.start,
             row.recipients,
             f"{row.unknown:.0%} unknown",
-            "an hour" if row.seconds == _HOUR_S else "a day",
+            "an hour" if row.seconds == HOUR_S else "a day",
             "no limit" if row.most is None else str(row.most),
             row.rule,
             "all that he has" if row.found is None else str(row.found),

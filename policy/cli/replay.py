@@ -30,16 +30,15 @@ from policy.replay.people import People
 from policy.replay.recorded import INTERNAL, RecordedMarks, RecordUnreadable
 from policy.replay.report import Report, report_on
 from policy.replay.running import Plan, Replay
-from policy.replay.sources import DAY_S, LEARNT_DAYS, Opened, judged_from, open_files
+from policy.replay.sources import LEARNT_DAYS, Opened, judged_from, open_files
 from policy.replay.stored import stored_people
 from policy.rulebook import PolicyFileError, load, shipped
-from policy.settings import Settings
+from policy.settings import DAY_S, HOUR_S, Settings
 from policy.store.errors import StoreError
 from policy.store.identities import IdentityStore
 from service.settings import load as load_settings
 
 _GRAIN = 500  # happenings between two looks at how far it is
-_HOUR_S = 3600.0
 
 
 def replay(  # noqa: PLR0913, PLR0917 - each is an option of the command line
@@ -167,7 +166,7 @@ def _hours(text: str) -> float | None:
         hours = -1.0
     if not 0 <= hours < float("inf"):
         raise typer.BadParameter(f"{text!r} is no number of hours, and not never", param_hint="--take-back-after")
-    return hours * _HOUR_S
+    return hours * HOUR_S
 
 
 def _kinds(given: Sequence[str], rulebook: Rulebook) -> dict[str, str]:
