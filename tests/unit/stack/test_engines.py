@@ -26,6 +26,12 @@ def test_what_others_than_root_write_into_has_its_mode_at_each_start(path: Path)
         assert folder == "/tmp" or f"install -d -m 1777 {folder}\n" in images, folder
 
 
+def test_no_health_check_asks_a_proxy() -> None:
+    """promtool goes by the environment, where an engine's client puts the proxy that it has for builds."""
+    (line,) = re.findall(r"^HEALTHCHECK .*", (CHECKOUT / "monitoring" / "Dockerfile").read_text(), re.MULTILINE)
+    assert '["env", "NO_PROXY=*", "promtool"' in line
+
+
 ROOTLESS = "A rootless engine mostly hides who connects: a thief would look at home (docs/operating.md, Who connects)."
 OUT = "podman lets the gateway, Dovecot and the console out to the internet (docs/operating.md, Other engines)."
 
