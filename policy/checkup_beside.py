@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from policy.alerting.mails import mailing_of
 from policy.containment.ask_queue import ask_queue
-from policy.contract import Reason
+from policy.contract import Reason, canonical_address
 from policy.dkim.domains import our_domains
 from policy.dkim.folder import KeyFolder, key_file, map_lines
 from policy.dkim.keys import Algorithm
@@ -79,6 +80,7 @@ def notices(settings: Settings, now: float) -> Iterator[Finding]:
         engine = open_existing(settings)
         with engine.connect() as connection:
             yield _undelivered(connection, now)
+            yield from _told_to_nobody(settings, connection)
             yield from _unscanned(connection, now)
         yield from scanner([one for one in health_reports(engine) if one.service is Service.SCANNER], now)
         engine.dispose()
@@ -190,6 +192,24 @@ def _undelivered(connection: Connection, now: float) -> Finding:
         says = f"{late} wait for more than an hour, {lost} were given up within a week ({reason})"
         return Finding("notices", State.WRONG, says, "correct where they go; `sallyport alert test` tries it")
     return Finding("notices", State.FINE, "all were sent")
+
+
+def _told_to_nobody(settings: Settings, connection: Connection) -> Iterator[Finding]:
+    """Mail for an address that nobody here has is taken by the next hop, comes back, and has nobody to come back to.
+
+    Another server's mailboxes are not known here; ours are those of the Dovecot that policy can ask.
+    """
+    recipient = mailing_of(settings).recipient
+    ours = {canonical_address(f"postmaster@{one}").partition("@")[2] for one in settings.domains}
+    address = canonical_address(recipient)
+    if not (settings.alert_relay and settings.doveadm_url) or address.rpartition("@")[2] not in ours:
+        return
+    if connection.scalar(select(func.count()).where(Addresses.address == address)):
+        return
+    says = f"they go to {recipient}, and nobody here has that address"
+    yield Finding(
+        "notices", State.WRONG, says, "set POLICY_ALERT_TO (SALLYPORT_ALERT_TO), or give somebody that address"
+    )
 
 
 def _unscanned(connection: Connection, now: float) -> Iterator[Finding]:

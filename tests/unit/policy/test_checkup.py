@@ -86,6 +86,30 @@ def test_nothing_is_wrong(settings: Settings, tmp_path: Path) -> None:
     assert len(found["token"]) == 4
 
 
+@pytest.mark.parametrize(
+    ("alert_to", "is_nobody"),
+    [
+        ("typo@sallyport.test", True),
+        ("typo@SALLYPORT.test", True),
+        ("", False),  # the first domain's postmaster, whom the first start makes
+        ("Postmaster@sallyport.test", False),
+        ("admin@elsewhere.example", False),
+    ],
+)
+def test_alerts_for_an_address_that_nobody_has(settings: Settings, alert_to: str, is_nobody: bool) -> None:
+    """They come back, and nobody hears of it: a notice has no sender."""
+    told = {"alert_to": alert_to, "alert_relay": "postfix:10025", "doveadm_url": "http://dovecot:8080"}
+    found = findings(settings.model_copy(update=told))
+    wrong = ("wrong", f"they go to {alert_to}, and nobody here has that address")
+    assert (wrong in found["notices"]) is is_nobody
+    assert len(found["notices"]) == 1 + is_nobody
+
+
+def test_mailboxes_of_another_server_are_not_known(settings: Settings) -> None:
+    told = {"alert_to": "typo@sallyport.test", "alert_relay": "127.0.0.1:25"}
+    assert len(findings(settings.model_copy(update=told))["notices"]) == 1
+
+
 Break = Callable[[Path], None]
 
 
