@@ -105,14 +105,14 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
         "en": _Words(
             "Held mail of your account is deleted",
             "It was not you who used your mail account: what was on hold goes to nobody. It is deleted {until}.\n"
-            "Until then that can be stopped in the console. Add a new device there in place of the one that was\n"
-            "misused.\n\n" + _LOOK["en"],
+            "If it was you who said so, the console can stop that until then. Add a new device there in place of the\n"
+            "one that was misused.\n\n" + _LOOK["en"],
         ),
         "de": _Words(
             "Angehaltene Mail Ihres Kontos wird gelöscht",
             "Nicht Sie haben Ihr Mailkonto benutzt: Was angehalten wurde, bekommt niemand. Gelöscht wird es {until}.\n"
-            "Bis dahin können Sie das in der Konsole aufhalten. Fügen Sie dort ein neues Gerät hinzu, anstelle des\n"
-            "missbrauchten.\n\n" + _LOOK["de"],
+            "Haben Sie das selbst gesagt, können Sie es bis dahin in der Konsole aufhalten. Fügen Sie dort ein neues\n"
+            "Gerät hinzu, anstelle des missbrauchten.\n\n" + _LOOK["de"],
         ),
     },
     Kind.INCIDENT_CLOSED: {
