@@ -20,7 +20,7 @@ from gateway.caps import Caps
 from gateway.scoreboard import Scoreboard
 
 _FORWARDED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
-_LEARNT = _FORWARDED | {signal.SIGCHLD}
+_LEARNT = _FORWARDED | {signal.SIGCHLD, signal.SIGALRM}
 _PAUSE_S = 1.0  # before a worker is replaced that has lived no longer than this
 # A worker hangs whose event loop has not turned between so many looks in a row. They are counted, and not the seconds:
 # while the whole machine or the container stands still nobody looks.
@@ -52,15 +52,15 @@ def run(
     running: dict[int, _Worker] = {}
     for number in range(1, workers + 1):
         running[_fork(number, caps, scoreboard, serve)] = _Worker(number, time.monotonic())
-    look_at = time.monotonic() + _LOOK_S
+    # No sigtimedwait: after a pause that outlasts its time, Python makes up the signal that it returns.
+    signal.setitimer(signal.ITIMER_REAL, _LOOK_S, _LOOK_S)
     while True:
-        learnt = signal.sigtimedwait(_LEARNT, max(0.0, look_at - time.monotonic()))
-        if learnt is None:
+        number = signal.sigwait(_LEARNT)
+        if number == signal.SIGALRM:
             _kill_hung(running, scoreboard)
-            look_at = time.monotonic() + _LOOK_S
-        elif learnt.si_signo == signal.SIGHUP:
+        elif number == signal.SIGHUP:
             _tell(running, signal.SIGHUP)
-        elif learnt.si_signo == signal.SIGCHLD:
+        elif number == signal.SIGCHLD:
             for worker in _reaped(running, caps):
                 running[_fork(worker.number, caps, scoreboard, serve)] = _Worker(worker.number, time.monotonic())
         else:
