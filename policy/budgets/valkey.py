@@ -38,8 +38,8 @@ class BudgetsAway(Exception):
 class ValkeyBudgets:
     """What policy.budgets.Budgets promises, over the network."""
 
-    def __init__(self, server: Server, replicas: int = 0) -> None:
-        self._line = Line(server, _PATIENCE_S, replicas)
+    def __init__(self, server: Server, replicas: int = 0, patience_s: float | None = None) -> None:
+        self._line = Line(server, _PATIENCE_S if patience_s is None else patience_s, replicas)
         self._heard = 0  # the number of the last reservation that was answered
         self.is_away = False  # the last question got no answer
 

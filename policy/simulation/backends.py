@@ -9,22 +9,21 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from valkey import Valkey
-from valkey.backoff import ConstantBackoff
 from valkey.exceptions import ValkeyError
-from valkey.retry import Retry
 
 from policy.budgets import Budgets
 from policy.budgets.location import server_at
 from policy.budgets.memory import MemoryBudgets
 from policy.budgets.stored import StoredBudgets
-from policy.budgets.valkey import ValkeyBudgets
+from policy.budgets.valkey import BudgetsAway, ValkeyBudgets
 from policy.engine.budget import Charge, Take, Taken
 from policy.store.database import open_database
 from policy.store.migrating import migrate
@@ -33,7 +32,10 @@ from policy.store.statements import Prepared
 from policy.store.transactions import Answer
 
 _SERVERS = ("valkey-server", "redis-server")
-_PAUSE_S, _TRIES = 0.01, 500  # until a server that was started answers
+_PAUSE_S, _TRIES = 0.01, 6000  # until a server that was started answers
+_PATIENCE_S = 60.0  # nobody waits for a message here, and the machine may be busy
+
+_Answer = TypeVar("_Answer")
 
 
 class BackEnd(StrEnum):
@@ -104,19 +106,25 @@ class _Here:
 
     def __init__(self, runner: asyncio.Runner, path: Path) -> None:
         self._runner = runner
-        self._there = ValkeyBudgets(server_at(f"unix://{path}"))
+        self._there = ValkeyBudgets(server_at(f"unix://{path}"), patience_s=_PATIENCE_S)
 
     def reserve(self, reservation: str, take: Take, now: float) -> Taken:
-        return self._runner.run(self._there.reserve(reservation, take, now))
+        return self._ask(self._there.reserve(reservation, take, now))
 
     def peek(self, charges: Sequence[Charge], now: float) -> Taken:
-        return self._runner.run(self._there.peek(charges, now))
+        return self._ask(self._there.peek(charges, now))
 
     def commit(self, reservation: str, now: float) -> bool:
-        return self._runner.run(self._there.commit(reservation, now))
+        return self._ask(self._there.commit(reservation, now))
 
     def release(self, reservation: str, now: float) -> bool:
-        return self._runner.run(self._there.release(reservation, now))
+        return self._ask(self._there.release(reservation, now))
+
+    def _ask(self, question: Coroutine[Any, Any, _Answer]) -> _Answer:
+        try:
+            return self._runner.run(question)
+        except BudgetsAway as error:
+            raise NoBackEnd(f"the server of the budgets that was started for this does not answer ({error})") from None
 
     def close(self) -> None:
         self._runner.run(self._there.close())
@@ -141,10 +149,22 @@ class _Valkey:
         self._server = subprocess.Popen(  # noqa: S603 - no shell, and no argument from outside
             [program, *place, "--appendonly", "yes", "--appendfsync", "no", "--save", ""], stdout=subprocess.DEVNULL
         )
-        retry: Retry = Retry(ConstantBackoff(_PAUSE_S), _TRIES)
-        with Valkey(unix_socket_path=str(self._socket), retry=retry, retry_on_error=[ValkeyError, OSError]) as client:
-            client.ping()
         self.budgets = _Here(self._runner, self._socket)
+        if not self._answers():
+            self._stop()
+            raise NoBackEnd(f"{program} was started for the budgets, and does not answer: does it run by itself?")
+
+    def _answers(self) -> bool:
+        """At once, or when it has started; a minute is enough."""
+        with Valkey(unix_socket_path=str(self._socket)) as client:
+            for _ in range(_TRIES):
+                try:
+                    return bool(client.ping())
+                except (ValkeyError, OSError):
+                    if self._server.poll() is not None:
+                        return False
+                time.sleep(_PAUSE_S)
+        return False
 
     def reopen(self) -> Budgets:
         self._stop()

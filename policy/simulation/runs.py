@@ -149,8 +149,12 @@ def _done(plan: Plan, tasks: Sequence[_Task]) -> Iterator[list[Run]]:
     # Not forked: whoever shows how far it is has threads.
     begun = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(plan.jobs, begun, initializer=_collect_after_tasks) as pool:
-        for done in as_completed([pool.submit(work, task) for task in tasks]):
-            yield done.result()
+        try:
+            for done in as_completed([pool.submit(work, task) for task in tasks]):
+                yield done.result()
+        except BaseException:  # one that failed is all that is told: no reason to play the others
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _collect_after_tasks() -> None:

@@ -2,8 +2,10 @@
 
 import json
 import math
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,7 +29,7 @@ from policy.marks import Marks
 from policy.queue_contract import DeliveryOutcome
 from policy.simulation import backends, report
 from policy.simulation.atlas import Atlas
-from policy.simulation.backends import BackEnd
+from policy.simulation.backends import BackEnd, NoBackEnd
 from policy.simulation.bounds import From
 from policy.simulation.doors import Client, Sallyport
 from policy.simulation.plots import NoPlots, draw
@@ -359,6 +361,33 @@ def test_a_server_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(backends.shutil, "which", lambda _name: None)
     done = sallyport("simulate", "--scenario", "L1", "--seeds", "1", "--jobs", "1", "--budgets", "valkey")
     assert "there is no valkey-server or redis-server here" in str(done.exception)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_server_that_does_not_start_ends_all(tmp_path: Path, jobs: str) -> None:
+    """With a sentence, and the thousand tasks that wait are not begun."""
+    program = tmp_path / "valkey-server"
+    program.write_text(f"#!/bin/sh\necho started >>{tmp_path}/starts\nexit 1\n")
+    program.chmod(0o755)
+    options = ("--scenario", "L1", "--seeds", "5000", "--jobs", jobs, "--budgets", "valkey")
+    command = [sys.executable, "-c", PROGRAM, "simulate", *options]
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(f"{program} was started for the budgets, and does not answer: does it run by itself?\n")
+    assert "Traceback" not in done.stderr
+    assert 0 < len((tmp_path / "starts").read_text().splitlines()) < 1000
+
+
+@pytest.mark.skipif(not HAS_VALKEY, reason="neither valkey-server nor redis-server is installed")
+def test_a_server_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backends, "_PATIENCE_S", 0.05)
+    with backends.opened(BackEnd.VALKEY) as kept:
+        server = kept._server  # type: ignore[attr-defined]  # of Valkey alone
+        server.send_signal(signal.SIGSTOP)
+        with pytest.raises(NoBackEnd, match=r"does not answer \(TimeoutError\)"):
+            kept.budgets.peek((), BEGINS_AT)
+        server.send_signal(signal.SIGCONT)
 
 
 @pytest.mark.skipif(not HAS_VALKEY, reason="neither valkey-server nor redis-server is installed")
