@@ -7,7 +7,6 @@ of the world and of the services beside us is in checkup_beside.py.
 
 import asyncio
 import contextlib
-import io
 import ipaddress
 import os
 from collections.abc import Callable, Iterator
@@ -37,6 +36,7 @@ from policy.setting_names import set_as
 from policy.settings import DAY_S, Settings
 from policy.store.migrating import newest_revision
 from policy.store.models import Audit, Networks, Submissions
+from service import log
 from service.settings import SettingError
 from service.shared_token import read_tokens
 
@@ -106,7 +106,7 @@ def budgets(case: Case) -> Iterator[Finding]:
         await remote.close()
 
     try:
-        with contextlib.redirect_stdout(io.StringIO()):  # the log, which would say the same
+        with log.unheard():  # it would say the same
             asyncio.run(ask())
     except BudgetsAway as error:
         yield Finding(

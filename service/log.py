@@ -11,12 +11,14 @@ import re
 import sys
 import time
 import traceback
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import TracebackType
 from typing import Any
 
 import structlog
+from structlog.testing import capture_logs
 
 from service.settings import LogFormat
 
@@ -37,6 +39,11 @@ def configure(log_format: LogFormat) -> None:
     libraries = logging.StreamHandler(sys.stdout)
     libraries.setFormatter(_LibraryLine("%(asctime)s [%(levelname)s] %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[libraries])
+
+
+def unheard() -> AbstractContextManager[object]:
+    """Within it nothing is logged: a command that plays a service has an answer to print, and nobody reads its log."""
+    return capture_logs()
 
 
 class _Logger(structlog.BoundLoggerBase):

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from structlog.testing import capture_logs
-
 from policy import rulebook
 from policy.engine.guessing import Walls
 from policy.engine.ladder import Step
@@ -28,6 +26,7 @@ from policy.simulation.scene import Scene
 from policy.simulation.senders import OUR_DOMAIN
 from policy.simulation.tally import Tally
 from policy.simulation.world import World
+from service import log
 
 BEGINS_AT = 1_799_658_000.0  # a Monday at nine o'clock UTC
 _SEEDS_AT_ONCE = 5
@@ -175,7 +174,7 @@ class _Worker:
         name, seeds = task
         book = rulebook.shipped() if self.policy is None else rulebook.load(self.policy)
         scenario = next(one for one in SCENARIOS if one.name == name)
-        with capture_logs():  # that budgets on a new server begin anew is no news here
+        with log.unheard():  # that budgets on a new server begin anew is no news here
             runs = [run(scenario, seed, book, self.back_end, is_interrupted=self.is_interrupted) for seed in seeds]
         gc.collect()
         return runs

@@ -60,6 +60,9 @@ PUBLIC = {
     ("policy.migrating.places", "Counter", "key"),  # the name of a budget
     ("policy.migrating.places", "MemberSet", "key"),
     ("policy.migrating.target", "Done", "last_key"),  # of a row
+    ("policy.api.caller", "Back", "invite_url"),  # makes one
+    ("policy.api.caller", "Caller", "invite_url"),
+    ("policy.console.parts", "Parts", "invite_url"),
     ("policy.api.caller", "Caller", "token"),  # its row: name, scopes and times
 }
 
