@@ -1,7 +1,7 @@
 """What keeps the agent from its work, as those who do it last saw it; /health/ready says it (service/health.py).
 
 watch.py       whether Postfix's log can be followed
-reporting.py   whether policy takes reports
+reporting.py   whether policy takes reports, and can read each
 app.py         whether Postfix does what it is told
 """
 
@@ -22,6 +22,7 @@ class Condition:
 
     is_log_followed: bool = True
     is_policy_taking: bool = True
+    reports_aside: int = 0  # that policy cannot read
     ticks: Callable[[], float] = time.monotonic
     _failed_order: str = ""  # hold, release, ...: the last one came to nothing
     _failed_at: float = 0.0
@@ -44,4 +45,6 @@ class Condition:
         if self._failed_order and self.ticks() - self._failed_at < _ASKED_AGAIN_S:
             faults.append(Ailment.ORDER_FAILED.of(order=self._failed_order))
         warnings = [] if self.is_policy_taking else [Ailment.REPORTS_NOT_TAKEN.of(number=unreported)]
+        if self.reports_aside:
+            warnings.append(Ailment.REPORTS_UNREAD.of(number=self.reports_aside))
         return self._steadiness.steadied(Health(tuple(faults), tuple(warnings)))

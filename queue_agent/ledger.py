@@ -87,6 +87,18 @@ class Ledger:
         await self._ask(lambda: self._store.taken(number))
         self.delivered.update(one.outcome for one in deliveries)
 
+    async def set_aside(self, number: int) -> int:
+        return await self._ask(lambda: self._store.set_aside(number))
+
+    async def drop(self, number: int) -> None:
+        await self._ask(lambda: self._store.drop(number))
+
+    async def offer_again(self) -> None:
+        await self._ask(self._store.offer_again)
+
+    async def aside(self) -> int:
+        return await self._ask(self._store.aside)
+
     async def unreported(self) -> int:
         return await self._ask(self._store.unreported)
 

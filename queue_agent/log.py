@@ -62,3 +62,13 @@ def reports_failed(error: Exception) -> None:
 
 def reports_taken_again(unreported: int) -> None:
     _log.info("reports-taken-again", unreported=unreported)
+
+
+def report_set_aside(why: str, submission: str, status: str) -> None:
+    """Policy cannot read this one, alone; it is kept, offered again every hour, and keeps no other waiting."""
+    _log.error("report-set-aside", why=why, submission=submission, status=status)
+
+
+def report_dropped(why: str, submission: str, status: str) -> None:
+    """Policy could not read it for a week."""
+    _log.error("report-dropped", why=why, submission=submission, status=status)

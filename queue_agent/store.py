@@ -4,7 +4,7 @@ policy does not have yet.
     position   the log file, the offset in it, and the octets before that
     message    queue id -> submission id, until a while after it has left the queue
     waiting    recipients of a message that were deferred, or that are about to be deleted with it
-    outbox     reports, until policy has said 204
+    outbox     reports, until policy has said 204; what it cannot read is set aside there
 
 What a piece of the log changes is one transaction with the position behind it: after a kill -9 that piece is read
 again, and nothing of it is there twice. Used by one thread at a time; store.py knows no log and no HTTP.
@@ -41,8 +41,10 @@ CREATE TABLE IF NOT EXISTS waiting (
     dsn TEXT NOT NULL, relay TEXT NOT NULL, PRIMARY KEY (queue_id, recipient)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outbox (
     number INTEGER PRIMARY KEY AUTOINCREMENT, submission TEXT NOT NULL, recipient TEXT NOT NULL, outcome TEXT NOT NULL,
-    queue_id TEXT NOT NULL, status TEXT NOT NULL, dsn TEXT NOT NULL, relay TEXT NOT NULL, at REAL NOT NULL);
+    queue_id TEXT NOT NULL, status TEXT NOT NULL, dsn TEXT NOT NULL, relay TEXT NOT NULL, at REAL NOT NULL,
+    is_aside INTEGER NOT NULL DEFAULT 0, refusals INTEGER NOT NULL DEFAULT 0);
 """
+_NEWER_COLUMNS = ("is_aside", "refusals")  # of the outbox, which an older agent may have made without them
 
 
 class Position(NamedTuple):
@@ -80,6 +82,10 @@ class Store:
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON", "journal_size_limit = 4194304"):
             self._connection.execute(f"PRAGMA {pragma}")
         self._connection.executescript(_SCHEMA)
+        columns = {name for _, name, *_ in self._connection.execute("PRAGMA table_info(outbox)")}
+        for column in _NEWER_COLUMNS:
+            if column not in columns:
+                self._connection.execute(f"ALTER TABLE outbox ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
         self._waiting = self._number("SELECT count(*) FROM waiting")
         self._begun = 0
 
@@ -199,19 +205,37 @@ class Store:
         )
 
     def reports(self, limit: int) -> tuple[int, list[Delivery]]:
-        """The oldest, and the number of the last of them."""
+        """The oldest that are not set aside, and the number of the last of them."""
         rows = self._connection.execute(
             "SELECT number, submission, recipient, outcome, queue_id, status, dsn, relay, at FROM outbox"
-            " ORDER BY number LIMIT ?",
+            " WHERE NOT is_aside ORDER BY number LIMIT ?",
             (limit,),
         ).fetchall()
         return (rows[-1][0] if rows else 0), [_delivery_of(row) for row in rows]
 
     def taken(self, number: int) -> None:
         """Policy has them, up to this one."""
-        self._connection.execute("DELETE FROM outbox WHERE number <= ?", (number,))
+        self._connection.execute("DELETE FROM outbox WHERE number <= ? AND NOT is_aside", (number,))
+
+    def set_aside(self, number: int) -> int:
+        """Policy refuses this one. How often it did."""
+        (row,) = self._connection.execute(
+            "UPDATE outbox SET is_aside = 1, refusals = refusals + 1 WHERE number = ? RETURNING refusals", (number,)
+        ).fetchall()
+        return int(row[0])
+
+    def drop(self, number: int) -> None:
+        self._connection.execute("DELETE FROM outbox WHERE number = ?", (number,))
+
+    def offer_again(self) -> None:
+        """All that is set aside."""
+        self._connection.execute("UPDATE outbox SET is_aside = 0 WHERE is_aside")
+
+    def aside(self) -> int:
+        return self._number("SELECT count(*) FROM outbox WHERE is_aside")
 
     def unreported(self) -> int:
+        """Those that are set aside, too."""
         return self._number("SELECT count(*) FROM outbox")
 
     # --- within ---

@@ -57,6 +57,7 @@ class Ailment(Sentences):
     )
     ORDER_FAILED = "the last order (%(order)s) could not be carried out; the log has postfix-failed"
     REPORTS_NOT_TAKEN = "policy does not take reports of what became of mail: %(number)s wait"
+    REPORTS_UNREAD = "policy cannot read %(number)s of the reports of what became of mail; the log has report-set-aside"
     # The console
     CONSOLE_STORE_SILENT = "the database does not answer: nobody can sign in or see anything"
     CONSOLE_CERTIFICATE_REFUSED = (

@@ -12,7 +12,7 @@ from policy.queue_contract import Delivery, DeliveryOutcome, QueueName
 from queue_agent import reporting, watch
 from queue_agent.following import Log
 from queue_agent.ledger import Ledger
-from queue_agent.reporting import Reporting
+from queue_agent.reporting import Answer, Reporting
 from queue_agent.spool import Listing
 from queue_agent.watch import Watch
 
@@ -28,12 +28,12 @@ class PlayedPolicy:
         self.done = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def deliveries(self, deliveries: Sequence[Delivery]) -> str:
+    def deliveries(self, deliveries: Sequence[Delivery]) -> Answer:
         self.told.append([one.recipient for one in deliveries])
-        answer = self.answers.pop(0) if self.answers else ""
-        if not answer:
+        why = self.answers.pop(0) if self.answers else ""
+        if not why:
             self._loop.call_soon_threadsafe(self.done.set)
-        return answer
+        return Answer(why)
 
 
 class PlayedQueue:
