@@ -50,6 +50,7 @@ native_up() {
   local now
   now=$(native_fingerprint)
   if native_runs && [ "$(cat "$RUN/fingerprint" 2>/dev/null)" = "$now" ]; then
+    run_inside certificate # a new one may be there that only who put it there can read
     # shellcheck disable=SC2034  # next-steps.sh tells it
     ALREADY_UP=1
   else

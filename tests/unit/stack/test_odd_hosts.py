@@ -184,3 +184,18 @@ def test_no_namespace_is_asked_for_where_there_is_none(tmp_path: Path, call: str
     assert done.returncode == 1
     assert done.stderr
     assert (tmp_path / "asked").read_text() == "--user true\n"
+
+
+def test_a_new_certificate_is_given_to_its_readers_while_all_runs(tmp_path: Path) -> None:
+    """As docs/operating.md says: what root has put there only root can read, and nothing else has changed."""
+    stubs = (
+        "native_runs() { :; }; native_fingerprint() { say same; }; prepare_host() { :; }; choose_inner_ports() { :; }; "
+        'refuse_taken_ports() { :; }; run_inside() { say "inside: $*"; }; '
+    )
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".sallyport").touch()
+    (tmp_path / "run" / "fingerprint").write_text("same\n")
+    done = scripted(
+        stubs + "WAY=native; take_environment; fill_in_defaults; native_up", SALLYPORT_RUN_DIR=str(tmp_path / "run")
+    )
+    assert (done.returncode, done.stdout) == (0, "inside: certificate\n")
