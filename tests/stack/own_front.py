@@ -273,7 +273,7 @@ class OwnFront:
         asked = f"{first}smtpd_end_of_data_restrictions{second}".replace("inet:127.0.0.1:10040", place)
         config = self.folder / "postfix"
         (config / "main.cf").write_text(MAIN.format(**values) + asked)
-        next_hop = documented("## The whole gateway", kind="").replace("-       y", "-       n")
+        next_hop = documented("## The gateway in front", kind="").replace("-       y", "-       n")
         next_hop = next_hop.replace("10025", str(self.relay_port)).replace("10026", str(self.hold_port))
         (config / "master.cf").write_text(MASTER.format(**values) + next_hop)
         is_24 = bool(self.image)
