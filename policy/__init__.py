@@ -23,7 +23,7 @@ Asked by the gateway
     containment/, complaints/, alerting/                 what goes on after a decision
     fronts.py, arrivals.py, delegation/, authpolicy/     the same for a Postfix and a Dovecot of others
 
-Beside the questions
+Beside the questions (rounds.py: a round, a pause, the next one)
 
     condition.py, neighbours.py, reporting.py, part_status.py     health, ours and that of the other parts
     tally.py, counting.py, metrics.py, log.py                     figures and log

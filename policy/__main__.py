@@ -3,7 +3,6 @@
 Exit code 2 with one sentence for a wrong setting; nothing is half started.
 """
 
-import asyncio
 import gc
 import logging
 import socket
@@ -213,7 +212,7 @@ def _keys(settings: Settings, queue_token: SharedToken, clock: Clock) -> KeyWatc
     engine = open_database(location(settings))
     book = key_book(settings, engine, ITSELF)
     agent = open_queues(settings.queue_url, queue_token)
-    return KeyWatch(book, agent, partial(make_missing, book, our_domains(settings), engine), clock, asyncio.sleep)
+    return KeyWatch(book, agent, partial(make_missing, book, our_domains(settings), engine), clock)
 
 
 def _fronts(settings: Settings) -> Wanted:

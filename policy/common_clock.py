@@ -7,11 +7,10 @@ Where the two agree to half a second, and with a time service they do, the machi
 is corrected. With SQLite there is one machine, and none of this.
 """
 
-import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 from policy import log
+from policy.rounds import Rounds
 from policy.store.reader import Reader
 from policy.store.statements import prepared
 
@@ -24,42 +23,29 @@ _NOW = prepared("SELECT CAST(extract(epoch FROM clock_timestamp()) AS double pre
 Ask = Callable[[], Awaitable[float]]  # the common time; raises where nobody answers
 
 
-class CommonClock:
+class CommonClock(Rounds):
     """`own` is the machine's; called, it tells the common time, in seconds since 1970."""
 
     def __init__(self, own: Callable[[], float], ask: Ask) -> None:
         self._own, self._ask = own, ask
         self._ahead_s = 0.0  # by which the common clock is ahead of our own
-        self._is_known = False
-        self._following: asyncio.Task[None] | None = None
+        self.period_s = _AGAIN_S
 
     def __call__(self) -> float:
         return self._own() + self._ahead_s
 
-    def start(self) -> None:
-        """Follow the common clock from now on, in the background."""
-        self._following = asyncio.get_running_loop().create_task(self._follow())
-
-    async def close(self) -> None:
-        if self._following:
-            self._following.cancel()
-            await asyncio.wait({self._following})
-
-    async def look(self) -> None:
+    async def round(self) -> None:
         """Compare once; raises where nobody answers. The answer was true at some moment while it was waited for."""
         before = self._own()
         common = await self._ask()
         least, most = common - self._own(), common - before
-        self._is_known = True
+        self.period_s = PERIOD_S
         if not least - _LEEWAY_S <= self._ahead_s <= most + _LEEWAY_S:
             self._ahead_s = (least + most) / 2
             log.clock_differs(self._ahead_s)
 
-    async def _follow(self) -> None:
-        while True:
-            with contextlib.suppress(Exception):  # the store is away: nothing is decided, and others say so
-                await self.look()
-            await asyncio.sleep(PERIOD_S if self._is_known else _AGAIN_S)
+    def failed(self, error: Exception) -> None:
+        """The store is away: nothing is decided, and others say so."""
 
 
 def database_time(reader: Reader) -> Ask:

@@ -17,6 +17,7 @@ from policy import log
 from policy.condition import STORE_AWAY, Condition
 from policy.contract import HealthTold, PartTold
 from policy.neighbours import Neighbours, bounded
+from policy.rounds import Rounds
 from policy.settings import DAY_S
 from policy.store.health_reports import PERIOD_S, HealthNotes, HealthReport, Service
 from policy.store.writer import Writer
@@ -39,29 +40,37 @@ class Means:
     ticks: Callable[[], float]
 
 
-class Reporting:
+class Reporting(Rounds):
     """Beside the questions."""
+
+    period_s = PERIOD_S
 
     def __init__(self, means: Means) -> None:
         self._means = means
         self._lag_s = 0.0
+        self._due: float | None = None  # when this round should have begun
         self._begun = means.ticks()
-        self._is_failing = False
-        self._working: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._working = asyncio.get_running_loop().create_task(self._work())
 
     async def close(self) -> None:
         """Nobody has to miss it; where the store is away, somebody does."""
-        if self._working:
-            self._working.cancel()
-            await asyncio.wait({self._working})
+        await super().close()
         means = self._means
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_GOODBYE_S):
                 await means.writer.make(lambda: means.notes.leave(Service.POLICY, means.instance))
         await means.neighbours.close()
+
+    async def round(self) -> None:
+        ticks = self._means.ticks
+        if self._due is not None:
+            self._lag_s = max(0.0, ticks() - self._due)
+        try:
+            await self.report()
+        finally:
+            self._due = ticks() + PERIOD_S
+
+    def failed(self, error: Exception) -> None:
+        log.health_not_written(error)
 
     async def report(self) -> None:
         """All of it, once."""
@@ -94,19 +103,6 @@ class Reporting:
         if built_at is not None:
             figures["geo_days"] = round((now - built_at) / DAY_S)
         return HealthReport(Service.POLICY, means.instance, now, VERSION, health.faults, health.warnings, figures)
-
-    async def _work(self) -> None:
-        while True:
-            try:
-                await self.report()
-                self._is_failing = False
-            except Exception as error:  # noqa: BLE001 - the store is away: said once, and the next round comes
-                if not self._is_failing:
-                    log.health_not_written(error)
-                self._is_failing = True
-            due = self._means.ticks() + PERIOD_S
-            await asyncio.sleep(PERIOD_S)
-            self._lag_s = max(0.0, self._means.ticks() - due)
 
 
 def note_gateway(notes: HealthNotes, told: HealthTold, now: float) -> None:

@@ -1,6 +1,5 @@
 """Complaints weighed against whoever sent the message: engine/feedback.py decides, once for each of them."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from policy.engine.rulebook import Rulebook
 from policy.feedback import place_then
 from policy.ledger import Ledger
 from policy.memory import Notes, Recall
+from policy.rounds import Rounds
 from policy.store.complaints import ComplaintNotes, Unweighed, unweighed
 from policy.store.standings import Cause
 from policy.store.statements import prepared
@@ -24,8 +24,8 @@ PERIOD_S = 5.0
 _SUBMISSION = prepared("SELECT identity, origin, evidence FROM submission WHERE id = :asked")
 
 
-@dataclass(slots=True, kw_only=True)
-class ComplaintDesk:
+@dataclass(kw_only=True)
+class ComplaintDesk(Rounds):
     """One of what goes on beside the questions."""
 
     recall: Recall
@@ -37,29 +37,14 @@ class ComplaintDesk:
     writer: Writer
     clock: Callable[[], float]
     period_s: float = PERIOD_S
-    _working: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Go on from now, in the background."""
-        self._working = asyncio.get_running_loop().create_task(self._work())
-
-    async def close(self) -> None:
-        if self._working:
-            self._working.cancel()
-            await asyncio.wait({self._working})
-
-    async def _work(self) -> None:
-        while True:
-            try:
-                await self.round()
-            except Exception as error:  # noqa: BLE001 - the store is away, and others say so; it is tried again
-                log.question_failed("complaints", error)
-            await asyncio.sleep(self.period_s)
 
     async def round(self) -> None:
         """All that were not weighed yet."""
         for one in await unweighed(self.recall.reader):
             await self._weigh(one)
+
+    def failed(self, error: Exception) -> None:
+        log.question_failed("complaints", error)
 
     async def _weigh(self, one: Unweighed) -> None:
         now = self.clock()
@@ -70,6 +55,7 @@ class ComplaintDesk:
                 continue
             place = place_then(area, evidence)
             report = Report(
+                submission=SUB,
                 identity=name,
                 kind=found.profile,
                 place=place,

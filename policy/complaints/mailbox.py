@@ -15,6 +15,7 @@ import aiohttp
 from policy import log
 from policy.complaints.report import complaint_in
 from policy.doveadm import Doveadm
+from policy.rounds import Rounds
 from policy.store.complaints import ComplaintNotes
 from policy.store.writer import Writer
 
@@ -25,8 +26,8 @@ _LARGEST = 1024 * 1024  # octets; what is larger is for people
 _TIMEOUT_S = 30.0
 
 
-@dataclass(slots=True, kw_only=True)
-class ComplaintMailbox:
+@dataclass(kw_only=True)
+class ComplaintMailbox(Rounds):
     """One of what goes on beside the questions; mailboxes are identities'."""
 
     doveadm: Doveadm
@@ -36,31 +37,14 @@ class ComplaintMailbox:
     writer: Writer
     clock: Callable[[], float]
     period_s: float = PERIOD_S
-    _reading: asyncio.Task[None] | None = None
-    _is_failing: bool = False
 
-    def start(self) -> None:
-        """Read from now on, in the background."""
-        self._reading = asyncio.get_running_loop().create_task(self._read_on())
+    async def round(self) -> None:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_S)) as http:
+            while await self.read(http) == _AT_ONCE:
+                pass
 
-    async def close(self) -> None:
-        if self._reading:
-            self._reading.cancel()
-            await asyncio.wait({self._reading})
-
-    async def _read_on(self) -> None:
-        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
-        async with aiohttp.ClientSession(timeout=timeout) as http:
-            while True:
-                try:
-                    while await self.read(http) == _AT_ONCE:
-                        pass
-                    self._is_failing = False
-                except Exception as error:  # noqa: BLE001 - Dovecot or the store is away; it is said once
-                    if not self._is_failing:
-                        log.complaints_unread(self.mailbox, error)
-                    self._is_failing = True
-                await asyncio.sleep(self.period_s)
+    def failed(self, error: Exception) -> None:
+        log.complaints_unread(self.mailbox, error)
 
     async def read(self, http: aiohttp.ClientSession) -> int:
         """The letters that were not looked at, a portion of them; how many there were."""

@@ -4,7 +4,8 @@ Every ten minutes, in the process of policy; `sallyport doctor` shows the same a
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Callable
 from typing import Protocol
 
 from policy import log
@@ -12,11 +13,9 @@ from policy.containment.queue_client import QueueUnavailable
 from policy.dkim.book import KeyBook
 from policy.dkim.rotation import Pair, State
 from policy.publishing.asking import Asks, published_pairs
-
-EVERY_S = 600.0
+from policy.rounds import Rounds
 
 Clock = Callable[[], float]
-Pause = Callable[[float], Awaitable[None]]
 
 
 async def steps(book: KeyBook, agent: Asks | None, now: float) -> list[Pair]:
@@ -39,41 +38,28 @@ class Agent(Asks, Protocol):
     async def close(self) -> None: ...
 
 
-class KeyWatch:
+class KeyWatch(Rounds):
     """Takes the steps again and again; `missing` makes keys for domains that are new in the store."""
 
-    def __init__(
-        self, book: KeyBook, agent: Agent | None, missing: Callable[[float], object], clock: Clock, pause: Pause
-    ) -> None:
+    period_s = 600.0
+
+    def __init__(self, book: KeyBook, agent: Agent | None, missing: Callable[[float], object], clock: Clock) -> None:
         self._book = book
         self._agent = agent
         self._missing = missing
         self._clock = clock
-        self._pause = pause
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        await super().close()
         if self._agent:
             await self._agent.close()
 
-    async def _run(self) -> None:
-        while True:
-            await self.once()
-            await self._pause(EVERY_S)
-
-    async def once(self) -> None:
-        """One round. Whatever is wrong is said, and tried again the next time."""
-        try:
-            await asyncio.to_thread(self._missing, self._clock())
+    async def round(self) -> None:
+        await asyncio.to_thread(self._missing, self._clock())
+        with contextlib.suppress(QueueUnavailable):  # whose watch says so
             for pair in await steps(self._book, self._agent, self._clock()):
                 log.dkim_changed(pair.domain, pair.name, pair.state)
-        except QueueUnavailable:
-            pass  # whose watch says so
-        except Exception as error:  # noqa: BLE001 - the folder or the database is away
-            log.dkim_failed(error)
+
+    def failed(self, error: Exception) -> None:
+        """The folder or the database is away."""
+        log.dkim_failed(error)

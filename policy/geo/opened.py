@@ -7,6 +7,7 @@ from pathlib import Path
 from policy import log
 from policy.geo.atlas import Atlas
 from policy.geo.database import News
+from policy.rounds import Rounds
 from service.settings import SettingError
 
 NO_DATABASE = "none"
@@ -55,26 +56,16 @@ def _path(given: str, shipped: Path) -> Path | None:
     return Path(given) if given else shipped
 
 
-class Watch:
+class Watch(Rounds):
     """Looks at the files of an atlas now and then, and reads those that are new in a thread."""
 
-    def __init__(self, atlas: Atlas, every_s: float = _LOOKED_AT_S) -> None:
+    def __init__(self, atlas: Atlas, period_s: float = _LOOKED_AT_S) -> None:
         self._atlas = atlas
-        self._every_s = every_s
-        self._task: asyncio.Task[None] | None = None
+        self.period_s = period_s
 
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._go_on())
+    async def round(self) -> None:
+        _tell(await asyncio.to_thread(self._atlas.refresh))
 
-    async def close(self) -> None:
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def _go_on(self) -> None:
-        while True:
-            await asyncio.sleep(self._every_s)
-            try:
-                _tell(await asyncio.to_thread(self._atlas.refresh))
-            except Exception as error:  # noqa: BLE001 - no thread, no memory: the next look may have both
-                log.question_failed("databases of addresses", error)
+    def failed(self, error: Exception) -> None:
+        """No thread, no memory: the next look may have both."""
+        log.question_failed("databases of addresses", error)

@@ -8,20 +8,20 @@
 A change counts when two looks in a row see the same file: half a file that an editor is still writing is none.
 """
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from policy import log
 from policy.engine.rulebook import Rulebook
+from policy.rounds import Rounds
 from policy.rulebook.faults import PolicyFileError
 from policy.rulebook.making import tables_of
 from policy.rulebook.reading import load, parse, shipped
 from policy.rulebook.toml import written
 from service.settings import SettingError
 
-POLL_S = 1.0
+PERIOD_S = 1.0
 
 Keep = Callable[[str, str], Awaitable[None]]  # digest and content are to be written down
 Follow = Callable[[Rulebook], None]
@@ -29,23 +29,23 @@ Follow = Callable[[Rulebook], None]
 _State = tuple[int, int, int] | None
 
 
-class InForce:
-    """`last` is the content of the policy that was in force last, or None; `keep` writes one down that is now.
+class InForce(Rounds):
+    """Looks at the file about once a second.
+
+    `last` is the content of the policy that was in force last, or None; `keep` writes one down that is now.
 
     SettingError where the file is broken and there is no last one.
     """
 
-    def __init__(self, path: Path, last: Callable[[], str | None], keep: Keep, poll_s: float = POLL_S) -> None:
+    def __init__(self, path: Path, last: Callable[[], str | None], keep: Keep, period_s: float = PERIOD_S) -> None:
         self._path = path
         self._keep = keep
-        self._poll_s = poll_s
+        self.period_s = period_s
         self._read_state = self._seen_state = _state_of(path)
         self._rulebook = _first(path, last)
         self._fault_line = _fault_line(path)
         self._followers: list[Follow] = []
         self._kept = ""  # digest
-        self._is_told = False  # that it cannot be written down
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def rulebook(self) -> Rulebook:
@@ -62,35 +62,16 @@ class InForce:
         self._followers.append(follower)
         follower(self._rulebook)
 
-    def start(self) -> None:
-        """Look at the file from now on, about once a second."""
-        self._task = asyncio.get_running_loop().create_task(self._go_on())
-
-    async def close(self) -> None:
-        """Look no more."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def turn(self) -> None:
+    async def round(self) -> None:
         """One look at the file; and what is in force is written down, if it is not yet."""
         self._look()
-        if self._kept == self._rulebook.digest:
-            return
         digest = self._rulebook.digest
-        try:
+        if self._kept != digest:
             await self._keep(digest, written(tables_of(self._rulebook)))
-        except Exception as error:  # noqa: BLE001 - whatever the store's reason is, the next turn tries again
-            if not self._is_told:
-                log.rulebook_not_kept(digest, error)
-            self._is_told = True
-        else:
-            self._kept, self._is_told = digest, False
+            self._kept = digest
 
-    async def _go_on(self) -> None:
-        while True:
-            await self.turn()
-            await asyncio.sleep(self._poll_s)
+    def failed(self, error: Exception) -> None:
+        log.rulebook_not_kept(self._rulebook.digest, error)
 
     def _look(self) -> None:
         state = _state_of(self._path)

@@ -205,7 +205,7 @@ async def test_saved_and_taken_by_policy(console: Console) -> None:
     """What is written is what was checked; policy takes it by itself; who did it is in the audit log."""
     desk = await at_the_desk(console)
     with looking(console) as in_force:
-        await in_force.turn()
+        await in_force.round()
         console.now += 1
         await desk.check(SMALL)
         saved = await desk.save(SMALL)
@@ -214,8 +214,8 @@ async def test_saved_and_taken_by_policy(console: Console) -> None:
         waits = await desk.browser.follow(saved)
         assert "policy has not taken it yet" in waits.text
         assert 'hx-trigger="every 2s"' in waits.text
-        await in_force.turn()
-        await in_force.turn()
+        await in_force.round()
+        await in_force.round()
         assert in_force.rulebook.digest == SMALL_DIGEST
     page = await desk.browser.get("/staff/policy")
     assert "policy has not taken it yet" not in page.text

@@ -61,8 +61,8 @@ async def test_a_clock_that_is_wrong_is_corrected(world: World, skew: float, tak
     clock = CommonClock(world.machine(skew), world.ask)
     world.takes_s = takes_s
     with capture_logs() as logs:
-        await clock.look()
-        await clock.look()
+        await clock.round()
+        await clock.round()
     assert clock() == pytest.approx(world.now, abs=takes_s / 2)
     (said,) = [line["seconds"] for line in logs if line["event"] == "clock-differs"]  # once
     assert said == pytest.approx(-skew, abs=1.0)
@@ -73,16 +73,16 @@ async def test_a_slow_answer_and_half_a_second_correct_nothing(world: World, ske
     """Of a slow answer one knows only between which moments it was true."""
     clock = CommonClock(world.machine(skew), world.ask)
     world.takes_s = takes_s
-    await clock.look()
+    await clock.round()
     assert clock() == world.now + skew
 
 
 async def test_a_clock_that_is_set_right_is_followed(world: World) -> None:
     ahead = [600.0]
     clock = CommonClock(lambda: world.now + ahead[0], world.ask)
-    await clock.look()
+    await clock.round()
     ahead[0] = 0.0  # the administrator sets it
-    await clock.look()
+    await clock.round()
     assert clock() == world.now
 
 
@@ -91,7 +91,7 @@ async def test_the_database_is_the_common_clock(postgresql_database: Location) -
     reader = open_reader(postgresql_database)
     clock = CommonClock(lambda: time.time() + 600.0, database_time(reader))
     try:
-        await clock.look()
+        await clock.round()
         assert abs(clock() - time.time()) < 60.0  # however much else the machine does
     finally:
         await reader.close()
@@ -133,7 +133,7 @@ def test_two_policies_whose_clocks_differ_let_through_what_one_does(
 ) -> None:
     clocks = [CommonClock(world.machine(ahead_s), world.ask) for ahead_s in (0.0, skew)]
     for clock in clocks:
-        asyncio.run(clock.look())
+        asyncio.run(clock.round())
     passed = taken(budgets, world, list(clocks))
     assert len(passed) >= LIMIT
     assert most_in_an_hour(passed) == LIMIT

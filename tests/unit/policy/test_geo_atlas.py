@@ -195,7 +195,7 @@ def test_coverage_counts_what_a_database_could_know(countries: Path) -> None:
 
 async def test_the_watch_reads_what_has_changed(countries: Path) -> None:
     atlas = Atlas(countries, None)
-    watch = Watch(atlas, every_s=0.001)
+    watch = Watch(atlas, period_s=0.001)
     with capture_logs() as lines:
         watch.start()
         write_mmdb(countries, {"5.9.0.0/16": country("AT")})
@@ -216,7 +216,7 @@ async def test_the_watch_goes_on_where_a_look_failed(countries: Path, monkeypatc
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(atlas, "refresh", fail)
-    watch = Watch(atlas, every_s=0.001)
+    watch = Watch(atlas, period_s=0.001)
     with capture_logs() as lines:
         watch.start()
         async with asyncio.timeout(60):

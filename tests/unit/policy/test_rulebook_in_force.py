@@ -31,10 +31,12 @@ class Keeper:
     def __init__(self) -> None:
         self.kept: list[tuple[str, str]] = []
         self.is_broken = False
+        self.refused = 0
         self.told = asyncio.Event()
 
     async def __call__(self, digest: str, content: str) -> None:
         if self.is_broken:
+            self.refused += 1
             raise ConnectionError("no database")
         self.kept.append((digest, content))
         self.told.set()
@@ -82,7 +84,7 @@ def opened(path: Path, keeper: Keeper | None = None) -> InForce:
 async def turns(in_force: InForce, number: int = 2) -> str:
     """So many looks; the digest of what is in force then."""
     for _ in range(number):
-        await in_force.turn()
+        await in_force.round()
     return in_force.rulebook.digest
 
 
@@ -177,7 +179,7 @@ async def test_who_follows_hears_of_the_policy_now_and_of_each_later_one(path: P
 async def test_it_looks_by_itself_until_it_is_closed(path: Path) -> None:
     """Without waiting in between, here."""
     keeper = Keeper()
-    in_force = InForce(path, never, keeper, poll_s=0)
+    in_force = InForce(path, never, keeper, period_s=0)
     in_force.start()
     await asyncio.wait_for(keeper.told.wait(), 60)
     keeper.told.clear()
@@ -212,11 +214,15 @@ async def test_a_store_that_is_not_there_is_tried_again(path: Path, logged: list
     """Said once; what is in force does not depend on it."""
     keeper = Keeper()
     keeper.is_broken = True
-    in_force = opened(path, keeper)
-    await turns(in_force, 3)
+    in_force = InForce(path, never, keeper, period_s=0)
+    in_force.start()
+    async with asyncio.timeout(60):
+        while keeper.refused < 3:
+            await asyncio.to_thread(os.sched_yield)
     assert [event["event"] for event in logged] == ["rulebook-loaded", "rulebook-not-kept"]
     keeper.is_broken = False
-    await turns(in_force, 3)
+    await asyncio.wait_for(keeper.told.wait(), 60)
+    await in_force.close()
     assert [digest for digest, _ in keeper.kept] == [shipped().digest]
 
 
