@@ -21,8 +21,13 @@ wanted_parts() { # of SALLYPORT_WITH, also where nobody has read the settings; n
 }
 
 refuse_unfit_parts() { # a part that wants a file or another part; Compose says which
-  local said
-  said=$(compose config --quiet 2>&1) || refuse "Compose refuses these files (${said##*$'\n'}); correct what it names, or SALLYPORT_WITH."
+  local said key
+  said=$(compose config --quiet 2>&1) && return
+  for key in SALLYPORT_BIND SALLYPORT_CONSOLE_BIND SALLYPORT_SINK_BIND; do
+    [[ ${!key} != *:* || $said != *"too many colons"* ]] ||
+      refuse "$key is ${!key}, and this Compose takes no IPv6 address; set it to an IPv4 one such as 0.0.0.0, or run plain processes with WAY=native (docs/operating.md, Who connects)."
+  done
+  refuse "Compose refuses these files (${said##*$'\n'}); correct what it names, or SALLYPORT_WITH."
 }
 
 refuse_lost_parts() { # what `docker compose -f ... -f ...` has started would go, and policy be without its database
@@ -71,10 +76,20 @@ engine_has_volumes() { # an engine that does not answer; only root can know, and
   [ -n "$project" ] && [ -e "$ENGINE_VOLUMES/${project}_policy-state" ]
 }
 
+is_rootless_engine() { [[ $(docker info --format '{{.SecurityOptions}}' 2>/dev/null) == *rootless* ]]; }
+
+refuse_ports_of_root() { # OWN...; an engine that is not root's says it after the whole build
+  is_rootless_engine || return 0
+  # Whoever lets the engine's helper open them has set that with this package's other program.
+  [[ $(getcap "$(command -v rootlesskit)" 2>/dev/null) != *cap_net_bind_service* ]] || return 0
+  refuse_privileged_ports "let everybody open them (docs/operating.md, Other engines)" "$@"
+}
+
 containers_up() {
   refuse_unfit_parts
   refuse_other_checkout
   refuse_lost_parts
+  refuse_ports_of_root "$(containers_ports)"
   refuse_taken_ports "$(containers_ports)"
   local before began
   began=$(date -u +%Y-%m-%dT%H:%M:%SZ)

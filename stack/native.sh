@@ -37,7 +37,7 @@ native_up() {
   set_native_paths
   refuse_unfit_directory
   refuse_parts
-  refuse_privileged_ports
+  is_root || refuse_privileged_ports "run make up as root"
   refuse_foreign_folder
   if native_runs; then
     refuse_taken_ports "$(native_public_ports)"
@@ -88,15 +88,6 @@ run_inside() {
 refuse_parts() {
   [ -z "$SALLYPORT_WITH" ] || [ "$STACK" = test ] ||
     refuse "SALLYPORT_WITH is \"$SALLYPORT_WITH\", and these parts are containers; leave it out, or start a container engine."
-}
-
-refuse_privileged_ports() {
-  local key lowest=1024
-  is_root && return
-  if [ -r /proc/sys/net/ipv4/ip_unprivileged_port_start ]; then lowest=$(cat /proc/sys/net/ipv4/ip_unprivileged_port_start); fi
-  for key in $PUBLIC_PORTS SALLYPORT_CONSOLE_PORT; do
-    [ "${!key}" -ge "$lowest" ] || refuse "$key is ${!key}, which only root may open here; set it to $lowest or higher, or run make up as root."
-  done
 }
 
 refuse_foreign_folder() { # the run directory is removed whole by destroy, so it must be ours from the beginning

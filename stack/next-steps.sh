@@ -49,7 +49,7 @@ print_state() { # HOST
 }
 
 print_engine() { # what another one than root's Docker Engine does differently
-  if [[ $(docker info --format '{{.SecurityOptions}}' 2>/dev/null) == *rootless* ]]; then
+  if is_rootless_engine; then
     say "  NOTE          A rootless engine mostly hides who connects: a thief would look at home (docs/operating.md, Who connects)."
   fi
   if [[ $(docker version 2>/dev/null) == *[Pp]odman* ]]; then

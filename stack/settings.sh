@@ -189,6 +189,18 @@ public_binds() { # lines "KEY ADDRESS PORT" of every port that the stack opens t
   [ "$STACK" = main ] || say "SALLYPORT_SINK_PORT $SALLYPORT_SINK_BIND $SALLYPORT_SINK_PORT"
 }
 
+lowest_free_port() { cat /proc/sys/net/ipv4/ip_unprivileged_port_start 2>/dev/null || say 1024; } # for who is not root
+
+refuse_privileged_ports() { # REMEDY OWN... -> refuses ports that only root may open, but for those that this stack has already
+  local key address port lowest remedy=$1 taken=''
+  shift
+  lowest=$(lowest_free_port)
+  while read -r key address port; do
+    [[ " $* " == *" $port "* ]] || [ "$port" -ge "$lowest" ] || taken="$taken${taken:+, }port $port of $key"
+  done < <(public_binds)
+  [ -z "$taken" ] || refuse "only root may open $taken here; set others, from $lowest on, or $remedy."
+}
+
 refuse_taken_ports() { # OWN... -> refuses where somebody other than this stack (whose ports are OWN) listens already
   local key address port keys='' taken=''
   while read -r key address port; do
