@@ -33,12 +33,13 @@ from policy.rulebook import PolicyFileError, shipped
 from policy.rulebook.in_force import rulebook_at
 from policy.service_tokens import token_places
 from policy.setting_names import set_as
-from policy.settings import DAY_S, Settings
+from policy.settings import Settings
 from policy.store.migrating import newest_revision
 from policy.store.models import Audit, Networks, Submissions
 from service import log
 from service.settings import SettingError
 from service.shared_token import read_tokens
+from service.spans import DAY_S
 
 _OLD_DATABASE_S, _VERY_OLD_DATABASE_S = 180 * DAY_S, 365 * DAY_S
 _CERTIFICATE_WARNING_S = 21 * DAY_S
@@ -237,17 +238,20 @@ def _networks(connection: Connection, case: Case) -> Iterator[Finding]:
 
 
 def _clients(connection: Connection) -> Iterator[Finding]:
-    """Nobody is elsewhere where all have one address: that of a container engine, or of a proxy, in front of us."""
+    """Nobody is elsewhere where all have one address: that of a container engine, or of a proxy, in front of us.
+
+    A bridge of both families has one of each.
+    """
     newest = select(Submissions.identity, Submissions.client_address).order_by(Submissions.at.desc())
     rows = connection.execute(newest.limit(_MESSAGES_LOOKED_AT)).all()
-    people, addresses = {row.identity for row in rows}, {row.client_address for row in rows}
-    if len(people) < _SEVERAL or len(addresses) > 1:
+    people, given = {row.identity for row in rows}, {row.client_address.partition("/")[0] for row in rows}
+    if len(people) < _SEVERAL:
         return
-    address = addresses.pop().partition("/")[0]
     with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(address).is_private:
+        seen = sorted(map(ipaddress.ip_address, given), key=lambda one: one.version)
+        if len({one.version for one in seen}) == len(seen) and all(one.is_private for one in seen):
             who = f"the last {len(rows)} messages, of {len(people)} people,"
-            says = f"{who} all came from {address}: a thief looks at home"
+            says = f"{who} all came from {' and '.join(map(str, seen))}: a thief looks at home"
             todo = "let what stands in front pass clients' addresses on, see docs/operating.md, Who connects"
             yield Finding("clients", State.WARNING, says, todo)
 

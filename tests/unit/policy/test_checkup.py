@@ -241,7 +241,10 @@ def test_a_gate_without_a_database(tmp_path: Path, policy: str, state: str) -> N
     ("what", "addresses", "is_told"),
     [
         ("all behind one private address", ["172.20.0.1"] * 3, True),
+        ("a bridge of both families", ["172.20.0.1", "fd00:20::1", "172.20.0.1"], True),
         ("two people may share it", ["172.20.0.1"] * 2, False),
+        ("two machines of an office", ["192.168.1.2", "192.168.1.3", "192.168.1.2"], False),
+        ("a bridge, and one who is elsewhere", ["172.20.0.1", "2a01:20::1", "172.20.0.1"], False),
         ("one is elsewhere", ["172.20.0.1", "172.20.0.1", "198.51.100.7"], False),
         ("an office with one public address", ["91.0.1.7"] * 3, False),
     ],
@@ -258,7 +261,8 @@ def test_clients_that_all_have_one_address(settings: Settings, what: str, addres
     with engine.begin() as connection:
         connection.execute(insert(Submissions), rows)
     engine.dispose()
-    says = f"the last 3 messages, of 3 people, all came from {addresses[0]}: a thief looks at home"
+    each = " and ".join(dict.fromkeys(addresses))
+    says = f"the last 3 messages, of 3 people, all came from {each}: a thief looks at home"
     assert findings(settings).get("clients") == ([("warning", says)] if is_told else None), what
 
 
