@@ -19,10 +19,10 @@ from service import VERSION
 from service.ailments import Ailment
 from service.health import Health
 from service.sentence import Part, parts_of
+from service.spans import DAY_S
 
 _PERIOD_S = 10.0
-_DAY_S = 86_400
-_NEAR_END_S = 2 * _DAY_S  # of a certificate; policy's alerts begin weeks before
+_NEAR_END_S = 2 * DAY_S  # of a certificate; policy's alerts begin weeks before
 _NO_HOST_NAME = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -124,7 +124,7 @@ def _figures(edge: Edge) -> dict[str, float]:
         "sessions": edge.caps.open(),
         "sessions_most": edge.caps.in_all,
         "loop_lag_ms": round(lag_s * 1000, 1),
-        "certificate_days": round((edge.certificates.expires_at - edge.clock()) / _DAY_S, 1),
+        "certificate_days": round((edge.certificates.expires_at - edge.clock()) / DAY_S, 1),
         **{name: counted[name] for name in wanted},
     }
 

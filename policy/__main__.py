@@ -40,7 +40,7 @@ from policy.pickup import Pickup
 from policy.pickup_sessions import PickupSessions
 from policy.reporting import Means, Reporting
 from policy.rulebook.in_force import InForce
-from policy.settings import DAY_S, Settings
+from policy.settings import Settings
 from policy.store.complaints import ComplaintNotes
 from policy.store.database import open_database
 from policy.store.health_reports import HealthNotes
@@ -54,6 +54,7 @@ from service import tracing
 from service.listening import listen
 from service.settings import SettingError, load, stop
 from service.shared_token import SharedToken
+from service.spans import DAY_S
 
 # Longer than the gateway keeps a connection unused: it closes first, and no question meets a closed one.
 _KEEP_ALIVE_S = 75

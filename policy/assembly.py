@@ -39,7 +39,6 @@ from policy.pickup import Pickup
 from policy.pickup_sessions import PickupSessions
 from policy.profiles import Profiles
 from policy.proofs import Prover
-from policy.settings import DAY_S
 from policy.store.complaints import ComplaintNotes
 from policy.store.directory import Directory
 from policy.store.exemptions import Exempt
@@ -58,6 +57,7 @@ from policy.store.writer import Writer
 from policy.tally import Tally
 from policy.telling import Teller
 from policy.walling import Walling
+from service.spans import DAY_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

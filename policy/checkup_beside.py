@@ -18,19 +18,22 @@ from policy.dkim.keys import Algorithm
 from policy.dkim.rotation import State as Stage
 from policy.finding import Finding, State
 from policy.location import open_existing
-from policy.opening import ADMINISTRATOR
+from policy.marks import Marks
+from policy.opening import ADMINISTRATOR, digest_key
 from policy.publishing.asking import look, looked, publishing
 from policy.publishing.compared import findings
 from policy.publishing.reached import clock, dane, host_name, validation, way_out
 from policy.queue_contract import QueueName, Statistics
-from policy.settings import DAY_S, HOUR_S, Settings
+from policy.settings import Settings
 from policy.store.errors import StoreError
+from policy.store.fates import Fate
 from policy.store.health_reports import SILENT_S, HealthReport, Service, health_reports
 from policy.store.incident_models import Notices
-from policy.store.models import Addresses, Identities, Submissions
+from policy.store.models import Addresses, Fates, Identities, Submissions
 from policy.store.notices import FORGOTTEN
 from service.sentence import unpacked
 from service.settings import SettingError
+from service.spans import DAY_S, HOUR_S
 
 _DISK_WARNING, _DISK_WRONG = 0.10, 0.03  # of the disk, free
 _OLDEST_S = 4 * HOUR_S  # in the queue: most other servers are back by then
@@ -75,14 +78,15 @@ def disk(settings: Settings) -> Iterator[Finding]:
 
 
 def notices(settings: Settings, now: float) -> Iterator[Finding]:
-    """Whether those who should be told were told, and whether the scanner answers those who ask it."""
+    """Whether those who should be told were told, whether the scanner answers those who ask it, full mailboxes."""
     try:
         engine = open_existing(settings)
         with engine.connect() as connection:
             yield _undelivered(connection, now)
             yield from _told_to_nobody(settings, connection)
             yield from _unscanned(connection, now)
-        yield from scanner([one for one in health_reports(engine) if one.service is Service.SCANNER], now)
+            yield from scanner([one for one in health_reports(engine) if one.service is Service.SCANNER], now)
+            yield from _full(settings, connection, now)
         engine.dispose()
     except (SettingError, SQLAlchemyError):
         return  # told by the database
@@ -210,6 +214,21 @@ def _told_to_nobody(settings: Settings, connection: Connection) -> Iterator[Find
     yield Finding(
         "notices", State.WRONG, says, "set POLICY_ALERT_TO (SALLYPORT_ALERT_TO), or give somebody that address"
     )
+
+
+def _full(settings: Settings, connection: Connection, now: float) -> Iterator[Finding]:
+    """Mailboxes of ours that are too full for the newest message to them. Its sender had a bounce, and nobody else.
+
+    Dovecot is not asked how full each is: its quota is of IMAP and LMTP alone (dovecot/render).
+    """
+    words = (Fate.FULL, Fate.DELIVERED)
+    told = select(Fates.mark, Fates.fate).where(Fates.at > now - 7 * DAY_S, Fates.fate.in_(words)).order_by(Fates.at)
+    newest = dict(connection.execute(told).tuples().all())
+    marks, ours = Marks(digest_key(settings)), connection.scalars(select(Addresses.address))
+    names = sorted(one for one in ours if newest.get(marks.recipient(one)) == Fate.FULL)
+    if names:
+        todo = "their owners make room, or set SALLYPORT_MAILBOX_QUOTA, see docs/operating.md, Full mailboxes"
+        yield Finding("mailboxes", State.WARNING, f"mail to {', '.join(names)} comes back: full (552 5.2.2)", todo)
 
 
 def _unscanned(connection: Connection, now: float) -> Iterator[Finding]:

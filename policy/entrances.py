@@ -18,7 +18,7 @@ from typing import NamedTuple
 from policy.connects import Connects
 from policy.engine.entering import Entry, Newcomer, counts_days, enter
 from policy.engine.ladder import Standing
-from policy.engine.places import DAY_S, Gained, History, Trust, area_in_doubt, gained, place_of
+from policy.engine.places import Gained, History, Trust, area_in_doubt, gained, place_of
 from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook, Treatment
 from policy.engine.sources import NOWHERE, Origin, network_of
@@ -29,6 +29,7 @@ from policy.store.standings import Cause
 from policy.store.uses import NETWORK_GRAIN_S
 from policy.store.writer import Writer
 from policy.telling import Teller
+from service.spans import DAY_S
 
 LOCKED = "locked"  # why somebody is not let in whom the gate would let in
 

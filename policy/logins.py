@@ -22,7 +22,7 @@ from policy.bridges.answers import Later, Wrong
 from policy.contract import LoginAnswer, LoginOutcome, canonical_login
 from policy.engine.entering import pickups_for, sessions_for
 from policy.engine.gates import Entrance, refusal_at_gates
-from policy.engine.guessing import HOUR_S, Attempt, Trap, Wall, Walls, Why
+from policy.engine.guessing import Attempt, Trap, Wall, Walls, Why
 from policy.engine.sources import NOWHERE, Network, is_within
 from policy.entrances import LOCKED, Comer, Entrances
 from policy.foreign import Full
@@ -36,6 +36,7 @@ from policy.store.uses import NETWORK_GRAIN_S, USE_GRAIN_S, Uses
 from policy.store.writer import Writer
 from policy.tally import Login, LoginReason, Stage, Tally, What
 from policy.walling import Walling
+from service.spans import HOUR_S
 
 _WALLS = {Wall.NETWORK: LoginReason.WALLED_NETWORK, Wall.LOGIN: LoginReason.WALLED_LOGIN}
 _MENTIONED = 1000  # old devices that are kept in mind, so that each is in the log once an hour

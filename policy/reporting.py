@@ -18,11 +18,11 @@ from policy.condition import STORE_AWAY, Condition
 from policy.contract import HealthTold, PartTold
 from policy.neighbours import Neighbours, bounded
 from policy.rounds import Rounds
-from policy.settings import DAY_S
 from policy.store.health_reports import PERIOD_S, HealthNotes, HealthReport, Service
 from policy.store.writer import Writer
 from policy.visible import visible
 from service import VERSION
+from service.spans import DAY_S
 
 _GOODBYE_S = 2.0
 

@@ -20,7 +20,7 @@ from policy.delegation.handed import Handed
 from policy.engine.country_gate import VOUCHED
 from policy.engine.gates import Entrance, refusal_at_gates
 from policy.engine.ladder import Standing
-from policy.engine.places import DAY_S, History, place_of
+from policy.engine.places import History, place_of
 from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook, Treatment
 from policy.engine.rules import Stage
@@ -29,6 +29,7 @@ from policy.memory import Recall
 from policy.store.directory import Found, FoundIdentity
 from policy.store.handles import Scope
 from policy.store.reader import Version
+from service.spans import DAY_S
 
 _KEPT = 10_000
 _MARGIN_S = 1.0  # edges are sums of large numbers

@@ -16,8 +16,6 @@ from service.settings import LogFormat, OptionalPath, names_a_server
 
 Port = Annotated[int, Field(gt=0, le=65535)]
 
-HOUR_S = 3600.0
-DAY_S = 24 * HOUR_S
 
 _URL = re.compile(r"https?://[^/\s@?#]+([/?][!-~]*)?")  # without a user
 _WHOLE_HOST = re.compile(r"https?://[^/\s@?#]+/?")

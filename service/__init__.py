@@ -7,6 +7,7 @@
     shared_token.py  the token that two services share
     health.py        what a service says of itself, in sentences of ailments.py; steadiness.py: when a fault counts
     sentence.py      our own sentences, which a page can say in another language
+    spans.py         a minute, an hour, a day
     tracing.py       spans for a collector
 
 All services import from here; nothing here knows any of them.

@@ -10,10 +10,10 @@ from policy.alerting.kinds import Kind
 from policy.engine.charges import SERVER
 from policy.engine.suspicion import Stood, in_words
 from policy.store.notices import NoticeBook
+from service.spans import DAY_S
 
 SHARE = 0.9
 _BUDGETS = frozenset({"messages", "recipients", "bytes", "new-recipients"})
-_DAY_S = 86400.0
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class NearlySpent:
                 self._tell(Kind.SERVER_BUDGET_SPENT, whose, one, str(in_words(one)), lines, now)
 
     def _tell(self, kind: Kind, whose: str, one: Stood, what: str, lines: Sequence[str], now: float) -> None:
-        today, thread = now - now % _DAY_S, f"{kind.value}:{whose}:{one.rule}"
+        today, thread = now - now % DAY_S, f"{kind.value}:{whose}:{one.rule}"
         if today != self._day:
             self._day, self._told = today, set()
         if thread in self._told:
@@ -54,5 +54,5 @@ class NearlySpent:
 def nearly_spent(stood: Sequence[Stood]) -> Iterator[Stood]:
     """The budgets of a day that are in force and nearly used up."""
     for one in stood:
-        if one.seconds == _DAY_S and one.is_enforced and one.after >= SHARE * one.limit > 0 and one.rule in _BUDGETS:
+        if one.seconds == DAY_S and one.is_enforced and one.after >= SHARE * one.limit > 0 and one.rule in _BUDGETS:
             yield one

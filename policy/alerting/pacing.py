@@ -14,8 +14,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from policy.alerting.kinds import ABOUT, Kind, Severity
+from service.spans import HOUR_S
 
-HOUR_S, DAY_S = 3600.0, 86400.0
 # After so many messages of a conversation within a day the next one waits so long.
 GAPS_S = (0.0, 300.0, 900.0, 1800.0, 3600.0)
 

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from policy.alerting.kinds import Kind
+from service.spans import DAY_S, HOUR_S, MINUTE_S
 
 FINE = "fine"
-MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86400.0
 GATEWAY_SILENT_S = 5 * MINUTE_S
 DEGRADED_S = 2 * MINUTE_S  # a restart of the next hop is over by then
 SCANS_NEEDED = 10

@@ -11,7 +11,7 @@ from policy import log
 from policy.alerting import watch
 from policy.alerting.heard import Heard
 from policy.alerting.kinds import Kind
-from policy.alerting.watch import DAY_S, Measured
+from policy.alerting.watch import Measured
 from policy.containment.queue_client import QueueUnavailable
 from policy.containment.queues import Queues
 from policy.geo.atlas import Atlas
@@ -22,6 +22,7 @@ from policy.store.notices import NoticeBook
 from policy.store.reader import Reader
 from policy.store.statements import prepared
 from policy.store.writer import Writer
+from service.spans import DAY_S
 
 PERIOD_S = 60.0
 EXPIRING_S = 2 * DAY_S  # before held mail expires

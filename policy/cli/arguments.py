@@ -11,10 +11,10 @@ import typer
 from sqlalchemy.exc import SQLAlchemyError
 
 from policy.cli.store import open_identities
-from policy.settings import DAY_S
 from policy.store.errors import StoreError
 from policy.store.identities import IdentityStore
 from service.settings import SettingError
+from service.spans import DAY_S
 
 _OFFERED = 50
 

@@ -12,10 +12,10 @@ from rich.table import Table
 from policy.cli.output import JSON, printed_width
 from policy.cli.progress import progress
 from policy.cli.simulate import PolicyFile, read_policy
-from policy.settings import DAY_S, HOUR_S
 from policy.simulation.adversary import Aim, search
 from policy.simulation.bounds import From, Whom, bound
 from policy.store.errors import StoreError
+from service.spans import DAY_S, HOUR_S
 
 _UNKNOWN = (0.0, 0.1, 0.3)  # shares of a list that do not exist
 

@@ -25,11 +25,12 @@ from policy.enrolment.users import read_users
 from policy.location import open_existing
 from policy.opening import digest_key
 from policy.setting_names import set_as
-from policy.settings import DAY_S, Settings
+from policy.settings import Settings
 from policy.store.errors import StoreError
 from policy.store.organisation import Enrolled, organisation
 from policy.store.people import MOST_DAYS
 from service.settings import load
+from service.spans import DAY_S
 
 imports = typer.Typer(help="A whole organisation from a file.", no_args_is_help=True)
 

@@ -33,10 +33,11 @@ from policy.replay.running import Plan, Replay
 from policy.replay.sources import LEARNT_DAYS, Opened, judged_from, open_files
 from policy.replay.stored import stored_people
 from policy.rulebook import PolicyFileError, load, shipped
-from policy.settings import DAY_S, HOUR_S, Settings
+from policy.settings import Settings
 from policy.store.errors import StoreError
 from policy.store.identities import IdentityStore
 from service.settings import load as load_settings
+from service.spans import DAY_S, HOUR_S
 
 _GRAIN = 500  # happenings between two looks at how far it is
 

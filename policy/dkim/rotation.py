@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from policy.dkim.keys import Algorithm, record_text
-from policy.settings import DAY_S
 from policy.store.errors import StoreError, Unknown
+from service.spans import DAY_S
 
 KEPT_DAYS = 7
 

@@ -16,8 +16,8 @@ from policy.contract import Action, Reason
 from policy.engine.budget import Charge, Distinct, Sum, Window
 from policy.engine.profile import Place, Profile, Recipient
 from policy.engine.rulebook import Limits, Mode, Rulebook, Windows
+from service.spans import DAY_S
 
-DAY_S = 86400.0
 QUARTERS = 4  # a message costs four quarters of one, an attempt that was refused one
 _STRANGE, _ELSEWHERE = "strange-", "elsewhere-"
 ELSEWHERE_RECIPIENTS = f"{_ELSEWHERE}recipients:"

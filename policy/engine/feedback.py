@@ -12,12 +12,12 @@ from policy.engine.bounces import is_list, likelihood_after
 from policy.engine.budget import Sum, Take, Taken, Window
 from policy.engine.evidence import Evidence
 from policy.engine.ladder import FREE, Signal, SignalKind, Standing
-from policy.engine.places import DAY_S
 from policy.engine.profile import Place
 from policy.engine.rulebook import Limits, Mode, Rulebook, Windows
 from policy.engine.suspicion import Suspicion, in_words, stood
 from policy.queue_contract import DeliveryOutcome
 from service.sentence import Sentence, joined
+from service.spans import DAY_S
 
 _SHARED_FROM = 200  # recipients of a day of which a share says something
 

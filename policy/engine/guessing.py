@@ -31,8 +31,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from policy.engine.bounded import Recent, Table
-
-MINUTE_S, HOUR_S, DAY_S = 60.0, 3600.0, 86400.0
+from service.spans import DAY_S, HOUR_S, MINUTE_S
 
 TARPIT_FROM, TARPIT_SPAN_S = 10, 15 * MINUTE_S  # distinct wrong secrets of one login, from wherever
 TARPIT_S = (1.0, 2.0, 4.0, 8.0, 15.0)  # for the tenth, the eleventh, ...; the gateway waits no longer than the last

@@ -20,7 +20,6 @@ from policy.engine.baseline import usual_limit
 from policy.engine.budget import Charge, Distinct, Sum, Take, Taken
 from policy.engine.evidence import Evidence
 from policy.engine.ladder import ALONE, FREE, Signal, SignalKind, Standing, Step
-from policy.engine.places import DAY_S
 from policy.engine.profile import Profile, Recipient
 from policy.engine.rulebook import Mode, Rulebook
 from policy.engine.rules import Stage, decide
@@ -28,6 +27,7 @@ from policy.engine.scanning import SYMBOLS_SHOWN, verdict_on
 from policy.engine.scanning import in_words as in_words_of_scan
 from policy.engine.suspicion import Stood, Suspicion, in_words, stood
 from service.sentence import Sentence, joined
+from service.spans import DAY_S
 
 SLOW_S = 5.0  # what answers wait on the first step of the ladder, and where a rate is spent
 TOLD_AT = 0.25  # of the small budget of a strange network: owner and administrator hear of it

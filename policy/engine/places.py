@@ -21,8 +21,7 @@ from typing import NamedTuple
 from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
-
-DAY_S = 86400.0
+from service.spans import DAY_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from policy.learning.found import Broken, Found, Item, PassedOver
 from policy.learning.owners import Owners
 from policy.store.audit import Values
 from policy.store.history import Pair, RecipientHistory
-from policy.store.recipients import DAY_S, KEPT_DAYS, day_of
+from policy.store.recipients import KEPT_DAYS, day_of
+from service.spans import DAY_S
 
 GATHERED = 50_000  # pairs of identity and recipient; some ten megabytes
 BATCH = 5_000  # of these in a transaction

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable
 
-from policy.engine.guessing import HOUR_S
 from policy.people.choosing import Choosing
 from policy.people.errors import PasswordRefused, Refused, SignInRefused, Text, TicketExpired, Wait
 from policy.people.hashing import Hashing
@@ -16,6 +15,7 @@ from policy.store.audit import Actor
 from policy.store.console_sessions import Session, Visitor
 from policy.store.factors import Factor, Factors, NewFactor
 from policy.store.people import People
+from service.spans import HOUR_S
 
 _DRAFT_S = 15 * 60.0
 

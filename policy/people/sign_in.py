@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from policy import log
-from policy.engine.guessing import HOUR_S, Attempt, Walls
+from policy.engine.guessing import Attempt, Walls
 from policy.engine.sources import Network, is_within, network_of
 from policy.people.errors import Busy, SignInRefused, Text, TicketExpired, Wait
 from policy.people.hashing import Hashing
@@ -23,6 +23,7 @@ from policy.store.console_sessions import Session, Sessions, Visitor
 from policy.store.digests import new_token
 from policy.store.factors import Factors
 from policy.store.people import People, Person
+from service.spans import HOUR_S
 
 TICKET_S = 5 * 60.0
 

@@ -8,13 +8,14 @@ from collections.abc import Callable
 
 from policy import log
 from policy.contract import canonical_address
-from policy.engine.guessing import HOUR_S, Attempt
+from policy.engine.guessing import Attempt
 from policy.engine.sources import is_within, network_of
 from policy.people.errors import SignInRefused, Text, TicketExpired, Wait
 from policy.people.sign_in import Fence, SignedIn, actor_of
 from policy.store.audit import Actor
 from policy.store.console_sessions import Session, Sessions, Visitor
 from policy.store.people import People, Person
+from service.spans import HOUR_S
 
 _HOW = "issuer"
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from policy.engine.ladder import Step
-from policy.engine.places import DAY_S
 from policy.engine.rulebook import Mode, Rulebook
 from policy.replay.peaks import EVERYBODY, Peak
 from policy.replay.running import Replay
 from policy.replay.tally import Case, Fate, IdentityTally, RuleTally
+from service.spans import DAY_S
 
 STOPPED = (Fate.SLOWED, Fate.HELD, Fate.DEFERRED, Fate.REFUSED)
 _SPANS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))

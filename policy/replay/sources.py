@@ -12,9 +12,9 @@ from policy.replay.from_log import LogHappenings
 from policy.replay.happenings import HandedIn, Happening
 from policy.replay.recorded import Origins, read_records
 from policy.replay.report import Source
+from service.spans import DAY_S
 
 _LOOKED_AT = 65_536
-DAY_S = 86400.0
 LEARNT_DAYS = 14
 _LEARNT_SHARE = 3  # of a log that is shorter than that this part is learnt from
 

@@ -17,9 +17,9 @@ from typing import Any
 from policy.engine.rulebook import Containment, Exemption, Gate, Limits, Rulebook, Windows
 from policy.engine.sources import Sources
 from policy.rulebook import model, words
+from service.spans import DAY_S, HOUR_S, MINUTE_S
 
 _DIGITS = 16
-_MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3600.0, 86400.0
 
 Tables = dict[str, Any]  # what TOML can hold
 
@@ -42,9 +42,9 @@ def rulebook_of(file: model.PolicyFile) -> Rulebook:
         usual_new_recipients_per_day=file.signals.usual_new_recipients_per_day,
         when_silent=file.scan.when_silent,
         containment=Containment(
-            retro_hold_s=file.containment.retro_hold_minutes * _MINUTE_S,
-            held_s=file.containment.held_days * _DAY_S,
-            purge_after_s=file.containment.purge_after_hours * _HOUR_S,
+            retro_hold_s=file.containment.retro_hold_minutes * MINUTE_S,
+            held_s=file.containment.held_days * DAY_S,
+            purge_after_s=file.containment.purge_after_hours * HOUR_S,
             sending_delay_s=file.containment.sending_delay_seconds,
         ),
         trap_recipients=file.traps.recipients,
@@ -78,9 +78,9 @@ def tables_of(rulebook: Rulebook) -> Tables:
         },
         "scan": {"when-silent": rulebook.when_silent.value},
         "containment": {
-            "retro-hold-minutes": round(rulebook.containment.retro_hold_s / _MINUTE_S),
-            "held-days": round(rulebook.containment.held_s / _DAY_S),
-            "purge-after-hours": round(rulebook.containment.purge_after_s / _HOUR_S),
+            "retro-hold-minutes": round(rulebook.containment.retro_hold_s / MINUTE_S),
+            "held-days": round(rulebook.containment.held_s / DAY_S),
+            "purge-after-hours": round(rulebook.containment.purge_after_s / HOUR_S),
             "sending-delay-seconds": round(rulebook.containment.sending_delay_s),
         },
         "sources": _sources(rulebook.sources),

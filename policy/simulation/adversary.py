@@ -14,7 +14,6 @@ from random import Random
 from policy.budgets.memory import MemoryBudgets
 from policy.contract import canonical_address
 from policy.engine.guessing import Walls
-from policy.engine.places import DAY_S
 from policy.engine.rulebook import Limits, Rulebook, Windows
 from policy.marks import Marks
 from policy.simulation.atlas import Atlas, Network
@@ -26,6 +25,7 @@ from policy.simulation.senders import OUR_DOMAIN, person
 from policy.simulation.tally import in_window
 from policy.simulation.thieves import Thief
 from policy.simulation.world import World
+from service.spans import DAY_S
 
 _KEY = bytes(32)
 _NETWORKS = 6  # that a thief has

@@ -8,11 +8,11 @@ from typing import Protocol
 from policy.contract import Action, MessageFacts, RelayOutcome
 from policy.engine.judging import Decision
 from policy.engine.ladder import Signal, Step
-from policy.engine.places import DAY_S
 from policy.queue_contract import DeliveryOutcome
 from policy.simulation.atlas import Network
 from policy.simulation.world import Judged, World
 from policy.store.habits import Looks
+from service.spans import DAY_S
 
 _DAYS_BEFORE = 60
 

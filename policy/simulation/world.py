@@ -23,7 +23,7 @@ from policy.engine.entering import Entry, Newcomer, enter
 from policy.engine.feedback import Report, weigh
 from policy.engine.judging import Decision
 from policy.engine.ladder import FREE, LOCK_SPAN_S, Signal, Standing
-from policy.engine.places import DAY_S, History, area_in_doubt, day_of, doubted, gained, place_of, used, vouched
+from policy.engine.places import History, area_in_doubt, day_of, doubted, gained, place_of, used, vouched
 from policy.engine.profile import Place, Profile, Recipient
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin
@@ -33,6 +33,7 @@ from policy.store.days import BASELINE_DAYS
 from policy.store.habits import KEPT as HABITS_KEPT
 from policy.store.habits import Looks, strange_of
 from policy.store.recipients import KEPT_DAYS
+from service.spans import DAY_S
 
 _SENT_KEPT = 20_000  # messages whose deliveries may still be reported
 _MARKS_KEPT = 10_000  # what is asked again soon

@@ -1,9 +1,10 @@
 """The areas from which an identity logs in, and what a day in doubt takes back. engine/places.py says what it means."""
 
-from policy.engine.places import DAY_S, History, day_of
+from policy.engine.places import History, day_of
 from policy.store.reader import Reader
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
+from service.spans import DAY_S
 
 _FORGOTTEN_AFTER_S = 400 * DAY_S
 _KEPT = 200  # areas of one identity; whoever is locked out after a few adds no more

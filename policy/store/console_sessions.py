@@ -17,12 +17,12 @@ from policy.store.audit import Actor, record
 from policy.store.digests import Use, new_token, token_digest
 from policy.store.models import Addresses, ConsoleSessions, Identities, Networks, Passwords
 from policy.store.rows import Profile
+from service.spans import DAY_S
 
 IDLE_S = 30 * 60.0
 LONGEST_S = 12 * 3600.0
 _SEEN_GRAIN_S = 60.0  # a page with ten pictures is one use
 _MOST_USER_AGENT = 200
-_DAY_S = 86400.0
 
 _Found = Row[int, str, str, str, str, float, float, float, float, str]
 
@@ -212,7 +212,7 @@ def _note_network(connection: Connection, person: int, network: str, now: float)
     """As a login of a device does it."""
     if network == NOWHERE:
         return
-    is_another_day = case((Networks.last_used_at < now - now % _DAY_S, 1), else_=0)
+    is_another_day = case((Networks.last_used_at < now - now % DAY_S, 1), else_=0)
     noted = connection.execute(
         update(Networks)
         .where(Networks.identity_id == person, Networks.network == network)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, Engine, ScalarSelect, delete, func, insert, literal, select, update
 
 from policy.alerting.kinds import Kind
-from policy.alerting.pacing import DAY_S
 from policy.people.errors import Refused, SignInRefused, Text, Wait
 from policy.people.second_factors import FactorKind, recovery_digest, seal, step_of, unseal
 from policy.store.audit import Actor, record
@@ -20,6 +19,7 @@ from policy.store.changes import identity_id
 from policy.store.models import Identities, SecondFactors, WrongFactors
 from policy.store.notices import NoticeBook
 from policy.store.statements import OnConnection
+from service.spans import DAY_S
 
 MOST_WRONG = 5
 WRONG_WINDOW_S = 15 * 60.0

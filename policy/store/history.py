@@ -17,8 +17,9 @@ from policy.store.audit import Values
 from policy.store.changes import Changes, identity_id
 from policy.store.listing import PAGE
 from policy.store.models import Identities, KnownRecipients
-from policy.store.recipients import DAY_S, FORGET, KEPT_DAYS, LOOKED_AT, day_of, oldest_day
+from policy.store.recipients import FORGET, KEPT_DAYS, LOOKED_AT, day_of, oldest_day
 from policy.store.statements import Prepared, prepared
+from service.spans import DAY_S
 
 Pair = tuple[int, int]  # an identity's row and a mark
 

@@ -20,6 +20,7 @@ from policy.store.incident_models import Incidents
 from policy.store.models import Audit
 from policy.store.statements import OnConnection, Prepared, prepared
 from policy.store.transactions import Statements
+from service.spans import MINUTE_S
 
 HOME, SETTLED, STRANGE, UNKNOWN = "home", "settled", "strange", "unknown"
 _GRAVEST = (STRANGE, UNKNOWN, SETTLED, HOME)
@@ -113,7 +114,6 @@ _FIRST_BAD = in_both(
     " ORDER BY at, id LIMIT 1"
 )
 _BARS = 60  # at most, on a page
-_MINUTE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +329,7 @@ def _network(row: Sequence[Any]) -> SeenNetwork:
 def pace_in(connection: Connection, span: Span, incident: int) -> Pace:
     """How many messages in how short a time; `span` ends with the last of them, or not long after it."""
     lasts_s = max(0.0, span.end - span.begin)
-    width = _MINUTE_S * math.ceil((lasts_s // _MINUTE_S + 1) / _BARS)
+    width = MINUTE_S * math.ceil((lasts_s // MINUTE_S + 1) / _BARS)
     values = {**span.values, "incident": incident, "width": width}
     bars = [Traffic()] * (int(lasts_s // width) + 1)
     for at, *numbers in rows_of(connection, _PACE, values):

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Sequence
 
 from policy.alerting.kinds import Kind
-from policy.alerting.pacing import DAY_S, Pace, Sent, Waiting, plan
+from policy.alerting.pacing import Pace, Sent, Waiting, plan
 from policy.alerting.parcels import Notice, Parcel, number_of
 from policy.alerting.undelivered import Undelivered
 from policy.store.notices import CHANNEL_KEPT_S
@@ -16,6 +16,7 @@ from policy.store.reader import Reader
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
 from service.sentence import packed
+from service.spans import DAY_S
 
 CLAIMED_S = 120.0  # longer than any channel takes for one message
 KEPT_S = 90 * DAY_S  # what was sent can be read, and sent again, for so long

@@ -20,8 +20,8 @@ from policy.store.factors import NewFactor, add_factor, put_recovery_codes
 from policy.store.models import Addresses, Identities, Invites, Networks, Passwords, SecondFactors, WrongFactors
 from policy.store.rows import Profile
 from policy.store.traps import SETTLED_DAYS
+from service.spans import DAY_S
 
-DAY_S = 86400.0
 MOST_DAYS = 90
 
 _Found = Row[int, str, str, float, float, float | None, float | None]

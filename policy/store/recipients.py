@@ -18,9 +18,9 @@ from collections.abc import Iterable, Sequence
 from policy.store.reader import Reader
 from policy.store.statements import Prepared, prepared
 from policy.store.transactions import Statements
+from service.spans import DAY_S
 
 KEPT_DAYS = 400
-DAY_S = 86400
 
 LOOKED_AT = 4  # rows for each mark that is learnt
 

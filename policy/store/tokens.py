@@ -11,10 +11,10 @@ from policy.store.changes import Changes
 from policy.store.digests import Use, new_token, token_digest
 from policy.store.errors import StoreError, Unknown
 from policy.store.models import ApiTokens
+from service.spans import DAY_S
 
 PREFIX = "sallyport_"  # by which those who look for secrets in code and logs find one
 MOST_DAYS = 366
-_DAY_S = 86400.0
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _LAST_USED_GRAIN_S = 60.0  # a request costs no disk write more often than this
 
@@ -64,7 +64,7 @@ class TokenBook(Changes):
         if not scopes:
             raise StoreError("a token needs a scope: read, write, audit or backup")
         token, wanted = PREFIX + new_token(), tuple(dict.fromkeys(scopes))
-        expires_at = now + days * _DAY_S
+        expires_at = now + days * DAY_S
         with self._engine.begin() as connection:
             if connection.scalar(select(ApiTokens.id).where(ApiTokens.name == name)):
                 raise StoreError(f"there is a token {name!r} already, or was; a name serves once")

@@ -20,12 +20,12 @@ from policy.store.models import TrapHits
 from policy.store.reader import Reader
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
+from service.spans import HOUR_S
 
 # A thief's first login with the secret made his network one of the owner's. It is that beyond doubt from the third day
 # on, or when somebody vouches for it: until then it excuses nobody who has an old secret.
 SETTLED_DAYS = 3
 ROWS_KEPT, KEPT_S = 10_000, 90 * 86400.0
-_HOUR_S = 3600.0
 _DELETED_AT_ONCE = 3  # more than one comes in
 _LAST = "\U0010ffff"  # no letter comes after it
 
@@ -120,7 +120,7 @@ class TrapRecords:
     def add(self, hit: TrapHit) -> None:
         """Count it, or begin a row."""
         values = {"kind": hit.kind, "network": hit.network, "identity": hit.identity, "label": hit.label}
-        if self._statements.execute(_COUNT, {"hour": hit.at - hit.at % _HOUR_S, **values}).rowcount:
+        if self._statements.execute(_COUNT, {"hour": hit.at - hit.at % HOUR_S, **values}).rowcount:
             return
         self._statements.execute(_FORGET_OLD, {"edge": hit.at - KEPT_S, "most": _DELETED_AT_ONCE})
         self._statements.execute(_FORGET_MANY, {"kept": ROWS_KEPT})

@@ -10,11 +10,11 @@ from sqlalchemy import bindparam, update
 from policy.store.models import Credentials
 from policy.store.statements import prepared
 from policy.store.transactions import Statements
+from service.spans import DAY_S
 
 USE_GRAIN_S = 60.0  # a login costs no disk write more often than this
 NETWORK_GRAIN_S = 3600.0
-_DAY_S = 86400.0
-_FORGOTTEN_AFTER_S = 400 * _DAY_S
+_FORGOTTEN_AFTER_S = 400 * DAY_S
 _KEPT = 1000  # networks of one identity that nobody has vouched for
 
 _USE = prepared(
@@ -64,6 +64,6 @@ class Uses:
     def note_network(self, identity: int, network: str, now: float, *, forgotten: float) -> None:
         """`days` counts the days (UTC) on which it was used; anew where that was not since `forgotten`."""
         self._statements.execute(_FORGET, {"identity": identity, "edge": now - _FORGOTTEN_AFTER_S})
-        values = {"identity": identity, "network": network, "now": now, "today": now - now % _DAY_S}
+        values = {"identity": identity, "network": network, "now": now, "today": now - now % DAY_S}
         self._statements.execute(_NETWORK, values | {"forgotten": forgotten})
         self._statements.execute(_FORGET_MANY, {"identity": identity, "kept": _KEPT})

@@ -70,6 +70,7 @@ PURE = [
     ROOT / "queue_agent" / "spool.py",
     ROOT / "service" / "ailments.py",
     ROOT / "service" / "sentence.py",
+    ROOT / "service" / "spans.py",
     ROOT / "sink" / "answers.py",
 ]
 MAPS = [

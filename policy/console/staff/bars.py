@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from policy.console.language import Language
 from policy.engine.charges import QUARTERS
 from policy.engine.suspicion import Stood
+from service.spans import DAY_S, HOUR_S, MINUTE_S
 
 _APART = ("strange-", "elsewhere-")
 _CREDENTIAL = "credential:"
 _BYTES = ("bytes", "held-bytes")
-_DAY_S, _HOUR_S, _MINUTE_S = 86400.0, 3600.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +67,10 @@ def _amount(rule: str, number: int, language: Language) -> str:
 def span_in_words(seconds: float, language: Language) -> str:
     """`in a day`, `in 2 hours`."""
     say = language.say
-    if seconds >= _DAY_S:
-        return say("in a day") if seconds == _DAY_S else say("in %(number)s days", number=f"{seconds / _DAY_S:g}")
-    if seconds >= _HOUR_S:
-        return say("in an hour") if seconds == _HOUR_S else say("in %(number)s hours", number=f"{seconds / _HOUR_S:g}")
-    if seconds >= _MINUTE_S:
-        return say("in %(number)s minutes", number=f"{seconds / _MINUTE_S:g}")
+    if seconds >= DAY_S:
+        return say("in a day") if seconds == DAY_S else say("in %(number)s days", number=f"{seconds / DAY_S:g}")
+    if seconds >= HOUR_S:
+        return say("in an hour") if seconds == HOUR_S else say("in %(number)s hours", number=f"{seconds / HOUR_S:g}")
+    if seconds >= MINUTE_S:
+        return say("in %(number)s minutes", number=f"{seconds / MINUTE_S:g}")
     return say("in %(number)s seconds", number=f"{seconds:g}")

@@ -18,7 +18,7 @@ from policy.console.staff.whereabouts import atlas_of, country_of_area, origin_i
 from policy.console.visit import Visit
 from policy.countries import COUNTRIES
 from policy.engine.country_gate import passage
-from policy.engine.places import DAY_S, History, day_of, place_of
+from policy.engine.places import History, day_of, place_of
 from policy.engine.rulebook import Exemption, Rulebook, Treatment
 from policy.engine.sources import UNKNOWN_COUNTRY, network_of
 from policy.geo.atlas import Atlas
@@ -33,6 +33,7 @@ from policy.store.incidents import StoredIncident
 from policy.store.people import MOST_DAYS
 from policy.store.records import newest_submissions
 from policy.store.rows import Credential, Identity, Network, StoredExemption
+from service.spans import DAY_S
 
 _SHOWN = 50  # devices, networks and areas; what is beyond is told by its number
 _SIGNALS = 20

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy.alerting.kinds import Kind
-from policy.alerting.pacing import BY_MAIL, DAY_S, HOUR_S, TO_OWNER, TO_PROGRAM, Pace, Sent, Waiting, plan
+from policy.alerting.pacing import BY_MAIL, TO_OWNER, TO_PROGRAM, Pace, Sent, Waiting, plan
+from service.spans import DAY_S, HOUR_S
 
 OPENED, ESCALATED, SIGNAL, TEST = Kind.INCIDENT_OPENED, Kind.INCIDENT_ESCALATED, Kind.SIGNAL, Kind.TEST
 NOW = 1_000_000.0

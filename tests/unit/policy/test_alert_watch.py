@@ -12,7 +12,7 @@ from sqlalchemy import Engine, insert, select
 from policy.alerting import watch
 from policy.alerting.heard import Heard
 from policy.alerting.nearly_spent import NearlySpent
-from policy.alerting.watch import DAY_S, FINE, HOUR_S, Measured, Said
+from policy.alerting.watch import FINE, Measured, Said
 from policy.alerting.watching import Watched, Watching
 from policy.certificate import new_key, self_signed
 from policy.containment.queue_client import QueueUnavailable
@@ -27,6 +27,7 @@ from policy.store.incident_models import HeldMessages, Notices
 from policy.store.notice_desk import NoticeDesk
 from policy.store.notices import NoticeBook
 from policy.store.transactions import Transactions
+from service.spans import DAY_S, HOUR_S
 
 LEVELS = [
     # what it shows, measured, level

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from policy.engine.bounded import Recent
-from policy.engine.guessing import DAY_S, HOUR_S, MINUTE_S, Attempt, Wall, Walls
+from policy.engine.guessing import Attempt, Wall, Walls
 from policy.engine.sources import network_of
+from service.spans import DAY_S, HOUR_S, MINUTE_S
 
 T = 1_000_000.0  # any moment
 KEY = bytes(32)

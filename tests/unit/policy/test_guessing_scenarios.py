@@ -18,12 +18,13 @@ from structlog.testing import capture_logs
 from policy.brain import Brain
 from policy.bridges.answers import Right
 from policy.contract import LoginAnswer, LoginOutcome, LoginStep, Reason
-from policy.engine.guessing import DAY_S, HOUR_S, MINUTE_S, Walls
+from policy.engine.guessing import Walls
 from policy.foreign import ForeignSecrets
 from policy.store import traps
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.rows import Profile, Terms
 from policy.store.traps import TrapHit, newest_traps
+from service.spans import DAY_S, HOUR_S, MINUTE_S
 
 T = 1_000_000.0
 HOME, OFFICE, ABROAD, VOUCHED_FOR = "192.0.2.7", "198.51.100.20", "2001:db8:bad::1", "203.0.113.5"

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from policy.engine.guessing import DAY_S, HOUR_S, Attempt, Walls
+from policy.engine.guessing import Attempt, Walls
+from service.spans import DAY_S, HOUR_S
 
 NUMBER = 3
 MINUTE_S = 60.0

@@ -14,7 +14,8 @@ from policy.store.errors import Unknown
 from policy.store.history import Acquaintance, RecipientHistory
 from policy.store.identities import IdentityStore, Profile
 from policy.store.models import KnownRecipients
-from policy.store.recipients import DAY_S, KEPT_DAYS
+from policy.store.recipients import KEPT_DAYS
+from service.spans import DAY_S
 
 DAY = float(DAY_S)
 T = 20_000 * DAY + 1.0  # early on some day

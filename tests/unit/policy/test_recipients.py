@@ -14,10 +14,11 @@ from policy.store.database import Location
 from policy.store.identities import IdentityStore
 from policy.store.models import Identities, KnownRecipients
 from policy.store.reader import Values, open_reader
-from policy.store.recipients import DAY_S, KEPT_DAYS, LOOKED_AT, RecipientBook, day_of
+from policy.store.recipients import KEPT_DAYS, LOOKED_AT, RecipientBook, day_of
 from policy.store.recipients import KnownRecipients as Known
 from policy.store.statements import Prepared
 from policy.store.transactions import Answer, Transactions
+from service.spans import DAY_S
 
 DAY = float(DAY_S)
 T = 20_000 * DAY + 1.0  # early on some day

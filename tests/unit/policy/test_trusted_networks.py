@@ -13,7 +13,7 @@ from policy.budgets.memory import MemoryBudgets
 from policy.contract import LoginOutcome, LoginStep
 from policy.engine.entering import Newcomer, enter, sessions_for
 from policy.engine.ladder import SignalKind
-from policy.engine.places import DAY_S, Gained, History, Trust, gained, place_of, used
+from policy.engine.places import Gained, History, Trust, gained, place_of, used
 from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook
 from policy.engine.sources import Origin, network_of
@@ -24,6 +24,7 @@ from policy.store.incident_models import Notices
 from policy.store.models import Areas, Credentials, Networks, Revocations, Signals
 from policy.store.transactions import Transactions
 from policy.store.uses import Uses
+from service.spans import DAY_S
 
 T = 1_799_658_000.0
 BOOK = rulebooks.shipped()

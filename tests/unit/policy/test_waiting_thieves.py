@@ -15,12 +15,13 @@ from policy.delegation.handed import Handed
 from policy.engine.entering import Newcomer, enter
 from policy.engine.judging import judge
 from policy.engine.ladder import Signal, SignalKind, Standing, Step
-from policy.engine.places import DAY_S, Gained, Trust, area_in_doubt
+from policy.engine.places import Gained, Trust, area_in_doubt
 from policy.engine.profile import Place
 from policy.engine.rulebook import Rulebook
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.models import Areas, Networks
 from policy.store.standings import Cause
+from service.spans import DAY_S
 
 T = 1_799_658_000.0
 BOOK = rulebooks.shipped()

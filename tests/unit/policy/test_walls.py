@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
 from policy.api.app import make_api
-from policy.engine.guessing import DAY_S, HOUR_S, NETWORK_LIMIT, PENALTIES_S, Attempt, Walls, Why
+from policy.engine.guessing import NETWORK_LIMIT, PENALTIES_S, Attempt, Walls, Why
 from policy.store import audit, walls
 from policy.store.database import Location, open_database
 from policy.store.errors import StoreError, Unknown
@@ -25,6 +25,7 @@ from policy.store.transactions import Transactions
 from policy.store.walls import KeptWalls, StoredWall, WallNotes
 from policy.store.writer import Writer
 from policy.walling import Walling
+from service.spans import DAY_S, HOUR_S
 
 T = 1_000_000.0
 OFFICE, ELSEWHERE, VOUCHED_FOR = "198.51.100.0/24", "2001:db8:bad::/48", "203.0.113.0/24"
