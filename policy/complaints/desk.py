@@ -55,7 +55,6 @@ class ComplaintDesk(Rounds):
                 continue
             place = place_then(area, evidence)
             report = Report(
-                submission=SUB,
                 identity=name,
                 kind=found.profile,
                 place=place,
