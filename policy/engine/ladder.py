@@ -51,6 +51,9 @@ _OF_MAIL = frozenset(
     )
 )
 
+# An old list shows them all at once, and so does one answer to a letter whose Reply-To names addresses of its writer's.
+_OF_RECIPIENTS = _OF_MAIL - {SignalKind.SPAM}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
@@ -135,11 +138,16 @@ def _step_of(fresh: Sequence[Signal]) -> Step:
 
 
 def _is_locked(fresh: Sequence[Signal]) -> bool:
-    """Two kinds of signal within a day; so many networks, or a trap that was met from abroad, are two by themselves."""
-    kinds = {one.kind for one in fresh} & COUNTS_TOWARDS_LOCK
+    """Two kinds of signal within a day; so many networks, or a trap that was met from abroad, are two by themselves.
+
+    At home all that recipients say is one: nobody is locked out everywhere by one message to an old list.
+    """
+    counted = [one for one in fresh if one.kind in COUNTS_TOWARDS_LOCK]
+    kinds = {one.kind for one in counted}
     is_alone_enough = any(
         one.kind is SignalKind.MANY_NETWORKS or (one.kind is SignalKind.TRAP and not one.at_home) for one in fresh
     )
     if SignalKind.MANY_NETWORKS in kinds:
         kinds.discard(SignalKind.SPREAD)
-    return is_alone_enough or len(kinds) > 1
+    is_one_list = all(one.at_home and one.kind in _OF_RECIPIENTS for one in counted)
+    return is_alone_enough or (len(kinds) > 1 and not is_one_list)

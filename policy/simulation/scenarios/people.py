@@ -52,11 +52,11 @@ def _shared_out(scene: Scene, who: Person, messages: int, recipients: int, new: 
     return made
 
 
-def _l3(scene: Scene, sizes: Sequence[int]) -> None:
+def _l3(scene: Scene, sizes: Sequence[int], gone: float = 0.0) -> None:
     """An invitation in Bcc, sixty of whom are new."""
     who = person(scene)
     number = sum(sizes)
-    everybody = scene.strangers(60) + scene.random.sample(who.contacts, number - 60)
+    everybody = scene.strangers(60, gone=gone) + scene.random.sample(who.contacts, number - 60)
     scene.random.shuffle(everybody)
     messages = [everybody[sum(sizes[:one]) : sum(sizes[: one + 1])] for one in range(len(sizes))]
     scene.start(_messages(scene, who, messages, 2 * MINUTE_S))
@@ -161,6 +161,13 @@ PEOPLE = (
         cast=partial(_l3, sizes=(55, 55)),
         lasts_s=HOUR_S,
         expected=(NOTHING_REFUSED, _EXCESS_HELD, never(Step.RESTRICT)),
+    ),
+    Scenario(
+        name="L3c",
+        title="event invitation to an old list: one mail, 100 Bcc, 60 of them new, a tenth of these gone",
+        cast=partial(_l3, sizes=(100,), gone=0.1),
+        lasts_s=HOUR_S,
+        expected=(NOTHING_REFUSED, _EXCESS_HELD, never(Step.LOCK)),
     ),
     Scenario(
         name="L5",

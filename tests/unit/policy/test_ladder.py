@@ -48,7 +48,14 @@ STANDINGS = [
     ("a thief abroad and an invitation from home lock abroad alone",
      [signal(K.SPREAD), signal(K.UNSEEN), signal(K.NEW_RECIPIENTS, at_home=True)], Step.LOCK, Step.HOLD),
     ("two that were seen at home lock there, too",
-     [signal(K.UNKNOWN_RECIPIENTS, at_home=True), signal(K.NEW_RECIPIENTS, at_home=True)], Step.LOCK, Step.LOCK),
+     [signal(K.SPAM, at_home=True), signal(K.NEW_RECIPIENTS, at_home=True)], Step.LOCK, Step.LOCK),
+    ("an old list is one thing at home, whatever it shows",
+     [signal(K.UNKNOWN_RECIPIENTS, at_home=True), signal(K.SPAM_REFUSALS, at_home=True),
+      signal(K.TRAP, at_home=True), signal(K.NEW_RECIPIENTS, at_home=True)], Step.RESTRICT, Step.RESTRICT),
+    ("and two elsewhere",
+     [signal(K.UNKNOWN_RECIPIENTS), signal(K.NEW_RECIPIENTS)], Step.LOCK, Step.FREE),
+    ("a cap that was met abroad and dead addresses from home lock abroad",
+     [signal(K.NEW_RECIPIENTS), signal(K.UNKNOWN_RECIPIENTS, at_home=True)], Step.LOCK, Step.RESTRICT),
 ]  # fmt: skip
 
 

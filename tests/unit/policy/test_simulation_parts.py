@@ -292,7 +292,7 @@ def sallyport(*words: str) -> Any:
 def test_simulate_prints_a_table_and_ends_well() -> None:
     done = sallyport("simulate", "--scenario", "A6a", "--scenario", "L3", "--seeds", "2", "--jobs", "1")
     assert done.exit_code == 0
-    assert {line.split()[0] for line in done.stdout.splitlines()[1:-1]} == {"A6a", "L3a", "L3b"}
+    assert {line.split()[0] for line in done.stdout.splitlines()[1:-1]} == {"A6a", "L3a", "L3b", "L3c"}
     assert f"A6a  {named('A6a')[0].title}\n" in done.stdout
     assert "2 runs of each" in done.stdout
 
