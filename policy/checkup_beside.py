@@ -223,7 +223,7 @@ def _full(settings: Settings, connection: Connection, now: float) -> Iterator[Fi
     """
     words = (Fate.FULL, Fate.DELIVERED)
     told = select(Fates.mark, Fates.fate).where(Fates.at > now - 7 * DAY_S, Fates.fate.in_(words)).order_by(Fates.at)
-    newest = dict(connection.execute(told).tuples().all())
+    newest = dict(connection.execute(told).all())
     marks, ours = Marks(digest_key(settings)), connection.scalars(select(Addresses.address))
     names = sorted(one for one in ours if newest.get(marks.recipient(one)) == Fate.FULL)
     if names:

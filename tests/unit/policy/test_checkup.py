@@ -17,12 +17,14 @@ from policy.checkup import database, examine, places
 from policy.finding import State
 from policy.geo.atlas import Atlas
 from policy.location import open_existing
-from policy.opening import open_store
+from policy.marks import Marks
+from policy.opening import digest_key, open_store
 from policy.settings import Settings
 from policy.setup import init
 from policy.store.database import Location
+from policy.store.fates import Fate
 from policy.store.health_reports import HealthNotes, HealthReport, Service
-from policy.store.models import Submissions
+from policy.store.models import Fates, Submissions
 from policy.store.statements import OnConnection
 
 NOW = 1_800_000_000.0
@@ -108,6 +110,33 @@ def test_alerts_for_an_address_that_nobody_has(settings: Settings, alert_to: str
 def test_mailboxes_of_another_server_are_not_known(settings: Settings) -> None:
     told = {"alert_to": "typo@sallyport.test", "alert_relay": "127.0.0.1:25"}
     assert len(findings(settings.model_copy(update=told))["notices"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("what", "address", "fates", "is_told"),
+    [
+        ("it came back", "Postmaster@sallyport.test", [(Fate.FULL, 3600.0)], True),
+        ("it came back after one that was taken", "postmaster@sallyport.test", [(Fate.DELIVERED, 7200.0)], True),
+        ("there is room again", "postmaster@sallyport.test", [(Fate.DELIVERED, 60.0)], False),
+        ("of another server", "ada@elsewhere.example", [], False),
+        ("it was long ago", "postmaster@sallyport.test", [(Fate.FULL, 8 * DAY_S)], False),
+    ],
+)
+def test_a_full_mailbox_of_ours(
+    settings: Settings, what: str, address: str, fates: list[tuple[Fate, float]], is_told: bool
+) -> None:
+    """Senders hear of it by bounces; whoever could make room would not."""
+    mark = Marks(digest_key(settings)).recipient(address)
+    if what != "it was long ago":
+        fates = [*fates, (Fate.FULL, 3600.0)]
+    engine = open_existing(settings)
+    with engine.begin() as connection:
+        for number, (fate, ago_s) in enumerate(fates):
+            row = {"submission": f"s{number}", "mark": mark, "at": NOW - ago_s, "fate": fate.value}
+            connection.execute(insert(Fates), row)
+    engine.dispose()
+    says = "mail to postmaster@sallyport.test comes back: full (552 5.2.2)"
+    assert findings(settings).get("mailboxes") == ([("warning", says)] if is_told else None), what
 
 
 Break = Callable[[Path], None]
