@@ -30,10 +30,11 @@ def is_alive(session: imaplib.IMAP4_SSL) -> bool:
 
 
 @contextmanager
-def pickup_with_doveadm(folder: Path, sink: Sink) -> Iterator[Pickup]:
-    """Gateway, policy, and a Dovecot that policy can ask, and tell to end sessions."""
+def pickup_with_doveadm(folder: Path, sink: Sink, image: str = "", **environment: str) -> Iterator[Pickup]:
+    """Gateway, policy, and a Dovecot that policy can ask, and tell to end sessions; `environment` is Dovecot's."""
     sallyport = Sallyport(folder, sink.smtp_port)
-    one = Pickup(sallyport)
+    one = Pickup(sallyport, image)
+    one.environment.update(environment)
     sallyport.policy_environment["POLICY_DOVEADM_URL"] = f"http://127.0.0.1:{one.doveadm_port}"
     try:
         sallyport.start()

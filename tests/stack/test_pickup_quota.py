@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from compose import engine_answers
-from harness import Login, Sallyport, Sink
+from harness import Login, Sink
+from mail_program import pickup_with_doveadm
 from pickup import Pickup, dovecot_image
 
 from policy.alerting.own_mailboxes import OwnMailboxes
@@ -66,19 +66,9 @@ class Mailbox:
 @pytest.fixture(params=["native", pytest.param("container", marks=pytest.mark.containers)], scope="module")
 def pickup(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[Pickup]:
     """With quotas of 40 MB, and so of 4,096 messages."""
-    is_native = request.param == "native"
-    if not is_native and not engine_answers():
-        pytest.skip("needs a container engine")
-    sallyport = Sallyport(tmp_path_factory.mktemp("quota"), sink.smtp_port)
-    one = Pickup(sallyport, "" if is_native else dovecot_image())
-    one.environment["DOVECOT_MAILBOX_QUOTA"] = "40M"
-    sallyport.policy_environment["POLICY_DOVEADM_URL"] = f"http://127.0.0.1:{one.doveadm_port}"
-    try:
-        sallyport.start()
-        yield one.start()
-    finally:
-        one.stop()
-        sallyport.stop()
+    image = "" if request.param == "native" else dovecot_image()
+    with pickup_with_doveadm(tmp_path_factory.mktemp("quota"), sink, image, DOVECOT_MAILBOX_QUOTA="40M") as one:
+        yield one
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from compose import engine_answers
 from harness import Sallyport, free_port
 from pickup import Pickup, dovecot_image
 
@@ -55,13 +54,11 @@ class SlowPolicy:
 def slow(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Pickup, SlowPolicy]]:
-    is_native = request.param == "native"
-    if not is_native and not engine_answers():
-        pytest.skip("needs a container engine")
+    image = "" if request.param == "native" else dovecot_image()
     sallyport = Sallyport(tmp_path_factory.mktemp("slow"), free_port())
     sallyport.cli("init")
     policy = SlowPolicy()
-    pickup = Pickup(sallyport, "" if is_native else dovecot_image())
+    pickup = Pickup(sallyport, image)
     pickup.environment["DOVECOT_POLICY_URL"] = f"http://127.0.0.1:{policy.port}"
     try:
         yield pickup.start(), policy
