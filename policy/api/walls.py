@@ -2,20 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 
 from policy.api import bodies
-from policy.api.bodies import Text
+from policy.api.bodies import MOST_ROWS, Text
 from policy.api.caller import Reader, Writer
-from policy.store.walls import StoredWall
+from policy.store.walls import ROWS_KEPT, StoredWall
 
 router = APIRouter(tags=["walls"])
 
 
 @router.get("/walls", response_model=list[bodies.Wall])
-def list_walls(caller: Reader) -> list[StoredWall]:
+def list_walls(caller: Reader, limit: Annotated[int, Query(ge=1, le=ROWS_KEPT)] = MOST_ROWS) -> list[StoredWall]:
     """Those that stand, the newest first."""
-    return caller.identities.walls(caller.now)
+    return caller.identities.walls(caller.now, limit)
 
 
 @router.delete("/walls/{network:path}", response_model=bodies.Wall)

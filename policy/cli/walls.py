@@ -5,23 +5,24 @@ import time
 import typer
 
 from policy.cli.networks import Given
-from policy.cli.output import JSON, print_rows, print_values, when
+from policy.cli.output import JSON, TABLE_ROWS, Limit, print_rows, print_values, when
 from policy.cli.store import open_identities
 
 wall = typer.Typer(help="Networks that are walled after guesses or a trap, and letting one in.", no_args_is_help=True)
 
 
 @wall.command("list")
-def wall_list(json: JSON = False) -> None:
+def wall_list(limit: Limit = None, json: JSON = False) -> None:
     """List the networks that are walled, the newest first: since when, until when, why, how many in a row.
 
     Example: sallyport wall list
     """
     print_rows(
-        open_identities().walls(time.time()),
+        open_identities().walls(time.time(), limit),
         ("network", "since", "until", "why", "in a row"),
         lambda one: (one.network, when(one.since_at), when(one.ends_at), one.why, str(one.times)),
         json,
+        None if limit else TABLE_ROWS,
     )
 
 

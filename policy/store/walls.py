@@ -105,10 +105,10 @@ class WallNotes:
 class WallBook(Changes):
     """The part of the identity store that has the walls."""
 
-    def walls(self, now: float) -> list[StoredWall]:
+    def walls(self, now: float, limit: int | None = None) -> list[StoredWall]:
         """Those that stand, the newest first."""
         with self._reading.connect() as connection:
-            return _read(connection, now)
+            return _read(connection, now, limit=limit)
 
     def lift_wall(self, given: str, now: float) -> StoredWall:
         """Let a network in, or the one of an address: its wall falls, and the next one is a first one."""
@@ -122,10 +122,13 @@ class WallBook(Changes):
         raise Unknown(f"{network} is not walled; `sallyport wall list` shows what is")
 
 
-def _read(connection: Connection, now: float, *conditions: ColumnElement[bool]) -> list[StoredWall]:
+def _read(
+    connection: Connection, now: float, *conditions: ColumnElement[bool], limit: int | None = None
+) -> list[StoredWall]:
     question = (
         select(Walled.network, Walled.since, Walled.until, Walled.why, Walled.times)
         .where(Walled.until > now, Walled.lifted_at.is_(None), *conditions)
         .order_by(Walled.since.desc(), Walled.network)
+        .limit(limit)
     )
     return [StoredWall(*row) for row in connection.execute(question)]

@@ -469,6 +469,8 @@ def test_commands(tmp_path: Path) -> None:
     shown = sallyport("wall", "list").stdout.splitlines()
     assert shown[0].split() == ["network", "since", "until", "why", "in", "a", "row"]
     assert shown[1].split()[0] == OFFICE
+    assert [one.split()[0] for one in sallyport("wall", "list", "--limit", "1").stdout.splitlines()[1:]] == [OFFICE]
+    assert [one["network"] for one in sallyport.json("wall", "list", "--limit", "1")] == [OFFICE]
     said = sallyport("wall", "lift", "198.51.100.7").stdout
     assert said == (
         "198.51.100.0/24 was walled since 1970-01-12T13:46:40Z (guessing) and is let in: logins within a second, new "
@@ -496,6 +498,8 @@ def test_routes(engine: Engine, tmp_path: Path) -> None:
     add(engine, wall(since=NOW, until=NOW + HOUR_S), wall(ELSEWHERE, NOW - 1, NOW + HOUR_S), now=NOW)
     shown = reading.get("/walls")
     assert [one["network"] for one in shown.json()] == [OFFICE, ELSEWHERE]
+    assert reading.get("/walls?limit=1").json() == shown.json()[:1]
+    assert reading.get("/walls?limit=0").status_code == 422
     assert reading.delete(f"/walls/{OFFICE}").status_code == 403
     assert writing.get("/walls").status_code == 403
     assert writing.delete(f"/walls/{OFFICE}").json() == shown.json()[0]
