@@ -78,6 +78,12 @@ def test_files_that_the_docs_name_exist(path: Path) -> None:
         assert (ROOT / name).exists() or (path.parent / name).exists(), name
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    """What nobody is sent to is read by nobody."""
+    linked = set(re.findall(r"\]\(docs/([\w-]+\.md)", (ROOT / "README.md").read_text()))
+    assert linked == {path.name for path in (ROOT / "docs").glob("*.md")}
+
+
 def _anchors(path: Path) -> set[str]:
     """Of a page's headings, as they are made where pages are shown."""
     headings = re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
