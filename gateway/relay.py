@@ -44,6 +44,7 @@ class Relay:
         self._slots = asyncio.Semaphore(connections)
         self.offers: frozenset[str] = frozenset()  # of the newest connection; empty where there never was one
         self.is_reached = True  # as of the newest attempt
+        self._passed_at = self._hung_at = -math.inf  # when a message was taken last, and when one was not answered
 
     async def warm(self) -> None:
         """Open one connection: whether the next hop is there, and what may be offered to clients. Raises nothing."""
@@ -63,12 +64,18 @@ class Relay:
         beyond `deadline` on the loop's clock.
         """
         in_use: list[NextHop] = []  # the connection that is the message's own
-        ends_at = min(asyncio.get_running_loop().time() + self._timeout_s, deadline)
+        clock = asyncio.get_running_loop().time
+        begun_at = clock()
         try:
-            async with asyncio.timeout_at(ends_at), self._slots:
+            async with asyncio.timeout_at(min(begun_at + self._timeout_s, deadline)), self._slots:
+                if self._passed_at < begun_at <= self._hung_at:
+                    raise Broken("hung while this one waited")
                 answer = await self._relayed(in_use, envelope, head, spool, offset)
+            self._passed_at = clock()
             self._put_back(in_use.pop())
         except _TROUBLE as error:
+            if isinstance(error, TimeoutError):
+                self._hung_at = clock()
             sent = bool(in_use) and in_use[0].message_is_sent
             detail = f"{type(error).__name__} {error} {'after' if sent else 'before'} the message".strip()
             reply = replies.RELAY_BROKE_OFF if sent else replies.RELAY_UNAVAILABLE

@@ -156,6 +156,37 @@ async def test_who_waits_too_long_for_a_turn_hears_it() -> None:
     assert all(isinstance(one, RelayFailed) and one.reply is replies.RELAY_UNAVAILABLE for one in outcomes)
 
 
+async def test_who_waits_for_a_turn_at_a_next_hop_that_hangs_waits_no_longer_than_who_has_it() -> None:
+    """Those before them were not answered, one after the other: the turn would come, and be as long again."""
+    hop = Hop(answer=answering("MAIL", ""))
+    async with relay_to(hop, connections=1, timeout_s=3600) as relay:
+        asked = [asyncio.create_task(relayed(relay)) for _ in range(3)]
+        await hop.heard("MAIL")
+        elapse(30)
+        outcomes = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 60)
+        hop.answer = take_all
+        assert await relayed(relay) == "AB12"
+    assert [(one.reply, one.is_certain) for one in outcomes if isinstance(one, RelayFailed)] == [
+        (replies.RELAY_UNAVAILABLE, True)
+    ] * 3
+    assert hop.connections == 2
+    assert hop.messages == [MESSAGE]
+
+
+async def test_one_message_that_hangs_costs_those_behind_it_no_more_than_time() -> None:
+    """While they waited another one was taken: the next hop is there."""
+    hop = Hop(answer=answering("RCPT TO:<slow@", ""))
+    slow = envelope(recipients=(Recipient("slow@x.example"),))
+    async with relay_to(hop, connections=1, timeout_s=3600) as relay:
+        first, second, third = [asyncio.create_task(relayed(relay, told)) for told in (envelope(), slow, envelope())]
+        await hop.heard("RCPT TO:<slow@")
+        elapse(30)
+        assert await asyncio.wait_for(third, 60) == "AB12"
+        assert await first == "AB12"
+        with pytest.raises(RelayFailed, match="TimeoutError"):
+            await second
+
+
 # What it offers
 
 
