@@ -17,6 +17,7 @@ from policy.containment.queues import Queues
 from policy.geo.atlas import Atlas
 from policy.queue_contract import QueueName, Statistics
 from policy.store.health_reports import HealthReport, Service, reports_of
+from policy.store.held import TOLD_BEFORE_S, expiring_thread
 from policy.store.notice_desk import NoticeDesk, present_at
 from policy.store.notices import NoticeBook
 from policy.store.reader import Reader
@@ -25,7 +26,6 @@ from policy.store.writer import Writer
 from service.spans import DAY_S
 
 PERIOD_S = 60.0
-EXPIRING_S = 2 * DAY_S  # before held mail expires
 _EXPIRING = prepared("SELECT identity, COUNT(*) FROM held WHERE state = 'held' AND at < :edge GROUP BY identity")
 
 
@@ -69,7 +69,7 @@ class Watching:
         said = self._said(await reports_of(one.reader, Service.GATEWAY), now)
         scans, statistics = one.heard.take_scans(), await self._statistics()
         left_s = await asyncio.to_thread(_left_s, one.certificate, now)
-        expiring = await one.reader.rows(_EXPIRING, {"edge": now - one.held_s() + EXPIRING_S})
+        expiring = await one.reader.rows(_EXPIRING, {"edge": now - one.held_s() + TOLD_BEFORE_S})
 
         def write() -> None:
             if one.heard.gateway_at is not None:
@@ -104,12 +104,12 @@ class Watching:
 
     def _note_expiring(self, identity: str, number: int, now: float) -> None:
         """Once a day, as long as nobody has decided."""
-        thread = f"{Kind.HELD_EXPIRING.value}:{identity}"
+        thread = expiring_thread(identity)
         if self._watched.notices.is_told(thread, now - DAY_S):
             return
         subject = f"{identity}: {number} held messages expire within two days"
         lines = [f"More: sallyport held list --identity {identity}"]
-        facts: dict[str, object] = {"identity": identity, "messages": number, "until": now + EXPIRING_S}
+        facts: dict[str, object] = {"identity": identity, "messages": number, "until": now + TOLD_BEFORE_S}
         self._watched.notices.add(Kind.HELD_EXPIRING, subject, lines, now, thread=thread, facts=facts, owner=identity)
 
     async def _gateway_silent_s(self, now: float) -> float:

@@ -146,8 +146,8 @@ class Containment:
         await self._note_moves([one.queue_id for one in due if one not in kept], HeldState.HELD, HeldState.RELEASING)
 
     async def _expire(self, held: HeldQuestions) -> None:
-        """What nobody has decided about in the time that the policy gives."""
-        old = await held.older_than(self.clock() - self.rulebook().containment.held_s)
+        """What nobody has decided about in the time that the policy gives, though they were told of it."""
+        old = await held.expired(self.rulebook().containment.held_s, self.clock())
         await self._note_moves([one.queue_id for one in old], HeldState.HELD, HeldState.EXPIRING)
         for one in old:
             log.held_message_expired(one.queue_id, one.identity)

@@ -28,6 +28,7 @@ from policy.store.transactions import Statements
 
 RETRO_HOLD = "retro-hold"  # the reason of what was on its way already
 LISTED = 1000
+TOLD_BEFORE_S = 2 * 86400.0  # it expires
 _AT_ONCE = 5000
 
 
@@ -88,7 +89,14 @@ _DUE = prepared(
     " AND contained_by IS NULL AND revoked_at IS NULL)"
     " FROM held WHERE state = 'held' AND release_at <= :now ORDER BY id LIMIT 1000"
 )
-_OLD = prepared("SELECT queue_id, identity FROM held WHERE state = 'held' AND at <= :edge ORDER BY id LIMIT 1000")
+# Told of is what was that old when a notice was written: neither a clock that leaps, nor a server that was off, nor a
+# policy that gives less time deletes what nobody has heard of.
+_OLD = prepared(
+    "SELECT queue_id, identity FROM held WHERE state = 'held' AND at <= :edge AND EXISTS (SELECT 1 FROM notice"
+    " WHERE thread = 'held-expiring:' || held.identity"
+    " AND notice.at BETWEEN held.at + CAST(:told_at_age AS DOUBLE PRECISION) AND CAST(:told_until AS DOUBLE PRECISION))"
+    " ORDER BY id LIMIT 1000"
+)
 _THERE = prepared(
     "SELECT queue_id, state, state_at FROM held WHERE state IN ('held', 'releasing', 'purging', 'expiring')"
 )
@@ -101,6 +109,11 @@ _ADOPT = prepared(
     " WHERE identity = :identity AND state = 'held' AND release_at IS NOT NULL"
 )
 _ALL_OF = prepared("UPDATE held SET state = :after, state_at = :now WHERE incident_id = :incident AND state = 'held'")
+
+
+def expiring_thread(identity: str) -> str:
+    """What is told of held mail that expires."""
+    return f"{Kind.HELD_EXPIRING.value}:{identity}"
 
 
 class Whose(NamedTuple):
@@ -265,9 +278,10 @@ class HeldQuestions:
         """What would be released by itself now."""
         return await self._whose(_DUE, {"now": now})
 
-    async def older_than(self, edge: float) -> list[Whose]:
-        """What has been on hold since before that."""
-        return await self._whose(_OLD, {"edge": edge})
+    async def expired(self, held_s: float, now: float) -> list[Whose]:
+        """What has been on hold for so long, and its owner was told in time."""
+        told_at_age, told_until = max(held_s - TOLD_BEFORE_S, 0.0), now - TOLD_BEFORE_S
+        return await self._whose(_OLD, {"edge": now - held_s, "told_at_age": told_at_age, "told_until": told_until})
 
     async def there(self) -> list[There]:
         """All that should be on hold, and what is to leave."""

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, func, select, update
 from structlog.testing import capture_logs
 from test_judge import ABROAD, DAY, HOME, T, facts, people
 
+from policy.alerting.kinds import Kind
 from policy.brain import Brain
 from policy.containment.queue_client import QueueUnavailable
 from policy.containment.worker import RETRY_AFTER_S, Containment
@@ -19,7 +20,7 @@ from policy.queue_contract import QueueName
 from policy.rulebook import parse, shipped
 from policy.store.audit import Wanted, newest
 from policy.store.errors import StoreError
-from policy.store.held import RETRO_HOLD, HeldState
+from policy.store.held import RETRO_HOLD, HeldState, expiring_thread
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.incident_models import Measures, Notices
 from policy.store.incident_notes import State
@@ -109,6 +110,13 @@ class Scene:
             held_queue_id=held_id,
         )
         await self.brain.end(Outcomes(outcomes=(outcome,)))
+
+    async def tell_of_expiring(self) -> None:
+        """What policy/alerting/ does: it is written, and sent."""
+        notices, thread = self.brain.judging.teller.notices, expiring_thread("ada")
+        await self.brain.writer.make(lambda: notices.add(Kind.HELD_EXPIRING, "", (), self.now, thread=thread))
+        with self.engine.begin() as connection:
+            connection.execute(update(Notices).where(Notices.thread == thread).values(sent_at=self.now))
 
     async def rounds(self, number: int = 6) -> None:
         """Rounds of the worker, with time between them; one that breaks off is done again."""
@@ -325,10 +333,32 @@ async def test_the_ladders_lock_holds_what_the_thief_has_queued_and_not_what_cam
 async def test_what_nobody_decides_about_expires(scene: Scene) -> None:
     await thief(scene)
     held = scene.held()
-    scene.now += 14 * DAY + 1
+    scene.now += 12 * DAY + 1
+    await scene.tell_of_expiring()
+    scene.now += 2 * DAY - 60
+    await scene.rounds(2)
+    assert scene.held() == held
+    scene.now += 60
     await scene.rounds(2)
     assert scene.held(HeldState.EXPIRED) == held
     assert scene.queue.deleted == held
+
+
+async def test_nothing_expires_that_nobody_was_told_of(scene: Scene) -> None:
+    """The clock leapt ahead, the server was off for a month, or the policy gives less time since a moment."""
+    await scene.tell_of_expiring()  # of others
+    await thief(scene)
+    held = scene.held()
+    scene.now += 30 * DAY
+    await scene.rounds(2)
+    assert scene.held() == held
+    await scene.tell_of_expiring()
+    scene.now += DAY
+    await scene.rounds(2)
+    assert scene.held() == held
+    scene.now += DAY
+    await scene.rounds(2)
+    assert scene.held(HeldState.EXPIRED) == held
 
 
 async def test_what_was_released_at_the_queue_itself_is_gone(scene: Scene) -> None:
