@@ -35,8 +35,8 @@ def factor_page(
     options: str,
     action: str,
     *,
-    error: Refused | None = None,
-    labels: Mapping[FactorKind, str] | None = None,
+    error: Refused | None,
+    labels: Mapping[FactorKind, str] | None,
     session: Session | None = None,
 ) -> Response:
     """Both ways at once: the code of an application, whose seed is the same on each reload, and a passkey.
@@ -52,8 +52,8 @@ def factor_page(
         "code_label": typed.get(FactorKind.TOTP, ""),
         "passkey_label": typed.get(FactorKind.PASSKEY, ""),
         "action": action,
+        "session": session,
     }
-    shown["session"] = session
     return visit.again("factor_new.html", error, shown) if error else visit.page("factor_new.html", shown)
 
 

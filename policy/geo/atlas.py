@@ -37,12 +37,12 @@ class Coverage:
 class Atlas:
     """Country and ASN may come from one file or from two; without any, every origin is unknown."""
 
-    def __init__(self, country_db: Path | None, asn_db: Path | None, sources: Sources | None = None) -> None:
+    def __init__(self, country_db: Path | None, asn_db: Path | None) -> None:
         opened = {path: Database(path) for path in dict.fromkeys((country_db, asn_db)) if path}
         self._countries = opened[country_db] if country_db else None
         self._asns = opened[asn_db] if asn_db else None
         self._databases = tuple(opened.values())
-        self._kinds = Kinds(sources or Sources())
+        self._kinds = Kinds(Sources())
         self._cached = self._new_cache()
         self.coverage = Coverage()
         self.first_news = self.refresh()

@@ -69,7 +69,6 @@ class SignIn:
         site: RelyingParty,
         hashing: Hashing,
         fence: Fence,
-        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._people = people
         self._factors = factors
@@ -77,7 +76,7 @@ class SignIn:
         self._site = site
         self._hashing = hashing
         self._walls, self._unwalled = fence.walls, fence.unwalled
-        self._pause = pause
+        self._pause: Callable[[float], Awaitable[None]] = asyncio.sleep
         self._tickets: Pending[Person] = Pending(TICKET_S)
         self._challenges: Pending[bytes] = Pending(TICKET_S)
 
