@@ -13,7 +13,8 @@ from policy.api import incident_bodies as bodies
 from policy.api.bodies import MOST_ROWS, NUMBER_LIMIT, Text
 from policy.api.caller import Auditor, Caller, Writer
 from policy.api.identities import Name
-from policy.store.held import HeldState, StoredHeld
+from policy.store.held import HeldState
+from policy.store.held_book import StoredHeld
 from policy.store.incident_notes import State
 from policy.store.incident_story import Story
 from policy.store.incidents import LISTED, Place, StoredIncident

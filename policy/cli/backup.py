@@ -27,7 +27,7 @@ from policy.store.audit import Wanted, newest
 from policy.store.backup import DIGEST_KEY, back_up, note_backup, whole_file
 from policy.store.database import open_database
 from policy.store.errors import StoreError
-from policy.store.held import count_on_hold
+from policy.store.held_book import count_on_hold
 from policy.store.incident_advice import in_words
 from policy.store.incidents import Counted
 from policy.store.restore import contents

@@ -16,7 +16,8 @@ from policy.containment.ask_queue import ask_queue
 from policy.queue_contract import QueuedMessage
 from policy.settings import Settings
 from policy.store.errors import StoreError
-from policy.store.held import LISTED, MOVING, HeldState, StoredHeld
+from policy.store.held import MOVING, HeldState
+from policy.store.held_book import LISTED, StoredHeld
 from policy.store.identities import IdentityStore
 from policy.store.incident_advice import in_words
 from policy.store.incidents import Counted

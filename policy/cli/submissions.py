@@ -11,7 +11,7 @@ from policy.location import open_existing
 from policy.opening import open_store
 from policy.replay.recorded import recorded_of
 from policy.settings import Settings
-from policy.store.held import states_of
+from policy.store.held_book import states_of
 from policy.store.identities import StoreError
 from policy.store.records import Submission, find_submission, newest_submissions, records_since
 from service.settings import load

@@ -18,7 +18,7 @@ from policy.console.routes import own_route
 from policy.console.visit import Visit
 from policy.people.desk import Session
 from policy.store.errors import StoreError, Unknown
-from policy.store.held import StoredHeld
+from policy.store.held_book import StoredHeld
 from policy.store.identities import IdentityStore
 from policy.store.looks import Look, TooMany
 from policy.store.owner_held import OwnHeld

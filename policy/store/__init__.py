@@ -38,7 +38,7 @@ The bad day
     incidents.py, incident_notes.py, measures.py, contained.py, handed_in.py     opened, and what it makes necessary
     incident_story.py, incident_timeline.py, incident_traffic.py, incident_logins.py, incident_advice.py,
     incident_acts.py, incident_end.py                    told
-    held.py, owner_held.py, owner_answers.py, looks.py   mail on hold, and what its owner says
+    held.py, held_book.py, owner_held.py, owner_answers.py, looks.py             mail on hold, and what its owner says
     complaints.py
     notices.py, notice_desk.py, notice_list.py, notice_addresses.py              who is told
 

@@ -8,7 +8,7 @@
     walls.py        which networks are walled
     exemptions.py   what the gates let through for it, because it travels
     ladder_book.py  where identities stand on the ladder
-    incidents.py    what happened to them: contained, released, purged; held.py: their mail that is on hold
+    incidents.py    what happened to them: contained, released, purged; held_book.py: their mail that is on hold
     owner_answers.py  what owners say to an incident; owner_held.py: what they do with their held mail
     looks.py        looks at what is on hold
     policy_book.py  the policy file, put in its place

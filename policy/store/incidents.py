@@ -20,7 +20,8 @@ from policy.store.changes import Changes, end_sessions, identity_id
 from policy.store.contained import DONE, Contained, contained_by
 from policy.store.errors import Decided, StoreError, Unknown
 from policy.store.handed_in import was_home
-from policy.store.held import HeldNotes, HeldState, count_held
+from policy.store.held import HeldNotes, HeldState
+from policy.store.held_book import count_held
 from policy.store.incident_acts import Decision, decisions_in
 from policy.store.incident_models import HeldMessages, Incidents, Measures
 from policy.store.incident_notes import IncidentNotes, State

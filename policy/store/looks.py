@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from policy.store.changes import Changes
 from policy.store.errors import Decided, StoreError, Unknown
-from policy.store.held import HeldState, StoredHeld, known_held
+from policy.store.held import HeldState
+from policy.store.held_book import StoredHeld, known_held
 from policy.store.operation_models import Looks
 from policy.store.reader import Reader
 from policy.store.sealing import seal, unseal

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, select
 from policy.contract import Reason
 from policy.store.errors import StoreError, Unknown
 from policy.store.handed_in import was_home
-from policy.store.held import LISTED, HeldBook, HeldState, StoredHeld, known_held
+from policy.store.held import HeldState
+from policy.store.held_book import LISTED, HeldBook, StoredHeld, known_held
 from policy.store.incident_models import HeldMessages, Incidents, Measures
 from policy.store.incident_notes import State
 from policy.store.measures import Kind

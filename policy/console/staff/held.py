@@ -23,7 +23,8 @@ from policy.people.confirming import is_fresh
 from policy.people.desk import Session
 from policy.people.roles import Right
 from policy.store.errors import Decided, StoreError, Unknown
-from policy.store.held import RETRO_HOLD, HeldState, StoredHeld
+from policy.store.held import RETRO_HOLD, HeldState
+from policy.store.held_book import StoredHeld
 from policy.store.identities import IdentityStore
 from policy.store.looks import Look, TooMany
 from policy.store.records import find_submission
