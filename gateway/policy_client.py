@@ -1,7 +1,12 @@
 """The questions to policy, over HTTP. Fails closed: no sensible answer in time is PolicyUnavailable, never a yes.
 
-A submission client keeps its message and tries again, so a short outage costs a delay. (door.py makes a yes of it, for
-the question that comes before a login: a stranger who may talk can still do nothing without the other two.)
+    connect       door.py: a yes, for a stranger who may talk can still do nothing without the next two
+    login         login.py: 454, and never 535
+    message       handover.py: 451
+    outcomes      told again for some seconds, then lost: the reservation stays counted
+    revocations   revocations.py: asked again, and after three seconds the gateway is not ready
+
+A submission client keeps its message and tries again, so a short outage costs a delay.
 """
 
 import asyncio

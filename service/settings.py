@@ -1,5 +1,9 @@
 """Settings from the environment: read once, complete, frozen; a wrong one is told in a sentence.
 
+    .env                                the SALLYPORT_ names; stack/settings.sh checks them against .env.example
+    compose.yaml, stack/native-inside   make the environment of each service of them: GATEWAY_, POLICY_ and others
+    settings.py                         (you are here) reads it, in the service; its own settings.py says what there is
+
 A service's settings are a class with a prefix, GATEWAY_ for example. A variable with the prefix that is no setting is
 refused, too: a misspelt limit would otherwise be a limit that is silently not there. One that is gone (the class has
 those as GONE) is refused with where to say it now.

@@ -5,7 +5,7 @@
     parcels.py       one message: a notice, or several
     wording.py       pure: what an administrator reads; owner_words.py what an owner does
     courier.py       takes due notices from the store and has them carried
-    mails.py         by mail: to the administrator, and to owners
+    mails.py         by mail: to the administrator, and to owners; own_mailboxes.py: put into one of ours
     webhooks.py      by signed HTTP request
     apprises.py      by Apprise, to whatever it knows
     opened.py        the channels that the settings name

@@ -1,9 +1,11 @@
 """Incidents as the services write them: opened when mail is held, made graver when an identity goes up the ladder.
 
-incident_notes.py   (you are here) within the transaction of whatever made it so
-incidents.py        what people do with them
+standings.py        an identity went up the ladder, to HOLD or beyond
+held.py             mail of it is on hold, without a signal
+incident_notes.py   (you are here) within the transaction of either
+incidents.py        what people do: contain opens one, too
 measures.py         what they make necessary
-held.py             what is on hold
+notices.py          who is told, by rows of the same transaction; policy/telling.py words them
 """
 
 from enum import StrEnum

@@ -74,11 +74,11 @@ PURE = [
     ROOT / "sink" / "answers.py",
 ]
 MAPS = [
-    "maillog", "policy", "policy/api", "policy/authpolicy", "policy/bridges", "policy/budgets", "policy/complaints",
-    "policy/console", "policy/console/staff", "policy/containment", "policy/delegation", "policy/dkim",
-    "policy/enrolment", "policy/geo", "policy/learning", "policy/migrating", "policy/people", "policy/publishing",
-    "policy/replay", "policy/rulebook", "policy/simulation", "policy/simulation/scenarios", "policy/single_sign_on",
-    "policy/store", "queue_agent", "service", "sink",
+    "gateway", "maillog", "policy", "policy/alerting", "policy/api", "policy/authpolicy", "policy/bridges",
+    "policy/budgets", "policy/complaints", "policy/console", "policy/console/staff", "policy/containment",
+    "policy/delegation", "policy/dkim", "policy/engine", "policy/enrolment", "policy/geo", "policy/learning",
+    "policy/migrating", "policy/people", "policy/publishing", "policy/replay", "policy/rulebook", "policy/simulation",
+    "policy/simulation/scenarios", "policy/single_sign_on", "policy/store", "queue_agent", "service", "sink",
 ]  # fmt: skip
 IMPURE = {"asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", "structlog", "time"}
 
