@@ -9,7 +9,7 @@ from policy.budgets.driving import run_here
 from policy.budgets.memory import MemoryBudgets
 from policy.contract import Action, Reason, Scan, ScanResult
 from policy.engine.judging import Decision, judge
-from policy.engine.ladder import Signal, SignalKind, Standing, Step
+from policy.engine.ladder import FREE, Signal, SignalKind, Standing, Step
 from policy.engine.profile import Place, Recipient
 from policy.engine.rulebook import Mode, Rulebook, WhenSilent
 from policy.engine.scanning import in_words, verdict_on
@@ -109,6 +109,13 @@ def test_spam_alone_holds_and_with_another_signal_locks() -> None:
     standing = Standing(Step.RESTRICT, Step.FREE, T - 60)
     later = handed_in(SPAM, place=strange(), signals=(earlier,), standing=standing)
     assert later.standing.step is Step.LOCK
+
+
+def test_the_test_line_of_scanners_is_refused_and_speaks_against_nobody() -> None:
+    """Anybody can write it into a letter, and whoever answers quotes it."""
+    decision = handed_in(Scan(result=ScanResult.SPAM, score=15.0, symbols=("GTUBE",)))
+    assert (decision.action, decision.reason) == (Action.REJECT, Reason.SPAM)
+    assert (decision.signals, decision.standing) == ((), FREE)
 
 
 def test_what_was_seen_abroad_does_not_hold_at_home() -> None:
