@@ -36,6 +36,7 @@ _PIECE = 128 * 1024
 _LARGE = 1024 * 1024  # octets: what is smaller the scanner has looked at within a second, whatever it is
 _FAILURES_ALLOWED = 3  # in a row
 _LEFT_ALONE_S = 5.0
+_TURN_S = 30.0  # longer than so many failures take, and well below what a client waits
 _TROUBLE = (NoAnswer, aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
 _PROBE = b"From: probe@localhost\r\nSubject: probe\r\n\r\nIs the scanner there?\r\n"
 _PROBE_ENVELOPE = Envelope(
@@ -75,7 +76,7 @@ class _Lane:
 class Scanner:
     """At most `connections` questions at a time, and one about a large message; more messages wait for one to end.
 
-    They wait within `timeout_s` in all.
+    The wait is not in `timeout_s`: those before it are no fault of a message. It ends all the same, with SILENT.
 
     Of a message that has more than `max_bytes` octets only so many are scanned, and it is not signed: a signature is of
     all of it.
@@ -107,7 +108,7 @@ class Scanner:
         """What the scanner makes of `head` and what `spool` holds from `offset` on. Raises nothing."""
         size = len(head) + len(spool) - offset
         lane = self._large if size > _LARGE else self._small
-        scanned = SILENT if lane.is_left_alone() else await self._scanned(lane, envelope, head, spool, offset)
+        scanned = SILENT if lane.is_left_alone() else await self._in_turn(lane, envelope, head, spool, offset)
         self._scoreboard.count("scans_total", scanned.scan.result)
         self._scoreboard.set("scanner_silent", scanned is SILENT)
         return scanned
@@ -115,7 +116,7 @@ class Scanner:
     async def probe(self) -> None:
         """Whether it is there, where no message asks: what is shown is never older than the rounds of edge.py."""
         try:
-            scan_words.read(await self._asked(self._small, _PROBE_ENVELOPE, _PROBE, Spool(Path()), 0, len(_PROBE)))
+            scan_words.read(await self._asked(_PROBE_ENVELOPE, _PROBE, Spool(Path()), 0, len(_PROBE)))
         except _TROUBLE as error:
             _failed(self._small, _PROBE_ENVELOPE.submission, error)
             self._scoreboard.set("scanner_silent", 1)
@@ -123,10 +124,22 @@ class Scanner:
         self._small.answered()
         self._scoreboard.set("scanner_silent", 0)
 
+    async def _in_turn(self, lane: _Lane, envelope: Envelope, head: bytes, spool: Spool, offset: int) -> Scanned:
+        try:
+            async with asyncio.timeout(_TURN_S):
+                await lane.places.acquire()
+        except TimeoutError:
+            log.scan_failed(envelope.submission, "no turn")
+            return SILENT
+        try:  # while it waited, those before it may have failed
+            return SILENT if lane.is_left_alone() else await self._scanned(lane, envelope, head, spool, offset)
+        finally:
+            lane.places.release()
+
     async def _scanned(self, lane: _Lane, envelope: Envelope, head: bytes, spool: Spool, offset: int) -> Scanned:
         size = len(head) + len(spool) - offset
         try:
-            answer = await self._asked(lane, envelope, head, spool, offset, min(size, self._max_bytes))
+            answer = await self._asked(envelope, head, spool, offset, min(size, self._max_bytes))
             scanned = scan_words.read(answer)
         except _TROUBLE as error:
             _failed(lane, envelope.submission, error)
@@ -134,8 +147,8 @@ class Scanner:
         lane.answered()
         return scanned if size <= self._max_bytes else _partial(scanned.scan)
 
-    async def _asked(self, lane: _Lane, envelope: Envelope, head: bytes, spool: Spool, offset: int, size: int) -> bytes:
-        async with asyncio.timeout(self._timeout_s), lane.places:
+    async def _asked(self, envelope: Envelope, head: bytes, spool: Spool, offset: int, size: int) -> bytes:
+        async with asyncio.timeout(self._timeout_s):
             return await self._answer(envelope, head, spool, offset, size)
 
     async def _answer(self, envelope: Envelope, head: bytes, spool: Spool, offset: int, size: int) -> bytes:

@@ -23,6 +23,7 @@ from scripted import ScriptedNextHop
 from session_model import Play, plays
 from wire import Wire
 
+from gateway import scan
 from gateway.settings import Settings
 
 SENDER, FRIEND = "ada@sallyport.test", "bob@elsewhere.example"
@@ -514,6 +515,8 @@ def test_deadlines_are_those_of_the_rfcs() -> None:
         name: [rule.le for rule in Settings.model_fields[name].metadata if hasattr(rule, "le")] for name in default
     }
     assert sum(largest["policy_timeout_s"] + largest["relay_timeout_s"]) < 120
+    scan_s = default["scan_timeout_s"] + scan._TURN_S
+    assert default["policy_timeout_s"] + default["relay_timeout_s"] + scan_s < 120
 
 
 def test_limits_are_not_below_those_of_the_rfcs() -> None:

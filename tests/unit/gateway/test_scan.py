@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hops import envelope
+from hops import elapse, envelope, turning
 
 from gateway.scan import Scanner
 from gateway.scoreboard import Scoreboard
@@ -267,3 +267,62 @@ async def test_large_messages_keep_nobody_else_waiting(spool: Spool, tmp_path: P
     assert [scanned.scan.result for scanned in small] == [ScanResult.CLEAN] * 6
     assert silent == [ScanResult.SILENT] * 6
     large.close()
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Iterator[Spool]:
+    one = Spool(tmp_path)
+    one.append(b"x" * (1024 * 1024 + 1))
+    yield one
+    one.close()
+
+
+async def test_the_wait_for_a_turn_is_not_in_the_time_limit(large: Spool) -> None:
+    """Each of some large messages at once has all of it, and none is unscanned because of those before it."""
+    go = [asyncio.Event() for _ in range(4)]
+
+    async def speak(heard: Heard, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        turn = go[heard.connections - 1]
+        await take(heard, reader)
+        await turn.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(CLEAN) + CLEAN)
+
+    async with scene(speak, timeout_s=8) as one:
+        asked = [asyncio.create_task(one.scanner.scan(envelope(), HEAD, large, 0)) for _ in go]
+        for number, turn in enumerate(go, 1):
+            await turning(lambda: len(one.heard.bodies) == number)  # noqa: B023 - waited for at once
+            elapse(6)
+            turn.set()
+        done = await asyncio.gather(*asked)
+    assert [scanned.scan.result for scanned in done] == [ScanResult.CLEAN] * 4
+
+
+async def test_the_wait_for_a_turn_ends_and_is_no_failure_of_the_scanner(large: Spool) -> None:
+    """It is at work on another one, which is answered."""
+    go = asyncio.Event()
+
+    async def speak(heard: Heard, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await take(heard, reader)
+        await go.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(CLEAN) + CLEAN)
+
+    async with scene(speak, timeout_s=3600) as one:
+        first, *others = [asyncio.create_task(one.scanner.scan(envelope(), HEAD, large, 0)) for _ in range(5)]
+        await turning(lambda: len(one.heard.bodies) == 1)
+        elapse(60)
+        assert [(await scanned).scan.result for scanned in others] == [ScanResult.SILENT] * 4
+        assert one.heard.connections == 1
+        go.set()
+        assert (await first).scan.result is ScanResult.CLEAN
+        assert (await one.scanner.scan(envelope(), HEAD, large, 0)).scan.result is ScanResult.CLEAN
+
+
+async def test_who_waits_while_the_scanner_hangs_is_told_when_it_is_left_alone(large: Spool) -> None:
+    """And does not wait for the time limits of all that are before it."""
+    async with scene(say_nothing, timeout_s=8) as one:
+        asked = [asyncio.create_task(one.scanner.scan(envelope(), HEAD, large, 0)) for _ in range(8)]
+        for number in (1, 2, 3):
+            await turning(lambda: len(one.heard.bodies) == number)  # noqa: B023 - waited for at once
+            elapse(8)
+        assert [(await scanned).scan.result for scanned in asked] == [ScanResult.SILENT] * 8
+    assert one.heard.connections == 3
