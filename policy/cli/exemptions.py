@@ -24,7 +24,7 @@ def _last_moment(text: str) -> float:
     except ValueError:
         moment = future(text)
     if moment is None:
-        raise typer.BadParameter("an exemption has an end")
+        raise typer.BadParameter("an exemption has an end: a day, a moment, or 14d")
     return moment
 
 

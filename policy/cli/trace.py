@@ -82,7 +82,10 @@ def trace(
     Example: sallyport trace 3f9c0a7d52e14b68
     """
     if not _IS_ID.fullmatch(wanted):
-        raise StoreError(f"{wanted!r} is neither the id of a submission nor one of Postfix's queue")
+        raise StoreError(
+            f"{wanted!r} is neither the id of a submission nor one of Postfix's queue; "
+            "our Received field of a message has the one, Postfix's log both"
+        )
     settings = load(Settings)
     found = _find(settings, wanted)
     if found.traced is None and not found.trail.rows:
