@@ -25,6 +25,7 @@ _AWAY: Mapping[Service, str] = {
 }
 
 _PATIENCE_S = 2.0  # with the store, and with the server of the budgets
+_SLOW_S = 2.0  # a message waits for two changes, and the gateway for five seconds
 
 Ask = Callable[[], Awaitable[object]]  # raises where nobody answers
 AskSchema = Callable[[], Awaitable[str]]  # raises, too
@@ -32,7 +33,8 @@ AskSchema = Callable[[], Awaitable[str]]  # raises, too
 
 @dataclass(slots=True, kw_only=True)
 class Condition:
-    """`ask_budgets` is None where they are in the database; `away` and `takes_changes` are kept by reporting.py.
+    """`ask_budgets` is None where they are in the database; `away`, `takes_changes` and `change_s` are kept by
+    reporting.py.
 
     `ask_schema` says which one the database has, and `schema` is ours. A newer one is no fault: while a new version is
     rolled out, the old ones go on with a schema that has more than they know (docs/upgrading.md).
@@ -46,6 +48,7 @@ class Condition:
     schema: str = ""
     away: set[Service] = field(default_factory=set)
     takes_changes: bool = True
+    change_s: float = 0.0  # how long the last one took
     steadiness: Steadiness = field(default_factory=Steadiness)
 
     async def look(self) -> Health:
@@ -67,6 +70,8 @@ class Condition:
 
     def _warnings(self) -> list[str]:
         found = list[str]()
+        if self.change_s > _SLOW_S:
+            found.append(Ailment.STORE_SLOW.of(seconds=int(self.change_s)))
         if line := self.policy_file_fault():
             found.append(Ailment.POLICY_FILE_REFUSED.of(line=line))
         found += [Ailment.GEO_NOT_IN_USE.of(path=str(path), why=why) for path, why in self.atlas.faults]

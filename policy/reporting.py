@@ -76,7 +76,7 @@ class Reporting(Rounds):
         """All of it, once."""
         means = self._means
         neighbours, own = await means.neighbours.look(means.clock()), await self._own()
-        now = means.clock()
+        now, begun = means.clock(), means.ticks()
 
         def write() -> None:
             for report in (*neighbours, own):
@@ -88,7 +88,7 @@ class Reporting(Rounds):
         except Exception:
             means.condition.takes_changes = STORE_AWAY in own.faults + own.warnings  # then that is what is wrong
             raise
-        means.condition.takes_changes = True
+        means.condition.takes_changes, means.condition.change_s = True, means.ticks() - begun
 
     async def _own(self) -> HealthReport:
         means = self._means

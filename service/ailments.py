@@ -26,6 +26,7 @@ class Ailment(Sentences):
     # Policy
     STORE_SILENT = "the database does not answer: nothing can be decided"
     STORE_FULL = "the database takes no changes: nothing can be decided"
+    STORE_SLOW = 'the database takes %(seconds)s s for a change: clients wait, or hear "try again later"'
     SCHEMA_NEWER = (
         "the database has the schema %(found)s, of a newer version, and this one is made for %(ours)s: update it"
     )

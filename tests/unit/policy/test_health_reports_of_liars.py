@@ -1,7 +1,7 @@
 """Parts may have been broken into: what they say of themselves has bounds, and costs nobody else the report."""
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from policy.reporting import Means, Reporting
 from policy.store.health_reports import HealthNotes, Service, health_reports
 from policy.store.transactions import SqliteTransactions, Transactions, open_transactions
 from policy.store.writer import Writer
+from service.ailments import Ailment
 from service.health import Health, read
 from service.steadiness import LASTING_S
 
@@ -118,6 +119,17 @@ async def test_a_full_disk_is_a_fault(sqlite_database: Path) -> None:
     await one.report()
     assert (await condition.look()).faults == ()
     statements.close()
+
+
+async def test_a_slow_disk_is_told(statements: Transactions) -> None:
+    """It answers, and takes what it is given: but clients wait for it, and are put off."""
+    one = reporting(neighbours(None, None), statements)
+    ticks = iter((0.0, 0.0, 0.0, 10.0, 13.4, 20.0, 20.0, 20.0, 30.0, 31.9))
+    one._means = replace(one._means, ticks=lambda: next(ticks))
+    await one.report()
+    assert (await one._means.condition.look()).warnings == (Ailment.STORE_SLOW.of(seconds=3),)
+    await one.report()
+    assert (await one._means.condition.look()).warnings == ()
 
 
 async def test_a_store_that_is_away_is_one_fault(statements: Transactions) -> None:
