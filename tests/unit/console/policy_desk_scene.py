@@ -59,7 +59,7 @@ class Desk:
 
 @contextmanager
 def looking(console: Console) -> Iterator[InForce]:
-    """What policy does about its file, with its own code: `turn` is one look."""
+    """What policy does about its file, with its own code: `round` is one look."""
 
     async def keep(digest: str, content: str) -> None:
         came_into_force(console, content, digest)
