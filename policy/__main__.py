@@ -24,7 +24,7 @@ from policy.budgets.location import remote_budgets, server_of
 from policy.common_clock import CommonClock, database_time
 from policy.complaints.mailbox import ComplaintMailbox
 from policy.condition import Condition
-from policy.containment.queues import open_queues
+from policy.containment.queues import Queues, open_queues
 from policy.delegation.listening import bind_all
 from policy.delegation.listening import check as check_places
 from policy.dkim.domains import key_book, make_missing, our_domains
@@ -45,7 +45,6 @@ from policy.store.complaints import ComplaintNotes
 from policy.store.database import open_database
 from policy.store.health_reports import HealthNotes
 from policy.store.reader import open_reader
-from policy.store.revocations import Feed
 from policy.store.rulebooks import RulebookRecords, last_in_force
 from policy.store.transactions import open_transactions
 from policy.store.writer import Writer
@@ -124,13 +123,10 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
 
     in_force = InForce(settings.policy_file, partial(last_in_force, where), keep)
     in_force.follow(lambda rulebook: atlas.extend(rulebook.sources))
-
-    def pickup(feed: Feed) -> Pickup | None:
-        return Pickup(_doveadm(settings, tokens), feed, clock) if settings.doveadm_url else None
-
+    doveadm = Doveadm(settings.doveadm_url, tokens.dovecot)
+    dovecot = doveadm if settings.doveadm_url else None  # where there is one to ask
     queue = open_queues(settings.queue_url, tokens.queue)
     looked_at = LookedAt(atlas, queue, lambda: in_force.rulebook.containment.held_s)
-    doveadm = _doveadm(settings, tokens) if settings.doveadm_url else None
 
     brain = assemble(
         Parts(
@@ -139,14 +135,14 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
             key=digest_key(settings),
             rulebook=lambda: in_force.rulebook,
             atlas=atlas,
-            alerting=alerting(settings, reader, transactions, looked_at, clock, doveadm),
+            alerting=alerting(settings, reader, transactions, looked_at, clock, dovecot),
             clock=clock,
             domains=settings.domains,
             unwalled=settings.unwalled_networks,
             bridges=open_bridges(settings),
-            pickup=pickup,
-            pickup_sessions=_pickup_sessions(settings, tokens, clock),
-            complaints=partial(_complaints, settings, tokens, clock),
+            pickup=lambda feed: Pickup(dovecot, feed, clock) if dovecot else None,
+            pickup_sessions=PickupSessions(Mailboxes(dovecot), clock) if dovecot else None,
+            complaints=partial(_complaints, settings, doveadm, clock),
             queue=queue,
             beside=(*([common] if common else []), Watch(atlas), in_force, _keys(settings, tokens.queue, clock)),
             fronts=_fronts(settings),
@@ -154,20 +150,24 @@ def _brain(settings: Settings, tokens: Tokens) -> Brain:
             client_addresses_kept_s=settings.client_addresses_kept_days * DAY_S,
             counts=remote_budgets(settings),
             policy_file_fault=lambda: in_force.fault_line,
-            reporting=partial(_reporting, settings, tokens, clock),
+            reporting=partial(_reporting, open_queues(settings.queue_url, tokens.queue), dovecot, clock),
         )
     )
     return brain
 
 
 def _reporting(
-    settings: Settings, tokens: Tokens, clock: Clock, writer: Writer, notes: HealthNotes, condition: Condition
+    queues: Queues | None,
+    dovecot: Doveadm | None,
+    clock: Clock,
+    writer: Writer,
+    notes: HealthNotes,
+    condition: Condition,
 ) -> Sequence[Beside]:
     """What the parts of the installation say of themselves."""
-    queues = open_queues(settings.queue_url, tokens.queue)
     neighbours = Neighbours(
         queues=queues.by_name if queues else {},
-        mailboxes=Mailboxes(_doveadm(settings, tokens)) if settings.doveadm_url else None,
+        mailboxes=Mailboxes(dovecot) if dovecot else None,
         away=condition.away,
     )
     means = Means(
@@ -182,23 +182,15 @@ def _reporting(
     return (Reporting(means),)
 
 
-def _doveadm(settings: Settings, tokens: Tokens) -> Doveadm:
-    return Doveadm(settings.doveadm_url, tokens.dovecot)
-
-
-def _pickup_sessions(settings: Settings, tokens: Tokens, clock: Clock) -> PickupSessions | None:
-    return PickupSessions(Mailboxes(_doveadm(settings, tokens)), clock) if settings.doveadm_url else None
-
-
 def _complaints(
-    settings: Settings, tokens: Tokens, clock: Clock, notes: ComplaintNotes, writer: Writer
+    settings: Settings, doveadm: Doveadm, clock: Clock, notes: ComplaintNotes, writer: Writer
 ) -> Sequence[ComplaintMailbox]:
     """Read where there is a mailbox for them."""
     if not settings.complaints_mailbox:
         return ()
     return (
         ComplaintMailbox(
-            doveadm=_doveadm(settings, tokens),
+            doveadm=doveadm,
             mailbox=settings.complaints_mailbox,
             hostname=settings.hostname,
             notes=notes,
