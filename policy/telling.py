@@ -18,6 +18,7 @@ _MEANS = {
     Step.RESTRICT: "Mail to new recipients is refused; known ones and those of this server are reached.",
     Step.LOCK: "Logins are refused, except from the owner's own networks.",
 }
+_AT_HOME = {**_MEANS, Step.LOCK: "Logins are refused there, too."}
 
 
 # Nothing is held for these, so nobody is asked anything; but whoever keeps below all limits is found by nothing else.
@@ -114,7 +115,7 @@ def _kind_of(opened: Opened | None) -> Kind:
 def _lines(
     opened: Opened | None, identity: str, place: Place, signals: Sequence[Signal], standing: Standing
 ) -> list[str]:
-    at_home = _MEANS.get(standing.home, "the owner notices nothing of it.")
+    at_home = _AT_HOME.get(standing.home, "the owner notices nothing of it.")
     return [
         f"Whose: {identity}.",
         _from(place),

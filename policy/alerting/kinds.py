@@ -57,7 +57,7 @@ ABOUT: Mapping[Kind, About] = {
     ),
     Kind.INCIDENT_ESCALATED: About(
         Severity.URGENT,
-        "The same went on: the identity is restricted or locked now.",
+        "The same went on: the identity is restricted or locked now, or held at home as well.",
         "look at it, and contain it unless it was the owner: sallyport contain NAME",
     ),
     Kind.INCIDENT_CONTAINED: About(

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from policy.alerting.kinds import Kind
+from policy.engine.ladder import Step
 
 _GERMAN_BELOW = "(Deutsch weiter unten)"
 _RULE = "-" * 60
+_FREE = Step.FREE.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class OwnerMail:
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """Of one kind, in one language. `{url}`, `{when}`, `{until}` and `{number}` stand in them."""
+    """Of one kind, in one language. `{url}`, `{when}`, `{until}`, `{number}` and `{home}` stand in them."""
 
     subject: str
     text: str
@@ -42,6 +44,14 @@ _END = {
     "de": "Wenn Sie dieser Nachricht nicht trauen, tippen Sie die Adresse selbst. Keine unserer Nachrichten enthält\n"
     "einen Link, der Sie anmeldet, und keine fragt nach einem Passwort oder einem Code.",
 }
+_GOES_ON = {
+    "en": "From your own networks you can go on.",
+    "de": "Aus Ihren eigenen Netzen können Sie weiterarbeiten.",
+}
+_NOT_AT_HOME = {
+    "en": "So it is in your own networks, too, because some of it came from there.",
+    "de": "So ist es auch in Ihren eigenen Netzen, weil manches von dort kam.",
+}
 _WHEN = {"en": "When: {when}", "de": "Wann: {when}"}
 _MORE = {
     "en": "This message stands for {number} events.",
@@ -52,12 +62,12 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
     Kind.INCIDENT_OPENED: {
         "en": _Words(
             "Was this you?",
-            "Your mail account was used in a way that is not like you. Such mail is held back. What is on hold\n"
-            "is not lost, and nothing of it goes out before you have answered.\n\n" + _ASK["en"],
+            "Your mail account was used in a way that is not like you. Such mail is held back, or refused. What is\n"
+            "on hold is not lost, and nothing of it goes out before you have answered.\n\n" + _ASK["en"],
         ),
         "de": _Words(
             "Waren Sie das?",
-            "Ihr Mailkonto wurde anders benutzt, als Sie es tun. Solche Mail wird zurückgehalten. Was\n"
+            "Ihr Mailkonto wurde anders benutzt, als Sie es tun. Solche Mail wird zurückgehalten oder abgelehnt. Was\n"
             "angehalten wird, ist nicht verloren, und nichts davon geht hinaus, ehe Sie geantwortet haben.\n\n"
             + _ASK["de"],
         ),
@@ -66,13 +76,13 @@ _WORDS: Mapping[Kind, Mapping[str, _Words]] = {
         "en": _Words(
             "Your mail account is restricted",
             "The unusual use of your mail account went on. From networks that are not yours, mail to new people is\n"
-            "refused, or nobody can log in at all. From your own networks you can go on.\n\n" + _ASK["en"],
+            "held or refused, or nobody can log in at all.\n{home}\n\n" + _ASK["en"],
         ),
         "de": _Words(
             "Ihr Mailkonto ist eingeschränkt",
             "Die ungewöhnliche Benutzung Ihres Mailkontos ging weiter. Aus Netzen, die nicht Ihre sind, wird Mail an\n"
-            "neue Empfänger abgelehnt, oder niemand kann sich mehr anmelden. Aus Ihren eigenen Netzen können Sie\n"
-            "weiterarbeiten.\n\n" + _ASK["de"],
+            "neue Empfänger angehalten oder abgelehnt, oder niemand kann sich mehr anmelden.\n"
+            "{home}\n\n" + _ASK["de"],
         ),
     },
     Kind.INCIDENT_CONTAINED: {
@@ -198,7 +208,7 @@ _SOON = {"en": "soon", "de": "bald"}
 
 
 def owner_mail(kind: Kind, facts: Mapping[str, object], console_url: str, at: float, more: int = 0) -> OwnerMail:
-    """`facts` may have `until`: a moment (seconds since the epoch). `more` events came beside this one."""
+    """`facts` may have `until`, a moment (seconds since the epoch), and `home_step`. `more` events came beside this."""
     words = _WORDS.get(kind, _WORDS[Kind.INCIDENT_OPENED])
     english, german = (_text(words[code].text, code, facts, console_url, at, more) for code in ("en", "de"))
     subject = f"{words['en'].subject} / {words['de'].subject}"
@@ -212,6 +222,7 @@ def _text(text: str, code: str, facts: Mapping[str, object], url: str, at: float
         "when": _moment(at),
         "until": _moment(until) if isinstance(until, int | float) else _SOON[code],
         "number": more + 1,
+        "home": (_GOES_ON if facts.get("home_step", _FREE) == _FREE else _NOT_AT_HOME)[code],
     }
     parts = (text, _WHEN[code], *([_MORE[code]] if more else []), _END[code])
     return "\n\n".join(part.format(**values) for part in parts)

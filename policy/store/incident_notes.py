@@ -84,7 +84,7 @@ class IncidentNotes:
             self._measures.add_retro_hold(incident, now)
         if after.step is Step.LOCK and has_risen:
             self.end_sessions(incident, identity, since, now, with_home=after.home is Step.LOCK)
-        return opened
+        return opened._replace(is_graver=opened.is_graver or after.home > before.home)
 
     def close_purged(self, incident: int, now: float) -> None:
         """Where it is still open: its purge was put off until now."""

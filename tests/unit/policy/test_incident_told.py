@@ -1,10 +1,14 @@
 """The story of a theft that happened to policy itself, with its worker and a queue: what was seen is what is told."""
 
+import json
+
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 from test_containment import GRANTED, Scene, thief
 from test_judge import ABROAD, DAY, people
 
+from policy.alerting.kinds import Kind
+from policy.alerting.owner_words import owner_mail
 from policy.brain import Brain
 from policy.engine.rulebook import Rulebook
 from policy.queue_contract import Deliveries, Delivery, DeliveryOutcome
@@ -71,3 +75,17 @@ async def test_the_owner_hears_of_it_before_anything_is_held(stolen: Scene) -> N
         told = [one for one in connection.execute(hers) if one.kind != "network-trusted"]
     assert [one.kind for one in told] == ["signal", "incident-opened"]
     assert "probation" in told[0].subject
+
+
+async def test_the_owner_hears_when_mail_from_home_is_held_as_well(stolen: Scene) -> None:
+    """He was told that a thief abroad does not hinder him there."""
+    with stolen.engine.begin() as connection:
+        connection.execute(update(Notices).values(sent_at=stolen.now))
+    assert (await stolen.hand_in(*people(300, 60))).held
+    with stolen.engine.connect() as connection:
+        new = select(Notices.kind, Notices.content).where(Notices.channel == "owner:ada", Notices.sent_at.is_(None))
+        ((kind, content),) = connection.execute(new).all()
+    text = owner_mail(Kind(kind), json.loads(content)["facts"], "https://mail.example.org", stolen.now).text
+    assert kind == Kind.INCIDENT_ESCALATED
+    assert "your own networks, too" in text
+    assert "you can go on" not in text

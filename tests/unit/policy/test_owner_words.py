@@ -48,6 +48,14 @@ def test_both_languages(kind: Kind, english: str, german: str) -> None:
         assert part in mail.text
 
 
+@pytest.mark.parametrize(("home", "goes_on"), [("free", True), ("hold", False), ("restrict", False), ("lock", False)])
+def test_who_may_go_on_at_home_is_told_so(home: str, goes_on: bool) -> None:
+    """And nobody else."""
+    text = owner_mail(Kind.INCIDENT_ESCALATED, {"home_step": home}, URL, T).text
+    assert ("From your own networks you can go on" in text) is goes_on
+    assert ("Aus Ihren eigenen Netzen können Sie" in text) is goes_on
+
+
 def test_a_release_is_no_word_about_what_it_was() -> None:
     """After a theft it gives the account back, and what was held is deleted by then (docs/containment.md)."""
     text = owner_mail(Kind.INCIDENT_RELEASED, {}, URL, T).text
