@@ -1,10 +1,14 @@
-"""What a stolen secret costs others, with real Dovecots: it does not fill the disk, and the owner still hears of it."""
+"""What a stolen secret costs others, with real Dovecots: it does not fill the disk, and the owner still hears of it.
+
+And the other thing that policy does in mailboxes: it reads complaints.
+"""
 
 import asyncio
 import re
 import smtplib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 from harness import Login, Sink
@@ -12,6 +16,8 @@ from mail_program import pickup_with_doveadm
 from pickup import Pickup, dovecot_image
 
 from policy.alerting.own_mailboxes import OwnMailboxes
+from policy.complaints.mailbox import ComplaintMailbox
+from policy.complaints.report import Complaint
 from policy.doveadm import Doveadm
 from service.shared_token import SharedToken
 
@@ -37,6 +43,11 @@ class Mailbox:
     def __post_init__(self) -> None:
         self.session = self.pickup.client()
         self.session.login(self.login.login, self.login.secret)
+
+    def doveadm(self) -> Doveadm:
+        """Dovecot, as policy asks it."""
+        token = (self.pickup.sallyport.folder / "dovecot.token").read_text().split()[0]
+        return Doveadm(f"http://127.0.0.1:{self.pickup.doveadm_port}", SharedToken(token))
 
     def append(self, octets: int) -> str:
         """What Dovecot says; empty is yes."""
@@ -132,9 +143,7 @@ def test_a_notice_of_ours_comes_into_a_full_mailbox(mailbox: Mailbox) -> None:
     mailbox.fill()
     while mailbox.deliver(1000)[0] == 250:
         pass
-    token = (mailbox.pickup.sallyport.folder / "dovecot.token").read_text().split()[0]
-    doveadm = Doveadm(f"http://127.0.0.1:{mailbox.pickup.doveadm_port}", SharedToken(token))
-    own = OwnMailboxes(doveadm, frozenset({"sallyport.test"}))
+    own = OwnMailboxes(mailbox.doveadm(), frozenset({"sallyport.test"}))
     notice = b"From: postmaster@sallyport.test\r\nSubject: Was this you?\r\n\r\n.\r\nyes or no\r\n"
     assert asyncio.run(own.took(mailbox.address, notice))
     assert not asyncio.run(own.took("nobody@sallyport.test", notice))
@@ -143,3 +152,44 @@ def test_a_notice_of_ours_comes_into_a_full_mailbox(mailbox: Mailbox) -> None:
     (said, *_) = mailbox.session.fetch(found.decode(), "(BODY[])")[1]
     assert said is not None
     assert said[1] == b"Return-Path: <>\r\n" + notice  # type: ignore[index]
+
+
+LETTER = b"""From: Bob <bob@example.net>
+Subject: your user sends spam
+MIME-Version: 1.0
+Content-Type: multipart/mixed; boundary=b
+
+--b
+Content-Type: message/rfc822
+
+Received: from submission by mail.sallyport.test with ESMTPSA
+\tid 00112233445566aa; Thu, 8 Mar 2026 14:00:00 +0000
+From: ada@example.org
+
+Buy them.
+--b--
+"""
+
+
+def test_complaints_are_read_once(mailbox: Mailbox) -> None:
+    """Where they came to; the letters stay, unseen, and what is no complaint, too."""
+    noted = list[Complaint]()
+
+    async def make(change: Callable[[], object], **_: object) -> None:
+        change()
+
+    reading = ComplaintMailbox(
+        doveadm=mailbox.doveadm(),
+        mailbox=mailbox.address.partition("@")[0],
+        hostname="mail.sallyport.test",
+        notes=SimpleNamespace(note=lambda complaint, _: noted.append(complaint)),  # type: ignore[arg-type]
+        writer=SimpleNamespace(make=make),  # type: ignore[arg-type]  # both stand in for the store
+        clock=lambda: 0.0,
+    )
+    for letter in (LETTER.replace(b"\n", b"\r\n"), message(1000)):
+        mailbox.session.append("INBOX", "", "", letter)  # type: ignore[arg-type]
+    asyncio.run(reading.round())
+    asyncio.run(reading.round())
+    assert noted == [Complaint(submission="00112233445566aa", reporter="example.net", kind="other")]
+    mailbox.session.select("INBOX")
+    assert mailbox.session.search(None, "UNSEEN")[1] == [b"1 2"]
