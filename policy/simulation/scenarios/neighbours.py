@@ -84,7 +84,7 @@ def _at_midnight(scene: Scene, thief: Thief) -> Actor:
 
 
 def _a22(scene: Scene) -> None:
-    """Servers that take everything first, and write back at night."""
+    """Servers that put everything off by day, and say at night who is unknown."""
     scene.reported_after_s = _LATE_S
     who = person(scene)
     scene.start(_bought_list(scene, Thief(scene, who.name, who.client)))
