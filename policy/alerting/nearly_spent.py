@@ -4,7 +4,7 @@ Told once for each budget and day.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from policy.alerting.kinds import Kind
 from policy.engine.charges import SERVER
@@ -16,13 +16,11 @@ SHARE = 0.9
 _BUDGETS = frozenset({"messages", "recipients", "bytes", "new-recipients"})
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class NearlySpent:
-    """What was told today is kept in mind, so that an ordinary message costs no question to the store."""
+    """Whom nothing is told of costs no question. What was told is kept in no memory: a transaction may come to nothing."""
 
     notices: NoticeBook
-    _day: float = -1.0
-    _told: set[str] = field(default_factory=set)
 
     def note(self, identity: str, stood: Sequence[Stood], now: float) -> None:
         """Within the transaction of the message."""
@@ -37,13 +35,8 @@ class NearlySpent:
                 self._tell(Kind.SERVER_BUDGET_SPENT, whose, one, str(in_words(one)), lines, now)
 
     def _tell(self, kind: Kind, whose: str, one: Stood, what: str, lines: Sequence[str], now: float) -> None:
-        today, thread = now - now % DAY_S, f"{kind.value}:{whose}:{one.rule}"
-        if today != self._day:
-            self._day, self._told = today, set()
-        if thread in self._told:
-            return
-        self._told.add(thread)
-        if self.notices.is_told(thread, today):  # by another process, or before a restart
+        thread = f"{kind.value}:{whose}:{one.rule}"
+        if self.notices.is_told(thread, now - now % DAY_S):
             return
         facts: dict[str, object] = {"budget": one.rule, "used": one.after, "limit": one.limit}
         if kind is Kind.BUDGET_90:

@@ -257,6 +257,21 @@ def test_a_budget_that_is_nearly_spent(engine: Engine, statements: Transactions)
     assert len(subjects(engine)) == 3
 
 
+async def test_what_was_not_written_is_told_with_the_next_message(engine: Engine, statements: Transactions) -> None:
+    """Another change of the same commit fails, and all of them are made once more, each alone."""
+    spent = NearlySpent(NoticeBook(statements))
+    stood = (Stood("recipients", "k", 100, 86_400.0, 89, 90),)
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await statements.commit([lambda: spent.note("ada", stood, NOON), fail])
+    assert subjects(engine) == []
+    await statements.commit([lambda: spent.note("ada", stood, NOON)])
+    assert subjects(engine) == ["ada: 90 of 100 recipients of a day are used"]
+
+
 def test_what_all_have_together_is_spent(engine: Engine, statements: Transactions) -> None:
     """Many logins that are each quiet show nowhere else. Once for each of these budgets and day."""
     day, hour = 86_400.0, 3600.0
