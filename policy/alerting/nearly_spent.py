@@ -18,7 +18,7 @@ _BUDGETS = frozenset({"messages", "recipients", "bytes", "new-recipients"})
 
 @dataclass(frozen=True, slots=True)
 class NearlySpent:
-    """Whom nothing is told of costs no question. What was told is kept in no memory: a transaction may come to nothing."""
+    """Whom nothing is told of costs no question. Nothing is remembered: a transaction may come to nothing."""
 
     notices: NoticeBook
 
