@@ -17,6 +17,9 @@ print_next_steps() {
   print_person
   print_messages
   say
+  if [ "$STACK" = main ]; then
+    say "Name, domains, certificate, DNS: docs/operating.md, The first hour. What is missing still: ./sallyport doctor"
+  fi
   say "Stop it with \`make down$target\`, which keeps the data; \`make destroy$target\` asks, then removes the data, too."
 }
 
