@@ -70,7 +70,12 @@ choose_way_of_data() { # the other way would begin with an empty store
     1:containers:0) refuse "the $STACK stack has its data in containers' volumes, and the engine does not answer; start it, or say WAY=native for another stack, which is empty." ;;
     1:*) WAY=$1 ;;
     *:1) WAY=containers ;;
-    *) WAY=native ;;
+    *)
+      # Whoever has an engine did not ask for packages on the machine itself.
+      ! docker info >/dev/null 2>&1 ||
+        refuse "a container engine answers, but not its Compose v2 (docker compose; podman-compose is none); install that, or say WAY=native for plain processes."
+      WAY=native
+      ;;
   esac
 }
 

@@ -158,6 +158,18 @@ def test_podman_compose_is_no_compose(run: Run, tmp_path: Path) -> None:
     assert "no container engine with Compose v2 answers (podman-compose is none)" in done.stderr
 
 
+def test_an_engine_without_compose_is_not_passed_over(run: Run, tmp_path: Path) -> None:
+    """As of Debian 12's docker-compose: whoever has an engine did not ask for packages on the machine itself."""
+    engine = tmp_path / "bin" / "docker"
+    engine.parent.mkdir()
+    engine.write_text('#!/bin/sh\n[ "$1" = info ]\n')
+    engine.chmod(0o755)
+    done = run("stack/up", PATH=f"{engine.parent}:{os.environ['PATH']}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a container engine answers, but not its Compose v2" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
 KEEPER = """#!/bin/sh
 # An engine that answers where there is a file of that name, and has what the folder of volumes has.
 case "$*" in
