@@ -11,6 +11,8 @@ from structlog.testing import capture_logs
 from test_budgets_valkey import LIMIT, answers, asked, running
 from valkey_server import NOT_INSTALLED, Server, is_possible
 
+WAITED_S = 5.0  # twice: for the primary that is paused, and for replicas that it has no more
+
 
 @dataclass(frozen=True)
 class Three:
@@ -51,7 +53,11 @@ def three(tmp_path: Path) -> Iterator[Three]:
 @pytest.mark.skipif(not is_possible(), reason=NOT_INSTALLED)
 def test_the_old_primary_lets_nothing_through_when_it_comes_back(tmp_path: Path) -> None:
     """Two policies: one has noticed, the other still has its connection to the old one, which knows half of it all."""
-    with three(tmp_path) as servers, asked(servers.name, 1) as awake, asked(servers.name, 1) as asleep:
+    with (
+        three(tmp_path) as servers,
+        asked(servers.name, 1, patience_s=WAITED_S) as awake,
+        asked(servers.name, 1, patience_s=WAITED_S) as asleep,
+    ):
         before = answers(awake, 2, "before") + answers(asleep, 1, "before, too")
         servers.primary.pause()
         servers.promote()
