@@ -51,8 +51,11 @@ _OF_MAIL = frozenset(
     )
 )
 
-# An old list shows them all at once, and so does one answer to a letter whose Reply-To names addresses of its writer's.
-_OF_RECIPIENTS = _OF_MAIL - {SignalKind.SPAM}
+# What recipients and their servers say. A stranger says all of it at once, where somebody has answered a letter of his:
+# its Reply-To may name as many addresses of his as he likes.
+_SAID_OF_IT = frozenset((SignalKind.UNKNOWN_RECIPIENTS, SignalKind.SPAM_REFUSALS, SignalKind.COMPLAINTS))
+# What one message to an old list shows. Complaints have no place (engine/feedback.py).
+_OF_LIST = _SAID_OF_IT | {SignalKind.NEW_RECIPIENTS, SignalKind.TRAP}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,14 +143,14 @@ def _step_of(fresh: Sequence[Signal]) -> Step:
 def _is_locked(fresh: Sequence[Signal]) -> bool:
     """Two kinds of signal within a day; so many networks, or a trap that was met from abroad, are two by themselves.
 
-    At home all that recipients say is one: nobody is locked out everywhere by one message to an old list.
+    All that recipients say is one, and from home all that a list shows: nobody is locked out by one message.
     """
     counted = [one for one in fresh if one.kind in COUNTS_TOWARDS_LOCK]
-    kinds = {one.kind for one in counted}
+    kinds = {SignalKind.COMPLAINTS if one.kind in _SAID_OF_IT else one.kind for one in counted}
     is_alone_enough = any(
         one.kind is SignalKind.MANY_NETWORKS or (one.kind is SignalKind.TRAP and not one.at_home) for one in fresh
     )
     if SignalKind.MANY_NETWORKS in kinds:
         kinds.discard(SignalKind.SPREAD)
-    is_one_list = all(one.at_home and one.kind in _OF_RECIPIENTS for one in counted)
+    is_one_list = all(one.kind in _OF_LIST and (one.at_home or one.kind is SignalKind.COMPLAINTS) for one in counted)
     return is_alone_enough or (len(kinds) > 1 and not is_one_list)
