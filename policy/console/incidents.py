@@ -149,7 +149,8 @@ def _places(visit: Visit, question: Question, homes: set[str]) -> list[Place]:
         only_logins = one.whose == UNKNOWN
         is_home = one.is_home or (only_logins and one.network in homes)
         is_doubtful = is_home or origin.is_hosting or one.network in question.sources.disowned
-        is_ticked = not is_doubtful and question.sources.strange <= _MOST_OF_A_PERSON
+        is_asked = one.traffic.held + one.traffic.refused > 0  # what only looks around gets no home by a careless yes
+        is_ticked = is_asked and not is_doubtful and question.sources.strange <= _MOST_OF_A_PERSON
         code = one.country if origin.country == UNKNOWN_COUNTRY else origin.country  # or what was known of it then
         country, is_hosting = language.country(code), origin.is_hosting
         found.append(Place(one, country, devices, is_hosting, is_ticked, is_home, only_logins))

@@ -330,6 +330,23 @@ async def test_rented_machines_are_never_ticked_beforehand(console: Console) -> 
     assert "203.0.113.0/24" not in confirmed
 
 
+async def test_what_the_question_is_not_about_is_not_ticked_beforehand(console: Console) -> None:
+    """A thief who reads along, or writes a little, would have a home by the owner's yes to an invitation of his own."""
+    async with await console.enrolled("ada") as browser:
+        login, _ = await console.add_device(browser, "ada", "laptop")
+        thief = Thief(console.engine, "ada", login, console.now)
+        thief.hand_in("accept", address="198.18.7.1")
+        thief.hand_in("hold", address="198.18.8.1")
+        whose = select(Identities.id).where(Identities.name == "ada").scalar_subquery()
+        used = {"first_used_at": console.now - HOUR, "last_used_at": console.now, "days": 1}
+        with console.engine.begin() as connection:
+            connection.execute(insert(Networks).values(identity_id=whose, network="198.18.9.0/24", **used))
+        page = (await browser.get("/incidents/1")).text
+        ticks = {f"198.18.{one}.0/24": f'value="198.18.{one}.0/24" checked' in page for one in (7, 8, 9)}
+        assert all(f'value="{one}"' in page for one in ticks)
+        assert [one for one, is_ticked in ticks.items() if is_ticked] == ["198.18.8.0/24"]
+
+
 async def test_a_network_that_was_disowned_is_not_ticked_beforehand(console: Console) -> None:
     """Who has said that it is not his would take that back by one careless yes."""
     async with await console.enrolled("ada") as browser:
