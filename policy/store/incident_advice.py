@@ -154,6 +154,6 @@ def _networks(story: "Story") -> Iterator[Advice]:
     if strange and story.incident.state == State.RELEASED and not was_theft(story.incident):
         name = shlex.quote(story.incident.identity)
         yield Advice(
-            "Networks that are the owner's, so that it does not happen again:",
+            "What of these networks the owner says is his, and no other, so that it does not happen again:",
             tuple(f"sallyport network confirm {name} {network}" for network in strange),
         )
