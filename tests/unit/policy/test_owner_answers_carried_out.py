@@ -4,7 +4,7 @@ import pytest
 from stolen import Thief
 from test_containment import ABROAD, DAY, GRANTED, REFUSED, Scene, people, rulebook, scene, thief
 
-from policy.queue_contract import QueueName
+from policy.queue_contract import Deliveries, Delivery, DeliveryOutcome, QueueName
 from policy.store.held import HeldState
 from policy.store.incident_notes import State
 
@@ -47,6 +47,21 @@ async def test_no_the_mail_is_deleted_when_it_is_due_and_not_before(scene: Scene
     assert scene.held(HeldState.PURGED) == held
     assert scene.held() == [own]
     assert scene.store.incident(incident.number).is_settled
+
+
+async def test_no_revokes_the_login_of_which_only_deliveries_told(scene: Scene) -> None:
+    """Nothing was held, and nothing but its recipients' servers spoke against it: a bought list."""
+    assert await scene.log_in() is GRANTED
+    listed = people(100, 4)
+    await scene.hand_in(*listed)
+    told = [Delivery(submission="m1", recipient=one, outcome=DeliveryOutcome.UNKNOWN_RECIPIENT) for one in listed]
+    await scene.brain.deliver(Deliveries(deliveries=tuple(told)))
+    (incident,) = scene.store.incidents(state=State.OPEN)
+    assert incident.step == "restrict"
+    question = scene.store.question(incident.number, "ada", scene.now)
+    assert {login for one in question.sources.networks for login in one.logins} == {scene.credential.login}
+    scene.store.answer_incident(incident.number, "ada", False, scene.now, purge_after_s=DAY)
+    assert await scene.log_in() is REFUSED
 
 
 async def test_a_stopped_deletion_never_comes(scene: Scene) -> None:
