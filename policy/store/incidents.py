@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, select, update
 
 from policy.alerting.kinds import Kind as Notice
 from policy.engine.ladder import LOCK_SPAN_S, Step
+from policy.engine.sources import NOWHERE, network_of
 from policy.store.changes import Changes, end_sessions, identity_id
 from policy.store.contained import DONE, Contained, contained_by
 from policy.store.errors import Decided, StoreError, Unknown
@@ -25,7 +26,7 @@ from policy.store.held_book import count_held
 from policy.store.incident_acts import Decision, decisions_in
 from policy.store.incident_models import HeldMessages, Incidents, Measures
 from policy.store.incident_notes import IncidentNotes, State
-from policy.store.incident_traffic import decided_before
+from policy.store.incident_traffic import STRANGE, decided_before, span_of, traffic_in
 from policy.store.ladder_book import NOTE_LIMIT
 from policy.store.measures import Kind, MeasureNotes, Outcome, StoredMeasure
 from policy.store.models import Credentials, Identities, Signals, Standings, Submissions
@@ -153,7 +154,7 @@ class IncidentBook(Changes):
             if before.state == State.RELEASED:
                 raise StoreError(f"incident {number} was released: nothing of it can be deleted any more")
             if before.state == State.OPEN:
-                self._suspend(connection, number, before.identity, misused_credentials(connection, before), now)
+                self._suspend(connection, number, before.identity, misused_credentials(connection, before, now), now)
                 self._close(connection, before, State.PURGED, _checked(note), now)
                 HeldNotes(OnConnection(connection)).adopt(before.identity, number)
                 self._purge_held(connection, number, now)
@@ -270,23 +271,31 @@ def _first_strange(connection: Connection, identity: str, now: float) -> float:
         return next((at for at, evidence in found if not was_home(evidence)), now)
 
 
-def misused_credentials(connection: Connection, incident: StoredIncident) -> dict[int, str]:
-    """The credentials that raised signals, or handed in what is held."""
+def misused_credentials(connection: Connection, incident: StoredIncident, now: float) -> dict[int, str]:
+    """The credentials that raised signals, or handed in what is held; and what else was used from there.
+
+    A second one that is stolen raises no signal that the first has raised on the same day.
+    """
     row = Credentials
     signalled = select(Signals.credential_id).where(
         Signals.identity_id == row.identity_id, Signals.cleared_at.is_(None), Signals.at >= incident.since
     )
     handed_in = select(HeldMessages.login).where(HeldMessages.incident_id == incident.number)
     wanted = (
-        select(row.id, row.login)
+        select(row.id, row.login, row.last_used_from, row.id.in_(signalled) | row.login.in_(handed_in))
         .join(Identities, Identities.id == row.identity_id)
-        .where(
-            Identities.name == incident.identity,
-            row.revoked_at.is_(None),
-            row.id.in_(signalled) | row.login.in_(handed_in),
-        )
+        .where(Identities.name == incident.identity, row.revoked_at.is_(None))
     )
-    return _by_number(connection.execute(wanted).all())
+    span = span_of(connection, incident.identity, incident.since, now)
+    strange = [one for one in traffic_in(connection, span, incident.number).networks if one.whose == STRANGE]
+    suspect = {one.network: one.logins for one in strange if one.traffic.held + one.traffic.refused}
+    suspect.pop(NOWHERE, None)
+    beside = {login for logins in suspect.values() for login in logins}
+    return {
+        number: login
+        for number, login, used_from, is_misused in connection.execute(wanted)
+        if is_misused or login in beside or network_of(used_from or "") in suspect
+    }
 
 
 def _by_number(rows: Sequence[Sequence[Any]]) -> dict[int, str]:

@@ -135,7 +135,7 @@ class AnswerBook(IncidentBook):
         row = Credentials
         contained = select(row.id, row.login).where(row.contained_by == before.number, row.revoked_at.is_(None))
         suspended = {found.id: found.login for found in connection.execute(contained)}
-        seen = misused_credentials(connection, before) or suspended
+        seen = misused_credentials(connection, before, now) or suspended
         connection.execute(update(row).where(row.id.in_(seen)).values(revoked_at=now))
         end_sessions(connection, before.identity, seen, now)
         for login in sorted(seen.values()):

@@ -15,13 +15,12 @@ _FRESH = prepared(
     " WHERE identity_id = :identity AND at > :edge AND cleared_at IS NULL ORDER BY at, id"
 )
 _CLEARED = prepared("SELECT MAX(cleared_at) FROM signal WHERE identity_id = :identity")
-# What recipients and their servers say is known by the submission alone: whose login handed it in, and from where.
+# What recipients and their servers say is known by the submission alone, and so is whose login that was.
 _SIGNAL = prepared(
     "INSERT INTO signal (identity_id, at, kind, at_home, evidence, credential_id, submission, client_address)"
     " VALUES (:identity, :at, :kind, :at_home, :evidence, COALESCE(NULLIF(CAST(:credential AS INTEGER), 0),"
     " (SELECT credential.id FROM submission JOIN credential ON credential.login = submission.login"
-    " WHERE submission.id = :submission), 0), :submission, COALESCE(NULLIF(CAST(:client_address AS VARCHAR), ''),"
-    " (SELECT client_address FROM submission WHERE id = :submission), ''))"
+    " WHERE submission.id = :submission), 0), :submission, :client_address)"
 )
 _STAND = prepared(
     "INSERT INTO standing (identity_id, step, home_step, since, likelihood)"

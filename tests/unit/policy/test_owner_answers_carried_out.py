@@ -64,6 +64,33 @@ async def test_no_revokes_the_login_of_which_only_deliveries_told(scene: Scene) 
     assert await scene.log_in() is REFUSED
 
 
+@pytest.mark.parametrize("is_no", [True, False], ids=["no", "purge"])
+async def test_what_else_was_used_from_there_is_shut_as_well(scene: Scene, is_no: bool) -> None:
+    """A thief who has two of her secrets: nothing new speaks against the second one, once a day is enough."""
+    laptop, telephone, tablet = scene.credential, *(scene.store.add_credential("ada", one, scene.now) for one in "pt")
+    for one in (laptop, telephone, tablet):
+        scene.credential = one
+        assert await scene.log_in() is GRANTED
+    scene.now += DAY
+    scene.credential = laptop
+    await thief(scene)
+    scene.credential = telephone
+    assert await scene.log_in(ABROAD) is GRANTED
+    await scene.hand_in("bob@example.org", address=ABROAD)
+    scene.credential = tablet
+    await scene.hand_in("bob@example.org")
+    (incident,) = scene.store.incidents(state=State.OPEN)
+    if is_no:
+        scene.store.answer_incident(incident.number, "ada", False, scene.now, purge_after_s=DAY)
+    else:
+        scene.store.purge_incident(incident.number, "", scene.now)
+    answers = []
+    for one in (laptop, telephone, tablet):
+        scene.credential = one
+        answers.append(await scene.log_in())
+    assert answers == [REFUSED, REFUSED, GRANTED]
+
+
 async def test_a_stopped_deletion_never_comes(scene: Scene) -> None:
     await thief(scene)
     (incident,) = scene.store.incidents(state=State.OPEN)
