@@ -4,38 +4,27 @@ What was answered is counted, whatever happens next; what was not answered may b
 """
 
 import asyncio
+import math
 import random
-import signal
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from threading import Barrier
 
 import pytest
 import valkey_server
 from budget_backends import require_valkey, valkey_budgets
+from child_processes import Reserving, T, one_of
 
 from policy.budgets import Budgets
 from policy.budgets.location import server_at
 from policy.budgets.stored import StoredBudgets
 from policy.budgets.valkey import ValkeyBudgets
-from policy.engine.budget import Distinct, Sum, Take, Window
+from policy.engine.budget import Distinct, Take, Window
 from policy.store.database import Location
 from policy.store.transactions import open_transactions
 
-ROOT = Path(__file__).parent.parent.parent.parent
-T = 1_000_000.0  # any moment
 WINDOW = Window(10, 60.0)
-
-
-def one_of(limit: int, cost: int = 1) -> Take:
-    """Two charges, so that a step between them would show."""
-    windows = (Window(limit, 60.0), Window(limit, 3600.0))
-    return Take((Sum("recipients", "recipients:ada", cost, windows), Sum("messages", "messages:ada", cost, windows)))
 
 
 def counted(budgets: Budgets) -> list[int]:
@@ -122,98 +111,41 @@ def test_a_restart_forgets_nothing(database: Location) -> None:
     assert in_own_session(database, afterwards)
 
 
-# A process of its own: it reserves until it is told no or is killed, and says each reservation that was answered.
-RESERVING = """
-    import asyncio, sys
-    from functools import partial
-    from sqlalchemy import make_url
-    from pathlib import Path
-    from policy.budgets.location import server_at
-    from policy.budgets.stored import StoredBudgets
-    from policy.budgets.valkey import ValkeyBudgets
-    from policy.engine.budget import Sum, Take, Window
-    from policy.store.transactions import open_transactions
-    from policy.store.writer import Writer
-
-    kind, where, name, limit = sys.argv[1:]
-    windows = (Window(int(limit), 60.0), Window(int(limit), 3600.0))
-    take = Take((Sum("recipients", "recipients:ada", 1, windows), Sum("messages", "messages:ada", 1, windows)))
-
-    async def main():
-        if kind == "valkey":
-            budgets = ValkeyBudgets(server_at(where))
-            reserve = lambda name: budgets.reserve(name, take, 1_000_000.0)
-        else:
-            transactions = open_transactions(Path(where) if kind == "sqlite" else make_url(where))
-            writer, stored = Writer(transactions), StoredBudgets(transactions)
-            reserve = lambda name: writer.make(partial(stored.reserve, name, take, 1_000_000.0))
-        number = 0
-        while (await reserve(f"{name}-{number}")).fits:
-            print(number, flush=True)
-            number += 1
-
-    asyncio.run(main())
-"""
-
-
-def reserving(kind: str, where: str, name: str, limit: int) -> "subprocess.Popen[str]":
-    program = textwrap.dedent(RESERVING)
-    return subprocess.Popen(
-        [sys.executable, "-c", program, kind, where, name, str(limit)], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
-
-
-def answered(process: "subprocess.Popen[str]") -> int:
-    """How many reservations it said until its end, beside those that were read already."""
-    assert process.stdout
-    with process.stdout as said:
-        lines = said.readlines()
-    process.wait(60)
-    return answers(lines)
-
-
-def answers(lines: list[str]) -> int:
-    """Beside them are lines of the log."""
-    return sum(line.strip().isdecimal() for line in lines)
-
-
 @pytest.fixture(params=["sqlite", "postgresql", "valkey"])
-def shared(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, Callable[[], list[int]]]]:
-    """A back end that several processes share: its kind, where it is, and what is counted there."""
+def shared(request: pytest.FixtureRequest) -> Iterator[tuple[Location | str, Callable[[], list[int]]]]:
+    """A back end that several processes share: where it is, and what is counted there."""
     if request.param == "valkey":
         require_valkey()
         valkey_server.server().order("FLUSHALL")
         with valkey_budgets(valkey_server.server()) as budgets:
-            yield "valkey", f"unix://{valkey_server.server().socket}", lambda: counted(budgets)
+            yield f"unix://{valkey_server.server().socket}", lambda: counted(budgets)
         return
     fixtures = {"sqlite": "sqlite_database", "postgresql": "shared_postgresql_database"}
     where = request.getfixturevalue(fixtures[request.param])
     transactions = open_transactions(where)
-    spelled = str(where) if request.param == "sqlite" else where.render_as_string(hide_password=False)
-    yield request.param, spelled, lambda: counted(StoredBudgets(transactions))
+    yield where, lambda: counted(StoredBudgets(transactions))
     transactions.close()
 
 
-def test_two_processes_never_overshoot(shared: tuple[str, str, Callable[[], list[int]]]) -> None:
+def test_two_processes_never_overshoot(shared: tuple[Location | str, Callable[[], list[int]]]) -> None:
     """Both reserve until they are told no; together they have exactly the limit."""
-    kind, where, what_is_counted = shared
-    processes = [reserving(kind, where, name, 100) for name in ("one", "two")]
-    assert sum([answered(process) for process in processes]) == 100
+    where, what_is_counted = shared
+    both = [Reserving(where, name, 100) for name in ("one", "two")]
+    assert sum([one.heard(math.inf) for one in both]) == 100
     assert what_is_counted() == [100] * 4
-    assert [process.returncode for process in processes] == [0, 0]
+    assert [one.process.exitcode for one in both] == [0, 0]
 
 
-def test_what_was_answered_survives_kill_9(shared: tuple[str, str, Callable[[], list[int]]]) -> None:
+def test_what_was_answered_survives_kill_9(shared: tuple[Location | str, Callable[[], list[int]]]) -> None:
     """Killed at any point, again and again: each answer is counted, and of each process at most one that was none."""
-    kind, where, what_is_counted = shared
+    where, what_is_counted = shared
     chance = random.Random(1)  # noqa: S311 - no secret
-    known, most = 0, 4
+    known, most = 0, 20
     for number in range(most):
-        process = reserving(kind, where, str(number), 10**6)
-        assert process.stdout
-        heard = [process.stdout.readline() for _ in range(chance.randrange(1, 12))]
-        process.send_signal(signal.SIGKILL)
-        known += answers(heard) + answered(process)
+        one = Reserving(where, str(number), 10**6)
+        known += one.heard(chance.randrange(1, 12))
+        one.process.kill()
+        known += one.heard(math.inf)
     counts = what_is_counted()
     assert len(set(counts)) == 1, "the two charges of a reservation are one step"
     assert known <= counts[0] <= known + most

@@ -1,12 +1,12 @@
 """Figures: what is counted where, and how it comes to disk, on both databases."""
 
 import asyncio
-import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from child_processes import FORKING, count
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
@@ -23,7 +23,7 @@ from policy.store.database import Location
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.statements import Prepared
 from policy.store.tallies import KEPT_S, TallyNotes, figures_by, sums_since
-from policy.store.transactions import NotBegun, Transactions, open_transactions
+from policy.store.transactions import NotBegun, Transactions
 from policy.store.writer import Writer
 from policy.tally import GRAIN_S, OUTCOMES, Count, LoginReason, Stage, Tally, What
 
@@ -277,28 +277,13 @@ async def test_it_works_by_itself_until_it_is_closed(engine: Engine, statements:
     assert rows(engine) == {(AT, ACCEPTED): (3, 0)}
 
 
-ROUNDS = 20
-
-
-def add_from_a_process(where: Location, way: int) -> None:
-    """The same rows as the other one, noted in the other order."""
-
-    async def work() -> None:
-        transactions = open_transactions(where)
-        tally, writer = Tally(), Writer(transactions, patience_s=0)
-        one = counting(tally, transactions, writer)
-        for _ in range(ROUNDS):
-            for what in (ACCEPTED, HELD)[::way]:
-                tally.note(what, T, 2)
-            await one.round()
-        await writer.close()
-
-    asyncio.run(work())
+ROUNDS = 100
 
 
 def test_two_processes_add_to_the_same_rows(engine: Engine, database: Location) -> None:
-    spawning = multiprocessing.get_context("spawn")
-    both = [spawning.Process(target=add_from_a_process, args=(database, way)) for way in (1, -1)]
+    """In opposite orders."""
+    orders = ((ACCEPTED, HELD), (HELD, ACCEPTED))
+    both = [FORKING.Process(target=count, args=(database, order, ROUNDS)) for order in orders]
     for one in both:
         one.start()
     for one in both:
