@@ -47,8 +47,6 @@ class Reporting(Rounds):
 
     def __init__(self, means: Means) -> None:
         self._means = means
-        self._lag_s = 0.0
-        self._due: float | None = None  # when this round should have begun
         self._begun = means.ticks()
 
     async def close(self) -> None:
@@ -61,18 +59,6 @@ class Reporting(Rounds):
         await means.neighbours.close()
 
     async def round(self) -> None:
-        ticks = self._means.ticks
-        if self._due is not None:
-            self._lag_s = max(0.0, ticks() - self._due)
-        try:
-            await self.report()
-        finally:
-            self._due = ticks() + PERIOD_S
-
-    def failed(self, error: Exception) -> None:
-        log.health_not_written(error)
-
-    async def report(self) -> None:
         """All of it, once."""
         means = self._means
         neighbours, own = await means.neighbours.look(means.clock()), await self._own()
@@ -90,13 +76,16 @@ class Reporting(Rounds):
             raise
         means.condition.takes_changes, means.condition.change_s = True, means.ticks() - begun
 
+    def failed(self, error: Exception) -> None:
+        log.health_not_written(error)
+
     async def _own(self) -> HealthReport:
         means = self._means
         begun = means.ticks()
         health = await means.condition.look()
         figures = {
             "up_s": round(means.ticks() - self._begun),
-            "loop_lag_ms": round(self._lag_s * 1000, 1),
+            "loop_lag_ms": round(self.late_s * 1000, 1),
             "store_ms": round((means.ticks() - begun) * 1000, 1),
         }
         now, built_at = means.clock(), means.condition.atlas.built_at()

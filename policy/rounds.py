@@ -11,6 +11,7 @@ class Rounds(ABC):
     """From start() to close()."""
 
     period_s: float  # the pause
+    late_s = 0.0  # by which the last pause was too long: the event loop had other work
     _going_on: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -32,7 +33,7 @@ class Rounds(ABC):
         """For the log."""
 
     async def _go_on(self) -> None:
-        is_failing = False
+        is_failing, seconds = False, asyncio.get_running_loop().time
         while True:
             try:
                 await self.round()
@@ -41,4 +42,6 @@ class Rounds(ABC):
                 if not is_failing:
                     self.failed(error)
                 is_failing = True
+            due = seconds() + self.period_s
             await asyncio.sleep(self.period_s)
+            self.late_s = max(0.0, seconds() - due)

@@ -3,10 +3,9 @@
 policy does not ask the console, which has no way to it: it writes its row itself (store/health_reports.py).
 """
 
-import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +16,7 @@ from starlette.routing import Route
 from policy import log
 from policy.condition import answers
 from policy.console.parts import Parts
+from policy.rounds import Rounds
 from policy.store.health_reports import PERIOD_S, HealthNotes, HealthReport, Service
 from policy.store.statements import OnConnection
 from service import VERSION
@@ -50,46 +50,42 @@ async def looked(parts: Parts) -> Health:
 @contextlib.asynccontextmanager
 async def reported(parts: Parts) -> AsyncIterator[None]:
     """Its row is there, and renewed, as long as this goes on; where the console is killed it grows old."""
-    instance = socket.gethostname()
-    reporting = asyncio.create_task(_report(parts, instance))
+    reporting = _Reporting(parts)
+    reporting.start()
     try:
         yield
     finally:
-        reporting.cancel()
-        await asyncio.wait({reporting})
-        with contextlib.suppress(Exception):
-            await run_in_threadpool(partial(_leave, parts, instance))
+        await reporting.close()
 
 
-async def _report(parts: Parts, instance: str) -> None:
-    loop = asyncio.get_running_loop()
-    lag_s, is_failing = 0.0, False
-    while True:
+class _Reporting(Rounds):
+    """Of this process; `parts` has the store."""
+
+    period_s = PERIOD_S
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._instance = socket.gethostname()
+
+    async def round(self) -> None:
         report = HealthReport(
             Service.CONSOLE,
-            instance,
-            parts.clock(),
+            self._instance,
+            self._parts.clock(),
             VERSION,
-            warnings=parts.warnings(),
-            figures={"loop_lag_ms": round(lag_s * 1000, 1)},
+            warnings=self._parts.warnings(),
+            figures={"loop_lag_ms": round(self.late_s * 1000, 1)},
         )
-        try:
-            await run_in_threadpool(partial(_put, parts, report))
-            is_failing = False
-        except Exception as error:  # noqa: BLE001 - the store is away: said once, and the next round comes
-            if not is_failing:
-                log.health_not_written(error)
-            is_failing = True
-        due = loop.time() + PERIOD_S
-        await asyncio.sleep(PERIOD_S)
-        lag_s = max(0.0, loop.time() - due)
+        await run_in_threadpool(self._note, lambda notes: notes.put(report))
 
+    def failed(self, error: Exception) -> None:
+        log.health_not_written(error)
 
-def _put(parts: Parts, report: HealthReport) -> None:
-    with parts.engine.begin() as connection:
-        HealthNotes(OnConnection(connection)).put(report)
+    async def close(self) -> None:
+        await super().close()
+        with contextlib.suppress(Exception):
+            await run_in_threadpool(self._note, lambda notes: notes.leave(Service.CONSOLE, self._instance))
 
-
-def _leave(parts: Parts, instance: str) -> None:
-    with parts.engine.begin() as connection:
-        HealthNotes(OnConnection(connection)).leave(Service.CONSOLE, instance)
+    def _note(self, change: Callable[[HealthNotes], None]) -> None:
+        with self._parts.engine.begin() as connection:
+            change(HealthNotes(OnConnection(connection)))

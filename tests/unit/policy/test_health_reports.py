@@ -290,7 +290,7 @@ async def test_policy_reports(database: Location, engine: Engine, statements: Tr
             ticks=lambda: 0.0,
         )
     )
-    await reporting.report()
+    await reporting.round()
     assert [one.service.value for one in health_reports(engine)] == ["policy", "postfix", "queue-agent", "dovecot"]
     assert [one.instance for one in await reports_of(reader, Service.POLICY)] == ["p1"]
     await reporting.close()

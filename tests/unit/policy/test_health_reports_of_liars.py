@@ -86,7 +86,7 @@ def test_health_nested_without_end_is_no_answer() -> None:
 async def test_a_liar_costs_nobody_else_the_report(
     numbers: dict[str, object], engine: Engine, statements: Transactions
 ) -> None:
-    await reporting(neighbours(Liar(Health(), numbers=numbers), Broken(1)), statements).report()
+    await reporting(neighbours(Liar(Health(), numbers=numbers), Broken(1)), statements).round()
     said = {one.service: one.faults for one in health_reports(engine)}
     unreadable = ("its answer cannot be read",)
     assert said == {Service.POLICY: (), Service.QUEUE_AGENT: unreadable, Service.DOVECOT: unreadable}
@@ -94,7 +94,7 @@ async def test_a_liar_costs_nobody_else_the_report(
 
 async def test_sentences_have_an_end_and_do_nothing(engine: Engine, statements: Transactions) -> None:
     health = Health(faults=("\x1b[2J" + "x" * 10_000,) * 100)
-    await reporting(neighbours(Agent(health), None), statements).report()
+    await reporting(neighbours(Agent(health), None), statements).round()
     (agent,) = [one for one in health_reports(engine) if one.service is Service.QUEUE_AGENT]
     assert len(agent.faults) == 20
     assert {(one[:9], len(one)) for one in agent.faults} == {("\\u001b[2J", 400)}
@@ -111,12 +111,12 @@ async def test_a_full_disk_is_a_fault(sqlite_database: Path) -> None:
     assert (await condition.look()).is_ready
     connection.execute("PRAGMA max_page_count = 1")
     with pytest.raises(sqlite3.OperationalError, match="full"):
-        await one.report()
+        await one.round()
     assert STORE_FULL in (await condition.look()).warnings, "once is no fault yet"
     ticks[0] = LASTING_S
     assert (await condition.look()).faults == (STORE_FULL,)
     connection.execute("PRAGMA max_page_count = 1000000")
-    await one.report()
+    await one.round()
     assert (await condition.look()).faults == ()
     statements.close()
 
@@ -126,9 +126,9 @@ async def test_a_slow_disk_is_told(statements: Transactions) -> None:
     one = reporting(neighbours(None, None), statements)
     ticks = iter((0.0, 0.0, 0.0, 10.0, 13.4, 20.0, 20.0, 20.0, 30.0, 31.9))
     one._means = replace(one._means, ticks=lambda: next(ticks))
-    await one.report()
+    await one.round()
     assert (await one._means.condition.look()).warnings == (Ailment.STORE_SLOW.of(seconds=3),)
-    await one.report()
+    await one.round()
     assert (await one._means.condition.look()).warnings == ()
 
 
@@ -148,7 +148,7 @@ async def test_a_store_that_is_away_is_one_fault(statements: Transactions) -> No
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(HealthNotes, "put", lambda _, __: refused())
         with pytest.raises(ConnectionRefusedError):
-            await one.report()
+            await one.round()
     assert (await condition.look()).faults == (STORE_AWAY,)
     condition.ask_store = fine
     assert (await condition.look()).faults == ()
