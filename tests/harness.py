@@ -3,6 +3,7 @@
 Every wait is on a condition with a deadline; every process is ended by its own handle.
 """
 
+import asyncio
 import fcntl
 import itertools
 import json
@@ -64,6 +65,13 @@ def until(condition: Callable[[], Value], what: str, deadline_s: float = 60.0, p
         if time.monotonic() > end:
             raise AssertionError(f"not within {deadline_s} s: {what}")
         time.sleep(pause_s)
+
+
+async def turning(condition: Callable[[], bool]) -> None:
+    """Until `condition` holds; each turn of the event loop is a chance for it."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0)
 
 
 def free_port() -> int:

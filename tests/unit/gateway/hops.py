@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from harness import turning
+
 from gateway.relay import Relay
 from gateway.relay_commands import Envelope, Recipient
 from gateway.spool import Spool
@@ -46,13 +48,6 @@ async def relayed(relay: Relay, told: Envelope | None = None, message: bytes = M
         return await relay.relay(told or envelope(), message[:HEAD], spool, HEAD)
     finally:
         spool.close()
-
-
-async def turning(condition: Callable[[], bool]) -> None:
-    """Until `condition` holds; each turn of the event loop is a chance for it."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - what is waited for tells nobody
-            await asyncio.sleep(0)
 
 
 def elapse(seconds: float) -> None:

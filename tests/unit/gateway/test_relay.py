@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 import pytest
+from harness import turning
 from hops import (
     HELLO,
     MESSAGE,
@@ -18,7 +19,6 @@ from hops import (
     relayed,
     saying,
     take_all,
-    turning,
 )
 
 from gateway import log, replies

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hops import elapse, envelope, turning
+from harness import turning
+from hops import elapse, envelope
 
 from gateway.scan import Scanner
 from gateway.scoreboard import Scoreboard

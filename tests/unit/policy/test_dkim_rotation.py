@@ -1,9 +1,7 @@
 """One pair of keys follows another: what may follow what, and what is in the folder then."""
 
-import asyncio
 import base64
 import json
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ from command_line import InProcess, prepared
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from harness import turning
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
 
@@ -258,12 +257,9 @@ async def test_the_watch_goes_on_after_an_error(book: KeyBook) -> None:
     watch.period_s = 0
     with capture_logs() as lines:
         watch.start()
-        async with asyncio.timeout(60):
-            while rounds < 3:
-                await asyncio.to_thread(os.sched_yield)
-            is_away = False
-            while not states(book):
-                await asyncio.to_thread(os.sched_yield)
+        await turning(lambda: rounds >= 3)
+        is_away = False
+        await turning(lambda: bool(states(book)))
         await watch.close()
     assert states(book) == {"s20270115": "active"}
     assert [line["event"] for line in lines] == ["dkim-failed"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from harness import turning
 from pydantic import BaseModel
 from test_policy_app import GATEWAY, QUEUE, message
 from uvicorn.server import ServerState
@@ -72,10 +73,10 @@ async def said(served: Served, *pieces: bytes, answers: int = 1) -> list[tuple[i
     """Status and body of each answer, in the order in which they come."""
     place = len(served.lines)
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-    await until(lambda: len(served.lines) > place)
+    await turning(lambda: len(served.lines) > place)
     sent = 0
     for piece in pieces:
-        await until(lambda: not sent or _has_heard(served.lines[place], sent))  # noqa: B023 - awaited at once
+        await turning(lambda: not sent or _has_heard(served.lines[place], sent))  # noqa: B023 - awaited at once
         writer.write(piece)
         sent += len(piece)
     found = [await answered(reader) for _ in range(answers)]
@@ -87,12 +88,6 @@ async def answered(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
     length = int(head.partition("content-length: ")[2].partition("\r\n")[0] or 0)
     return int(head.split()[1]), await reader.readexactly(length)
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    """As soon as it is."""
-    while not is_so():  # noqa: ASYNC110 - what is looked at tells nobody of its changes
-        await asyncio.sleep(0)
 
 
 def _has_heard(line: Line, octets: int) -> bool:
@@ -141,7 +136,7 @@ async def test_messages_that_come_together_are_judged_together(served: Served) -
 
     async def judge(facts: MessageFacts) -> MessageVerdict:
         began.append(facts.submission)
-        await until(lambda: len(began) % 3 == 0)  # nobody is answered before all have been asked
+        await turning(lambda: len(began) % 3 == 0)  # nobody is answered before all have been asked
         return MessageVerdict(action=Action.ACCEPT, reservation=facts.submission)
 
     served.answer("/v1/message", judge)
@@ -197,7 +192,7 @@ async def test_nothing_is_kept_of_a_stranger_or_of_what_is_too_long(served: Serv
 async def test_what_is_being_answered_when_policy_stops_is_answered(served: Served) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(question("/v1/message", message()))
-    await until(lambda: bool(served.lines) and served.lines[0]._is_answering)
+    await turning(lambda: bool(served.lines) and served.lines[0]._is_answering)
     served.lines[0].shutdown()
     assert b'"action"' in await reader.read()  # to its end: the connection is closed behind it
     writer.close()

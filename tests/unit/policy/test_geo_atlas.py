@@ -1,11 +1,10 @@
 """An address in, its Origin out; files that come, go, change and break while the service runs."""
 
-import asyncio
-import os
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
+from harness import turning
 from mmdb import Records, country, system, write_mmdb
 from structlog.testing import capture_logs
 
@@ -199,9 +198,7 @@ async def test_the_watch_reads_what_has_changed(countries: Path) -> None:
     with capture_logs() as lines:
         watch.start()
         write_mmdb(countries, {"5.9.0.0/16": country("AT")})
-        async with asyncio.timeout(60):
-            while not lines:
-                await asyncio.to_thread(os.sched_yield)
+        await turning(lambda: bool(lines))
         await watch.close()
     assert [line["event"] for line in lines] == ["geo-database-loaded"]
     assert atlas.origin("5.9.1.2").country == "AT"
@@ -219,9 +216,7 @@ async def test_the_watch_goes_on_where_a_look_failed(countries: Path, monkeypatc
     watch = Watch(atlas, period_s=0.001)
     with capture_logs() as lines:
         watch.start()
-        async with asyncio.timeout(60):
-            while len(looks) < 3:
-                await asyncio.to_thread(os.sched_yield)
+        await turning(lambda: len(looks) >= 3)
         await watch.close()
     assert {line["event"] for line in lines} == {"question-failed"}
 

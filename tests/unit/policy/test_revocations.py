@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp.web
 import pytest
+from harness import turning
 from sqlalchemy import Engine, text
 
 from policy.brain import Brain
@@ -93,12 +94,6 @@ class Dovecot:
         return aiohttp.web.json_response([], status=self.status)
 
 
-async def until_true(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in another task's own time
-            await asyncio.sleep(0.01)
-
-
 @asynccontextmanager
 async def picking_up(doveadm: Dovecot, brain: Brain, clock: Callable[[], float]) -> AsyncIterator[Pickup]:
     """Not yet started, beside a doveadm that answers."""
@@ -108,6 +103,7 @@ async def picking_up(doveadm: Dovecot, brain: Brain, clock: Callable[[], float])
     await runner.setup()
     await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
     pickup = Pickup(Doveadm(f"http://127.0.0.1:{runner.addresses[0][1]}", SharedToken(TOKEN)), brain.feed, clock)
+    pickup.period_s = 0.01
     yield pickup
     await pickup.close()
     await runner.cleanup()
@@ -121,13 +117,13 @@ async def test_imap_sessions_are_ended(brain: Brain, store: IdentityStore, ada: 
         store.suspend("ada", T)
         doveadm.status = 500
         pickup.start()
-        await until_true(doveadm.asked.is_set)
+        await turning(doveadm.asked.is_set)
         assert doveadm.kicked == []
         doveadm.status = 200
-        await until_true(lambda: doveadm.kicked == ["ada"])
+        await turning(lambda: doveadm.kicked == ["ada"])
         store.resume("ada", T)
         store.revoke(ada.login, T)
-        await until_true(lambda: doveadm.kicked == ["ada", "ada"])
+        await turning(lambda: doveadm.kicked == ["ada", "ada"])
 
 
 async def test_imap_sessions_are_ended_once_more(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
@@ -136,9 +132,9 @@ async def test_imap_sessions_are_ended_once_more(brain: Brain, store: IdentitySt
     async with picking_up(doveadm, brain, lambda: now[0]) as pickup:
         store.revoke(ada.login, T)
         pickup.start()
-        await until_true(lambda: doveadm.kicked == ["ada"])
+        await turning(lambda: doveadm.kicked == ["ada"] and bool(pickup._again))
         now[0] += 10
-        await until_true(lambda: doveadm.kicked == ["ada", "ada"])
+        await turning(lambda: doveadm.kicked == ["ada", "ada"])
 
 
 async def test_a_credential_that_ends_by_itself(brain: Brain, store: IdentityStore, ada: NewCredential) -> None:
@@ -150,10 +146,10 @@ async def test_a_credential_that_ends_by_itself(brain: Brain, store: IdentitySto
         assert await brain.feed.expired(T, T + 3599) == []
         now[0] = T + 3600
         pickup.start()
-        await until_true(lambda: doveadm.kicked == ["guest"])
+        await turning(lambda: doveadm.kicked == ["guest"])
         now[0] += 60
         store.suspend("ada", T)
-        await until_true(lambda: "ada" in doveadm.kicked)
+        await turning(lambda: "ada" in doveadm.kicked)
         assert doveadm.kicked == ["guest", "ada"]
 
 
@@ -170,8 +166,8 @@ async def test_a_clock_that_is_set_back(brain: Brain, store: IdentityStore, ada:
     async with picking_up(doveadm, brain, clock) as pickup:
         store.revoke(ada.login, now[0])
         pickup.start()
-        await until_true(lambda: doveadm.kicked == ["ada"])
+        await turning(lambda: doveadm.kicked == ["ada"] and bool(pickup._again))
         now[0], seen = T + 3500, looks[0]
-        await until_true(lambda: looks[0] > seen + 4)  # a whole round
+        await turning(lambda: looks[0] > seen + 4)  # a whole round
         now[0] = T + 3600
-        await until_true(lambda: doveadm.kicked == ["ada", "ada", "guest"])
+        await turning(lambda: doveadm.kicked == ["ada", "ada", "guest"])

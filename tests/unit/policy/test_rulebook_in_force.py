@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harness import turning
 from sqlalchemy import Engine
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
@@ -216,9 +217,7 @@ async def test_a_store_that_is_not_there_is_tried_again(path: Path, logged: list
     keeper.is_broken = True
     in_force = InForce(path, never, keeper, period_s=0)
     in_force.start()
-    async with asyncio.timeout(60):
-        while keeper.refused < 3:
-            await asyncio.to_thread(os.sched_yield)
+    await turning(lambda: keeper.refused >= 3)
     assert [event["event"] for event in logged] == ["rulebook-loaded", "rulebook-not-kept"]
     keeper.is_broken = False
     await asyncio.wait_for(keeper.told.wait(), 60)
