@@ -167,7 +167,8 @@ class Certificate:
     def _stamps(self) -> list[tuple[int, int]]:
         """Nothing where one of them is gone, which is told once, too."""
         try:
-            return [(status.st_mtime_ns, status.st_ino) for status in (path.stat() for path in self._files)]
+            # The time of the change, not of the content: who may read it changes, too.
+            return [(status.st_ctime_ns, status.st_ino) for status in (path.stat() for path in self._files)]
         except OSError:
             return []
 

@@ -86,6 +86,19 @@ def test_a_broken_pair_leaves_the_old_one(files: tuple[Path, Path], capsys: pyte
     assert certificate.warnings() == ()
 
 
+def test_a_pair_that_may_be_read_at_last_is_taken(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root has put it there, and gives it to its reader afterwards: of what is in the files nothing changes."""
+    certificate = Certificate(*files, lambda: T)
+    write(files, "second.example")
+    with monkeypatch.context() as closed:
+        closed.setattr(Certificate, "_loaded", lambda _: (_ for _ in ()).throw(PermissionError))
+        certificate.look()
+    assert served(certificate.context) == "first.example"
+    files[1].chmod(0o640)
+    certificate.look()
+    assert served(certificate.context) == "second.example"
+
+
 def test_a_certificate_that_ends_is_told(files: tuple[Path, Path]) -> None:
     """Two days before, as at the gateway, and after its end; a new one ends the warning."""
     now = T
