@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from policy.rounds import Rounds
 
 
@@ -46,3 +48,21 @@ async def test_a_failure_is_told_once_until_a_round_succeeds() -> None:
 async def test_what_was_never_started_is_closed() -> None:
     """A start that breaks off in the middle closes all that there is."""
     await Played().close()
+
+
+async def test_a_loop_that_is_late_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something else takes three seconds in the pause behind the first round."""
+    loop, ahead_s = asyncio.get_running_loop(), 0.0
+    seconds = loop.time
+
+    def work() -> None:
+        nonlocal ahead_s
+        ahead_s = 3.0
+
+    monkeypatch.setattr(loop, "time", lambda: seconds() + ahead_s)
+    played = Played(None)
+    played.start()
+    loop.call_soon(work)  # the first round is over by then
+    await asyncio.wait_for(played.is_at_the_last.wait(), 60)
+    assert 3.0 <= played.late_s < 60.0
+    await played.close()
