@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # imported by start()
 
 Name = Literal["message", "scan", "decision", "relay", "judgement"]
 
-_STOP_WITHIN_MS = 3000
+_STOP_WITHIN_S = 3
 _OFF = nullcontext()
 _on: "_Tracing | None" = None
 
@@ -43,7 +43,7 @@ def stop() -> None:
     """Tell what is not told yet, for some seconds at most."""
     global _on  # noqa: PLW0603
     if _on:
-        _on.provider.force_flush(_STOP_WITHIN_MS)
+        _on.provider.force_flush(_STOP_WITHIN_S * 1000)
         _on.provider.shutdown()
     _on = None
 
@@ -87,8 +87,9 @@ class _Tracing:
         self._trace, self._propagator = trace, TraceContextTextMapPropagator()
         resource = Resource({"service.name": f"sallyport-{service}", "service.version": VERSION})
         self.provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        # What cannot be told is dropped, and nobody waits for it.
-        self.provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(url)))
+        # What cannot be told is dropped, and nobody waits for it. Of stop() the exporter alone keeps the time.
+        exporter = OTLPSpanExporter(url, timeout=_STOP_WITHIN_S)
+        self.provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer: Tracer = self.provider.get_tracer("sallyport", VERSION)
 
     @contextmanager
