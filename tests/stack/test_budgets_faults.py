@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import valkey
 import valkey_server
-from harness import PLENTY, Sallyport, policy_file, until
-from test_database_faults import LIMIT, SENDER, Gateway, judging
+from harness import Sallyport, until
+from test_database_faults import LIMIT, Gateway, judging, policy_alone
 
 COUNTER = "{sallyport}:c:recipients:ada"
 
@@ -26,17 +26,8 @@ def server() -> Iterator[valkey_server.Server]:
 
 @pytest.fixture
 def policy(server: valkey_server.Server, tmp_path: Path) -> Iterator[Sallyport]:
-    """Policy alone, with one credential."""
-    settings = policy_file(tmp_path, person=PLENTY | {"recipients": f"{LIMIT}/day"})
-    settings = settings | {"POLICY_BUDGETS_URL": f"unix://{server.socket}"}
-    one = Sallyport(tmp_path / "policy", next_hop=1, policy_settings=settings)
-    one.cli("init")
-    one.start_policy()
-    try:
-        one.new_login("ada", SENDER)
+    with policy_alone(tmp_path, POLICY_BUDGETS_URL=f"unix://{server.socket}") as one:
         yield one
-    finally:
-        one.stop()
 
 
 @pytest.fixture

@@ -107,14 +107,11 @@ def judging(gateway: Gateway) -> Iterator[None]:
             one.result()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def policy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sallyport]:
-    """Policy alone, on a database of its own, with one credential."""
-    url = ""
-    if request.param == "postgresql":
-        url = request.getfixturevalue("server").create_empty().render_as_string()
-    settings = policy_file(tmp_path, person=PLENTY | {"recipients": f"{LIMIT}/day"})
-    one = Sallyport(tmp_path / "policy", next_hop=1, policy_settings=settings | {"POLICY_DATABASE_URL": url})
+@contextlib.contextmanager
+def policy_alone(folder: Path, **settings: str) -> Iterator[Sallyport]:
+    """With one credential."""
+    limited = policy_file(folder, person=PLENTY | {"recipients": f"{LIMIT}/day"})
+    one = Sallyport(folder / "policy", next_hop=1, policy_settings=limited | settings)
     one.cli("init")
     one.start_policy()
     try:
@@ -122,6 +119,16 @@ def policy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sallyport
         yield one
     finally:
         one.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def policy(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sallyport]:
+    """On a database of its own."""
+    url = ""
+    if request.param == "postgresql":
+        url = request.getfixturevalue("server").create_empty().render_as_string()
+    with policy_alone(tmp_path, POLICY_DATABASE_URL=url) as one:
+        yield one
 
 
 @pytest.fixture
