@@ -3,6 +3,7 @@
 A page's own route asks for it by `to_confirm`, where the last one is more than a quarter of an hour ago.
 """
 
+from collections.abc import Callable
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -12,8 +13,10 @@ from policy.console.parts import Parts
 from policy.console.routes import CONFIRM, back_checked, own_route
 from policy.console.visit import Cookie, Visit
 from policy.people.confirming import is_fresh
-from policy.people.desk import FactorKind, Session
+from policy.people.desk import FactorKind, Session, Visitor
 from policy.people.errors import Refused
+
+Confirm = Callable[[Session, str, Visitor, float], str]
 
 
 def routes(parts: Parts) -> list[Route]:
@@ -41,26 +44,20 @@ async def ask(visit: Visit, session: Session) -> Response:
 
 
 async def take_code(visit: Visit, session: Session) -> Response:
-    form, code = await visit.form(), visit.parts.desk.confirming.code
-    back = form.get("back", "")
-    try:
-        cookie = await visit.call(code, session, form.get("code", ""), visit.visitor, visit.now)
-    except Refused as error:
-        return await _page(visit, session, back, error)
-    return _done(visit, cookie, back)
+    return await _taken(visit, session, visit.parts.desk.confirming.code, "code")
 
 
 async def take_passkey(visit: Visit, session: Session) -> Response:
-    form, passkey = await visit.form(), visit.parts.desk.confirming.passkey
+    return await _taken(visit, session, visit.parts.desk.confirming.passkey, "answer")
+
+
+async def _taken(visit: Visit, session: Session, confirm: Confirm, field: str) -> Response:
+    form = await visit.form()
     back = form.get("back", "")
     try:
-        cookie = await visit.call(passkey, session, form.get("answer", ""), visit.visitor, visit.now)
+        cookie = await visit.call(confirm, session, form.get(field, ""), visit.visitor, visit.now)
     except Refused as error:
         return await _page(visit, session, back, error)
-    return _done(visit, cookie, back)
-
-
-def _done(visit: Visit, cookie: str, back: str) -> Response:
     visit.keep(Cookie.SESSION, cookie)
     return visit.redirect(back_checked(back))
 

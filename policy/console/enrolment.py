@@ -5,7 +5,7 @@ goes on with the same link. Two things are needed meanwhile: the link, and a tic
 password was chosen has as a cookie. Whoever opens the link later, or elsewhere, is asked for that very password first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from starlette.responses import Response
@@ -15,10 +15,12 @@ from policy.console.factors import factor_page
 from policy.console.parts import Parts
 from policy.console.routes import HOME, route
 from policy.console.visit import Cookie, Visit, status_of
-from policy.people.desk import FactorKind, SignedIn
+from policy.people.desk import FactorKind, SignedIn, Visitor
 from policy.people.errors import InviteInvalid, Refused, TicketExpired
 
 _TICKET_S = 3600
+
+Finish = Callable[[str, str, str, str, Visitor, float], SignedIn]
 
 
 def routes(parts: Parts) -> list[Route]:
@@ -65,26 +67,22 @@ async def show_factors(visit: Visit) -> Response:
 
 
 async def finish_with_code(visit: Visit) -> Response:
-    form, finish = await visit.form(), visit.parts.desk.invitations.finish_totp
-    code, label = form.get("code", ""), form.get("label", "").strip()
-    try:
-        done = await visit.call(finish, _token(visit), _ticket(visit), code, label, visit.visitor, visit.now)
-    except InviteInvalid:
-        raise
-    except Refused as error:
-        return await _factors_page(visit, error, {FactorKind.TOTP: label})
-    return _enrolled(visit, done)
+    return await _finished(visit, visit.parts.desk.invitations.finish_totp, "code", FactorKind.TOTP)
 
 
 async def finish_with_passkey(visit: Visit) -> Response:
-    form, finish = await visit.form(), visit.parts.desk.invitations.finish_passkey
-    answer, label = form.get("answer", ""), form.get("label", "").strip()
+    return await _finished(visit, visit.parts.desk.invitations.finish_passkey, "answer", FactorKind.PASSKEY)
+
+
+async def _finished(visit: Visit, finish: Finish, field: str, kind: FactorKind) -> Response:
+    form = await visit.form()
+    proof, label = form.get(field, ""), form.get("label", "").strip()
     try:
-        done = await visit.call(finish, _token(visit), _ticket(visit), answer, label, visit.visitor, visit.now)
+        done = await visit.call(finish, _token(visit), _ticket(visit), proof, label, visit.visitor, visit.now)
     except InviteInvalid:
         raise
     except Refused as error:
-        return await _factors_page(visit, error, {FactorKind.PASSKEY: label})
+        return await _factors_page(visit, error, {kind: label})
     return _enrolled(visit, done)
 
 

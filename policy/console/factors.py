@@ -4,7 +4,7 @@ What would let somebody sign in again later is changed only by who types the pas
 open, or a stolen session, must not become an account.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from markupsafe import Markup
 from starlette.responses import Response
@@ -14,8 +14,10 @@ from policy.console.parts import Parts
 from policy.console.routes import ACCOUNT, own_route
 from policy.console.visit import Visit, number_in
 from policy.enrolment.qr import qr_svg
-from policy.people.desk import FactorKind, Session, TotpOffer
+from policy.people.desk import FactorKind, Session, TotpOffer, Visitor
 from policy.people.errors import Refused, SignInRefused, Text
+
+Add = Callable[[Session, str, str, Visitor, float], object]
 
 
 def routes(parts: Parts) -> list[Route]:
@@ -70,24 +72,21 @@ async def ask(visit: Visit, session: Session) -> Response:
 
 
 async def add_code(visit: Visit, session: Session) -> Response:
-    form, add = await visit.form(), visit.parts.desk.account.add_totp
-    label = form.get("label", "").strip()
-    try:
-        await confirm_password(visit, session, form)
-        await visit.call(add, session, form.get("code", ""), label, visit.visitor, visit.now)
-    except Refused as error:
-        return await _page(visit, session, error, {FactorKind.TOTP: label})
-    return visit.redirect(ACCOUNT)
+    return await _added(visit, session, visit.parts.desk.account.add_totp, "code", FactorKind.TOTP)
 
 
 async def add_passkey(visit: Visit, session: Session) -> Response:
-    form, add = await visit.form(), visit.parts.desk.account.add_passkey
+    return await _added(visit, session, visit.parts.desk.account.add_passkey, "answer", FactorKind.PASSKEY)
+
+
+async def _added(visit: Visit, session: Session, add: Add, field: str, kind: FactorKind) -> Response:
+    form = await visit.form()
     label = form.get("label", "").strip()
     try:
         await confirm_password(visit, session, form)
-        await visit.call(add, session, form.get("answer", ""), label, visit.visitor, visit.now)
+        await visit.call(add, session, form.get(field, ""), label, visit.visitor, visit.now)
     except Refused as error:
-        return await _page(visit, session, error, {FactorKind.PASSKEY: label})
+        return await _page(visit, session, error, {kind: label})
     return visit.redirect(ACCOUNT)
 
 

@@ -5,17 +5,21 @@ for one sign-in and for nothing else. Who was asked to sign in on the way to a p
 (routes.py: lead_on).
 """
 
+from collections.abc import Callable
+
 from starlette.responses import Response
 from starlette.routing import Route
 
 from policy.console.parts import Parts
 from policy.console.routes import RECOVERED, SIGN_IN, home_of, lead_on, own_route, route
 from policy.console.visit import Cookie, Visit
-from policy.people.desk import FactorKind, Session, SignedIn
+from policy.people.desk import FactorKind, Session, SignedIn, Visitor
 from policy.people.errors import Refused, TicketExpired
 
 _TICKET_S = 300
 _FACTOR = "/sign-in/factor"
+
+Prove = Callable[[str, str, Visitor, float], SignedIn]
 
 
 def routes(parts: Parts) -> list[Route]:
@@ -65,18 +69,17 @@ async def ask_for_factor(visit: Visit) -> Response:
 
 
 async def take_code(visit: Visit) -> Response:
-    form, code = await visit.form(), visit.parts.desk.sign_in.code
-    try:
-        done = await visit.call(code, _ticket(visit), form.get("code", ""), visit.visitor, visit.now)
-    except Refused as error:
-        return await _factor_page(visit, error)
-    return _signed_in(visit, done)
+    return await _taken(visit, visit.parts.desk.sign_in.code, "code")
 
 
 async def take_passkey(visit: Visit) -> Response:
-    form, passkey = await visit.form(), visit.parts.desk.sign_in.passkey
+    return await _taken(visit, visit.parts.desk.sign_in.passkey, "answer")
+
+
+async def _taken(visit: Visit, prove: Prove, field: str) -> Response:
+    form = await visit.form()
     try:
-        done = await visit.call(passkey, _ticket(visit), form.get("answer", ""), visit.visitor, visit.now)
+        done = await visit.call(prove, _ticket(visit), form.get(field, ""), visit.visitor, visit.now)
     except Refused as error:
         return await _factor_page(visit, error)
     return _signed_in(visit, done)
