@@ -4,6 +4,7 @@ And the other thing that policy does in mailboxes: it reads complaints.
 """
 
 import asyncio
+import os
 import re
 import smtplib
 from collections.abc import Callable, Iterator
@@ -113,7 +114,8 @@ def test_a_full_mailbox(mailbox: Mailbox) -> None:
 def test_sessions_come_after_logins(mailbox: Mailbox) -> None:
     """Those who search keep nobody from logging in."""
     process = re.findall(r"mpid=(\d+)", mailbox.pickup.process.text())[-1]
-    assert mailbox.pickup.inside("ps", "-o", "ni=", "-p", process).split() == ["10"]
+    ours = 0 if mailbox.pickup.image else os.nice(0)  # which a process of ours begins with
+    assert mailbox.pickup.inside("ps", "-o", "ni=", "-p", process).split() == [str(min(ours + 10, 19))]
 
 
 def test_the_last_message_may_go_beyond_a_little(mailbox: Mailbox) -> None:
