@@ -128,7 +128,8 @@ class App:
         except PostfixFailed:
             is_queue_read = False
         unreported = await self._queue.ledger.unreported()
-        health = self._condition.health(is_queue_read=is_queue_read, unreported=unreported)
+        has_room = self._queue.commands.has_room()
+        health = self._condition.health(is_queue_read=is_queue_read, has_room=has_room, unreported=unreported)
         return Answer(health.status, health.body)
 
     async def _asked(self, path: str, receive: Receive) -> Answer:

@@ -5,6 +5,7 @@ Only postsuper runs as root, which it asks for. The others run as Postfix's own 
 
 import asyncio
 import fcntl
+import os
 import signal
 import subprocess
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable, Sequence
@@ -35,11 +36,12 @@ class Postfix:
     log: Path
     owner: str
     group: str  # of the sockets that everybody may use
+    room: int = 0  # octets that have to be free, or it takes no message
 
 
 def postfix_of(config: Path) -> Postfix:
     """SettingError where there is none, or one whose log cannot be followed."""
-    names = ("queue_directory", "maillog_file", "mail_owner", "setgid_group")
+    names = ("queue_directory", "maillog_file", "mail_owner", "setgid_group", "queue_minfree", "message_size_limit")
     command = ["postconf", "-c", str(config), "-h", *names]
     try:
         told = subprocess.run(command, capture_output=True, text=True, check=True, env=_ENVIRONMENT, timeout=30).stdout  # noqa: S603 - no word of it is a stranger's
@@ -47,14 +49,15 @@ def postfix_of(config: Path) -> Postfix:
         raise SettingError(
             "QUEUE_AGENT_POSTFIX_CONFIG", f"postconf reads nothing in {config}", "name the folder of Postfix's main.cf"
         ) from None
-    queue, log, owner, group = told.splitlines()
+    queue, log, owner, group, least, largest = told.splitlines()
     if not log or Path(log).parent == Path("/dev"):
         raise SettingError(
             "QUEUE_AGENT_POSTFIX_CONFIG",
             f"maillog_file in {config} is no file",
             "let Postfix log into one, which the agent follows",
         )
-    return Postfix(config=config, queue=Path(queue), log=Path(log), owner=owner, group=group)
+    room = max(int(least), int(largest) * 3 // 2)  # smtpd(8) wants both
+    return Postfix(config=config, queue=Path(queue), log=Path(log), owner=owner, group=group, room=room)
 
 
 class Commands:
@@ -62,6 +65,14 @@ class Commands:
 
     def __init__(self, postfix: Postfix) -> None:
         self._postfix = postfix
+
+    def has_room(self) -> bool:
+        """Whether the queue's disk has what Postfix wants to be free before it takes a message."""
+        try:
+            disk = os.statvfs(self._postfix.queue)
+        except OSError:
+            return True  # that it cannot be read is said elsewhere
+        return disk.f_bavail * disk.f_frsize >= self._postfix.room
 
     def is_running(self) -> bool:
         """Whether a master holds the lock of this queue, in whatever container it is (master(8), `-t`)."""

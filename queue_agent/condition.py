@@ -37,8 +37,10 @@ class Condition:
     def order_done(self) -> None:
         self._failed_order = ""
 
-    def health(self, *, is_queue_read: bool, unreported: int) -> Health:
+    def health(self, *, is_queue_read: bool, has_room: bool = True, unreported: int) -> Health:
         faults = [] if is_queue_read else [Ailment.SPOOL_UNREADABLE.of()]
+        if not has_room:
+            faults.append(Ailment.SPOOL_FULL.of())
         if not self.is_log_followed:
             faults.append(Ailment.LOG_NOT_FOLLOWED.of())
         # Policy asks again every few seconds. Where it does not, the order was called off, and nobody misses it.

@@ -53,6 +53,7 @@ class Ailment(Sentences):
     MESSAGES_OLD = "the oldest message waits for %(hours)s hours"
     # The queue agent
     SPOOL_UNREADABLE = "the queue cannot be read"
+    SPOOL_FULL = "the queue's disk is full: Postfix takes no message"
     LOG_NOT_FOLLOWED = (
         "Postfix's log cannot be followed: nobody learns what becomes of mail; the log has log-not-followed"
     )

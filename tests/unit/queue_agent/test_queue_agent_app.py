@@ -18,6 +18,7 @@ from queue_agent.outside import Outside
 from queue_agent.queue import Queue, queued_of
 from queue_agent.spool import arrived_at, listing_of
 from queue_agent.trail import Trail
+from service.ailments import Ailment
 from service.shared_token import SharedToken
 from service.steadiness import LASTING_S
 
@@ -34,11 +35,15 @@ class PlayedPostfix:
     fails: str = ""
     fails_after: int = 0  # lines of a listing
     runs: bool = True
+    room: bool = True
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
         if name == self.fails:
             raise PostfixFailed(f"{name} says /secret/path")
+
+    def has_room(self) -> bool:
+        return self.room
 
     def is_running(self) -> bool:
         return self.runs
@@ -156,6 +161,17 @@ async def test_health(asker: httpx.AsyncClient, postfix: PlayedPostfix, ticks: l
     assert (await asker.get(path)).status_code == 200
     ticks[0] = LASTING_S
     assert (await asker.get(path)).status_code == (503 if path.endswith("ready") else 200)
+
+
+async def test_a_full_queue_is_told(asker: httpx.AsyncClient, postfix: PlayedPostfix, ticks: list[float]) -> None:
+    """Postfix runs, greets, and puts everybody off."""
+    assert (await asker.get("/health/ready")).status_code == 200
+    postfix.room = False
+    assert (await asker.get("/health/ready")).json()["warnings"] == [Ailment.SPOOL_FULL.of()]
+    ticks[0] = LASTING_S
+    assert (await asker.get("/health/ready")).json()["faults"] == [Ailment.SPOOL_FULL.of()]
+    postfix.room = True
+    assert (await asker.get("/health/ready")).status_code == 200
 
 
 async def test_an_order_that_failed_is_told_until_one_is_carried_out(

@@ -12,6 +12,12 @@ from queue_agent import commands
 from queue_agent.commands import Commands, Postfix, PostfixFailed
 
 
+@pytest.mark.parametrize(("room", "has_room"), [(0, True), (1, True), (2**62, False)])
+def test_the_room_that_postfix_wants(tmp_path: Path, room: int, *, has_room: bool) -> None:
+    disk = Postfix(config=tmp_path, queue=tmp_path, log=tmp_path, owner="", group="", room=room)
+    assert Commands(disk).has_room() is has_room
+
+
 class Hanging(Commands):
     """Each command waits for words that never come, and says nothing."""
 
