@@ -18,6 +18,7 @@ from itertools import islice
 from policy import log
 from policy.engine.guessing import Walls, Why
 from policy.engine.sources import Network, is_within
+from policy.rounds import Rounds
 from policy.store.walls import ROWS_KEPT, KeptWalls, StoredWall, WallNotes
 from policy.store.writer import Writer
 
@@ -25,8 +26,8 @@ PERIOD_S = 0.5
 _AT_ONCE = 200  # in one commit, where others wait for theirs
 
 
-@dataclass(slots=True, kw_only=True)
-class Walling:
+@dataclass(kw_only=True)
+class Walling(Rounds):
     """One of what goes on beside the questions. `notes` work within `writer`."""
 
     walls: Walls
@@ -40,23 +41,15 @@ class Walling:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _new: dict[str, StoredWall] = field(default_factory=dict)  # that have no row yet, by network
     _heard: dict[str, float] = field(default_factory=dict)  # the networks that are lifted, and since when
-    _is_failing: bool = False
-    _working: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Go on from now, in the background."""
-        self._working = asyncio.get_running_loop().create_task(self._work())
 
     async def close(self) -> None:
         """What is not written down yet is, or it would be gone after a restart."""
-        if self._working:
-            self._working.cancel()
-            await asyncio.wait({self._working})
+        await super().close()
         try:
             while self._new:
                 await self._write()
         except Exception as error:  # noqa: BLE001 - the store is away, and nobody will try again
-            log.question_failed("walls", error)
+            self.failed(error)
 
     async def remember(self, now: float) -> None:
         """Wall again, after a start, what was walled before and has not been lifted. Other counts begin anew.
@@ -89,6 +82,7 @@ class Walling:
 
     async def round(self) -> None:
         """Write down what is new, then hear what was lifted."""
+        await self.remember(self.clock())  # connections, and another server's logins, do not wait for it
         if self._new:
             await self._write()
         lifted = await self.kept.lifted()
@@ -96,6 +90,9 @@ class Walling:
             if self._heard.get(network) != at:
                 self._fall(network)
         self._heard = lifted
+
+    def failed(self, error: Exception) -> None:
+        log.question_failed("walls", error)
 
     def _fall(self, network: str) -> None:
         self.walls.forget(None, network)
@@ -107,15 +104,3 @@ class Walling:
         for one in some:
             if self._new.get(one.network) is one:  # a newer one may have come meanwhile
                 del self._new[one.network]
-
-    async def _work(self) -> None:
-        while True:
-            try:
-                await self.remember(self.clock())  # connections, and another server's logins, do not wait for it
-                await self.round()
-                self._is_failing = False
-            except Exception as error:  # noqa: BLE001 - the store is away; it is said once
-                if not self._is_failing:
-                    log.question_failed("walls", error)
-                self._is_failing = True
-            await asyncio.sleep(self.period_s)

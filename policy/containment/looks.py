@@ -5,12 +5,13 @@ A look costs one question to the queue agent. While nobody looks, a round is one
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from policy import log
 from policy.containment.queue_client import QueueOrders, QueueUnavailable
 from policy.queue_contract import QueuedMessage, QueueName
+from policy.rounds import Rounds
 from policy.store.looks import KEPT_S, Asked, Content, LookNotes, Problem, asked_looks, cut
 from policy.store.reader import Reader
 from policy.store.writer import Writer
@@ -19,8 +20,8 @@ PERIOD_S = 0.5
 _PATIENCE_S = 10.0  # with the queue agent: somebody sits there and waits
 
 
-@dataclass(slots=True, kw_only=True)
-class LookDesk:
+@dataclass(kw_only=True)
+class LookDesk(Rounds):
     """One of what goes on beside the questions. Several processes may do the same at once."""
 
     reader: Reader
@@ -29,28 +30,6 @@ class LookDesk:
     queue: QueueOrders | None  # None: nobody is at the queue, and each look is told so
     clock: Callable[[], float]
     period_s: float = PERIOD_S
-    _is_failing: bool = False
-    _working: asyncio.Task[None] | None = field(default=None)
-
-    def start(self) -> None:
-        """Go on from now, in the background."""
-        self._working = asyncio.get_running_loop().create_task(self._work())
-
-    async def close(self) -> None:
-        if self._working:
-            self._working.cancel()
-            await asyncio.wait({self._working})
-
-    async def _work(self) -> None:
-        while True:
-            try:
-                await self.round()
-                self._is_failing = False
-            except Exception as error:  # noqa: BLE001 - the store is away; it is said once
-                if not self._is_failing:
-                    log.containment_failed(error)
-                self._is_failing = True
-            await asyncio.sleep(self.period_s)
 
     async def round(self) -> None:
         """All that is asked at this moment."""
@@ -61,6 +40,9 @@ class LookDesk:
         for one in looks:
             if not one.is_answered and one.asked_at > now - KEPT_S:
                 await self._answer(one)
+
+    def failed(self, error: Exception) -> None:
+        log.containment_failed(error)
 
     async def _answer(self, look: Asked) -> None:
         found = await self._fetched(look)

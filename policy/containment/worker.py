@@ -5,9 +5,8 @@ breaks off in the middle (this process, the agent, Postfix) is found by the next
 nothing twice, and a row says what is wanted until it is done.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ from policy.containment.queue_client import QueueOrders, QueueUnavailable
 from policy.engine.ladder import Step
 from policy.engine.rulebook import Rulebook
 from policy.memory import Notes, Recall
+from policy.rounds import Rounds
 from policy.store.handed_in import handed_in
 from policy.store.held import MOVING, HeldQuestions, HeldState
 from policy.store.measures import Kind, Measure, Outcome, due_measures, is_any_due
@@ -33,8 +33,8 @@ _MOVED = {Kind.RELEASE: Outcome.RELEASED, Kind.PURGE: Outcome.PURGED}
 One = TypeVar("One")
 
 
-@dataclass(slots=True, kw_only=True)
-class Containment:
+@dataclass(kw_only=True)
+class Containment(Rounds):
     """One of what goes on beside the questions; within the event loop. Several processes may do the same at once."""
 
     recall: Recall
@@ -46,29 +46,10 @@ class Containment:
     period_s: float = PERIOD_S
     _looked_around_at: float = 0.0
     _said_at: float = 0.0  # why something is not done yet
-    _is_failing: bool = False
-    _working: asyncio.Task[None] | None = field(default=None)
-
-    def start(self) -> None:
-        """Go on from now, in the background."""
-        self._working = asyncio.get_running_loop().create_task(self._work())
 
     async def close(self) -> None:
-        if self._working:
-            self._working.cancel()
-            await asyncio.wait({self._working})
+        await super().close()
         await self.queue.close()
-
-    async def _work(self) -> None:
-        while True:
-            try:
-                await self.round()
-                self._is_failing = False
-            except Exception as error:  # noqa: BLE001 - the store or the queue is away; it is said once
-                if not self._is_failing:
-                    log.containment_failed(error)
-                self._is_failing = True
-            await asyncio.sleep(self.period_s)
 
     async def round(self) -> None:
         """All that there is to do at this moment."""
@@ -83,6 +64,9 @@ class Containment:
             await self._move(held)
             await self._finish(held)
         await self._look_around(held)
+
+    def failed(self, error: Exception) -> None:
+        log.containment_failed(error)
 
     # Measures
 
