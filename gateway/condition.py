@@ -10,10 +10,12 @@ Of all workers the first one tells policy; where that one hangs nobody does, and
 import asyncio
 import contextlib
 import re
+import shutil
 import socket
 
 from gateway.edge import Edge
 from gateway.errors import PolicyUnavailable
+from gateway.settings import Settings
 from policy.contract import CONTRACT, HealthTold, PartTold
 from service import VERSION
 from service.ailments import Ailment
@@ -87,7 +89,17 @@ def _own(edge: Edge) -> Health:
         warnings.append(Ailment.WORKER_LATE.of(seconds=round(lag_s, 1)))
     if (sessions := edge.caps.open()) >= edge.caps.in_all:
         warnings.append(Ailment.PLACES_TAKEN.of(sessions=sessions))
+    if not _has_room(edge.settings):
+        warnings.append(Ailment.NO_ROOM_FOR_LARGE.of())
     return Health(tuple(faults), tuple(warnings))
+
+
+def _has_room(settings: Settings) -> bool:
+    """For a message of the largest size."""
+    try:
+        return shutil.disk_usage(settings.spool_dir).free >= settings.max_message_bytes
+    except OSError:  # a folder that is gone
+        return False
 
 
 def _scanner(edge: Edge) -> Health | None:

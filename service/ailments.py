@@ -23,6 +23,7 @@ class Ailment(Sentences):
     CERTIFICATE_ENDS = "the certificate expires within %(hours)s hours"
     WORKER_LATE = "a worker is %(seconds)s s late, and turns new connections away"
     PLACES_TAKEN = "all %(sessions)s places for connections are taken (GATEWAY_MAX_SESSIONS)"
+    NO_ROOM_FOR_LARGE = "the disk of GATEWAY_SPOOL_DIR has no room for a large message: such are deferred"
     # Policy
     STORE_SILENT = "the database does not answer: nothing can be decided"
     STORE_FULL = "the database takes no changes: nothing can be decided"

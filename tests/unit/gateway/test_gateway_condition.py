@@ -32,7 +32,15 @@ class PlayedPolicy:
         self.told.append(health)
 
 
-def edge_of(*, scanner: object = None, failure: str = "", left_s: float = 90 * DAY_S, places: int = 10) -> Edge:
+def edge_of(
+    *,
+    scanner: object = None,
+    failure: str = "",
+    left_s: float = 90 * DAY_S,
+    places: int = 10,
+    spool: str = "/",
+    size: int = 1,
+) -> Edge:
     """Of two workers; ours is the first."""
     return cast(
         "Edge",
@@ -41,7 +49,7 @@ def edge_of(*, scanner: object = None, failure: str = "", left_s: float = 90 * D
             caps=Caps(places, places, places),
             certificates=SimpleNamespace(failure=failure, expires_at=NOW + left_s),
             clock=lambda: NOW,
-            settings=SimpleNamespace(shed_lag_s=0.5),
+            settings=SimpleNamespace(shed_lag_s=0.5, spool_dir=spool, max_message_bytes=size),
             scanner=scanner,
             policy=PlayedPolicy(),
         ),
@@ -107,6 +115,13 @@ def test_no_place_is_left() -> None:
     for _ in range(2):
         assert edge.caps.take("192.0.2.1") is not None
     assert condition.health(edge).warnings == ("all 2 places for connections are taken (GATEWAY_MAX_SESSIONS)",)
+
+
+@pytest.mark.parametrize("made", [{"size": 2**62}, {"spool": "/gone"}], ids=["full", "gone"])
+def test_no_room_for_a_large_message(made: dict[str, Any]) -> None:
+    """Small ones never touch that disk."""
+    said = "the disk of GATEWAY_SPOOL_DIR has no room for a large message: such are deferred"
+    assert condition.health(edge_of(**made)).warnings == (said,)
 
 
 def test_what_policy_is_told_of_the_scanner() -> None:
