@@ -274,15 +274,23 @@ def _first_strange(connection: Connection, identity: str, now: float) -> float:
 def misused_credentials(connection: Connection, incident: StoredIncident, now: float) -> dict[int, str]:
     """The credentials that raised signals, or handed in what is held; and what else was used from there.
 
-    A second one that is stolen raises no signal that the first has raised on the same day.
+    A second one that is stolen raises no signal that the first has raised on the same day. And what its recipients say
+    of a message from home, and is not held against home (engine/feedback.py), may be the owner's own slip after a
+    thief's: the login of that one counts where there is no other.
     """
     row = Credentials
-    signalled = select(Signals.credential_id).where(
-        Signals.identity_id == row.identity_id, Signals.cleared_at.is_(None), Signals.at >= incident.since
+    signals = (
+        select(Signals.credential_id, Signals.at_home, Submissions.evidence)
+        .join(Identities, Identities.id == Signals.identity_id)
+        .outerjoin(Submissions, Submissions.id == Signals.submission)
+        .where(Identities.name == incident.identity, Signals.cleared_at.is_(None), Signals.at >= incident.since)
     )
+    signalled: dict[bool, set[int]] = {True: set(), False: set()}
+    for number, at_home, evidence in connection.execute(signals):
+        signalled[at_home or not was_home(evidence)].add(number)
     handed_in = select(HeldMessages.login).where(HeldMessages.incident_id == incident.number)
     wanted = (
-        select(row.id, row.login, row.last_used_from, row.id.in_(signalled) | row.login.in_(handed_in))
+        select(row.id, row.login, row.last_used_from, row.login.in_(handed_in))
         .join(Identities, Identities.id == row.identity_id)
         .where(Identities.name == incident.identity, row.revoked_at.is_(None))
     )
@@ -291,11 +299,13 @@ def misused_credentials(connection: Connection, incident: StoredIncident, now: f
     suspect = {one.network: one.logins for one in strange if one.traffic.held + one.traffic.refused}
     suspect.pop(NOWHERE, None)
     beside = {login for logins in suspect.values() for login in logins}
-    return {
+    working = connection.execute(wanted).all()
+    misused = {
         number: login
-        for number, login, used_from, is_misused in connection.execute(wanted)
-        if is_misused or login in beside or network_of(used_from or "") in suspect
+        for number, login, used_from, has_held in working
+        if has_held or number in signalled[True] or login in beside or network_of(used_from or "") in suspect
     }
+    return misused or {number: login for number, login, *_ in working if number in signalled[False]}
 
 
 def _by_number(rows: Sequence[Sequence[Any]]) -> dict[int, str]:

@@ -2,8 +2,9 @@
 
 import pytest
 from stolen import Thief
-from test_containment import ABROAD, DAY, GRANTED, REFUSED, Scene, people, rulebook, scene, thief
+from test_containment import ABROAD, DAY, GRANTED, HOME, REFUSED, Scene, facts, people, rulebook, scene, thief
 
+from policy.contract import Action
 from policy.queue_contract import Deliveries, Delivery, DeliveryOutcome, QueueName
 from policy.store.held import HeldState
 from policy.store.incident_notes import State
@@ -89,6 +90,33 @@ async def test_what_else_was_used_from_there_is_shut_as_well(scene: Scene, is_no
         scene.credential = one
         answers.append(await scene.log_in())
     assert answers == [REFUSED, REFUSED, GRANTED]
+
+
+async def test_no_leaves_the_owner_the_login_of_her_own_slip(scene: Scene) -> None:
+    """Three dead addresses are a thief's abroad, and the fourth, which decides, is the owner's at home."""
+    laptop, telephone = scene.credential, scene.store.add_credential("ada", "telephone", scene.now)
+    scene.credential = telephone
+    assert await scene.log_in() is GRANTED
+    scene.now += DAY
+    await _bounced(scene, "t1", people(100, 3), ABROAD, credential=2)
+    await _bounced(scene, "m1", people(200, 1), HOME, credential=1)
+    (incident,) = scene.store.incidents(state=State.OPEN)
+    assert incident.step == "restrict"
+    again = facts("t2", people(300, 3), ABROAD).model_copy(update={"credential": 2})
+    assert (await scene.brain.judge(again)).action is Action.REJECT
+    scene.store.answer_incident(incident.number, "ada", False, scene.now, purge_after_s=DAY)
+    assert await scene.log_in() is REFUSED
+    scene.credential = laptop
+    assert await scene.log_in() is GRANTED
+
+
+async def _bounced(scene: Scene, submission: str, to: tuple[str, ...], address: str, *, credential: int) -> None:
+    """It goes, and nobody has these addresses."""
+    verdict = await scene.brain.judge(facts(submission, to, address).model_copy(update={"credential": credential}))
+    assert verdict.action is Action.ACCEPT
+    await scene.relayed(verdict, submission, f"4Q{submission}")
+    told = [Delivery(submission=submission, recipient=one, outcome=DeliveryOutcome.UNKNOWN_RECIPIENT) for one in to]
+    await scene.brain.deliver(Deliveries(deliveries=tuple(told)))
 
 
 async def test_a_stopped_deletion_never_comes(scene: Scene) -> None:
