@@ -6,7 +6,7 @@ policy has no way out, so that the world is asked by the queue agent. Where that
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from policy.alerting.mails import mailing_of
@@ -221,11 +221,13 @@ def _full(settings: Settings, connection: Connection, now: float) -> Iterator[Fi
 
     Dovecot is not asked how full each is: its quota is of IMAP and LMTP alone (dovecot/render).
     """
-    words = (Fate.FULL, Fate.DELIVERED)
-    told = select(Fates.mark, Fates.fate).where(Fates.at > now - 7 * DAY_S, Fates.fate.in_(words)).order_by(Fates.at)
-    newest = dict(connection.execute(told).all())
+    full_at, taken_at = (
+        func.max(case((Fates.fate == one, Fates.at), else_=0.0)) for one in (Fate.FULL, Fate.DELIVERED)
+    )
+    lately = select(Fates.mark).where(Fates.at > now - 7 * DAY_S).group_by(Fates.mark)
+    full = set(connection.scalars(lately.having(full_at > taken_at)))
     marks, ours = Marks(digest_key(settings)), connection.scalars(select(Addresses.address))
-    names = sorted(one for one in ours if newest.get(marks.recipient(one)) == Fate.FULL)
+    names = sorted(one for one in ours if marks.recipient(one) in full)
     if names:
         todo = "their owners make room, or set SALLYPORT_MAILBOX_QUOTA, see docs/operating.md, Full mailboxes"
         yield Finding("mailboxes", State.WARNING, f"mail to {', '.join(names)} comes back: full (552 5.2.2)", todo)
