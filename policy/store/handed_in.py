@@ -9,6 +9,7 @@ from policy.store.statements import prepared
 _HANDED_IN = prepared(
     "SELECT id, queue_id, login, recipients - held, evidence FROM submission"
     " WHERE identity = :identity AND at > :since AND action = 'accept' AND queue_id <> ''"
+    " ORDER BY at, id"
 )
 _IS_HOME = 3  # in evidence's place, see policy.store.records.evidence_of
 
@@ -24,7 +25,7 @@ class HandedIn(NamedTuple):
 
 
 async def handed_in(reader: Reader, identity: str, since: float) -> list[HandedIn]:
-    """All since then, in no order."""
+    """All since then, the oldest first."""
     return [
         HandedIn(submission, queue_id, login, recipients, was_home(evidence))
         for submission, queue_id, login, recipients, evidence in await reader.rows(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from queue_of_test import BrokeOff, QueueOfTest
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, select, text, update
 from structlog.testing import capture_logs
 from test_judge import ABROAD, DAY, HOME, T, facts, people
 
@@ -24,7 +24,7 @@ from policy.store.held import RETRO_HOLD, HeldState, expiring_thread
 from policy.store.identities import IdentityStore, NewCredential
 from policy.store.incident_models import Measures, Notices
 from policy.store.incident_notes import State
-from policy.store.models import Revocations
+from policy.store.models import Revocations, Submissions
 
 GRANTED, REFUSED = LoginOutcome.GRANTED, LoginOutcome.REFUSED
 MINUTE = 60.0
@@ -328,6 +328,18 @@ async def test_the_ladders_lock_holds_what_the_thief_has_queued_and_not_what_cam
         assert connection.scalar(select(func.count()).select_from(Revocations)) == 1
     assert await scene.log_in() is GRANTED
     assert (await scene.hand_in("friend@example.net")).action is Action.ACCEPT
+
+
+async def test_what_is_held_back_is_listed_as_it_was_handed_in(scene: Scene) -> None:
+    """At one moment; and a row that was changed lies behind the others for PostgreSQL."""
+    for _ in range(3):
+        await scene.hand_in("friend@example.net", address=ABROAD)
+    with scene.engine.begin() as connection:
+        connection.execute(text("ANALYZE submission"))
+        connection.execute(update(Submissions).where(Submissions.id == "m1").values(client_name="laptop"))
+    scene.store.contain_identity("ada", "", scene.now)
+    await scene.rounds()
+    assert scene.held() == ["4Q000001", "4Q000002", "4Q000003"]
 
 
 async def test_what_nobody_decides_about_expires(scene: Scene) -> None:
