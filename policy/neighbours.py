@@ -132,9 +132,11 @@ async def _queue_reports(name: str, queue: QueueClient, now: float) -> list[Heal
         raise _Away(error.sentence) from None
     figures: dict[str, float] = {"unreported": _number(statistics.unreported)}
     faults, warnings = bounded(health.faults, health.warnings, health.made_of)
+    full = tuple(one for one in warnings if one == Ailment.SPOOL_FULL.of())  # which keeps Postfix from its work
+    others = tuple(one for one in warnings if one not in full)
     return [
-        _postfix(name, statistics, now),
-        HealthReport(Service.QUEUE_AGENT, name, now, "", faults, warnings, figures),
+        _postfix(name, statistics, now, full),
+        HealthReport(Service.QUEUE_AGENT, name, now, "", faults, others, figures),
     ]
 
 
@@ -167,7 +169,7 @@ def _number(given: _Number) -> _Number:
     return given
 
 
-def _postfix(name: str, statistics: Statistics, now: float) -> HealthReport:
+def _postfix(name: str, statistics: Statistics, now: float, full: tuple[Sentence, ...]) -> HealthReport:
     oldest_s = max(0.0, now - _number(statistics.oldest_at)) if statistics.oldest_at is not None else 0.0
     figures = {str(name): float(_number(number)) for name, number in statistics.messages.items()}
     warnings = (Ailment.MESSAGES_OLD.of(hours=round(oldest_s / 3600)),) if oldest_s > _OLD_S else ()
@@ -175,7 +177,7 @@ def _postfix(name: str, statistics: Statistics, now: float) -> HealthReport:
         Service.POSTFIX,
         name,
         now,
-        faults=() if statistics.is_running else (Ailment.POSTFIX_DOWN.of(),),
+        faults=full if statistics.is_running else (Ailment.POSTFIX_DOWN.of(), *full),
         warnings=warnings,
         figures={**figures, "octets": _number(statistics.octets), "oldest_s": round(oldest_s)},
     )

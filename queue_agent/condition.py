@@ -39,14 +39,15 @@ class Condition:
 
     def health(self, *, is_queue_read: bool, has_room: bool = True, unreported: int) -> Health:
         faults = [] if is_queue_read else [Ailment.SPOOL_UNREADABLE.of()]
-        if not has_room:
-            faults.append(Ailment.SPOOL_FULL.of())
         if not self.is_log_followed:
             faults.append(Ailment.LOG_NOT_FOLLOWED.of())
         # Policy asks again every few seconds. Where it does not, the order was called off, and nobody misses it.
         if self._failed_order and self.ticks() - self._failed_at < _ASKED_AGAIN_S:
             faults.append(Ailment.ORDER_FAILED.of(order=self._failed_order))
-        warnings = [] if self.is_policy_taking else [Ailment.REPORTS_NOT_TAKEN.of(number=unreported)]
+        # No fault: orders are carried out, and make room.
+        warnings = [] if has_room else [Ailment.SPOOL_FULL.of()]
+        if not self.is_policy_taking:
+            warnings.append(Ailment.REPORTS_NOT_TAKEN.of(number=unreported))
         if self.reports_aside:
             warnings.append(Ailment.REPORTS_UNREAD.of(number=self.reports_aside))
         return self._steadiness.steadied(Health(tuple(faults), tuple(warnings)))

@@ -111,6 +111,13 @@ async def test_neighbours_who_answer() -> None:
     assert one.away == set()
 
 
+async def test_a_full_queue_is_a_fault_of_postfix() -> None:
+    """It takes no message; the agent, who says so, goes on."""
+    full = Ailment.SPOOL_FULL.of()
+    postfix, agent = await neighbours(Agent(Health(warnings=("behind", full))), None).look(NOW)
+    assert (postfix.faults, agent.faults, agent.warnings) == ((full,), (), ("behind",))
+
+
 async def test_neighbours_who_do_not() -> None:
     """Of Postfix nobody knows; the others are told of, and in policy's own health."""
     one = neighbours(Agent(None), Dovecot(None))
