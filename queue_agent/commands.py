@@ -42,7 +42,7 @@ class Postfix:
 def postfix_of(config: Path) -> Postfix:
     """SettingError where there is none, or one whose log cannot be followed."""
     names = ("queue_directory", "maillog_file", "mail_owner", "setgid_group", "queue_minfree", "message_size_limit")
-    command = ["postconf", "-c", str(config), "-h", *names]
+    command = ["postconf", "-c", str(config), "-hx", *names]
     try:
         told = subprocess.run(command, capture_output=True, text=True, check=True, env=_ENVIRONMENT, timeout=30).stdout  # noqa: S603 - no word of it is a stranger's
     except (OSError, subprocess.SubprocessError):

@@ -1,6 +1,7 @@
 """A command of Postfix's that hangs is killed, whatever is read of it: the questions behind it go on."""
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -9,13 +10,21 @@ from pathlib import Path
 import pytest
 
 from queue_agent import commands
-from queue_agent.commands import Commands, Postfix, PostfixFailed
+from queue_agent.commands import Commands, Postfix, PostfixFailed, postfix_of
 
 
 @pytest.mark.parametrize(("room", "has_room"), [(0, True), (1, True), (2**62, False)])
 def test_the_room_that_postfix_wants(tmp_path: Path, room: int, *, has_room: bool) -> None:
     disk = Postfix(config=tmp_path, queue=tmp_path, log=tmp_path, owner="", group="", room=room)
     assert Commands(disk).has_room() is has_room
+
+
+@pytest.mark.skipif(not shutil.which("postconf", path=commands._ENVIRONMENT["PATH"]), reason="needs Postfix")
+def test_what_a_setting_refers_to_is_read(tmp_path: Path) -> None:
+    said = "maillog_file = $queue_directory/log\nqueue_minfree = $message_size_limit\nmessage_size_limit = 4000\n"
+    (tmp_path / "main.cf").write_text(said)
+    found = postfix_of(tmp_path)
+    assert (found.log, found.room) == (found.queue / "log", 6000)
 
 
 class Hanging(Commands):
