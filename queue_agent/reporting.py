@@ -129,6 +129,7 @@ class Reporting:
             log.reports_taken_again(await self._ledger.unreported())
 
     async def _set_aside(self, number: int, delivery: Delivery, why: str) -> None:
+        self._condition.is_policy_taking = True  # whatever it can read
         refusals = await self._ledger.set_aside(number)
         if refusals == 1:
             log.report_set_aside(why, delivery.submission, delivery.status)

@@ -146,6 +146,16 @@ async def test_a_report_that_policy_cannot_read_keeps_no_other(
     assert [(event["event"], event["why"]) for event in events] == [("report-set-aside", f"it answered {status}")]
 
 
+async def test_a_policy_that_is_back_is_told_of_though_it_cannot_read_what_is_left(
+    policy: Policy, tmp_path: Path
+) -> None:
+    policy.status = 503
+    async with reported(policy, tmp_path, "UNREAD@b.example") as one:
+        await one.until(lambda: "does not take reports" in "".join(one.warnings()), unreported=1)
+        policy.status = 422
+        await one.until(lambda: ["cannot read" in said for said in one.warnings()] == [True], unreported=1)
+
+
 async def test_what_was_set_aside_is_offered_again_every_hour(policy: Policy, tmp_path: Path) -> None:
     """Policy may be of an older version than the agent for a while: nothing is lost that it reads later."""
     async with reported(policy, tmp_path, "UNREAD@b.example", "UNREAD2@b.example") as one:
